@@ -1,0 +1,66 @@
+//! What leaves the device.
+
+use crate::{EntryId, Micros};
+
+/// How much a vocabulary entry matters to the people who live there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth saying, no more.
+    #[default]
+    None,
+    /// Good to know.
+    Info,
+    /// Wants a look.
+    Notice,
+    /// Wants help: raises an alert.
+    Alarm,
+}
+
+/// The kinds of event, as they are written in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// Something is seen to happen.
+    Narration,
+    /// A narration of severity [`Severity::Alarm`] began.
+    Alert,
+    /// What raised the alert is over.
+    AlertEnd,
+    /// Nothing was seen from start to end; the text says why.
+    Blind,
+    /// State of the device itself.
+    Health,
+}
+
+impl EventKind {
+    /// The name used in the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Narration => "narration",
+            Self::Alert => "alert",
+            Self::AlertEnd => "alert_end",
+            Self::Blind => "blind",
+            Self::Health => "health",
+        }
+    }
+}
+
+/// One event, with the time range and the memory entries that it rests on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event<'a> {
+    /// Counts up from 1 in each run.
+    pub id: u64,
+    /// What kind of event.
+    pub kind: EventKind,
+    /// Which camera.
+    pub camera: &'a str,
+    /// Start of the evidence.
+    pub start_us: Micros,
+    /// End of the evidence.
+    pub end_us: Micros,
+    /// The sentence.
+    pub text: &'a str,
+    /// 0 to 1, as calibrated in the pack; 1 where nothing is estimated.
+    pub score: f32,
+    /// Oldest and newest memory entry behind it; `None` where memory has no part in it.
+    pub entries: Option<(EntryId, EntryId)>,
+}

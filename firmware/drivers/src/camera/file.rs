@@ -1,0 +1,403 @@
+//! Clips: recordings that are played as fast as they are asked for, with the times of their container.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use ocelli_types::{ColorMatrix, Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
+use openh264::OpenH264API;
+use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
+use openh264::formats::YUVSource;
+
+use super::avc::Avc;
+use super::mjpeg::{Found, Mjpeg};
+use super::pipe::{Output, Process};
+use super::planes::{Layout, Picture, usual_matrix};
+use super::sps::Sps;
+use super::y4m::{Refusal, Y4m};
+use super::{mkv, mp4};
+use crate::DriverError;
+
+/// Concatenated JPEGs carry no times; this is what other players assume.
+const MJPEG_PERIOD_US: u64 = 40_000;
+
+/// The largest picture that openh264 decodes (level 5.2).
+const MAX_H264_MACROBLOCKS: u64 = 36_864;
+
+/// Boxes with which MP4 and MOV files begin.
+const MP4_FIRST_BOXES: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"];
+
+/// ffmpeg may search a long file before its first picture.
+const FFMPEG_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A recording: MP4, MOV or Matroska with H.264, YUV4MPEG2, concatenated JPEGs; anything else through an installed
+/// ffmpeg. A damaged clip gives the pictures that can be decoded, then one [`DriverError::Truncated`].
+#[derive(Debug)]
+pub struct Clip {
+    path: PathBuf,
+    input: Input,
+    /// Pictures so far, lost ones included.
+    seq: u64,
+    ended: bool,
+}
+
+enum Input {
+    H264(Box<H264>),
+    Y4m(Y4m<BufReader<File>>),
+    Mjpeg(Mjpeg<File>, Picture),
+    Ffmpeg(Y4m<BufReader<Output>>, Process),
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::H264(_) => "H264",
+            Self::Y4m(_) => "Y4m",
+            Self::Mjpeg(..) => "Mjpeg",
+            Self::Ffmpeg(..) => "Ffmpeg",
+        })
+    }
+}
+
+impl Clip {
+    /// Opens a recording; its first bytes decide what it is, not its name.
+    ///
+    /// # Errors
+    /// The file is missing, empty, cut off before its index, no video, or needs ffmpeg and there is none.
+    pub fn open(path: &Path) -> Result<Self, DriverError> {
+        let path = path.to_path_buf();
+        let mut file = File::open(&path).map_err(|error| DriverError::from_io(&path, error))?;
+        let metadata = file.metadata().map_err(|error| DriverError::from_io(&path, error))?;
+        if !metadata.is_file() {
+            return Err(DriverError::NotVideo { path, why: "it is no ordinary file".into() });
+        }
+        if metadata.len() == 0 {
+            return Err(DriverError::Empty { path });
+        }
+        let mut head = Vec::new();
+        let started = (&mut file).take(16).read_to_end(&mut head).and_then(|_| file.seek(SeekFrom::Start(0)));
+        started.map_err(|error| DriverError::from_io(&path, error))?;
+        let input = match &head[..] {
+            [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', ..] => {
+                let clip = Y4m::open(BufReader::with_capacity(1 << 18, file)).map_err(|error| refused(&path, error))?;
+                Input::Y4m(clip)
+            }
+            [0xff, 0xd8, 0xff, ..] => {
+                let (size_px, bytes) = (SizePx::default(), Vec::new());
+                let (range, matrix) = (PixelRange::Full, ColorMatrix::Bt601);
+                Input::Mjpeg(Mjpeg::new(file), Picture { layout: Layout::Jpeg, size_px, range, matrix, bytes })
+            }
+            head if mkv::is_ebml(head) => open_mkv(&path, file, metadata.len())?,
+            [_, _, _, _, name @ ..] if MP4_FIRST_BOXES.iter().any(|first| name.starts_with(first)) => {
+                open_mp4(&path, file, metadata.len())?
+            }
+            _ => open_with_ffmpeg(&path, "the format is not one that is read directly")?,
+        };
+        Ok(Self { path, input, seq: 0, ended: false })
+    }
+
+    fn fill(&mut self) -> Result<Option<Micros>, DriverError> {
+        match &mut self.input {
+            Input::H264(decoder) => decoder.fill(&self.path, &mut self.seq),
+            Input::Y4m(clip) => clip.next().map_err(|error| refused(&self.path, error)),
+            Input::Mjpeg(pictures, picture) => match pictures.next() {
+                Ok(Found::Picture) => {
+                    picture.bytes.clear();
+                    picture.bytes.extend_from_slice(pictures.picture());
+                    Ok(Some(Micros(self.seq * MJPEG_PERIOD_US)))
+                }
+                Ok(Found::End) => Ok(None),
+                Ok(Found::Cut) => Err(refused(&self.path, Refusal::Cut)),
+                Err(error) => Err(DriverError::from_io(&self.path, error)),
+            },
+            Input::Ffmpeg(clip, process) => match clip.next() {
+                Ok(Some(time_us)) => Ok(Some(time_us)),
+                Ok(None) => process.finish().map(|()| None),
+                Err(error) => Err(process.explain(error, FFMPEG_TIMEOUT)),
+            },
+        }
+    }
+}
+
+impl FrameSource for Clip {
+    type Error = DriverError;
+
+    fn next(&mut self) -> Result<Option<Frame<'_>>, DriverError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let filled = self.fill();
+        let Ok(Some(captured_us)) = filled else {
+            self.ended = true;
+            return filled.map(|_| None);
+        };
+        let seq = FrameSeq(self.seq);
+        self.seq += 1;
+        let picture = match &self.input {
+            Input::H264(decoder) => &decoder.picture,
+            Input::Y4m(clip) => &clip.picture,
+            Input::Mjpeg(_, picture) => picture,
+            Input::Ffmpeg(clip, _) => &clip.picture,
+        };
+        Ok(Some(picture.lend(seq, captured_us)))
+    }
+}
+
+fn refused(path: &Path, refusal: Refusal) -> DriverError {
+    let path = path.to_path_buf();
+    match refusal {
+        Refusal::Io(error) => DriverError::from_io(&path, error),
+        Refusal::Cut => DriverError::Truncated { path, why: "it ends inside a picture".into() },
+        Refusal::TooLarge(size_px) => DriverError::TooLarge { size_px, limit: "8192x8192 pixels in all" },
+        Refusal::Header(why) => DriverError::NotVideo { path, why },
+    }
+}
+
+fn open_mp4(path: &Path, mut file: File, file_bytes: u64) -> Result<Input, DriverError> {
+    let track = match mp4::read(&mut file, file_bytes) {
+        Ok(track) => track,
+        Err(mp4::Refusal::NoIndex) => {
+            let why = "it has no index (moov): the recording was not closed, or the copy is not whole".into();
+            return Err(DriverError::Truncated { path: path.to_path_buf(), why });
+        }
+        Err(mp4::Refusal::NoVideo) => {
+            return Err(DriverError::NotVideo { path: path.to_path_buf(), why: "it has no video track".into() });
+        }
+        Err(mp4::Refusal::Io(error)) => return Err(DriverError::from_io(path, error)),
+    };
+    match track.avc.clone() {
+        Some(avc) if track.codec.starts_with(b"avc") => {
+            let next = 0;
+            open_h264(path, Packets::Mp4 { file: BufReader::new(file), track, next }, avc, (None, None))
+        }
+        _ => open_with_ffmpeg(path, &format!("its codec is {}", String::from_utf8_lossy(&track.codec))),
+    }
+}
+
+fn open_mkv(path: &Path, file: File, file_bytes: u64) -> Result<Input, DriverError> {
+    let reader = mkv::Reader::open(file, file_bytes).map_err(|error| DriverError::from_io(path, error))?;
+    let Some(reader) = reader else {
+        return Err(DriverError::NotVideo { path: path.to_path_buf(), why: "it has no video track".into() });
+    };
+    let track = &reader.track;
+    match track.avc.clone() {
+        Some(avc) if track.codec == "V_MPEG4/ISO/AVC" && !track.sealed => {
+            let colours = (track.range, track.matrix);
+            open_h264(path, Packets::Mkv(reader), avc, colours)
+        }
+        _ => open_with_ffmpeg(path, &format!("its codec is {}", track.codec)),
+    }
+}
+
+fn open_h264(
+    path: &Path,
+    packets: Packets,
+    avc: Avc,
+    (range, matrix): (Option<PixelRange>, Option<ColorMatrix>),
+) -> Result<Input, DriverError> {
+    if let Some(why) = avc.sps.and_then(|sps| beyond_openh264(&sps)) {
+        return open_with_ffmpeg(path, why);
+    }
+    let range = range.or(avc.sps.and_then(|sps| sps.range)).unwrap_or_default();
+    let matrix = matrix.or(avc.sps.and_then(|sps| sps.matrix));
+    // Flushing after each packet, the default, would give up pictures that wait for their turn behind B-frames.
+    let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);
+    let decoder = Decoder::with_api_config(OpenH264API::from_source(), config)
+        .map_err(|error| DriverError::Io { path: path.to_path_buf(), source: io::Error::other(error.to_string()) })?;
+    let picture = Picture {
+        layout: Layout::I420,
+        size_px: SizePx::default(),
+        range,
+        matrix: matrix.unwrap_or_default(),
+        bytes: Vec::new(),
+    };
+    Ok(Input::H264(Box::new(H264 {
+        packets,
+        stream: avc.headers.clone(),
+        avc,
+        packet: Vec::new(),
+        decoder,
+        times_us: BinaryHeap::new(),
+        first_us: None,
+        matrix,
+        damaged: 0,
+        held: Vec::new(),
+        drained: false,
+        picture,
+    })))
+}
+
+/// What keeps openh264 from decoding this stream.
+fn beyond_openh264(sps: &Sps) -> Option<&'static str> {
+    if sps.coded_px.area() / 256 > MAX_H264_MACROBLOCKS {
+        Some("its H.264 picture is larger than the built-in decoder takes (4096x2304)")
+    } else if !sps.progressive {
+        Some("its H.264 is interlaced")
+    } else if sps.chroma_format > 1 || sps.bit_depth > 8 {
+        Some("its H.264 is not 8-bit 4:2:0")
+    } else {
+        None
+    }
+}
+
+/// Any other video, decoded by ffmpeg. Its y4m output has a constant rate, with pictures repeated or dropped so
+/// that the times are those of the container.
+fn open_with_ffmpeg(path: &Path, why: &str) -> Result<Input, DriverError> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-i"]).arg(path);
+    command.args(["-map", "0:v:0", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"]);
+    let needs = || DriverError::NeedsFfmpeg { path: path.to_path_buf(), why: why.to_owned() };
+    let name = format!("ffmpeg -i {}", path.display());
+    let (mut process, output) = Process::start(command, name, FFMPEG_TIMEOUT).map_err(|_| needs())?;
+    match Y4m::open(BufReader::with_capacity(1 << 18, output)) {
+        Ok(clip) => Ok(Input::Ffmpeg(clip, process)),
+        Err(Refusal::Cut) => {
+            let why = match process.finish() {
+                Err(DriverError::Command { why, .. }) => why,
+                _ => "ffmpeg finds no picture in it".into(),
+            };
+            Err(DriverError::NotVideo { path: path.to_path_buf(), why })
+        }
+        Err(error) => Err(process.explain(error, FFMPEG_TIMEOUT)),
+    }
+}
+
+/// Packets in decoding order with their presentation times.
+enum Packets {
+    Mp4 { file: BufReader<File>, track: mp4::Track, next: usize },
+    Mkv(mkv::Reader<File>),
+}
+
+impl Packets {
+    /// Writes the next packet over `packet`.
+    fn next(&mut self, packet: &mut Vec<u8>) -> io::Result<Option<i64>> {
+        match self {
+            Self::Mp4 { file, track, next } => {
+                let Some(sample) = track.samples.get(*next) else { return Ok(None) };
+                *next += 1;
+                let here = file.stream_position()?;
+                match (sample.offset.cast_signed()).checked_sub(here.cast_signed()) {
+                    Some(step) => file.seek_relative(step)?,
+                    None => file.seek(SeekFrom::Start(sample.offset)).map(drop)?,
+                }
+                packet.resize(sample.bytes as usize, 0);
+                file.read_exact(packet)?;
+                let time_us = i128::from(sample.time) * 1_000_000 / i128::from(track.timescale);
+                Ok(Some(time_us as i64))
+            }
+            Self::Mkv(reader) => reader.next(packet),
+        }
+    }
+
+    /// What the container says is missing, once its packets are through.
+    fn missing(&self) -> Option<String> {
+        match self {
+            Self::Mp4 { track, .. } if track.missing > 0 => Some(format!(
+                "{} of {} pictures are missing",
+                track.missing,
+                track.missing + track.samples.len() as u64
+            )),
+            Self::Mkv(reader) if reader.cut => Some("it ends inside a packet".into()),
+            _ => None,
+        }
+    }
+}
+
+struct H264 {
+    packets: Packets,
+    avc: Avc,
+    /// The packet with start codes; parameter sets before the first.
+    stream: Vec<u8>,
+    packet: Vec<u8>,
+    decoder: Decoder,
+    /// Presentation times of the packets that are inside the decoder, which hands pictures out in that order.
+    times_us: BinaryHeap<Reverse<i64>>,
+    first_us: Option<i64>,
+    matrix: Option<ColorMatrix>,
+    damaged: u64,
+    /// Pictures that the decoder still held at the end, last first.
+    held: Vec<Vec<u8>>,
+    drained: bool,
+    picture: Picture,
+}
+
+impl H264 {
+    fn fill(&mut self, path: &Path, seq: &mut u64) -> Result<Option<Micros>, DriverError> {
+        while !self.drained {
+            let next = self.packets.next(&mut self.packet).map_err(|error| DriverError::from_io(path, error))?;
+            let Some(time_us) = next else {
+                self.drain();
+                break;
+            };
+            self.avc.append(&self.packet, &mut self.stream);
+            let decoded = self.decoder.decode(&self.stream);
+            self.stream.clear();
+            match decoded {
+                Ok(Some(yuv)) => {
+                    copy(&yuv, self.matrix, &mut self.picture);
+                    self.times_us.push(Reverse(time_us));
+                    return Ok(Some(self.time()));
+                }
+                Ok(None) => self.times_us.push(Reverse(time_us)),
+                Err(_) => {
+                    self.damaged += 1;
+                    *seq += 1;
+                }
+            }
+        }
+        if let Some(bytes) = self.held.pop() {
+            self.picture.bytes = bytes;
+            return Ok(Some(self.time()));
+        }
+        let why = match (self.damaged, self.packets.missing()) {
+            (0, None) => return Ok(None),
+            (0, Some(why)) => why,
+            (damaged, _) => format!("{damaged} pictures could not be decoded"),
+        };
+        Err(DriverError::Truncated { path: path.to_path_buf(), why })
+    }
+
+    /// Takes the last pictures out of the decoder; it holds at most 16.
+    fn drain(&mut self) {
+        self.drained = true;
+        let Ok(rest) = self.decoder.flush_remaining() else {
+            self.damaged += self.times_us.len() as u64;
+            return;
+        };
+        for yuv in rest.iter().rev() {
+            copy(yuv, self.matrix, &mut self.picture);
+            self.held.push(std::mem::take(&mut self.picture.bytes));
+        }
+    }
+
+    /// The earliest time that is still due, counted from the first picture.
+    fn time(&mut self) -> Micros {
+        let time_us = self.times_us.pop().map_or(0, |Reverse(time_us)| time_us);
+        let first_us = *self.first_us.get_or_insert(time_us);
+        Micros(time_us.saturating_sub(first_us).max(0).cast_unsigned())
+    }
+}
+
+/// The decoder's picture without the padding of its rows.
+fn copy(yuv: &DecodedYUV<'_>, matrix: Option<ColorMatrix>, picture: &mut Picture) {
+    let (width, height) = yuv.dimensions();
+    let (y_stride, u_stride, v_stride) = yuv.strides();
+    picture.size_px = SizePx::new(width as u32, height as u32);
+    picture.matrix = matrix.unwrap_or_else(|| usual_matrix(picture.size_px));
+    picture.bytes.clear();
+    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+    let planes = [
+        (yuv.y(), y_stride, width, height),
+        (yuv.u(), u_stride, half_width, half_height),
+        (yuv.v(), v_stride, half_width, half_height),
+    ];
+    for (plane, stride, width, height) in planes {
+        for row in plane.chunks(stride).take(height) {
+            picture.bytes.extend_from_slice(&row[..width]);
+        }
+    }
+}

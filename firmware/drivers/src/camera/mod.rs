@@ -1,0 +1,48 @@
+//! Where frames come from: a camera, a recording, a command.
+
+mod avc;
+mod file;
+mod mjpeg;
+mod mkv;
+mod mp4;
+mod pipe;
+mod planes;
+mod sps;
+#[cfg(target_os = "linux")]
+mod v4l;
+mod y4m;
+
+pub use file::Clip;
+pub use pipe::{Pipe, PipeConfig, PipeFormat};
+#[cfg(target_os = "linux")]
+pub use v4l::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
+
+use ocelli_types::{Frame, FrameSource};
+
+use crate::DriverError;
+
+/// Any of the sources, for a program that chooses at run time.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// A camera.
+    #[cfg(target_os = "linux")]
+    Camera(Camera),
+    /// A recording.
+    Clip(Clip),
+    /// A command.
+    Pipe(Pipe),
+}
+
+impl FrameSource for Source {
+    type Error = DriverError;
+
+    fn next(&mut self) -> Result<Option<Frame<'_>>, DriverError> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Camera(camera) => camera.next(),
+            Self::Clip(clip) => clip.next(),
+            Self::Pipe(pipe) => pipe.next(),
+        }
+    }
+}

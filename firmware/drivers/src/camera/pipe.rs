@@ -1,0 +1,273 @@
+//! Frames from the standard output of a command: an IP camera through ffmpeg, a Pi camera through its own tool.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ocelli_types::{Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
+
+use super::mjpeg::{Found, Mjpeg};
+use super::planes::{Layout, Picture, usual_matrix};
+use super::y4m::{MAX_AREA, Refusal, Y4m};
+use crate::DriverError;
+
+/// Longest line of standard error that is kept.
+const MAX_STDERR_LINE_BYTES: u64 = 400;
+
+/// How long to listen after the end of a command.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What the command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PipeFormat {
+    /// YUV4MPEG2, which names its own size.
+    Y4m,
+    /// JPEG pictures one after the other.
+    Mjpeg,
+    /// Planar 4:2:0 pictures of this size.
+    I420(SizePx),
+    /// Packed 4:2:2 pictures of this size.
+    Yuyv(SizePx),
+    /// Packed red, green, blue of this size.
+    Rgb(SizePx),
+}
+
+/// Which command to run, and what it writes.
+#[derive(Clone, Debug)]
+pub struct PipeConfig {
+    /// Given to `sh -c`.
+    pub command: String,
+    /// What comes out of it.
+    pub format: PipeFormat,
+    /// The longest silence before it is started again.
+    pub timeout: Duration,
+}
+
+/// A running command; it and its children end with this value.
+#[derive(Debug)]
+pub struct Pipe {
+    pictures: Pictures,
+    process: Process,
+    timeout: Duration,
+    first: Option<Instant>,
+    seq: u64,
+}
+
+#[derive(Debug)]
+enum Pictures {
+    /// The header comes with the first picture.
+    Y4mSoon(Option<Output>),
+    Y4m(Y4m<BufReader<Output>>),
+    Mjpeg(Mjpeg<Output>, Picture),
+    Raw(Output, Picture),
+}
+
+impl Pipe {
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// No shell could be started, or the size is too large.
+    pub fn open(config: &PipeConfig) -> Result<Self, DriverError> {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(&config.command);
+        let (process, output) = Process::start(shell, config.command.clone(), config.timeout)?;
+        let pictures = match config.format {
+            PipeFormat::Y4m => Pictures::Y4mSoon(Some(output)),
+            PipeFormat::Mjpeg => Pictures::Mjpeg(Mjpeg::new(output), blank(Layout::Jpeg, SizePx::default())?),
+            PipeFormat::I420(size_px) => Pictures::Raw(output, blank(Layout::I420, size_px)?),
+            PipeFormat::Yuyv(size_px) => Pictures::Raw(output, blank(Layout::Yuyv, size_px)?),
+            PipeFormat::Rgb(size_px) => Pictures::Raw(output, blank(Layout::Rgb, size_px)?),
+        };
+        Ok(Self { pictures, process, timeout: config.timeout, first: None, seq: 0 })
+    }
+
+    /// Fills the picture; `false` at a clean end.
+    fn fill(&mut self) -> Result<bool, Refusal> {
+        if let Pictures::Y4mSoon(output) = &mut self.pictures {
+            let Some(output) = output.take() else { return Ok(false) };
+            match Y4m::open(BufReader::new(output)) {
+                Ok(clip) => self.pictures = Pictures::Y4m(clip),
+                Err(Refusal::Cut) => return Ok(false),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        match &mut self.pictures {
+            Pictures::Y4mSoon(_) => Ok(false),
+            Pictures::Y4m(clip) => Ok(clip.next()?.is_some()),
+            Pictures::Mjpeg(pictures, picture) => match pictures.next()? {
+                Found::Picture => {
+                    picture.bytes.clear();
+                    picture.bytes.extend_from_slice(pictures.picture());
+                    Ok(true)
+                }
+                Found::End => Ok(false),
+                Found::Cut => Err(Refusal::Cut),
+            },
+            Pictures::Raw(output, picture) => fill_whole(output, &mut picture.bytes),
+        }
+    }
+}
+
+impl FrameSource for Pipe {
+    type Error = DriverError;
+
+    /// Frames are dated by their arrival, counted from the first.
+    fn next(&mut self) -> Result<Option<Frame<'_>>, DriverError> {
+        match self.fill() {
+            Ok(true) => {}
+            Ok(false) => return self.process.finish().map(|()| None),
+            Err(refusal) => return Err(self.process.explain(refusal, self.timeout)),
+        }
+        let now = Instant::now();
+        let captured_us = Micros(now.duration_since(*self.first.get_or_insert(now)).as_micros() as u64);
+        let seq = FrameSeq(self.seq);
+        self.seq += 1;
+        let picture = match &self.pictures {
+            Pictures::Y4m(clip) => &clip.picture,
+            Pictures::Mjpeg(_, picture) | Pictures::Raw(_, picture) => picture,
+            Pictures::Y4mSoon(_) => return Ok(None),
+        };
+        Ok(Some(picture.lend(seq, captured_us)))
+    }
+}
+
+fn blank(layout: Layout, size_px: SizePx) -> Result<Picture, DriverError> {
+    if size_px.area() > MAX_AREA {
+        return Err(DriverError::TooLarge { size_px, limit: "8192x8192 pixels in all" });
+    }
+    let bytes = vec![0; layout.bytes(size_px) as usize];
+    Ok(Picture { layout, size_px, range: PixelRange::Limited, matrix: usual_matrix(size_px), bytes })
+}
+
+fn fill_whole(input: &mut impl Read, bytes: &mut [u8]) -> Result<bool, Refusal> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match input.read(&mut bytes[filled..]) {
+            Ok(0) if filled == 0 => return Ok(false),
+            Ok(0) => return Err(Refusal::Cut),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(!bytes.is_empty())
+}
+
+/// A child process in a group of its own, with the last words of its standard error.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    name: String,
+    last_words: Arc<Mutex<String>>,
+    listener: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts `command`, called `name` in messages; reads of the output give up after `timeout`.
+    pub fn start(mut command: Command, name: String, timeout: Duration) -> Result<(Self, Output), DriverError> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let failed = |why: io::Error| DriverError::Command { command: name.clone(), why: why.to_string() };
+        let mut child = command.spawn().map_err(failed)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let last_words = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&last_words);
+        let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
+            return Err(failed(io::Error::other("it has no standard output")));
+        };
+        let listener = Some(std::thread::spawn(move || listen(stderr, &heard)));
+        let process = Self { child, name, last_words, listener };
+        Ok((process, Output { stdout, timeout }))
+    }
+
+    /// Waits for the end of a command that closed its output.
+    pub fn finish(&mut self) -> Result<(), DriverError> {
+        let status = self.child.wait().map_err(|error| self.failed(&error.to_string()))?;
+        self.end();
+        if status.success() { Ok(()) } else { Err(self.failed(&status.to_string())) }
+    }
+
+    /// What a stream that broke off means, in the command's own last words if it has any.
+    pub fn explain(&mut self, refusal: Refusal, timeout: Duration) -> DriverError {
+        match refusal {
+            Refusal::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+                DriverError::Timeout { from: self.name.clone(), waited_ms: timeout.as_millis() as u64 }
+            }
+            Refusal::Io(error) => self.failed(&error.to_string()),
+            Refusal::TooLarge(size_px) => DriverError::TooLarge { size_px, limit: "8192x8192 pixels in all" },
+            Refusal::Header(why) => self.failed(&format!("its output is not as announced: {why}")),
+            Refusal::Cut => {
+                self.end();
+                self.failed("its output ends inside a picture")
+            }
+        }
+    }
+
+    fn failed(&self, why: &str) -> DriverError {
+        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = if words.is_empty() { why.to_owned() } else { format!("{why}: {words}") };
+        DriverError::Command { command: self.name.clone(), why }
+    }
+
+    /// Ends what is left of the command and hears its last words; once, for its number may be given away after.
+    fn end(&mut self) {
+        let Some(listener) = self.listener.take() else { return };
+        if let Ok(group) = libc::pid_t::try_from(self.child.id()) {
+            // SAFETY: `kill` has no effect on our memory, and the group is that of our child, which ended just now
+            // or still runs.
+            unsafe { libc::kill(-group, libc::SIGKILL) };
+        }
+        let _ = self.child.wait();
+        // A grandchild in a group of its own may hold standard error open; that is not worth hanging for.
+        let patience = Instant::now() + LAST_WORDS;
+        while !listener.is_finished() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Keeps the last line that is not blank.
+fn listen(stderr: impl Read, heard: &Mutex<String>) {
+    let mut lines = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match lines.by_ref().take(MAX_STDERR_LINE_BYTES).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line);
+                if !text.trim().is_empty() {
+                    text.trim().clone_into(&mut heard.lock().unwrap_or_else(PoisonError::into_inner));
+                }
+            }
+        }
+    }
+}
+
+/// Standard output of a command; a read that waits longer than the timeout is an error of kind `TimedOut`.
+#[derive(Debug)]
+pub(super) struct Output {
+    stdout: ChildStdout,
+    timeout: Duration,
+}
+
+impl Read for Output {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let timeout_ms = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
+        let mut poll = libc::pollfd { fd: self.stdout.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: `poll` is one live pollfd, as the count says, and the descriptor is open while `stdout` lives.
+        match unsafe { libc::poll(&raw mut poll, 1, timeout_ms) } {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            -1 => Err(io::Error::last_os_error()),
+            _ => self.stdout.read(buffer),
+        }
+    }
+}

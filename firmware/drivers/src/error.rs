@@ -1,0 +1,188 @@
+//! What goes wrong at the edge of the device, in words for the person in front of it.
+
+use std::io;
+use std::path::PathBuf;
+
+use ocelli_types::{Fault, Faulty, SizePx};
+
+/// An error of a camera, a clip, a pipe or a picture. Each message is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// There is no device or file at this path.
+    #[error("{}: there is nothing here; check the path, or plug the camera in", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The node exists, but does not capture video.
+    #[error("{}: this is no camera that streams video; `ocelli check` lists those that do", path.display())]
+    NoCamera {
+        /// The device node.
+        path: PathBuf,
+    },
+    /// Another program is capturing from the camera.
+    #[error("{}: another program is using this camera; close it, or choose another camera", path.display())]
+    Busy {
+        /// The device node.
+        path: PathBuf,
+    },
+    /// We may not open the device or file.
+    #[error("{}: permission denied; for a camera, add the user to the group `video`", path.display())]
+    Denied {
+        /// The device node or file.
+        path: PathBuf,
+    },
+    /// The camera went away while it was in use.
+    #[error("{}: the camera was unplugged; waiting for it to come back", path.display())]
+    Unplugged {
+        /// The device node.
+        path: PathBuf,
+    },
+    /// The camera does not deliver a pixel format that we read.
+    #[error("{}: the camera refused {wanted} and offers {offered}; choose another camera or format", path.display())]
+    FormatRefused {
+        /// The device node.
+        path: PathBuf,
+        /// What was asked for.
+        wanted: String,
+        /// What the camera answered.
+        offered: String,
+    },
+    /// No picture came for too long.
+    #[error("{from}: no picture for {waited_ms} ms; opening it again")]
+    Timeout {
+        /// The device or command.
+        from: String,
+        /// How long was waited.
+        waited_ms: u64,
+    },
+    /// The bytes are no video that we know.
+    #[error("{}: this is not a video that can be read: {why}", path.display())]
+    NotVideo {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file has no bytes.
+    #[error("{}: the file is empty; record or copy it again", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The video ends before its own index says, or is damaged on the way.
+    #[error("{}: the video is cut off or damaged: {why}", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        why: String,
+    },
+    /// Only ffmpeg can read this, and it is not installed.
+    #[error("{}: {why}; install ffmpeg (apt-get install ffmpeg), or convert the clip to H.264", path.display())]
+    NeedsFfmpeg {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be read without.
+        why: String,
+    },
+    /// A command that should deliver pictures failed.
+    #[error("the command `{command}` failed: {why}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// The last line of its standard error, or its exit status.
+        why: String,
+    },
+    /// The picture is larger than we are prepared to hold.
+    #[error("a picture of {size_px} is too large; the limit is {limit}: choose a smaller size")]
+    TooLarge {
+        /// The picture.
+        size_px: SizePx,
+        /// The limit, in words.
+        limit: &'static str,
+    },
+    /// One picture is damaged; the next may be whole.
+    #[error("a picture could not be read: {why}; going on with the next")]
+    BadPicture {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system refused a read or a write.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The device or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl DriverError {
+    /// What `source` means at `path`: errors that people meet get a name of their own.
+    pub(crate) fn from_io(path: &std::path::Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.raw_os_error() {
+            Some(libc::ENOENT | libc::ENXIO) => Self::Missing { path },
+            Some(libc::ENODEV) => Self::Unplugged { path },
+            Some(libc::EBUSY) => Self::Busy { path },
+            Some(libc::EACCES | libc::EPERM) => Self::Denied { path },
+            Some(libc::EISDIR) => Self::NotVideo { path, why: "it is a folder".into() },
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+impl Faulty for DriverError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::BadPicture { .. } => Fault::Retry,
+            Self::Missing { .. }
+            | Self::Busy { .. }
+            | Self::Unplugged { .. }
+            | Self::Timeout { .. }
+            | Self::Command { .. }
+            | Self::Io { .. } => Fault::Reopen,
+            Self::NoCamera { .. }
+            | Self::Denied { .. }
+            | Self::FormatRefused { .. }
+            | Self::NotVideo { .. }
+            | Self::Empty { .. }
+            | Self::Truncated { .. }
+            | Self::NeedsFfmpeg { .. }
+            | Self::TooLarge { .. } => Fault::Stop,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn errno_becomes_a_word_and_a_decision() {
+        let at = |errno| DriverError::from_io(Path::new("/dev/video0"), io::Error::from_raw_os_error(errno));
+        assert!(matches!(at(libc::ENOENT), DriverError::Missing { .. }));
+        assert!(matches!(at(libc::ENODEV), DriverError::Unplugged { .. }));
+        assert!(matches!(at(libc::EBUSY), DriverError::Busy { .. }));
+        assert!(matches!(at(libc::EACCES), DriverError::Denied { .. }));
+        assert!(matches!(at(libc::EIO), DriverError::Io { .. }));
+        assert_eq!(at(libc::ENODEV).fault(), Fault::Reopen);
+        assert_eq!(at(libc::EACCES).fault(), Fault::Stop);
+    }
+
+    #[test]
+    fn every_message_is_one_line_with_the_path() {
+        let path = PathBuf::from("/clips/door.mp4");
+        for error in [
+            DriverError::Empty { path: path.clone() },
+            DriverError::NotVideo { path: path.clone(), why: "it is text".into() },
+            DriverError::NeedsFfmpeg { path, why: "the codec is hvc1".into() },
+        ] {
+            let line = error.to_string();
+            assert!(line.starts_with("/clips/door.mp4: ") && !line.contains('\n'), "{line}");
+        }
+    }
+}

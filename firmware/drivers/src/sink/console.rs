@@ -1,0 +1,102 @@
+//! One line a narration, for a person at a terminal.
+
+use std::io::Write;
+
+use ocelli_types::{Event, EventKind, Sink};
+
+use super::SinkError;
+
+/// Writes `12:03:45   1.4 s  0.88  a person falls to the floor` and flushes each line.
+#[derive(Debug)]
+pub struct ConsoleSink<W> {
+    out: W,
+    /// Wall clock at stream time zero; `None` shows the time in the clip.
+    start_unix_ms: Option<u64>,
+}
+
+impl<W: Write> ConsoleSink<W> {
+    /// For a clip: times count from its first frame.
+    pub fn clip(out: W) -> Self {
+        Self { out, start_unix_ms: None }
+    }
+
+    /// For a camera: local time of day, where the stream's time zero was at `start_unix_ms`.
+    pub fn live(out: W, start_unix_ms: u64) -> Self {
+        Self { out, start_unix_ms: Some(start_unix_ms) }
+    }
+}
+
+impl<W: Write> Sink for ConsoleSink<W> {
+    type Error = SinkError;
+
+    fn emit(&mut self, event: &Event<'_>) -> Result<(), SinkError> {
+        let second = match self.start_unix_ms {
+            Some(start) => local_second_of_day((start + event.start_us.0 / 1000) / 1000),
+            None => event.start_us.0 / 1_000_000,
+        };
+        let mark = match event.kind {
+            EventKind::Narration => "",
+            EventKind::Alert => "ALERT ",
+            EventKind::AlertEnd => "alert over: ",
+            EventKind::Blind => "blind: ",
+            EventKind::Health => "device: ",
+        };
+        let lasted_s = event.end_us.since(event.start_us).seconds();
+        writeln!(
+            self.out,
+            "{:02}:{:02}:{:02} {lasted_s:5.1} s  {:.2}  {mark}{}",
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            event.score,
+            event.text,
+        )?;
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Second of the local day; of the UTC day where the system has no time zone for it.
+fn local_second_of_day(unix_s: u64) -> u64 {
+    // SAFETY: `tm` is a plain C struct for which all zeros is a valid value.
+    let mut local: libc::tm = unsafe { std::mem::zeroed() };
+    let time = libc::time_t::try_from(unix_s).unwrap_or(libc::time_t::MAX);
+    // SAFETY: both pointers are to live values of the right type, and `localtime_r` keeps neither.
+    let known = unsafe { !libc::localtime_r(&raw const time, &raw mut local).is_null() };
+    if known {
+        (local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec).unsigned_abs().into()
+    } else {
+        unix_s % 86_400
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{Broken, falls};
+    use super::*;
+
+    #[test]
+    fn a_clip_shows_its_own_time() {
+        let mut out = Vec::new();
+        let mut sink = ConsoleSink::clip(&mut out);
+        sink.emit(&falls()).expect("a Vec takes everything");
+        sink.emit(&Event { kind: EventKind::Alert, ..falls() }).expect("a Vec takes everything");
+        let expected = "00:01:02   1.4 s  0.88  a person falls to the floor\n\
+                        00:01:02   1.4 s  0.88  ALERT a person falls to the floor\n";
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn a_camera_shows_the_time_of_day() {
+        let mut out = Vec::new();
+        ConsoleSink::live(&mut out, 1_700_000_000_000).emit(&falls()).expect("a Vec takes everything");
+        let line = String::from_utf8_lossy(&out).into_owned();
+        // 1 700 000 062 s is 22:14:22 UTC; every time zone keeps the second, and quarter hours the rest.
+        assert!(line[5..].starts_with(":22   1.4 s"), "{line}");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure_of_ours() {
+        let error = ConsoleSink::clip(Broken(std::io::ErrorKind::BrokenPipe)).emit(&falls()).expect_err("broken");
+        assert!(matches!(error, SinkError::Closed));
+    }
+}

@@ -1,0 +1,438 @@
+//! When to speak: a thing is said once, when it has been seen for long enough to be sure of, and not again while it
+//! lasts. Fed once a frame; `tools/train/speak.py` is the same policy, for calibration.
+//!
+//! Each kind of happening (walk, sit, fall, silence) has the summed probability of its vocabulary entries,
+//! smoothed over frames. The kind furthest above its threshold is the candidate; one that stays the candidate for its
+//! hold-off becomes current, and becoming current is what is said. Silence is a kind like any other, of which nothing
+//! is said: saying nothing is an answer.
+
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ocelli_types::{EntryId, EventKind, Micros, Severity};
+
+use crate::ConfigError;
+
+/// The kind of which nothing is said. Every other kind is data.
+pub const SILENCE: &str = "silence";
+
+/// How sure and for how long, before a kind is said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speak {
+    /// Smoothed probability needed, 0 to 1.
+    pub threshold: f32,
+    /// Time for which it must stay the candidate.
+    pub hold_off_us: Micros,
+}
+
+/// The `[speak]` table of a pack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpeakConfig<'a> {
+    /// Share of the past in the smoothed probability, 0 or more and less than 1.
+    pub smoothing: f32,
+    /// For kinds without values of their own.
+    pub default: Speak,
+    /// Kinds with values of their own, by name.
+    pub kinds: &'a [(&'a str, Speak)],
+}
+
+/// What the policy knows of the vocabulary: numbers, and no words.
+#[derive(Clone, Debug)]
+pub struct Lexicon {
+    smoothing: f32,
+    kinds: Vec<Kind>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    speak: Speak,
+    silent: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    kind: usize,
+    severity: Severity,
+}
+
+impl Lexicon {
+    /// The vocabulary with kinds named `kinds`, and for each entry the index of its kind and its severity.
+    ///
+    /// # Errors
+    /// No entries; a kind without entries; an entry without a kind; a number out of its range.
+    pub fn new(
+        config: &SpeakConfig<'_>,
+        kinds: &[impl AsRef<str>],
+        entries: impl IntoIterator<Item = (usize, Severity)>,
+    ) -> Result<Self, ConfigError> {
+        let entries: Vec<Entry> = entries.into_iter().map(|(kind, severity)| Entry { kind, severity }).collect();
+        check_numbers(config)?;
+        check_kinds(config, kinds, &entries)?;
+        let kinds = kinds.iter().map(|kind| {
+            let own = config.kinds.iter().find(|(name, _)| *name == kind.as_ref());
+            Kind { speak: own.map_or(config.default, |(_, speak)| *speak), silent: kind.as_ref() == SILENCE }
+        });
+        Ok(Self { smoothing: config.smoothing, kinds: kinds.collect(), entries })
+    }
+
+    /// Number of vocabulary entries.
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+fn check_numbers(config: &SpeakConfig<'_>) -> Result<(), ConfigError> {
+    let SpeakConfig { smoothing, default, kinds } = config;
+    if !(0.0..1.0).contains(smoothing) {
+        return Err(ConfigError::Speak { key: "smoothing", value: *smoothing, range: "from 0 to less than 1" });
+    }
+    let mut thresholds = kinds.iter().map(|(_, speak)| speak.threshold).chain([default.threshold]);
+    match thresholds.find(|threshold| !(0.0..=1.0).contains(threshold)) {
+        Some(value) => Err(ConfigError::Speak { key: "threshold", value, range: "from 0 to 1" }),
+        None => Ok(()),
+    }
+}
+
+fn check_kinds(config: &SpeakConfig<'_>, kinds: &[impl AsRef<str>], entries: &[Entry]) -> Result<(), ConfigError> {
+    if entries.is_empty() {
+        return Err(ConfigError::EmptyVocabulary);
+    }
+    if let Some((entry, &Entry { kind, .. })) = entries.iter().enumerate().find(|(_, entry)| entry.kind >= kinds.len())
+    {
+        return Err(ConfigError::NoSuchKind { entry, kind, kinds: kinds.len() });
+    }
+    let is_said = |name: &str| entries.iter().any(|entry| kinds[entry.kind].as_ref() == name);
+    let mut names = kinds.iter().map(AsRef::as_ref).chain(config.kinds.iter().map(|(name, _)| *name));
+    match names.find(|name| !is_said(name)) {
+        Some(name) => Err(ConfigError::UnknownKind { kind: name.to_string() }),
+        None => Ok(()),
+    }
+}
+
+/// Something said, with the evidence for it. The words are the vocabulary's: entry `entry`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spoken {
+    /// Narration, alert or end of alert.
+    pub kind: EventKind,
+    /// Vocabulary entry.
+    pub entry: u32,
+    /// When it was first the candidate; for the end of an alert, when the alert started.
+    pub start_us: Micros,
+    /// When it was sure enough to say; for the end of an alert, when it was over.
+    pub end_us: Micros,
+    /// Smoothed probability of its kind, 0 to 1; for the end of an alert, of the kind that ended it.
+    pub score: f32,
+    /// Memory entry at `start_us`.
+    pub from: EntryId,
+    /// Memory entry at `end_us`.
+    pub to: EntryId,
+}
+
+/// What one step says: two at most (a narration, and an alert or the end of one).
+pub type EventBuf = heapless::Vec<Spoken, 4>;
+
+/// The frame that the probabilities are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its memory entry.
+    pub entry: EntryId,
+    /// When it was captured.
+    pub captured_us: Micros,
+}
+
+/// A kind and when it became the candidate.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    kind: usize,
+    since: Seen,
+}
+
+/// The policy's state for one stream.
+#[derive(Debug)]
+pub struct SpeakPolicy {
+    lexicon: Lexicon,
+    /// Smoothed probability of each kind, `[kinds]`; empty before the first frame.
+    smoothed: Vec<f32>,
+    /// Probability of each kind in this frame, `[kinds]`.
+    fresh: Vec<f32>,
+    pending: Option<Pending>,
+    current: Option<usize>,
+    /// The alert that is open.
+    alert: Option<Spoken>,
+}
+
+impl SpeakPolicy {
+    /// A policy that has seen nothing.
+    pub fn new(lexicon: Lexicon) -> Self {
+        let kinds = lexicon.kinds.len();
+        Self {
+            lexicon,
+            smoothed: Vec::with_capacity(kinds),
+            fresh: vec![0.0; kinds],
+            pending: None,
+            current: None,
+            alert: None,
+        }
+    }
+
+    /// Takes the probability of each entry in one frame, `[entries]`, and adds what is to be said to `events`.
+    ///
+    /// # Panics
+    /// If there is not one probability per entry, or no room for two events.
+    pub fn hear(&mut self, probabilities: &[f32], seen: Seen, events: &mut EventBuf) {
+        assert_eq!(probabilities.len(), self.lexicon.entries.len(), "there should be one probability per entry");
+        self.smooth(probabilities);
+        let Some(kind) = self.candidate() else {
+            self.pending = None;
+            return;
+        };
+        let pending = match self.pending {
+            Some(pending) if pending.kind == kind => pending,
+            _ => *self.pending.insert(Pending { kind, since: seen }),
+        };
+        let held_us = seen.captured_us.since(pending.since.captured_us);
+        if self.current != Some(kind) && held_us >= self.lexicon.kinds[kind].speak.hold_off_us {
+            self.current = Some(kind);
+            if !self.lexicon.kinds[kind].silent {
+                self.say(probabilities, pending, seen, events);
+            }
+        }
+    }
+
+    fn smooth(&mut self, probabilities: &[f32]) {
+        self.fresh.fill(0.0);
+        for (entry, probability) in self.lexicon.entries.iter().zip(probabilities) {
+            self.fresh[entry.kind] += probability;
+        }
+        if self.smoothed.is_empty() {
+            self.smoothed.extend_from_slice(&self.fresh);
+            return;
+        }
+        let past = self.lexicon.smoothing;
+        for (smoothed, fresh) in self.smoothed.iter_mut().zip(&self.fresh) {
+            *smoothed = past * *smoothed + (1.0 - past) * fresh;
+        }
+    }
+
+    /// The kind furthest above its threshold, or at it; of equals the first.
+    fn candidate(&self) -> Option<usize> {
+        let margins = self.smoothed.iter().zip(&self.lexicon.kinds).map(|(score, kind)| score - kind.speak.threshold);
+        first_largest(margins).filter(|&(_, margin)| margin >= 0.0).map(|(kind, _)| kind)
+    }
+
+    fn say(&mut self, probabilities: &[f32], pending: Pending, seen: Seen, events: &mut EventBuf) {
+        let entry = self.most_probable(pending.kind, probabilities);
+        let narration = Spoken {
+            kind: EventKind::Narration,
+            entry: entry as u32,
+            start_us: pending.since.captured_us,
+            end_us: seen.captured_us,
+            // Sums of f32 probabilities may come to a millionth more than 1.
+            score: self.smoothed[pending.kind].min(1.0),
+            from: pending.since.entry,
+            to: seen.entry,
+        };
+        add(events, narration);
+        match (self.lexicon.entries[entry].severity, self.alert) {
+            (Severity::Alarm, None) => {
+                let alert = Spoken { kind: EventKind::Alert, ..narration };
+                self.alert = Some(alert);
+                add(events, alert);
+            }
+            (severity, Some(alert)) if severity < Severity::Notice => {
+                self.alert = None;
+                let Spoken { end_us, score, to, .. } = narration;
+                add(events, Spoken { kind: EventKind::AlertEnd, end_us, score, to, ..alert });
+            }
+            _ => {}
+        }
+    }
+
+    fn most_probable(&self, kind: usize, probabilities: &[f32]) -> usize {
+        // An entry of another kind never wins, as no probability is below 0.
+        let of_kind = self.lexicon.entries.iter().zip(probabilities);
+        let of_kind = of_kind.map(|(entry, probability)| if entry.kind == kind { *probability } else { -1.0 });
+        first_largest(of_kind).map_or(0, |(entry, _)| entry)
+    }
+}
+
+/// Index and value of the largest, the first of equals; what is not a number is not large.
+fn first_largest(values: impl Iterator<Item = f32>) -> Option<(usize, f32)> {
+    values.enumerate().fold(None, |best, (index, value)| match best {
+        Some((_, largest)) if value > largest => Some((index, value)),
+        None => Some((index, value)),
+        best => best,
+    })
+}
+
+fn add(events: &mut EventBuf, spoken: Spoken) {
+    events.push(spoken).expect("a step should say two things at most");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [&str; 7] = ["nobody", "walk", "fall", "lie", "get_up", "stand", SILENCE];
+    /// Entry by entry; a fall can be said in two ways.
+    const ENTRIES: [(usize, Severity); 8] = [
+        (0, Severity::None),
+        (1, Severity::Info),
+        (2, Severity::Alarm),
+        (3, Severity::Notice),
+        (4, Severity::Info),
+        (5, Severity::Info),
+        (6, Severity::None),
+        (2, Severity::Alarm),
+    ];
+    const DEFAULT: Speak = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
+    const FALL: Speak = Speak { threshold: 0.4, hold_off_us: Micros(200_000) };
+    const CONFIG: SpeakConfig<'_> = SpeakConfig { smoothing: 0.5, default: DEFAULT, kinds: &[("fall", FALL)] };
+    const FRAME_US: u64 = 200_000;
+
+    fn lexicon() -> Lexicon {
+        Lexicon::new(&CONFIG, &KINDS, ENTRIES).expect("a valid vocabulary")
+    }
+
+    /// A policy at 5 frames a second, and what it said as lines.
+    struct Story {
+        policy: SpeakPolicy,
+        frame: u64,
+        said: Vec<String>,
+        events: Vec<Spoken>,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            Self { policy: SpeakPolicy::new(lexicon()), frame: 0, said: Vec::new(), events: Vec::new() }
+        }
+
+        /// `frames` frames in which `kind` is 0.9 sure.
+        fn sees(&mut self, kind: &str, frames: usize) -> &mut Self {
+            let kind = KINDS.iter().position(|name| *name == kind).expect("a kind of this vocabulary");
+            let mut probabilities = [0.1 / 7.0; 8];
+            probabilities[kind] = 0.9;
+            self.hears(&probabilities, frames)
+        }
+
+        /// `frames` frames in which nothing is likely enough.
+        fn sees_nothing_certain(&mut self, frames: usize) -> &mut Self {
+            self.hears(&[0.125; 8], frames)
+        }
+
+        fn hears(&mut self, probabilities: &[f32; 8], frames: usize) -> &mut Self {
+            for _ in 0..frames {
+                let seen = Seen { entry: EntryId(self.frame + 1), captured_us: Micros(self.frame * FRAME_US) };
+                let mut events = EventBuf::new();
+                self.policy.hear(probabilities, seen, &mut events);
+                self.frame += 1;
+                self.said.extend(events.iter().map(|spoken| {
+                    let (kind, _) = ENTRIES[spoken.entry as usize];
+                    let (start, end) = (spoken.start_us.seconds(), spoken.end_us.seconds());
+                    format!("{start:.1}-{end:.1} {} {}", spoken.kind.name(), KINDS[kind])
+                }));
+                self.events.extend(events);
+            }
+            self
+        }
+    }
+
+    #[test]
+    fn somebody_walks_falls_lies_and_gets_up() {
+        let mut story = Story::new();
+        story.sees("walk", 10).sees("fall", 4).sees("lie", 20).sees("get_up", 5).sees("walk", 10);
+        // Smoothing costs the frame in which two kinds are equally likely, hence 3.0 and not 2.8.
+        let told = [
+            "0.0-0.6 narration walk",
+            "2.0-2.2 narration fall",
+            "2.0-2.2 alert fall",
+            "3.0-3.6 narration lie",
+            "7.0-7.6 narration get_up",
+            "2.0-7.6 alert_end fall",
+            "8.0-8.6 narration walk",
+        ];
+        assert_eq!(story.said, told);
+        let [_, fall, alert, .., end, _] = story.events[..] else { panic!("seven events") };
+        assert_eq!((fall.from, fall.to), (EntryId(11), EntryId(12)));
+        assert_eq!((alert.entry, alert.from, alert.score), (fall.entry, fall.from, fall.score));
+        assert_eq!((end.entry, end.from, end.to), (alert.entry, EntryId(11), EntryId(39)));
+    }
+
+    #[test]
+    fn a_flicker_is_not_said() {
+        let mut story = Story::new();
+        story.sees("walk", 5);
+        (0..20).for_each(|_| {
+            story.sees("stand", 2).sees("walk", 2);
+        });
+        assert_eq!(story.said, ["0.0-0.6 narration walk"]);
+    }
+
+    #[test]
+    fn the_hold_off_is_that_of_the_kind_and_begins_anew_after_doubt() {
+        assert!(Story::new().sees("walk", 3).said.is_empty());
+        assert_eq!(Story::new().sees("walk", 4).said, ["0.0-0.6 narration walk"]);
+        assert_eq!(Story::new().sees("fall", 2).said.len(), 2, "a fall waits for 0.2 s only");
+        let mut story = Story::new();
+        story.sees("walk", 2).sees_nothing_certain(3).sees("walk", 5);
+        assert_eq!(story.said, ["1.0-1.6 narration walk"], "what was pending is forgotten");
+    }
+
+    #[test]
+    fn silence_is_an_answer_and_ends_no_alert() {
+        let mut story = Story::new();
+        story.sees("fall", 5).sees(SILENCE, 50);
+        assert_eq!(story.said, ["0.0-0.2 narration fall", "0.0-0.2 alert fall"]);
+        assert_eq!(story.policy.current, Some(6));
+        story.sees("fall", 5);
+        assert_eq!(story.said[2..], ["11.0-11.2 narration fall"], "said again, but the alert is still open");
+        story.sees("nobody", 5);
+        assert_eq!(story.said[3..], ["12.2-12.8 narration nobody", "0.0-12.8 alert_end fall"]);
+    }
+
+    #[test]
+    fn the_same_is_not_said_twice_until_something_else_was_current() {
+        let mut story = Story::new();
+        story.sees("stand", 20).sees_nothing_certain(20).sees("stand", 20);
+        assert_eq!(story.said, ["0.0-0.6 narration stand"]);
+        story.sees(SILENCE, 10).sees("stand", 10);
+        assert_eq!(story.said.len(), 2, "silence was current in between");
+    }
+
+    #[test]
+    fn entries_of_a_kind_count_together_and_the_likelier_is_said() {
+        let mut story = Story::new();
+        let mut probabilities = [0.5 / 6.0; 8];
+        (probabilities[2], probabilities[7]) = (0.2, 0.3);
+        story.hears(&probabilities, 2);
+        assert_eq!(story.events[0].entry, 7);
+        assert!((story.events[0].score - 0.5).abs() < 1e-6, "neither would reach the threshold alone");
+    }
+
+    #[test]
+    fn of_two_equals_the_first_is_the_candidate() {
+        let mut story = Story::new();
+        story.hears(&[0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0], 4);
+        assert_eq!(story.said, ["0.0-0.6 narration walk"]);
+    }
+
+    #[test]
+    fn a_vocabulary_that_does_not_fit_is_refused() {
+        let refused = |config: &SpeakConfig<'_>, kinds: &[&str], entries: &[(usize, Severity)]| {
+            Lexicon::new(config, kinds, entries.iter().copied()).expect_err("this should be refused")
+        };
+        assert_eq!(refused(&CONFIG, &KINDS, &[]), ConfigError::EmptyVocabulary);
+        assert!(matches!(refused(&CONFIG, &KINDS[..3], &ENTRIES), ConfigError::NoSuchKind { entry: 3, .. }));
+        let unknown = SpeakConfig { kinds: &[("dance", FALL)], ..CONFIG };
+        assert_eq!(refused(&unknown, &KINDS, &ENTRIES), ConfigError::UnknownKind { kind: "dance".into() });
+        assert!(matches!(refused(&CONFIG, &KINDS, &ENTRIES[..5]), ConfigError::UnknownKind { .. }));
+        for smoothing in [1.0, -0.1, f32::NAN] {
+            let config = SpeakConfig { smoothing, ..CONFIG };
+            assert!(matches!(refused(&config, &KINDS, &ENTRIES), ConfigError::Speak { key: "smoothing", .. }));
+        }
+        let config = SpeakConfig { kinds: &[("fall", Speak { threshold: 40.0, ..FALL })], ..CONFIG };
+        assert!(matches!(refused(&config, &KINDS, &ENTRIES), ConfigError::Speak { key: "threshold", .. }));
+    }
+}

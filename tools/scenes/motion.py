@@ -1,0 +1,426 @@
+"""What a person does: poses, walking, and an `Actor` that chains actions and labels every instant.
+
+A pose is (local [15,3,3], root [3]): the rotation of each part relative to its parent (the pelvis:
+to the world) from the zero pose "standing, arms hanging, facing -y", and the pelvis position in
+metres. Key poses are written as degrees (x, y, z) per part; a positive x leans forward or bends
+the knee, thighs and arms go forward with a negative x.
+"""
+import functools
+import json
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from body import INDEX, PARTS, UP
+from fall import ragdoll_fall
+
+FPS = 20  # of the motion; clips take every 4th (5 fps) or 2nd (10 fps) instant
+ARMS = dict(ruarm=(0, 7, 0), luarm=(0, -7, 0), rfarm=(-12, 0, 0), lfarm=(-12, 0, 0))
+BEND = dict(pelvis=(50, 0, 0), chest=(38, 0, 0), head=(15, 0, 0), rthigh=(-82, 0, 0), lthigh=(-74, 0, 0),
+            rshin=(48, 0, 0), lshin=(38, 0, 0), rfoot=(-14, 0, 0), lfoot=(-12, 0, 0),
+            ruarm=(-85, 0, 0), luarm=(-45, -8, 0), rfarm=(-15, 0, 0), lfarm=(-30, 0, 0))
+CROUCH = dict(pelvis=(35, 0, 0), chest=(15, 0, 0), rthigh=(-115, 0, 8), lthigh=(-115, 0, -8), rshin=(115, 0, 0),
+              lshin=(115, 0, 0), rfoot=(-30, 0, 0), lfoot=(-30, 0, 0), ruarm=(-50, 15, 0), luarm=(-50, -15, 0))
+FLOOR_SIT = dict(pelvis=(-22, 0, 0), chest=(12, 0, 0), rthigh=(-85, 0, 6), lthigh=(-90, 0, -6), rshin=(70, 0, 0),
+                 lshin=(85, 0, 0), ruarm=(38, 14, 0), luarm=(38, -14, 0), rfarm=(-5, 0, 0), lfarm=(-5, 0, 0))
+KNEEL = dict(pelvis=(12, 0, 0), chest=(25, 0, 0), rthigh=(-90, 0, 0), lthigh=(0, 0, 0), rshin=(85, 0, 0),
+             lshin=(88, 0, 0), lfoot=(45, 0, 0), ruarm=(-40, 5, 0), luarm=(-30, -5, 0), rfarm=(-45, 0, 0))
+ALL_FOURS = dict(pelvis=(72, 0, 0), chest=(5, 0, 0), head=(-25, 0, 0), rthigh=(-72, 0, 0), lthigh=(-80, 0, 0),
+                 rshin=(90, 0, 0), lshin=(90, 0, 0), rfoot=(50, 0, 0), lfoot=(50, 0, 0),
+                 ruarm=(-80, 5, 0), luarm=(-75, -5, 0))
+
+
+def rx(degrees):
+    return Rotation.from_euler("x", degrees, degrees=True).as_matrix()
+
+
+def ry(degrees):
+    return Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+
+
+def rz(degrees):
+    return Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+
+
+def locals_of(key, yaw=0.):
+    """Local rotations of a key pose in degrees, the whole turned by yaw degrees."""
+    angles = np.array([key.get(p, (0, 0, 0)) for p in PARTS], float)
+    m = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    m[0] = rz(yaw) @ m[0]
+    return m
+
+
+def mix(a, b, u):
+    """Rotations a turned the fraction u of the way to b."""
+    step = Rotation.from_matrix(np.swapaxes(a, 1, 2) @ b).as_rotvec()
+    return a @ Rotation.from_rotvec(step * u).as_matrix()
+
+
+def ease(u):
+    u = np.clip(u, 0, 1)
+    return u * u * (3 - 2 * u)
+
+
+def world(local):
+    g = np.empty_like(local)
+    for i, up in enumerate(UP):
+        g[i] = local[i] if up < 0 else g[up] @ local[i]
+    return g
+
+
+def unworld(g):
+    return np.array([g[i] if up < 0 else g[up].T @ g[i] for i, up in enumerate(UP)])
+
+
+def posed(body, local, root):
+    """World rotations and joint positions that Body.skin takes."""
+    r = world(local) @ body.rest
+    return r, body.fk(r, root)
+
+
+def lowest(body, local, root):
+    return float(body.skin(*posed(body, local, root), pick=body.sample)[:, 2].min())
+
+
+@functools.lru_cache(8)
+def deepmimic(path):
+    """(local rotations [T,15,3,3], root [T,3], seconds a frame) of a DeepMimic motion file."""
+    with open(path) as f:
+        frames = np.array(json.load(f)["Frames"])
+    m = np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]], float)  # its x forward, y up, to ours
+    quat = lambda q: Rotation.from_quat(q[:, [1, 2, 3, 0]]).as_matrix()
+    hinge = lambda a: Rotation.from_euler("z", a[:, None]).as_matrix()
+    local = np.tile(np.eye(3), (len(frames), 15, 1, 1))
+    for name, start in (("pelvis", 4), ("chest", 8), ("head", 12), ("rthigh", 16), ("rfoot", 21), ("ruarm", 25),
+                        ("lthigh", 30), ("lfoot", 35), ("luarm", 39)):
+        local[:, INDEX[name]] = quat(frames[:, start:start + 4])
+    for name, start in (("rshin", 20), ("rfarm", 29), ("lshin", 34), ("lfarm", 43)):
+        local[:, INDEX[name]] = hinge(frames[:, start])
+    return m @ local @ m.T, frames[:, 1:4] @ m.T, float(frames[0, 0])
+
+
+def heading(g):
+    """Yaw in degrees that an upright pelvis rotation faces (0 = -y)."""
+    f = g @ [0, -1., 0]
+    return float(np.degrees(np.arctan2(f[0], -f[1])))
+
+
+def direction(yaw):
+    a = np.radians(yaw)
+    return np.array([np.sin(a), -np.cos(a)])
+
+
+class Actor:
+    """Builds a timeline: lists of poses, of floor weights and of kinds, at FPS instants a second.
+
+    A floor weight g in 0..1 says how far the root's height follows the lowest point of the body
+    resting on `level` metres (1) or the keyed height (0).
+    """
+
+    def __init__(self, body, rng, motions, xy, yaw):
+        self.body, self.rng, self.motions = body, rng, motions
+        self.hip = body.joints[0][2]
+        self.local, self.root = locals_of(self.standing(), yaw), np.array([xy[0], xy[1], self.hip])
+        self.g, self.level = 1., 0.
+        self.frames, self.kinds = [], []
+        self.old = rng.random() < .35
+        self.pace = rng.uniform(.55, .8) if self.old else rng.uniform(.75, 1.1)
+        self.stoop = rng.uniform(5, 18) if self.old else rng.uniform(-3, 6)
+        self.phase, self.seat = rng.random(), None
+        self.wobble = rng.uniform(.2, 1.2, (15, 3, 2)), rng.uniform(0, 6.28, (15, 3, 2))
+
+    # -- pieces -------------------------------------------------------------------------------
+    @property
+    def yaw(self):
+        return heading(self.local[0])
+
+    @property
+    def seconds(self):
+        return len(self.frames) / FPS
+
+    def standing(self):
+        r = self.rng
+        key = dict(ARMS, chest=(getattr(self, "stoop", 0), 0, r.uniform(-6, 6)),
+                   head=(r.uniform(-5, 12), 0, r.uniform(-25, 25)),
+                   rthigh=(r.uniform(-4, 2), 3, 0), lthigh=(r.uniform(-4, 2), -3, 0))
+        style = r.random()
+        if style < .12:    # hands on the hips
+            key.update(ruarm=(20, 35, 0), luarm=(20, -35, 0), rfarm=(-70, 0, 50), lfarm=(-70, 0, -50))
+        elif style < .3:   # looking at a phone
+            key.update(ruarm=(-25, -5, 0), rfarm=(-100, 0, 15), head=(25, 0, 0))
+        elif style < .38:  # arms folded
+            key.update(ruarm=(-25, 5, 0), luarm=(-25, -5, 0), rfarm=(-85, 0, 60), lfarm=(-80, 0, -60))
+        return key
+
+    def put(self, local, root, kind, g=None):
+        self.local, self.root = local, np.array(root, float)
+        self.g = self.g if g is None else g
+        t = self.seconds
+        speed, phase = self.wobble
+        angle = np.sin(t * 6.28 * speed * .5 + phase).sum(-1) * .02
+        angle[[0, 4, 5, 7, 8]] *= .2
+        moved = local @ Rotation.from_rotvec(angle).as_matrix()
+        self.frames.append((moved, self.root, self.g, self.level))
+        self.kinds.append(kind)
+
+    def go(self, local, root, seconds, kind, g=None):
+        """Move smoothly from the present pose to another."""
+        a, p, g0 = self.local, self.root.copy(), self.g
+        n = max(1, round(seconds * FPS))
+        g1 = g0 if g is None else g
+        for i in range(1, n + 1):
+            u = ease(i / n)
+            self.put(mix(a, local, u), p + (np.asarray(root) - p) * u, kind, g0 + (g1 - g0) * u)
+
+    def hold(self, seconds, kind):
+        local, root = self.local, self.root
+        for _ in range(round(seconds * FPS)):
+            self.put(local, root, kind)
+
+    def settled(self):
+        """Root with the height that grounding gives the present pose."""
+        low = lowest(self.body, self.local, self.root)
+        return self.root - [0, 0, (low - self.level) * self.g]
+
+    # -- upright ------------------------------------------------------------------------------
+    def stand(self, seconds):
+        end = self.seconds + seconds
+        while self.seconds < end - .05:
+            t = min(self.rng.uniform(.5, .9), end - self.seconds)
+            self.go(locals_of(self.standing(), self.yaw), [*self.root[:2], self.hip], t, "stand", 1.)
+            self.hold(min(self.rng.uniform(.3, 2), max(0, end - self.seconds)), "stand")
+
+    def walk_pose(self, yaw):
+        local, root, _ = deepmimic(self.motions + "/humanoid3d_walk.txt")
+        k = self.phase % 1 * (len(local) - 1)
+        pose = local[int(k)].copy()
+        straight = locals_of(dict(ARMS, chest=(self.stoop, 0, 0)))
+        pose = mix(pose, straight, .35 if self.old else .1)
+        if self.old:
+            pose[1] = pose[1] @ rx(self.stoop * .6)
+        pose[0] = rz(yaw) @ pose[0]
+        return pose
+
+    def walk_to(self, xy, kind="walk", until=None):
+        """Steer to a point, turning on the way; `until` (seconds) cuts it short."""
+        xy, yaw, begin = np.asarray(xy, float), self.yaw, self.seconds
+        start, dt = self.local, 1 / FPS
+        speed = .98 * self.pace * self.hip / .85
+        for i in range(400):
+            to = xy - self.root[:2]
+            distance = np.hypot(*to)
+            if distance < .07 or (until and self.seconds - begin >= until):
+                break
+            want = np.degrees(np.arctan2(to[0], -to[1]))
+            error = (want - yaw + 180) % 360 - 180
+            yaw += np.clip(error, -200 * dt, 200 * dt)
+            v = speed * max(.08, np.cos(np.radians(min(abs(error) * 1.3, 90)))) * min(1, .35 + distance)
+            self.phase += v * dt / (1.24 * self.hip / .85 * (.75 if self.old else .92)) + .25 * dt * (abs(error) > 40)
+            pose = mix(start, self.walk_pose(yaw), ease((i + 1) / 6)) if i < 6 else self.walk_pose(yaw)
+            self.put(pose, [*(self.root[:2] + direction(yaw) * min(v * dt, distance)), self.hip], kind, 1.)
+        return self
+
+    def turn_to(self, yaw, kind="walk"):
+        error = (yaw - self.yaw + 180) % 360 - 180
+        if abs(error) < 12:
+            return
+        first, n = self.yaw, max(4, round(abs(error) / 170 * FPS))
+        start = self.local
+        for i in range(1, n + 1):
+            self.phase += .035
+            pose = mix(self.walk_pose(first), locals_of(ARMS, first), .55)
+            pose[0] = rz(error * i / n) @ pose[0]
+            self.put(mix(start, pose, ease(i / 4)) if i < 4 else pose, [*self.root[:2], self.hip], kind, 1.)
+
+    def bend(self):
+        r = self.rng
+        depth = r.uniform(.6, 1.05)
+        key = {p: tuple(np.array(a) * depth) for p, a in BEND.items()}
+        if r.random() < .3:  # squat down to the thing instead
+            key = dict(CROUCH, chest=(45, 0, 0), ruarm=(-70, 0, 0))
+        if r.random() < .5:
+            key["luarm"], key["ruarm"] = key["ruarm"], key["luarm"]
+        yaw = self.yaw
+        at = np.array([*self.root[:2], self.hip])
+        back = at.copy()
+        back[:2] -= direction(yaw) * .12 * depth
+        self.go(locals_of(key, yaw), back, r.uniform(.7, 1.2), "bend", 1.)
+        self.hold(r.uniform(.4, 1.4), "bend")
+        self.go(locals_of(self.standing(), yaw), at, r.uniform(.7, 1.2), "bend", 1.)
+
+    def raise_hands(self, seconds, seated=False):
+        """Raise one or both hands, perhaps wave, and lower them."""
+        r = self.rng
+        base, root, begin = self.local.copy(), self.root.copy(), self.seconds
+        sides = ["lr", "l", "r"][r.choice(3, p=[.5, .25, .25])]
+        wave, out = r.random() < .6, r.uniform(0, 35)
+        up = r.uniform(125, 172)
+
+        def raised(swing):
+            m = base.copy()
+            for s in sides:
+                sign = 1 if s == "r" else -1
+                m[INDEX[s + "uarm"]] = ry(sign * (out + swing * .5)) @ rx(-up)
+                m[INDEX[s + "farm"]] = ry(sign * swing) @ rx(-r_bend)
+            return m
+        r_bend = r.uniform(5, 50)
+        self.go(raised(0), root, r.uniform(.4, .8), "raise_hands")
+        while self.seconds - begin < seconds - .5:
+            self.go(raised(r.uniform(-25, 30) if wave else r.uniform(-3, 3)), root, r.uniform(.22, .4), "raise_hands")
+        self.go(base, root, r.uniform(.4, .7), "raise_hands")
+
+    # -- sitting ------------------------------------------------------------------------------
+    def seated(self, seat):
+        """A varied sitting pose on a seat {xy, yaw, height, front}; feet on the floor if they reach."""
+        r, j = self.rng, self.body.joints
+        thigh = np.linalg.norm(j[INDEX["lshin"]] - j[INDEX["lthigh"]])
+        knee = j[INDEX["lshin"]][2]
+        hip = seat["height"] + .085
+        drop = np.degrees(np.arcsin(np.clip((hip - knee) / thigh, -.25, .6)))
+        lean = r.uniform(-16, -2)
+        flex = 90 - drop + lean * -1
+        shin = 90 - drop
+        key = dict(pelvis=(lean, 0, 0), chest=(r.uniform(-2, 14), 0, r.uniform(-8, 8)),
+                   head=(r.uniform(-5, 20), 0, r.uniform(-30, 30)))
+        for s, sign in (("r", 1), ("l", -1)):
+            tuck = r.uniform(-14, 12)
+            key[s + "thigh"] = (-flex - lean * 2 * 0, sign * 2, sign * r.uniform(2, 10))
+            key[s + "shin"] = (shin + tuck, 0, 0)
+            key[s + "uarm"] = (r.uniform(-40, -10), sign * r.uniform(4, 14), 0)
+            key[s + "farm"] = (r.uniform(-75, -35), 0, sign * -r.uniform(5, 20))
+        style = r.random()
+        if style < .2:
+            key["ruarm"], key["rfarm"], key["head"] = (-35, 0, 0), (-95, 0, 25), (25, 0, 0)
+        elif style < .32:
+            key.update(pelvis=(22, 0, 0), chest=(22, 0, 0), ruarm=(-45, 0, 0), luarm=(-45, 0, 0))
+            key["rthigh"], key["lthigh"] = (-flex - 22 + lean, 2, 8), (-flex - 22 + lean, -2, -8)
+        return locals_of(key, seat["yaw"]), np.array([*seat["xy"], hip])
+
+    def sit_down(self, seat):
+        self.seat = seat
+        yaw, r = seat["yaw"], self.rng
+        local, root = self.seated(seat)
+        front = np.asarray(seat["front"])
+        lean = dict(pelvis=(38, 0, 0), chest=(12, 0, 0), rthigh=(-95, 2, 5), lthigh=(-95, -2, -5), rshin=(72, 0, 0),
+                    lshin=(72, 0, 0), rfoot=(-15, 0, 0), lfoot=(-15, 0, 0), ruarm=(-40, 8, 0), luarm=(-40, -8, 0),
+                    rfarm=(-25, 0, 0), lfarm=(-25, 0, 0))
+        t = r.uniform(.55, .95) * (1.3 if self.old else 1)
+        middle = [*(front * .55 + root[:2] * .45), root[2] + (self.hip - root[2]) * .35]
+        self.go(locals_of(lean, yaw), middle, t, "sit_down", 1.)
+        self.go(local, root, t * .8, "sit_down", 0.)
+
+    def sit(self, seconds):
+        end = self.seconds + seconds
+        while self.seconds < end - .05:
+            self.hold(min(self.rng.uniform(.5, 2), end - self.seconds), "sit")
+            if end - self.seconds > .6:
+                self.go(*self.seated(self.seat), self.rng.uniform(.5, .9), "sit", 0.)
+
+    def rise(self, kind="get_up"):
+        """From a seat to standing in front of it."""
+        seat, r = self.seat, self.rng
+        front = np.asarray(seat["front"])
+        lean = dict(pelvis=(45, 0, 0), chest=(14, 0, 0), rthigh=(-100, 2, 5), lthigh=(-100, -2, -5), rshin=(75, 0, 0),
+                    lshin=(75, 0, 0), rfoot=(-20, 0, 0), lfoot=(-20, 0, 0), ruarm=(-20, 8, 0), luarm=(-20, -8, 0),
+                    rfarm=(-40, 0, 0), lfarm=(-40, 0, 0))
+        t = r.uniform(.5, .9) * (1.4 if self.old else 1)
+        at = np.asarray(seat["xy"]) * .45 + front * .55
+        self.go(locals_of(lean, seat["yaw"]), [*at, self.root[2] + .08], t, kind, 1.)
+        self.go(locals_of(self.standing(), seat["yaw"]), [*front, self.hip], t, kind, 1.)
+        self.seat, self.level = None, 0.
+
+    # -- lying --------------------------------------------------------------------------------
+    def lying(self, yaw, xy, level, roll=0.):
+        """Lying with the head towards +y turned by yaw; roll turns to a side (90) or the belly (180)."""
+        r = self.rng
+        bend = r.uniform(0, 60) if abs(roll) > 45 else r.uniform(0, 25)
+        key = dict(head=(r.uniform(-5, 15), 0, r.uniform(-30, 30)), chest=(r.uniform(-3, 10), 0, 0),
+                   rfoot=(25, 0, 0), lfoot=(25, 0, 0))
+        for s, sign in (("r", 1), ("l", -1)):
+            b = bend * r.uniform(.5, 1.2)
+            key[s + "thigh"], key[s + "shin"] = (-b * .9, sign * r.uniform(2, 8), 0), (b * 1.7 + 3, 0, 0)
+            key[s + "uarm"] = (r.uniform(-15, 5), sign * r.uniform(8, 25), 0)
+            key[s + "farm"] = (r.uniform(-80, -5), 0, -sign * r.uniform(0, 40))
+        m = locals_of(key)
+        m[0] = rz(yaw) @ rx(-90) @ rz(roll)
+        return m, np.array([*xy, level + .12])
+
+    def recline(self, bed):
+        """From sitting on a bed or sofa {lie_xy, lie_yaw, height} to lying on it."""
+        r = self.rng
+        roll = float(r.choice([0, 0, 70, -70])) * r.uniform(.8, 1.1)
+        self.level = bed["height"] - .02
+        local, root = self.lying(bed["lie_yaw"], bed["lie_xy"], self.level, roll)
+        half = mix(self.local, local, .5)
+        for s in "lr":
+            half[INDEX[s + "thigh"]], half[INDEX[s + "shin"]] = rx(-75), rx(80)
+            half[INDEX[s + "uarm"]] = rx(35)
+        t = r.uniform(.7, 1.1) * (1.3 if self.old else 1)
+        self.go(half, self.root * .5 + root * .5 + [0, 0, .06], t, "lie_down", 0.)
+        self.go(local, root, t, "lie_down", 1.)
+
+    def sit_up(self):
+        """From lying on a bed or sofa to sitting on its edge (part of getting up)."""
+        local, root = self.seated(self.seat)
+        half = mix(self.local, local, .5)
+        for s in "lr":
+            half[INDEX[s + "thigh"]], half[INDEX[s + "shin"]] = rx(-75), rx(80)
+            half[INDEX[s + "uarm"]] = rx(30)
+        t = self.rng.uniform(.7, 1.1) * (1.3 if self.old else 1)
+        self.go(half, self.settled() * .5 + root * .5 + [0, 0, .06], t, "get_up", 0.)
+        self.go(local, root, t * .8, "get_up", 0.)
+
+    def lie_on_floor(self):
+        r, yaw = self.rng, self.yaw
+        back = -direction(yaw)
+        at = self.root[:2].copy()
+        self.go(locals_of(CROUCH, yaw), [*at, .4], r.uniform(.7, 1.1), "lie_down", 1.)
+        self.go(locals_of(FLOOR_SIT, yaw), [*(at + back * .3), .15], r.uniform(.5, .9), "lie_down", 1.)
+        local, root = self.lying(yaw, at + back * .3, 0., float(r.choice([0, 0, 60, -60])))
+        self.go(local, root, r.uniform(.7, 1.2), "lie_down", 1.)
+
+    def lie(self, seconds):
+        end = self.seconds + seconds
+        while self.seconds < end - .05:
+            self.hold(min(self.rng.uniform(.8, 3), end - self.seconds), "lie")
+            if end - self.seconds > .8:  # move a limb
+                m = self.local.copy()
+                s = self.rng.choice(["luarm", "ruarm", "lfarm", "rfarm", "head", "lthigh"])
+                m[INDEX[s]] = m[INDEX[s]] @ Rotation.from_rotvec(self.rng.normal(0, .2, 3)).as_matrix()
+                self.go(m, self.root, .5, "lie")
+
+    def get_up_from_floor(self):
+        """By hand and knee, from any side; the way up depends on where the chest points."""
+        r = self.rng
+        g = world(self.local)
+        up = (g[1] @ [0, -1., 0])[2]
+        head = (g[1] @ [0, 0, 1.])[:2]
+        yaw_head = np.degrees(np.arctan2(-head[0], head[1]))  # the yaw whose +y points at the head
+        at, slow = self.root[:2].copy(), r.uniform(.8, 1.2) * (1.35 if self.old else 1)
+        toward = head / (np.linalg.norm(head) + 1e-6)
+        if up > -.3:  # on the back or a side: sit up first
+            yaw = yaw_head
+            self.go(locals_of(FLOOR_SIT, yaw), [*(at - toward * .1), .15], 1.1 * slow, "get_up", 1.)
+            self.go(locals_of(CROUCH, yaw), [*(at - toward * .35), .35], .8 * slow, "get_up", 1.)
+        else:
+            yaw = yaw_head + 180
+            self.go(locals_of(ALL_FOURS, yaw), [*(at - toward * .1), .45], 1. * slow, "get_up", 1.)
+            self.go(locals_of(KNEEL, yaw), [*at, .5], .8 * slow, "get_up", 1.)
+        self.go(locals_of(self.standing(), yaw), [*self.root[:2], self.hip], .9 * slow, "get_up", 1.)
+        self.level = 0.
+
+    # -- falling ------------------------------------------------------------------------------
+    def fall(self, boxes, push, velocity=0.):
+        """Ragdoll from the present pose; push in m/s in body axes, `velocity` the walking speed."""
+        rotations, positions = posed(self.body, self.local, self.settled())
+        yaw = np.radians(self.yaw)
+        c, s = np.cos(yaw), np.sin(yaw)
+        shove = np.array([c * push[0] - s * push[1], s * push[0] + c * push[1], push[2]])
+        speed = np.array([*(direction(self.yaw) * velocity), 0])
+        result = ragdoll_fall(self.body, rotations, positions, shove, speed, boxes, self.rng, FPS)
+        self.seat, self.level = None, 0.
+        end = sum(moving for _, _, moving in result)
+        for i, (r, p, moving) in enumerate(result):
+            # At rest the skin lies on the floor; fingers may sink into it a little.
+            on_floor = .4 * ease((i - end + 6) / 8) if p[:3, 2].max() < .5 else 0.
+            self.put(unworld(r @ np.swapaxes(self.body.rest, 1, 2)), p[0], "fall" if moving else "lie", on_floor)

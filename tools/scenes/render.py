@@ -1,0 +1,241 @@
+"""Pictures with moderngl on a software renderer (EGL).
+
+The camera of a clip stands still, so the room is rasterised once into three textures: position,
+ambient and window light, and lamp light with the shadows of the furniture. A frame then costs one
+cheap full-screen pass (the lamp's shadow and contact shade of the person) and drawing the person.
+"""
+import moderngl
+import numpy as np
+
+STRIDE = 13  # floats a vertex: position 3, normal 3, uv 2, colour 3, texture layer or pattern, id
+
+VERTEX = """#version 330
+in vec3 p; in vec3 n; in vec2 uv; in vec3 c; in float l; in float id; uniform mat4 VP;
+out vec3 wp; out vec3 wn; out vec2 t; out vec3 col; flat out float layer; flat out float ident;
+void main() { wp = p; wn = n; t = uv; col = c; layer = l; ident = id; gl_Position = VP * vec4(p, 1); }"""
+
+LIGHT = """
+uniform vec3 lamp_pos; uniform vec3 lamp_dir; uniform vec3 lamp_col; uniform float lamp_cos; uniform vec3 amb; uniform vec3 cam;
+uniform vec3 dim; uniform vec3 win; uniform vec3 win_col; uniform mat4 LP;
+float shade(sampler2DShadow s, vec3 wp, float bias) {
+  vec4 q = LP * vec4(wp, 1); vec3 u = q.xyz / q.w; if (q.w < 0. || any(lessThan(u.xy, vec2(0))) || any(greaterThan(u.xy, vec2(1)))) return 1.;
+  float r = 0.; for (int i = 0; i < 4; i++) r += .25 * texture(s, vec3(u.xy + (vec2(i & 1, i >> 1) - .5) * 1.6 / float(textureSize(s, 0).x), u.z - bias));
+  return r; }
+vec3 soft(vec3 wp, vec3 N, vec3 a) {
+  vec3 wd = win - wp; float d2 = dot(wd, wd); float nw = max(dot(N, wd * inversesqrt(d2)) * .7 + .3, 0.) * 6. / (3. + d2);
+  vec3 e = min(dim * vec3(.5, .5, 1.) - vec3(abs(wp.xy), wp.z), vec3(9));
+  float ao = smoothstep(-.25, .55, e.x) * smoothstep(-.25, .55, e.y) * smoothstep(-.3, .5, wp.z) * smoothstep(-.3, .5, e.z);
+  ao = mix(.5, 1., ao);
+  return a * ao * (amb * mix(vec3(.62, .56, .5), vec3(1., 1., 1.02), N.z * .5 + .5) + win_col * nw); }
+vec3 direct(vec3 wp, vec3 N, vec3 a) {
+  vec3 L = lamp_pos - wp; float d2 = dot(L, L); L *= inversesqrt(d2); vec3 H = normalize(L + normalize(cam - wp));
+  return (a * max(dot(N, L), 0.) * 9. / (4. + d2) + pow(max(dot(N, H), 0.), 30.) * .08) * smoothstep(lamp_cos, lamp_cos + .3, dot(-L, lamp_dir)) * lamp_col; }
+vec3 tone(vec3 r) { r = r / (1. + r * .35); return pow(r, vec3(1. / 2.2)); }
+"""
+
+ROOM_FRAGMENT = """#version 330
+in vec3 wp; in vec3 wn; in vec2 t; in vec3 col; flat in float layer; flat in float ident;
+uniform sampler2DArray tex; uniform sampler2DShadow s0;
+layout(location=0) out vec4 o_pos; layout(location=1) out vec4 o_soft; layout(location=2) out vec4 o_direct;
+""" + LIGHT + """
+void main() {
+  vec3 N = normalize(wn), V = cam - wp;
+  if (dot(N, V) < 0.) { if (ident < 9.) discard; N = -N; }
+  vec3 a = col; if (layer >= 0.) a *= texture(tex, vec3(t, layer)).rgb;
+  a *= a;
+  if (ident == 5.) { o_soft = vec4(a * 3., 1); o_direct = vec4(0); }
+  else { o_soft = vec4(soft(wp, N, a), 1); o_direct = vec4(direct(wp, N, a) * shade(s0, wp + N * .03, .0006), 1); }
+  o_pos = vec4(wp, 1); }"""
+
+QUAD_VERTEX = "#version 330\nin vec2 q; void main() { gl_Position = vec4(q, 0, 1); }"
+
+FRAME_FRAGMENT = """#version 330
+uniform sampler2D P; uniform sampler2D S; uniform sampler2D D; uniform sampler2DShadow s1; uniform mat4 VP;
+uniform vec4 occ[8]; uniform int nocc; uniform float k_soft; uniform float k_direct; out vec4 o;
+""" + LIGHT + """
+void main() { ivec2 px = ivec2(gl_FragCoord.xy); vec4 g = texelFetch(P, px, 0);
+  if (g.w < .5) { o = vec4(.75, .82, .9, 0); gl_FragDepth = 1.; return; }
+  vec3 d = texelFetch(D, px, 0).rgb; float sh = 1.; if (d.r + d.g + d.b > .01) sh = shade(s1, g.xyz, .0008);
+  float oc = 1.; for (int i = 0; i < nocc; i++) { vec3 v = occ[i].xyz - g.xyz; float dd = dot(v, v); oc *= 1. - min(occ[i].w * occ[i].w / dd * .7, .6); }
+  o = vec4(tone(texelFetch(S, px, 0).rgb * k_soft * oc + d * sh * k_direct), 0);
+  vec4 c = VP * vec4(g.xyz, 1); gl_FragDepth = c.z / c.w * .5 + .5; }"""
+
+PERSON_FRAGMENT = """#version 330
+in vec3 wp; in vec3 wn; in vec2 t; in vec3 col; flat in float layer; flat in float ident;
+uniform sampler2DShadow s0; uniform sampler2DShadow s1; uniform float k_soft; uniform float k_direct; uniform vec3 accent; out vec4 o;
+""" + LIGHT + """
+void main() { vec3 N = normalize(wn); vec3 V = cam - wp; if (dot(N, V) < 0.) N = -N;
+  vec3 a = col; float m = 0.;
+  if (layer > .5 && layer < 1.5) m = step(.5, fract(t.y * 14.));
+  else if (layer > 1.5 && layer < 2.5) m = step(.5, fract(t.x * 16.));
+  else if (layer > 2.5 && layer < 3.5) m = .35 * (step(.5, fract(t.y * 10.)) + step(.5, fract(t.x * 10.)));
+  else if (layer > 3.5) m = step(.82, fract(sin(dot(floor(t * 22.), vec2(12.98, 78.23))) * 43758.5));
+  a = mix(a, accent, m); a *= a;
+  float sh = min(shade(s0, wp, .002), shade(s1, wp + N * .02, .002));
+  o = vec4(tone(soft(wp, N, a) * k_soft * 1.05 + direct(wp, N, a) * sh * k_direct), ident); }"""
+
+SHADOW_VERTEX = "#version 330\nin vec3 p; uniform mat4 LP; void main() { gl_Position = LP * vec4(p, 1); }"
+SHADOW_FRAGMENT = "#version 330\nvoid main() {}"
+
+
+def look_at(eye, at, up=(0, 0, 1)):
+    eye = np.asarray(eye, float)
+    f = np.asarray(at) - eye
+    f /= np.linalg.norm(f)
+    s = np.cross(f, up)
+    s /= np.linalg.norm(s)
+    m = np.eye(4)
+    m[0, :3], m[1, :3], m[2, :3] = s, np.cross(s, f), -f
+    m[:3, 3] = -m[:3, :3] @ eye
+    return m
+
+
+def perspective(vertical_deg, aspect, near=.1, far=30.):
+    t = 1 / np.tan(np.radians(vertical_deg) / 2)
+    m = np.zeros((4, 4))
+    m[0, 0], m[1, 1] = t / aspect, t
+    m[2, 2], m[2, 3], m[3, 2] = (far + near) / (near - far), 2 * far * near / (near - far), -1
+    return m
+
+
+class Renderer:
+    """Renders w x h pictures, supersampled ss times in each direction."""
+
+    context = None  # one for all: with several, calls would go to whichever was made current last
+
+    def __init__(self, w, h, ss=2, shadow=768):
+        if Renderer.context is None:
+            Renderer.context = moderngl.create_standalone_context(backend="egl")
+        c = self.context
+        self.w, self.h, self.ss, self.size = w, h, ss, (w * ss, h * ss)
+        self.layers = [c.texture(self.size, 4, dtype=d) for d in ("f4", "f2", "f2")]
+        for t in self.layers:
+            t.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self.room_target = c.framebuffer(self.layers, c.depth_renderbuffer(self.size))
+        self.target = c.framebuffer([c.texture(self.size, 4)], c.depth_renderbuffer(self.size))
+        self.room_program = c.program(vertex_shader=VERTEX, fragment_shader=ROOM_FRAGMENT)
+        self.person_program = c.program(vertex_shader=VERTEX, fragment_shader=PERSON_FRAGMENT)
+        self.frame_program = c.program(vertex_shader=QUAD_VERTEX, fragment_shader=FRAME_FRAGMENT)
+        self.shadow_program = c.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
+        corners = np.array([-1, -1, 3, -1, -1, 3], "f4")
+        self.quad = c.vertex_array(self.frame_program, [(c.buffer(corners.tobytes()), "2f", "q")])
+        self.shadows = []
+        for _ in range(2):
+            t = c.depth_texture((shadow, shadow))
+            t.compare_func, t.repeat_x, t.repeat_y = "<=", False, False
+            self.shadows.append((t, c.framebuffer(depth_attachment=t)))
+        self.owned = []
+
+    def arrays(self, program, vertices, index=None):
+        layout = [(vertices, "3f 3f 2f 3f 1f 1f", "p", "n", "uv", "c", "l", "id")]
+        names = [n for n in layout[0][2:] if n in program]
+        formats = " ".join(f if n in program else f"{4 * int(f[0])}x" for f, n in zip(layout[0][1].split(), layout[0][2:]))
+        return (self.context.vertex_array(program, [(vertices, formats, *names)], index),
+                self.context.vertex_array(self.shadow_program, [(vertices, "3f 40x", "p")], index))
+
+    def set(self, **values):
+        for program in (self.room_program, self.person_program, self.frame_program, self.shadow_program):
+            for k, v in values.items():
+                if k in program:
+                    if isinstance(v, np.ndarray) and v.shape == (4, 4):
+                        program[k].write(v.T.astype("f4").tobytes())
+                    else:
+                        program[k].value = v
+
+    def load_room(self, vertices, images, light):
+        """Upload a room: vertex table [n,13], texture images [k,256,256,3], and its light settings."""
+        for o in self.owned:
+            o.release()
+        c = self.context
+        buffer = c.buffer(np.ascontiguousarray(vertices, "f4").tobytes())
+        self.room, self.room_shadow = self.arrays(self.room_program, buffer)
+        self.texture = c.texture_array((256, 256, len(images)), 3, np.ascontiguousarray(images, "u1").tobytes())
+        self.texture.build_mipmaps()
+        self.texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        self.owned = [buffer, self.room, self.room_shadow, self.texture]
+        d = np.asarray(light["target"], float) - light["pos"]
+        d /= np.linalg.norm(d)
+        lp = perspective(light["cone"], 1, .3, 14) @ look_at(light["pos"], light["target"], (.02, 1, .01))
+        bias = np.array([[.5, 0, 0, .5], [0, .5, 0, .5], [0, 0, .5, .5], [0, 0, 0, 1]])
+        self.set(lamp_pos=tuple(light["pos"]), lamp_dir=tuple(d), lamp_col=tuple(light["colour"]), amb=tuple(light["ambient"]),
+                 lamp_cos=float(np.cos(np.radians(light["cone"] / 2))), win=tuple(light["window"]),
+                 win_col=tuple(light["window_colour"]), dim=tuple(light["room"]), tex=0, P=0, S=1, D=2, s0=4, s1=5)
+        self.set(LP=bias @ lp)
+        self.shadow_program["LP"].write(lp.T.astype("f4").tobytes())
+        c.enable(moderngl.DEPTH_TEST)
+        self.shadows[0][1].use()
+        self.shadows[0][1].clear(depth=1.)
+        self.room_shadow.render()
+
+    def set_camera(self, eye, at, fov, roll=0.):
+        """Stand the camera (vertical field of view in degrees) and rasterise the room for it."""
+        up = np.array([np.sin(roll), 0, np.cos(roll)])
+        self.eye = np.asarray(eye, float)
+        self.vp = perspective(fov, self.w / self.h) @ look_at(eye, at, up)
+        self.set(VP=self.vp, cam=tuple(self.eye))
+        self.room_target.use()
+        self.room_target.clear(0, 0, 0, 0)
+        self.texture.use(0)
+        self.shadows[0][0].use(4)
+        self.room.render()
+        p = np.frombuffer(self.layers[0].read(), "f4").reshape(self.size[1], self.size[0], 4)
+        hit = p[..., 3] > .5
+        self.distance = np.where(hit, np.linalg.norm(np.where(hit[..., None], p[..., :3], 0) - self.eye, axis=2), 99.)
+
+    def project(self, points):
+        """Picture coordinates x, y in 0..1 (y down) and depth w of world points [n,3]."""
+        q = np.c_[points, np.ones(len(points))] @ self.vp.T
+        w = np.maximum(q[:, 3], 1e-3)
+        return q[:, 0] / w * .5 + .5, .5 - q[:, 1] / w * .5, q[:, 3]
+
+    def visible(self, points, slack=.12):
+        """Which points are inside the picture and not behind the room's furniture (slack in m)."""
+        x, y, w = self.project(points)
+        inside = (w > .1) & (x >= 0) & (x < 1) & (y >= 0) & (y < 1)
+        col = np.clip((x * self.size[0]).astype(int), 0, self.size[0] - 1)
+        row = np.clip(((1 - y) * self.size[1]).astype(int), 0, self.size[1] - 1)
+        return inside & (np.linalg.norm(points - self.eye, axis=1) < self.distance[row, col] + slack)
+
+    def mesh(self, vertices, tris):
+        """A moving mesh: vertex table [n,13] to be rewritten each frame."""
+        a = np.array(vertices, "f4")
+        buffer = self.context.buffer(a.tobytes())
+        index = self.context.buffer(np.ascontiguousarray(tris, "i4").tobytes())
+        return dict(table=a, buffer=buffer, arrays=self.arrays(self.person_program, buffer, index), index=index)
+
+    def drop(self, mesh):
+        for o in (*mesh["arrays"], mesh["buffer"], mesh["index"]):
+            o.release()
+
+    def frame(self, meshes=(), spheres=(), soft=1., direct=1., accent=(1, 1, 1)):
+        """One picture: rgb f4 [h,w,3] in 0..255 and person share [h,w] in 0..1."""
+        c = self.context
+        c.enable(moderngl.DEPTH_TEST)
+        for m in meshes:
+            m["buffer"].write(m["table"].tobytes())
+        self.shadows[1][1].use()
+        self.shadows[1][1].clear(depth=1.)
+        for m in meshes:
+            m["arrays"][1].render()
+        o = np.zeros((8, 4), "f4")
+        o[:len(spheres)] = np.array(spheres).reshape(-1, 4)
+        self.frame_program["occ"].write(o.tobytes())
+        self.set(nocc=len(spheres), k_soft=float(soft), k_direct=float(direct), accent=tuple(accent))
+        self.target.use()
+        self.target.clear(0, 0, 0, 0, depth=1.)
+        for i, t in enumerate(self.layers):
+            t.use(i)
+        self.shadows[0][0].use(4)
+        self.shadows[1][0].use(5)
+        c.depth_func = "1"  # always: the pass writes the room's depth
+        self.quad.render()
+        c.depth_func = "<"
+        for m in meshes:
+            m["arrays"][0].render()
+        x = np.frombuffer(self.target.read(components=4), "u1").reshape(self.size[1], self.size[0], 4)[::-1]
+        s = self.ss
+        if s == 1:
+            y = x.astype("f4")
+        else:
+            y = sum(x[i::s, j::s].astype("u2") for i in range(s) for j in range(s)).astype("f4") / (s * s)
+        return y[..., :3], y[..., 3] / 255

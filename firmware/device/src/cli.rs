@@ -1,0 +1,231 @@
+//! The command line: what can be asked for, with help that teaches.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use ocelli_types::SizePx;
+
+use crate::config::{self, CommandFormat, Config, ConfigError};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done (also when the reader of the output has gone, as `head` does)
+  1  the events could not be written
+  2  the command line or the config is wrong
+  3  the camera, clip or command cannot be used, or the clip is damaged (what was seen before is still told)
+  4  the pack cannot be used
+  5  the memory plan exceeds the budget";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  ocelli run                                         the first camera of this machine
+  ocelli run --device /dev/video2 --json             one JSON object a line
+  ocelli run clip.mp4                                a clip, at the speed at which it was recorded
+  ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -' --command-format mjpeg
+  ocelli run --command 'ffmpeg -loglevel error -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -'";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  ocelli replay clip.mp4                             lines for people
+  ocelli replay clip.mp4 --json > events.jsonl       lines for programs
+  ocelli replay clip.mp4 --stages                    what a frame costs, stage by stage";
+
+/// A camera that understands, offline: narrates what it sees, from a camera or a clip, within a fixed memory budget.
+#[derive(Debug, Parser)]
+#[command(name = "ocelli", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Narrate a camera, a command's video or a clip, in real time.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Narrate a clip as fast as possible; the same clip and pack give the same bytes.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Check config, pack, board, cameras and the memory plan, and print them.
+    Check(CheckArgs),
+    /// List the packs that can be found.
+    Packs(PacksArgs),
+}
+
+/// What most commands share.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Config file (TOML); `ocelli check --schema` prints what it may say.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Name of a pack, or the path of its folder.
+    #[arg(long, value_name = "PACK")]
+    pub pack: Option<String>,
+    /// The most memory to plan for, such as 128MiB.
+    #[arg(long, value_name = "BYTES", value_parser = config::parse_bytes)]
+    pub memory_budget: Option<u64>,
+}
+
+/// Where events go.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// One JSON object a line in place of lines for people.
+    #[arg(long)]
+    pub json: bool,
+    /// Append the events to a file in place of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `ocelli run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A clip to play; without one the camera runs.
+    #[arg(conflicts_with_all = ["device", "command"])]
+    pub clip: Option<PathBuf>,
+    /// Camera node, such as /dev/video0.
+    #[arg(long, value_name = "NODE", conflicts_with = "command")]
+    pub device: Option<PathBuf>,
+    /// A command whose standard output is the video.
+    #[arg(long, value_name = "SHELL COMMAND")]
+    pub command: Option<String>,
+    /// What the command writes.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub command_format: Option<CommandFormat>,
+    /// Wanted picture size, such as 640x480; the size of a command's raw pictures.
+    #[arg(long, value_name = "WxH", value_parser = config::parse_size)]
+    pub size: Option<SizePx>,
+    /// End after so many seconds of stream.
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<f64>,
+    #[command(flatten)]
+    pub output: Output,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The clip: MP4, MOV, MKV (H.264), Y4M, MJPEG; other formats through an installed ffmpeg.
+    pub clip: PathBuf,
+    /// Print what a frame costs, stage by stage, to standard error.
+    #[arg(long)]
+    pub stages: bool,
+    #[command(flatten)]
+    pub output: Output,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// One JSON object: the memory plan.
+    #[arg(long, conflicts_with = "schema")]
+    pub json: bool,
+    /// Print the JSON schema of the config file and end.
+    #[arg(long)]
+    pub schema: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli packs`
+#[derive(Debug, Args)]
+pub struct PacksArgs {
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Common {
+    /// The config file with what the command line says laid over it.
+    ///
+    /// # Errors
+    /// The config cannot be used.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(pack) = &self.pack {
+            config.pack.clone_from(pack);
+        }
+        if let Some(bytes) = self.memory_budget {
+            config.memory_budget = bytes;
+        }
+        Ok(config)
+    }
+}
+
+impl Output {
+    fn lay_over(&self, config: &mut Config) {
+        config.output.json |= self.json;
+        if self.out.is_some() {
+            config.output.file.clone_from(&self.out);
+        }
+    }
+}
+
+impl RunArgs {
+    /// The config file with what the command line says laid over it.
+    ///
+    /// # Errors
+    /// The config cannot be used.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = self.common.config()?;
+        self.output.lay_over(&mut config);
+        if let Some(device) = &self.device {
+            (config.camera.device, config.camera.command) = (Some(device.clone()), None);
+        }
+        if let Some(command) = &self.command {
+            (config.camera.device, config.camera.command) = (None, Some(command.clone()));
+        }
+        if let Some(format) = self.command_format {
+            config.camera.command_format = format;
+        }
+        if let Some(size_px) = self.size {
+            config.camera.size_px = size_px;
+        }
+        if self.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
+            return Err(ConfigError::Usage("--seconds wants a number above zero".into()));
+        }
+        Ok(config)
+    }
+}
+
+impl ReplayArgs {
+    /// The config file with what the command line says laid over it.
+    ///
+    /// # Errors
+    /// The config cannot be used.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = self.common.config()?;
+        self.output.lay_over(&mut config);
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_config() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("ocelli.toml");
+        std::fs::write(&path, "pack = \"a\"\n[camera]\ndevice = \"/dev/video7\"\n").expect("it is writable");
+        let path = path.to_str().expect("a plain path");
+        let line = ["ocelli", "run", "--config", path, "--pack", "b", "--command", "cat x.y4m", "--json"];
+        let Command::Run(args) = Cli::parse_from(line).command else { panic!("run was asked for") };
+        let config = args.config().expect("the config is right");
+        assert_eq!((config.pack.as_str(), config.camera.command.as_deref()), ("b", Some("cat x.y4m")));
+        assert!(config.camera.device.is_none() && config.output.json);
+    }
+}

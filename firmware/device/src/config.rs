@@ -1,0 +1,321 @@
+//! The config file: TOML, every key optional, unknown keys refused with their line and the nearest key.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ocelli_drivers::{CameraConfig, CameraFormat, PipeConfig, PipeFormat};
+use ocelli_types::SizePx;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+/// The smallest similarity at which a key is offered in place of an unknown one.
+const NEAR: f64 = 0.7;
+
+/// Why a config cannot be used. Each message is one line that says where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot read the config: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file does not say what a config may say.
+    #[error("{}:{line}: {why}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// What is wrong and what is meant perhaps.
+        why: String,
+    },
+    /// The command line asks for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Everything that can be set. Written as TOML; each key may be left out.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The most memory that the program may plan for, as bytes or with a unit: `"128MiB"`. Default 128 MiB.
+    #[serde(deserialize_with = "bytes")]
+    #[schemars(with = "BytesText")]
+    pub memory_budget: u64,
+    /// Name of a pack, or the path of its folder. Default `home`.
+    pub pack: String,
+    /// Where pictures come from.
+    pub camera: CameraTable,
+    /// Where events go.
+    pub output: OutputTable,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            memory_budget: 128 << 20,
+            pack: "home".into(),
+            camera: CameraTable::default(),
+            output: OutputTable::default(),
+        }
+    }
+}
+
+/// `[camera]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CameraTable {
+    /// Its name in events. Default `camera`.
+    pub name: String,
+    /// Device node. Default: the first camera of the machine.
+    pub device: Option<PathBuf>,
+    /// A command whose standard output is the video, in place of a device.
+    pub command: Option<String>,
+    /// What the command writes: `y4m` (default), `mjpeg`, or `i420`, `yuyv`, `rgb` of the size below.
+    pub command_format: CommandFormat,
+    /// Wanted size. Default `640x480`; the camera may answer with the nearest that it has.
+    #[serde(deserialize_with = "size")]
+    #[schemars(with = "String")]
+    pub size_px: SizePx,
+    /// Wanted frames per second. Default 15; the camera may answer with the nearest that it has.
+    pub fps: u32,
+    /// The longest wait for a picture in seconds, 0.1 to 3600. Default 5.
+    pub timeout_s: f64,
+}
+
+impl Default for CameraTable {
+    fn default() -> Self {
+        Self {
+            name: "camera".into(),
+            device: None,
+            command: None,
+            command_format: CommandFormat::Y4m,
+            size_px: SizePx::new(640, 480),
+            fps: 15,
+            timeout_s: 5.0,
+        }
+    }
+}
+
+/// What a command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum CommandFormat {
+    /// YUV4MPEG2, which names its own size.
+    Y4m,
+    /// JPEG pictures one after the other.
+    Mjpeg,
+    /// Planar 4:2:0.
+    I420,
+    /// Packed 4:2:2.
+    Yuyv,
+    /// Packed red, green, blue.
+    Rgb,
+}
+
+/// `[output]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputTable {
+    /// One JSON object a line in place of lines for people. Default false.
+    pub json: bool,
+    /// A file to append to. Default: standard output.
+    pub file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads `path`, or takes the defaults without one.
+    ///
+    /// # Errors
+    /// The file is missing, no TOML, or says what a config may not say.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_path_buf(), source };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let invalid = |line, why| ConfigError::Invalid { path: path.to_path_buf(), line, why };
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            invalid(line, explain(error.message()))
+        })?;
+        config.camera.check().map_err(|why| invalid(1, why))?;
+        Ok(config)
+    }
+}
+
+impl CameraTable {
+    /// What no type says.
+    pub fn check(&self) -> Result<(), String> {
+        if !(0.1..=3600.0).contains(&self.timeout_s) {
+            return Err(format!("`timeout_s` is {}; it may be 0.1 to 3600 seconds", self.timeout_s));
+        }
+        if self.fps == 0 {
+            return Err("`fps` is 0; a camera sends at least one picture a second".into());
+        }
+        if self.device.is_some() && self.command.is_some() {
+            return Err("`device` and `command` are both set; choose one".into());
+        }
+        Ok(())
+    }
+
+    /// The camera at `device` with these wishes.
+    pub fn camera(&self, device: &Path) -> CameraConfig {
+        CameraConfig { size_px: self.size_px, fps: self.fps, timeout: self.timeout(), ..CameraConfig::new(device) }
+    }
+
+    /// The pipe of `command` with these wishes.
+    pub fn pipe(&self, command: &str) -> PipeConfig {
+        let format = match self.command_format {
+            CommandFormat::Y4m => PipeFormat::Y4m,
+            CommandFormat::Mjpeg => PipeFormat::Mjpeg,
+            CommandFormat::I420 => PipeFormat::I420(self.size_px),
+            CommandFormat::Yuyv => PipeFormat::Yuyv(self.size_px),
+            CommandFormat::Rgb => PipeFormat::Rgb(self.size_px),
+        };
+        PipeConfig { command: command.to_owned(), format, timeout: self.timeout() }
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.timeout_s)
+    }
+}
+
+/// Serde's words in ours: one line, and for an unknown key or value the nearest that exists.
+fn explain(message: &str) -> String {
+    let message = message.lines().next().unwrap_or_default();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let (true, Some(wrong)) = (unknown, quoted.next()) else { return message.to_owned() };
+    let what = if message.starts_with("unknown field") { "key" } else { "value" };
+    let known: Vec<&str> = quoted.collect();
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::jaro_winkler(wrong, name), *name))
+        .filter(|(near, _)| *near > NEAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, name)) => format!("unknown {what} `{wrong}`; did you mean `{name}`?"),
+        None => format!("unknown {what} `{wrong}`; there are: {}", known.join(", ")),
+    }
+}
+
+/// `"128MiB"`, `"64MB"`, `"1GiB"` or a number of bytes.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum BytesText {
+    Number(u64),
+    Text(String),
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match BytesText::deserialize(deserializer)? {
+        BytesText::Number(bytes) => Ok(bytes),
+        BytesText::Text(text) => parse_bytes(&text).map_err(serde::de::Error::custom),
+    }
+}
+
+/// Bytes from `"128MiB"`.
+///
+/// # Errors
+/// A sentence that shows how it is written.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let unit: u64 = match trimmed[digits..].trim() {
+        "" | "B" => 1,
+        "kB" | "KB" => 1000,
+        "KiB" => 1 << 10,
+        "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
+        _ => return Err(format!("`{text}` is no amount of memory; write it like \"128MiB\"")),
+    };
+    let number: u64 = trimmed[..digits].parse().map_err(|_| format!("`{text}` has no number; write \"128MiB\""))?;
+    number.checked_mul(unit).ok_or_else(|| format!("`{text}` is more than there is; write it like \"128MiB\""))
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SizePx, D::Error> {
+    parse_size(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// A size from `"640x480"`.
+///
+/// # Errors
+/// A sentence that shows how it is written.
+pub fn parse_size(text: &str) -> Result<SizePx, String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some(SizePx::new(w.parse().ok()?, h.parse().ok()?)));
+    parsed
+        .filter(|size| size.width > 0 && size.height > 0)
+        .ok_or_else(|| format!("`{text}` is no picture size; write it like \"640x480\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("ocelli.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_key_may_be_left_out() {
+        let config = parse("").expect("the defaults");
+        assert_eq!((config.memory_budget, config.pack.as_str()), (134_217_728, "home"));
+        assert_eq!(config.camera.size_px, SizePx::new(640, 480));
+    }
+
+    #[test]
+    fn a_whole_config_is_read() {
+        let text = "memory_budget = \"96MiB\"\npack = \"/packs/kitchen\"\n[camera]\nname = \"hall\"\n\
+                    device = \"/dev/video2\"\nsize_px = \"1280x720\"\nfps = 30\ntimeout_s = 2.5\n\
+                    [output]\njson = true\nfile = \"events.jsonl\"\n";
+        let config = parse(text).expect("all keys are known");
+        assert_eq!(config.memory_budget, 96 << 20);
+        assert_eq!(config.camera.size_px, SizePx::new(1280, 720));
+        assert!(config.output.json);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
+        assert_eq!(
+            parse("pack = \"home\"\n[camera]\ndevcie = \"/dev/video0\"\n").expect_err("no such key"),
+            "ocelli.toml:3: unknown key `devcie`; did you mean `device`?"
+        );
+        let far = parse("zebra = 1\n").expect_err("no such key");
+        assert!(far.contains(":1: unknown key `zebra`; there are: memory_budget, pack"), "{far}");
+    }
+
+    #[test]
+    fn wrong_values_are_explained_in_one_line() {
+        for (text, word) in [
+            ("memory_budget = \"a lot\"", "128MiB"),
+            ("memory_budget = \"99999999999GiB\"", "128MiB"),
+            ("[camera]\nsize_px = \"640\"", "640x480"),
+            ("[camera]\nsize_px = \"0x480\"", "640x480"),
+            ("[camera]\nfps = 0", "at least one"),
+            ("[camera]\nfps = \"many\"", "expected"),
+            ("[camera]\ntimeout_s = 0", "0.1 to 3600"),
+            ("[camera]\ncommand_format = \"y5m\"", "did you mean `y4m`"),
+            ("[camera]\ndevice = \"/dev/video0\"\ncommand = \"cat\"", "choose one"),
+            ("[camera\n", "ocelli.toml:1"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(word) && error.lines().count() == 1, "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_said_so() {
+        let error = Config::load(Some(Path::new("no/such/ocelli.toml"))).expect_err("there is none");
+        assert!(error.to_string().starts_with("no/such/ocelli.toml: cannot read the config"), "{error}");
+    }
+}

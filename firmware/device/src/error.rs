@@ -1,0 +1,75 @@
+//! What ends the program, in one line for the person in front of it, and with which exit code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ocelli_drivers::{DriverError, SinkError};
+use ocelli_infer::{InferError, PackError};
+
+use crate::config::ConfigError;
+use crate::plan::OverBudget;
+
+/// Why the program ends before its work is done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line or the config says something that cannot be done.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The camera, clip or pipe.
+    #[error(transparent)]
+    Source(#[from] DriverError),
+    /// The pack cannot be used.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The model failed.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// The memory plan does not fit.
+    #[error(transparent)]
+    Budget(#[from] OverBudget),
+    /// Events cannot be delivered.
+    #[error("{path}: {source}; free some space or choose another output")]
+    Output {
+        /// Where they should go.
+        path: String,
+        /// What the system said.
+        source: SinkError,
+    },
+    /// The output file cannot be made.
+    #[error("{}: cannot write events here ({source}); choose another file with --out", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refused something that it should not.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// The exit code, as documented in `ocelli --help`.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            // Nobody reads any more (`ocelli … | head`): that is how this job ends well.
+            Self::Output { source: SinkError::Closed, .. } => 0,
+            Self::Output { .. } | Self::Unwritable { .. } | Self::System { .. } => 1,
+            Self::Config(_) => 2,
+            Self::Source(_) => 3,
+            Self::Pack(_) | Self::Infer(_) => 4,
+            Self::Budget(_) => 5,
+        })
+    }
+
+    /// Whether the person should hear of it.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Self::Output { source: SinkError::Closed, .. })
+    }
+}

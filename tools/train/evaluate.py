@@ -1,0 +1,233 @@
+"""How well a checkpoint tells what happens: gate, STAB, token selection, narrator and speak policy over whole clips.
+
+    python evaluate.py data/checkpoints/base.pt --vocabulary models/home --out data/reports/base.json
+    python evaluate.py x.pt --set mine=data/real/gmdcsa24/subject-1_*.npz --set other=some/folder
+
+Frame by frame as the runtime does it; frames are batched, which gives the same numbers (test_train.py). Five classes
+a half second are the yardstick of the design notes: scored where the label is one of the five, the prediction is the
+most probable of the five by smoothed P(kind). Intervals are 95%, by bootstrap over clips.
+"""
+
+import argparse
+import glob
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import data
+import export
+import gate
+import speak as sp
+import tokens as tok
+import words
+
+FIVE = [words.KINDS.index(k) for k in ("stand", "walk", "sit", "lie", "fall")]
+FALL = words.KINDS.index("fall")
+HALF_S = 0.5
+BEFORE_S, AFTER_S = 1.0, 3.0  # a fall counts as found when told from 1 s before its start to 3 s after its end
+CHUNK, PAST = 48, 7  # frames a batch; STAB sees 2 + 2 + 3 frames back
+SETS = {
+    "scenes-val": "data/scenes/val",
+    "subject-1": "data/real/gmdcsa24/subject-1_*.npz",
+    "subject-3": "data/real/gmdcsa24/subject-3_*.npz",
+    "assist-iot": "data/real/assist-iot",
+}
+
+
+@torch.no_grad()
+def describe(stab, narrator, frames):
+    """u8 [T, h, w, 3] -> (z f32 [T, 384], share of patches kept f32 [T])."""
+    content = gate.content_patches(*frames.shape[1:3])
+    canvas, keep = gate.run_gate(gate.patchify(gate.letterbox(frames)), content)
+    video = []
+    for start in range(0, len(canvas), CHUNK):
+        past = min(start, PAST)
+        part = torch.from_numpy(canvas[start - past : start + CHUNK]).unsqueeze(0)
+        video.append(stab(part)[0, past:])
+    video = torch.cat(video)
+    kept = gate.window_kept(keep)
+    z = []
+    for start in range(0, len(canvas), CHUNK):
+        chosen = [tok.select(kept, t) for t in range(start, min(start + CHUNK, len(canvas)))]
+        picked = torch.stack([tok.gather(video, *c) for c in chosen])
+        index, valid = (torch.from_numpy(np.stack([c[i] for c in chosen])) for i in (1, 2))
+        z.append(narrator(picked, index, valid))
+    return torch.cat(z).numpy(), keep.mean(1)
+
+
+class Told:
+    """A clip as the model sees it: `z`, times, labels. `table` are the labels of the data set itself."""
+
+    def __init__(self, path, stab, narrator):
+        clip = data.load_clip(path)
+        with np.load(path) as raw:
+            self.times = raw["times"] if "times" in raw else np.arange(len(clip.kind)) / 5
+            self.table = raw["table"] if "table" in raw and (raw["table"] >= 0).any() else clip.kind
+        self.kind = clip.kind.astype(int)
+        self.table = self.table.astype(int)
+        self.real = clip.meta.get("source") == "real"
+        self.name = clip.meta.get("clip", Path(path).stem)
+        self.z, self.kept = describe(stab, narrator, clip.frames)
+
+    @property
+    def seconds(self):
+        return float(self.times[-1]) + 0.2
+
+    def probabilities(self, vocabulary, tau):
+        return words.probabilities(self.z, vocabulary, tau)
+
+
+def runs(kind):
+    """[(kind, first frame, frame after the last)] of equal labels, unlabelled left out."""
+    edge = np.flatnonzero(np.diff(kind)) + 1
+    starts, ends = np.r_[0, edge], np.r_[edge, len(kind)]
+    return [(int(kind[a]), int(a), int(b)) for a, b in zip(starts, ends) if kind[a] >= 0]
+
+
+def half_seconds(times, kind, score):
+    """Labels and predictions i64 [n] (indices into FIVE) of the half seconds whose label is one of the five."""
+    bins = np.floor(times / HALF_S + 1e-6).astype(int)
+    truth, guess = [], []
+    for b in np.unique(bins):
+        inside = kind[bins == b]
+        inside = inside[inside >= 0]
+        if len(inside) and (label := int(np.bincount(inside).argmax())) in FIVE:
+            truth.append(FIVE.index(label))
+            guess.append(int(score[bins == b][:, FIVE].mean(0).argmax()))
+    return np.array(truth, int), np.array(guess, int)
+
+
+def falls(told, said, table=True):
+    """(found, labelled, false alarms) of one clip."""
+    kind = told.table if table else told.kind
+    spans = [(told.times[a], told.times[b - 1]) for k, a, b in runs(kind) if k == FALL]
+    alarms = [s.end_us / 1e6 for s in said if s.what == "narration" and s.kind == "fall"]
+    near = lambda t, span: span[0] - BEFORE_S <= t <= span[1] + AFTER_S  # noqa: E731
+    found = sum(any(near(t, s) for t in alarms) for s in spans)
+    false = sum(not any(near(t, s) for s in spans) for t in alarms)
+    return found, len(spans), false
+
+
+def bootstrap(parts, rounds=2000, seed=0):
+    """[(right, total)] a clip -> [low, high] of right / total over resampled clips."""
+    parts = np.array(parts, float)
+    if len(parts) == 0 or parts[:, 1].sum() == 0:
+        return [None, None]
+    pick = np.random.default_rng(seed).integers(len(parts), size=(rounds, len(parts)))
+    total = parts[pick].sum(1)
+    share = total[:, 0] / np.maximum(total[:, 1], 1)
+    return [round(float(v), 3) for v in np.percentile(share, [2.5, 97.5])]
+
+
+def ratio(a, b):
+    return round(a / b, 3) if b else None
+
+
+def assess(clips, vocabulary, tau, speak):
+    """The report on a list of `Told`."""
+    five, five_seen, frames, found, labelled, false, narrated, minutes = [], [], [], 0, 0, 0, [], 0.0
+    truth_all, confusion = [], np.zeros((len(words.KINDS),) * 2, int)
+    five_confusion = np.zeros((5, 5), int)
+    for told in clips:
+        entry, kind = told.probabilities(vocabulary, tau)
+        smoothed = sp.smooth(kind, speak["smoothing"])
+        truth, guess = half_seconds(told.times, told.table, smoothed)
+        five.append(((truth == guess).sum(), len(truth)))
+        np.add.at(five_confusion, (truth, guess), 1)
+        truth_all.append(truth)
+        seen, seen_guess = half_seconds(told.times, told.kind, smoothed)
+        five_seen.append(((seen == seen_guess).sum(), len(seen)))
+        known = told.kind >= 0
+        np.add.at(confusion, (told.kind[known], smoothed[known].argmax(1)), 1)
+        frames.append(((smoothed[known].argmax(1) == told.kind[known]).sum(), known.sum()))
+        said = sp.run(speak, vocabulary, entry, np.rint(told.times * 1e6))
+        f, n, wrong = falls(told, said)
+        found, labelled, false = found + f, labelled + n, false + wrong
+        narrated.append(sum(s.what == "narration" for s in said))
+        minutes += told.seconds / 60
+    truth_all = np.concatenate(truth_all)
+    share = lambda parts: ratio(float(sum(p[0] for p in parts)), float(sum(p[1] for p in parts)))  # noqa: E731
+    majority = np.bincount(truth_all, minlength=5)
+    recall = [five_confusion[i, i] / five_confusion[i].sum() for i in range(5) if five_confusion[i].sum()]
+    return {
+        "clips": len(clips), "minutes": round(minutes, 2),
+        "kept_patches": round(float(np.mean([t.kept.mean() for t in clips])), 3),
+        "five": {
+            "accuracy": share(five), "interval": bootstrap(five), "half_seconds": len(truth_all),
+            "balanced": ratio(sum(recall), len(recall)),
+            "chance_majority": ratio(int(majority.max(initial=0)), len(truth_all)), "chance_uniform": 0.2,
+            "accuracy_seen": share(five_seen), "interval_seen": bootstrap(five_seen),
+            "confusion": {words.KINDS[FIVE[i]]: five_confusion[i].tolist() for i in range(5)},
+        },
+        "kinds": {
+            "accuracy": share(frames), "interval": bootstrap(frames), "frames": int(confusion.sum()),
+            "each": {name: kind_report(confusion, k) for k, name in enumerate(words.KINDS)},
+        },
+        "falls": {"found": found, "labelled": labelled, "false": false,
+                  "false_per_hour": round(false / minutes * 60, 1)},
+        "narrations_per_minute": round(sum(narrated) / minutes, 2),
+        "clips_with_narration": ratio(sum(n > 0 for n in narrated), len(narrated)),
+    }  # fmt: skip
+
+
+def kind_report(confusion, k):
+    """Frames, recall and precision of kind `k` in confusion [truth, guess]."""
+    right, truth, guessed = int(confusion[k, k]), int(confusion[k].sum()), int(confusion[:, k].sum())
+    return {"frames": truth, "recall": ratio(right, truth), "precision": ratio(right, guessed)}
+
+
+def find(pattern):
+    """Files of a comma-separated list of globs and folders."""
+    out = []
+    for part in str(pattern).split(","):
+        out += data.find_clips([part]) if Path(part).is_dir() else sorted(Path(p) for p in glob.glob(part))
+    return out
+
+
+def tell(paths, stab, narrator):
+    return [Told(p, stab, narrator) for p in paths]
+
+
+def summary(name, r):
+    five, fall = r["five"], r["falls"]
+    return " | ".join([
+        f"{name}: {r['clips']} clips, {r['minutes']} min",
+        f"five classes {five['accuracy']} {five['interval']}",
+        f"balanced {five['balanced']}, majority {five['chance_majority']}",
+        f"all kinds {r['kinds']['accuracy']}",
+        f"falls {fall['found']} of {fall['labelled']}, {fall['false']} false ({fall['false_per_hour']} an hour)",
+        f"{r['narrations_per_minute']} narrations a minute, in {r['clips_with_narration']} of clips",
+    ])  # fmt: skip
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("checkpoint", type=Path)
+    p.add_argument("--vocabulary", default="models/home", help="pack folder")
+    p.add_argument("--set", action="append", default=[], metavar="NAME=GLOB[,GLOB]", help="instead of the usual sets")
+    p.add_argument("--out", type=Path, help="JSON report")
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--note", default="", help="kept in the report")
+    args = p.parse_args()
+    torch.set_num_threads(args.threads)
+    stab, narrator, saved = export.load_models(args.checkpoint)
+    vocabulary = words.load(args.vocabulary)
+    speak, tau = saved.get("speak") or export.SPEAK, saved.get("tau", 0.05)
+    report = {"checkpoint": args.checkpoint.name, "note": args.note, "tau": tau, "speak": speak,
+              "state": saved.get("state"), "history": saved.get("history"), "sets": {}}  # fmt: skip
+    for name, pattern in (dict(s.split("=", 1) for s in args.set) or SETS).items():
+        paths = find(pattern)
+        if not paths:
+            print(f"{name}: no clips at {pattern}; left out", flush=True)
+            continue
+        report["sets"][name] = assess(tell(paths, stab, narrator), vocabulary, tau, speak)
+        print(summary(name, report["sets"][name]), flush=True)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Writes a model pack: two ONNX graphs, pack.toml and golden tensors.
+
+    python export.py tiny ../../models/tiny-test
+    python export.py pack ../../models/home --checkpoint data/checkpoints/home.pt
+
+The graphs have fixed shapes and no control flow, because that is what tract plans best.
+"""
+
+import argparse
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import gate
+import narrator as nar
+import stab as st
+import tokens as tok
+import words
+
+STAB_IN = ["patches", "lste_state", "dpe_state", "gstra_m", "gstra_s", "gstra_v"]
+STAB_OUT = ["tokens"] + [n + "_next" for n in STAB_IN[1:]]
+NARRATOR_IN = ["tokens", "index", "valid"]
+SPEAK = {"smoothing": 0.5, "threshold": 0.5, "hold_off_s": 0.6, "kinds": {"fall": (0.4, 0.2)}}
+
+
+def golden_clip(frames=10, seed=7):
+    """u8 [T, 168, 224, 3]: noise, a moving box, then a light switch; exercises the gate."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:168, :224]
+    room = np.stack([90 + x // 4, 100 + y // 3, 140 - x // 5], -1).astype(np.int16)
+    out = []
+    for t in range(frames):
+        picture = room + (45 if t >= frames - 2 else 0)  # light switched on
+        picture = picture + rng.integers(-3 - t // 3, 4 + t // 3, picture.shape)
+        x0 = 12 + 16 * t
+        picture[40:130, x0 : x0 + 30] = (200, 60, 40)
+        out.append(np.clip(picture, 0, 255).astype(np.uint8))
+    return np.stack(out)
+
+
+def _export(module, inputs, names_in, names_out, path):
+    module.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module, inputs, str(path), input_names=names_in, output_names=names_out,
+            opset_version=17, dynamo=False, do_constant_folding=True,
+        )  # fmt: skip
+
+
+def _sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@torch.no_grad()
+def write_goldens(folder, step, narrator):
+    """golden/: gate_*, stab_in_<frame>_<name>, stab_out_<frame>_<name>, narrator_in_<name>,
+    narrator_out. Returns (arguments of one stab call, of one narrator call)."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.npy"):
+        old.unlink()
+    frames = golden_clip()
+    patches = gate.patchify(gate.letterbox(frames))
+    canvas, keep = gate.run_gate(patches, gate.content_patches(*frames.shape[1:3]))
+    np.save(folder / "gate_patches.npy", patches)
+    np.save(folder / "gate_keep.npy", keep.astype(np.uint8))
+
+    state, all_tokens, first = st.initial_states(step.stab.config), [], None
+    for t in range(len(canvas)):
+        args = (torch.from_numpy(canvas[t]), *state)
+        outputs = step(*args)
+        if 1 <= t <= 3:  # three successive frames, states not all zero
+            first = first or args
+            for name, value in zip(STAB_IN, args):
+                np.save(folder / f"stab_in_{t - 1}_{name}.npy", value.contiguous().numpy())
+            for name, value in zip(STAB_OUT, outputs):
+                np.save(folder / f"stab_out_{t - 1}_{name}.npy", value.contiguous().numpy())
+        all_tokens.append(outputs[0])
+        state = outputs[1:]
+
+    t = len(canvas) - 1
+    frame, index, valid = tok.select(gate.window_kept(keep), t)
+    picked = tok.gather(torch.stack(all_tokens), frame, index, valid)
+    args = (picked, torch.from_numpy(index), torch.from_numpy(valid))
+    for name, value in zip(NARRATOR_IN, args):
+        np.save(folder / f"narrator_in_{name}.npy", value.contiguous().numpy())
+    np.save(folder / "narrator_out.npy", narrator(*args).numpy())
+    return first, args
+
+
+def check(folder, rtol=1e-4):
+    """Run both graphs in onnxruntime (and tract where installed) on the goldens."""
+    import onnxruntime
+
+    golden = folder / "golden"
+    load = lambda name: np.load(golden / f"{name}.npy")  # noqa: E731
+    calls = [
+        ("stab.onnx", {n: load(f"stab_in_{k}_{n}") for n in STAB_IN},
+         [load(f"stab_out_{k}_{n}") for n in STAB_OUT]) for k in range(3)
+    ]  # fmt: skip
+    calls.append(("narrator.onnx", {n: load(f"narrator_in_{n}") for n in NARRATOR_IN}, [load("narrator_out")]))
+    try:
+        import tract
+    except ImportError:
+        tract = None
+    worst = {"onnxruntime": 0.0, "tract": 0.0}
+    plans = {}
+    for name, feed, wanted in calls:
+        if name not in plans:
+            model = tract.onnx().load(str(folder / name)).into_model().into_runnable() if tract else None
+            plans[name] = (onnxruntime.InferenceSession(str(folder / name)), model)
+        session, plan = plans[name]
+        got = {"onnxruntime": session.run(None, feed)}
+        if plan:
+            got["tract"] = [o.to_numpy() for o in plan.run([np.ascontiguousarray(v) for v in feed.values()])]
+        for engine, outputs in got.items():
+            for a, b in zip(outputs, wanted):
+                error = np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-9)
+                worst[engine] = max(worst[engine], float(error))
+    if not tract:
+        del worst["tract"]
+    if max(worst.values()) > rtol:
+        raise RuntimeError(f"graphs differ from PyTorch: {worst}")
+    return worst
+
+
+def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.1.0", note=""):
+    """Write everything except the vocabulary, which must already lie in `folder`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "vocabulary.toml").exists():
+        words.placeholder(folder)
+    entries = len(words.load(folder))
+    step, narrate = st.StabStep(stab.eval()).eval(), nar.NarratorStep(narrator.eval()).eval()
+    stab_args, narrator_args = write_goldens(folder / "golden", step, narrate)
+    _export(step, stab_args, STAB_IN, STAB_OUT, folder / "stab.onnx")
+    _export(narrate, narrator_args, NARRATOR_IN, ["z"], folder / "narrator.onnx")
+    (folder / "pack.toml").write_text(_manifest(folder, name, version, stab.config, entries, tau, speak, note))
+    return check(folder)
+
+
+def _manifest(folder, name, version, c, entries, tau, speak, note):
+    g = gate.GateConfig()
+    digest = {f: _sha256(folder / f) for f in ("stab.onnx", "narrator.onnx", "vocabulary.toml", "vocabulary.bin")}
+    lines = [f"# Written by tools/train/export.py. {note}".rstrip()]
+    lines += ["format = 1", f'name = "{name}"', f'version = "{version}"', "", "[input]"]
+    lines += [f"size_px = {gate.SIDE_PX}", f"patch_px = {gate.PATCH_PX}", "fps = 5.0", f"letterbox = {gate.GREY}"]
+    lines += ["", "[gate]", f"min_mad = {g.min_mad}", f"noise_factor_num = {g.noise_factor_num}"]
+    lines += [f"noise_factor_den = {g.noise_factor_den}", f"refresh_frames = {g.refresh_frames}"]
+    lines += [f"whole_frame_tenths = {g.whole_frame_tenths}", "", "[stab]"]
+    lines += ['file = "stab.onnx"', f'sha256 = "{digest["stab.onnx"]}"', f"width = {c.d}", f"reduced = {c.reduced}"]
+    lines += [f"heads = {c.heads}", "tokens = 65", f"token_width = {c.width}", "", "[narrator]"]
+    lines += ['file = "narrator.onnx"', f'sha256 = "{digest["narrator.onnx"]}"', f"slots = {tok.SLOTS}"]
+    lines += [f"frame_tokens = {tok.FRAME_TOKENS}", f"max_age_frames = {tok.MAX_AGE}", f"embedding = {nar.EMBEDDING}"]
+    lines += ["", "[vocabulary]", 'file = "vocabulary.toml"', f'sha256 = "{digest["vocabulary.toml"]}"']
+    lines += ['embeddings = "vocabulary.bin"', f'embeddings_sha256 = "{digest["vocabulary.bin"]}"']
+    lines += [f"entries = {entries}", f"temperature = {tau:.4f}", "", "[speak]"]
+    lines += [f"smoothing = {speak['smoothing']}", f"threshold = {speak['threshold']}"]
+    lines += [f"hold_off_s = {speak['hold_off_s']}"]
+    for kind, (threshold, hold_off_s) in speak["kinds"].items():
+        lines += ["", f"[speak.kinds.{kind}]", f"threshold = {threshold}", f"hold_off_s = {hold_off_s}"]
+    lines += ["", "[golden]", "files = ["]
+    for path in sorted((folder / "golden").glob("*.npy")):
+        lines.append(f'  {{ file = "golden/{path.name}", sha256 = "{_sha256(path)}" }},')
+    return "\n".join(lines + ["]", ""])
+
+
+@torch.no_grad()
+def write_published(folder, seed=3):
+    """The published chunked form at 56x56: stab_chunk.onnx, input u8 [4, 16, 588], output
+    f32 [4, 1 + 2*(2+1), 16], with BN statistics that are not trivial."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    c = st.StabConfig(d=24, heads=2, width=16, hidden=16, grid=4, causal=False)
+    model = randomise(st.Stab(c)).eval()
+    patches = torch.randint(0, 256, (4, 16, 588), dtype=torch.uint8)
+
+    class Chunk(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stab = model
+
+        def forward(self, patches):
+            return self.stab(patches.unsqueeze(0))[0]
+
+    np.save(folder / "input.npy", patches.numpy())
+    np.save(folder / "output.npy", Chunk()(patches).numpy())
+    _export(Chunk(), (patches,), ["patches"], ["tokens"], folder / "stab_chunk.onnx")
+
+
+@torch.no_grad()
+def randomise(stab):
+    """Give the zero-initialised parts and BN something to do, so that tests see them."""
+    for p in (stab.lste.expand.weight, stab.gstra.query, stab.balance):
+        p.normal_(0, 0.2)
+    stab.lste.norm.running_mean.normal_(0, 0.5)
+    stab.lste.norm.running_var.uniform_(0.5, 2)
+    return stab
+
+
+def tiny(folder):
+    """Random weights, small sizes: what the Rust tests load."""
+    torch.manual_seed(1)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    words.placeholder(folder)
+    c = st.StabConfig(d=24, heads=2, width=32, hidden=32)
+    n = nar.NarratorConfig(token_width=32, width=32, layers=1, heads=2, mlp=2)
+    worst = write_pack(folder, "tiny-test", randomise(st.Stab(c)), nar.Narrator(n), note="Random weights, for tests.")
+    write_published(folder / "published")
+    return worst
+
+
+def load_models(checkpoint):
+    """(stab, narrator, whole checkpoint) in eval mode on the CPU."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    stab = st.Stab(st.StabConfig(**saved["stab_config"]))
+    narrator = nar.Narrator(nar.NarratorConfig(**saved["narrator_config"]))
+    stab.load_state_dict(saved["stab"])
+    narrator.load_state_dict(saved["narrator"])
+    return stab.eval(), narrator.eval(), saved
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["tiny", "pack", "random"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--name", default=None)
+    args = parser.parse_args()
+    name = args.name or args.folder.resolve().name
+    if args.what == "tiny":
+        worst = tiny(args.folder)
+    elif args.what == "random":
+        torch.manual_seed(1)
+        worst = write_pack(args.folder, name, randomise(st.Stab()), nar.Narrator(), note="RANDOM WEIGHTS.")
+    else:
+        stab, narrator, saved = load_models(args.checkpoint)
+        speak = saved.get("speak") or SPEAK
+        worst = write_pack(args.folder, name, stab, narrator, saved.get("tau", 0.05), speak)
+    print("relative error against PyTorch:", worst)
+
+
+if __name__ == "__main__":
+    main()

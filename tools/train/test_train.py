@@ -1,0 +1,369 @@
+"""Tests of the training tools: `pytest tools/train` (a few seconds; no data and no network needed)."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import calibrate
+import data
+import evaluate
+import export
+import gate
+import labels
+import narrator as nar
+import speak as sp
+import stab as st
+import tokens as tok
+import vocabulary
+import words
+
+torch.set_num_threads(1)
+TINY = st.StabConfig(d=24, heads=2, width=32, hidden=32)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """(STAB, narrator) with random weights, in eval mode."""
+    torch.manual_seed(1)
+    stab = export.randomise(st.Stab(TINY)).eval()
+    return stab, nar.Narrator(nar.NarratorConfig(token_width=32, width=32, layers=1, heads=2, mlp=2)).eval()
+
+
+# -- gate ---------------------------------------------------------------------------------------
+def still(frames, value=90):
+    return np.full((frames, gate.PATCHES, gate.PATCH_BYTES), value, np.uint8)
+
+
+def test_the_gate_keeps_the_first_frame_whole_and_then_what_changes():
+    patches = still(4)
+    patches[2:, 37] = 140
+    canvas, keep = gate.run_gate(patches, np.ones(gate.PATCHES, bool))
+    forced = [set(np.flatnonzero(k)) for k in keep]
+    assert keep[0].all()
+    assert 37 in forced[2] and len(forced[2]) <= 1 + 4 * 4, "only the change and the windows whose turn it is"
+    assert (canvas[2, 37] == 140).all() and (canvas[1, 37] == 90).all()
+
+
+def test_the_gate_shows_every_window_again_within_its_refresh():
+    _, keep = gate.run_gate(still(1 + gate.GateConfig().refresh_frames), np.ones(gate.PATCHES, bool))
+    assert keep[1:].any(0).all() and keep[1:].sum(0).max() == 1
+
+
+def test_the_gate_does_not_see_what_lies_outside_the_picture():
+    patches = still(3)
+    patches[2] = 200
+    content = gate.content_patches(168, 224)
+    assert content.sum() == 12 * 16
+    _, keep = gate.run_gate(patches, content)
+    assert keep[2][content].all() and keep[2][~content].sum() <= 16
+
+
+def test_slow_drift_shows_in_the_end():
+    patches = np.stack([still(1, 90 + t // 2)[0] for t in range(24)])
+    canvas, _ = gate.run_gate(patches, np.ones(gate.PATCHES, bool))
+    assert np.abs(canvas[-1].astype(int) - patches[-1]).max() <= gate.GateConfig().min_mad + 1
+
+
+def test_letterbox_and_patches_put_pixels_where_they_belong():
+    frame = np.zeros((1, 168, 224, 3), np.uint8)
+    frame[0, 0, 15] = (1, 2, 3)  # canvas row 28 = patch row 2, column 1
+    patches = gate.patchify(gate.letterbox(frame))
+    assert patches.shape == (1, 256, 588)
+    assert (patches[0, 0] == gate.GREY).all()
+    assert patches[0, 2 * 16 + 1].reshape(14, 14, 3)[0, 1].tolist() == [1, 2, 3]
+
+
+# -- tokens -------------------------------------------------------------------------------------
+def by_hand(kept, t):
+    """The contract of the 128 slots, said the slow way: [(frame, age, position)] or None."""
+    slots, newest = [], {}
+    for w in range(64):
+        newest[w] = max(f for f in range(t + 1) if kept[f, w])
+        slots.append((newest[w], min(t - newest[w], 31), w))
+    slots += [(t - i, i, 64) if i <= t else None for i in range(8)]
+    old = [(f, t - f, w) for f in range(t, max(t - 15, 0) - 1, -1) for w in range(64) if kept[f, w] and f < newest[w]]
+    slots += old[:56]
+    return slots + [None] * (128 - len(slots))
+
+
+@pytest.mark.parametrize("t", [0, 1, 7, 15, 16, 39])
+def test_the_128_tokens_are_those_of_the_contract(t):
+    rng = np.random.default_rng(t)
+    kept = rng.random((40, 64)) < 0.07
+    kept[0] = True
+    frame, index, valid = tok.select(kept, t)
+    for slot, wanted in enumerate(by_hand(kept, t)):
+        got = (frame[slot], index[slot, 0], index[slot, 1]) if valid[slot] else None
+        assert got == wanted, slot
+
+
+def test_gathered_tokens_are_zero_where_a_slot_is_empty():
+    kept = np.ones((1, 64), bool)
+    frame, index, valid = tok.select(kept, 0)
+    tokens = np.arange(65, dtype=np.float32)[None, :, None].repeat(3, 2)
+    picked = tok.gather(tokens, frame, index, valid)
+    assert picked[:64, 0].tolist() == list(range(1, 65)) and picked[64, 0] == 0 and not picked[65:].any()
+
+
+# -- STAB ---------------------------------------------------------------------------------------
+def textbook(query, keys, q, k, v, out, heads, scale):
+    """Multi-head attention as books have it: query [d], keys [P, d] -> [d]."""
+    split = lambda x: x.view(*x.shape[:-1], heads, -1)  # noqa: E731
+    score = torch.einsum("hc,phc->hp", split(q(query)), split(k(keys))) * scale
+    return out(torch.einsum("hp,phc->hc", score.softmax(-1), split(v(keys))).flatten())
+
+
+def double(module):
+    """In f64 with every bias and gain stirred, so that none is trivially right."""
+    torch.manual_seed(2)
+    module = module.double()
+    with torch.no_grad():
+        for p in module.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    return module.eval()
+
+
+@torch.no_grad()
+def test_folded_gstra_is_textbook_attention():
+    g = double(st.Gstra(24, 2))
+    x = torch.randn(4, 10, 24).double()
+    query = g.norm_query(g.query)
+    a = g.query + textbook(query, g.norm_key(x).flatten(0, 1), g.q, g.k, g.v, g.out, 2, 12**-0.5)
+    h = g.up(g.norm_mlp(a))
+    wanted = a + g.down(h * torch.sigmoid(1.702 * h))
+    assert torch.allclose(g(x.unsqueeze(0), causal=False)[0, 0], wanted, atol=1e-12)
+    assert torch.allclose(g(x.unsqueeze(0), causal=True)[0, 3], wanted, atol=1e-12), "four frames are a chunk"
+
+
+@torch.no_grad()
+def test_folded_lsd_is_textbook_attention_at_every_window():
+    m = double(st.Lsd(24, 2, 4))
+    x = torch.randn(1, 16, 24).double()
+    for w, four in enumerate(m.windows(x)[0]):
+        mean = four.mean(0)
+        out = textbook(m.norm_query(mean), m.norm_key(four), m.q, m.k, m.v, m.out, 2, 24**-0.5)
+        assert torch.allclose(m(x)[0, w], mean + out, atol=1e-12)
+
+
+@torch.no_grad()
+def test_folded_fsra_is_textbook_attention():
+    f = double(st.Fsra(24, 2))
+    y = torch.randn(3, 9, 24).double()
+    for n in range(3):
+        out = textbook(f.norm_query(f.query), f.norm_key(y[n]), f.q, f.k, f.v, f.out, 2, 24**-0.5)
+        assert torch.allclose(f(y)[n], f.query + out, atol=1e-12)
+
+
+@torch.no_grad()
+def test_dpe_is_a_3d_convolution():
+    m = double(st.Dpe(6, 4))
+    x = torch.randn(2, 5, 16, 6).double()
+    volume = x.view(2, 5, 4, 4, 6).permute(0, 4, 1, 2, 3)
+    wanted = nn.functional.conv3d(volume, m.weight, m.bias, padding=(0, 1, 1), groups=6)
+    assert torch.allclose(m.conv(x), wanted.permute(0, 2, 3, 4, 1).reshape(2, 3, 16, 6), atol=1e-12)
+
+
+@torch.no_grad()
+def test_streaming_gives_what_the_batch_gives(tiny):
+    stab, _ = tiny
+    patches = torch.randint(0, 256, (9, 256, 588), dtype=torch.uint8)
+    batch = stab(patches.unsqueeze(0))[0]
+    step, state = st.StabStep(stab), st.initial_states(TINY)
+    for t in range(9):
+        tokens, *state = step(patches[t], *state)
+        assert torch.allclose(tokens, batch[t], atol=2e-5), t
+
+
+@torch.no_grad()
+def test_evaluation_in_chunks_is_the_runtime_frame_by_frame(tiny, monkeypatch):
+    stab, narrator = tiny
+    frames = export.golden_clip(20)
+    whole, share = evaluate.describe(stab, narrator, frames)
+    monkeypatch.setattr(evaluate, "CHUNK", 6)
+    chunks, _ = evaluate.describe(stab, narrator, frames)
+    canvas, keep = gate.run_gate(gate.patchify(gate.letterbox(frames)), gate.content_patches(168, 224))
+    step, state, tokens = st.StabStep(stab), st.initial_states(TINY), []
+    narrate, kept = nar.NarratorStep(narrator), gate.window_kept(keep)
+    for t in range(20):
+        out, *state = step(torch.from_numpy(canvas[t]), *state)
+        tokens.append(out)
+        frame, index, valid = tok.select(kept, t)
+        picked = tok.gather(torch.stack(tokens), frame, index, valid)
+        z = narrate(picked, torch.from_numpy(index), torch.from_numpy(valid)).numpy()
+        assert np.allclose(z, whole[t], atol=2e-5) and np.allclose(z, chunks[t], atol=2e-5), t
+    assert share[0] == 1 and share[5] < 1
+
+
+def test_the_published_form_has_the_published_size():
+    with torch.device("meta"):
+        stab = st.Stab(st.StabConfig(d=1024, heads=8, width=4096, hidden=4096, grid=32, causal=False))
+    core = sum(p.numel() for n, p in stab.named_parameters() if not n.startswith("project."))
+    whole = sum(p.numel() for p in stab.parameters())
+    assert round(core / 1e6, 2) == 24.09 and round(whole / 1e6, 2) == 45.07
+    assert round(st.published_macs(stab.config, 8) / 1e9, 2) == 105.45
+
+
+# -- vocabulary ---------------------------------------------------------------------------------
+def test_the_vocabulary_survives_its_files(tmp_path):
+    rng = np.random.default_rng(0)
+    e = rng.standard_normal((3, words.DIMENSIONS)).astype(np.float32)
+    e /= np.linalg.norm(e, axis=1, keepdims=True)
+    texts, kinds = ["A falls.", "B walks.", "Nothing."], ["fall", "walk", "silence"]
+    words.save(tmp_path, texts, kinds, ["alarm", "info", "none"], e)
+    v = words.load(tmp_path)
+    assert v.texts == texts and v.severities == ["alarm", "info", "none"]
+    assert [words.KINDS[k] for k in v.kind] == kinds
+    assert ((v.embedding * e).sum(1) / np.linalg.norm(v.embedding, axis=1) > 0.9995).all()
+    p, kind = words.probabilities(e, v, 0.05)
+    assert (p.argmax(1) == [0, 1, 2]).all() and np.allclose(kind.sum(1), 1, atol=1e-5)
+
+
+def test_every_kind_has_sentences_and_falls_alone_alarm():
+    texts, kinds, severities = vocabulary.read()
+    assert set(kinds) == set(words.KINDS) and len(set(texts)) == len(texts)
+    assert {k for k, s in zip(kinds, severities) if s == "alarm"} == {"fall"}
+    assert all(s == "none" for k, s in zip(kinds, severities) if k == "silence")
+
+
+# -- speak --------------------------------------------------------------------------------------
+SAID_KINDS = ["nobody", "walk", "fall", "lie", "get_up", "stand", "silence"]
+ENTRIES = [("none", 0), ("info", 1), ("alarm", 2), ("notice", 3), ("info", 4), ("info", 5), ("none", 6), ("alarm", 2)]
+
+
+class Story:
+    """The same stories as the tests of speak.rs."""
+
+    def __init__(self):
+        speak = {"smoothing": 0.5, "threshold": 0.5, "hold_off_s": 0.6, "kinds": {"fall": (0.4, 0.2)}}
+        self.policy = sp.SpeakPolicy(speak, [k for _, k in ENTRIES], [s for s, _ in ENTRIES], SAID_KINDS)
+        self.events, self.frame = [], 0
+
+    def hears(self, p, frames):
+        for _ in range(frames):
+            self.events += self.policy.hear(p, self.frame * 200_000)
+            self.frame += 1
+        return self
+
+    def sees(self, kind, frames):
+        p = np.full(8, 0.1 / 7, np.float32)
+        p[SAID_KINDS.index(kind)] = 0.9
+        return self.hears(p, frames)
+
+    def said(self):
+        return [f"{e.start_us / 1e6:.1f}-{e.end_us / 1e6:.1f} {e.what} {e.kind}" for e in self.events]
+
+
+def test_somebody_walks_falls_lies_and_gets_up():
+    story = Story().sees("walk", 10).sees("fall", 4).sees("lie", 20).sees("get_up", 5).sees("walk", 10)
+    assert story.said() == [
+        "0.0-0.6 narration walk", "2.0-2.2 narration fall", "2.0-2.2 alert fall", "3.0-3.6 narration lie",
+        "7.0-7.6 narration get_up", "2.0-7.6 alert_end fall", "8.0-8.6 narration walk",
+    ]  # fmt: skip
+    fall, end = story.events[1], story.events[5]
+    assert (fall.start_entry, fall.end_entry, end.start_entry, end.end_entry) == (11, 12, 11, 39)
+
+
+def test_a_flicker_is_not_said_and_doubt_forgets():
+    story = Story().sees("walk", 5)
+    for _ in range(20):
+        story.sees("stand", 2).sees("walk", 2)
+    assert story.said() == ["0.0-0.6 narration walk"]
+    assert Story().sees("walk", 2).hears([0.125] * 8, 3).sees("walk", 5).said() == ["1.0-1.6 narration walk"]
+
+
+def test_silence_is_an_answer_and_ends_no_alert():
+    story = Story().sees("fall", 5).sees("silence", 50)
+    assert story.said() == ["0.0-0.2 narration fall", "0.0-0.2 alert fall"]
+    story.sees("fall", 5).sees("nobody", 5)
+    assert story.said()[2:] == ["11.0-11.2 narration fall", "12.2-12.8 narration nobody", "0.0-12.8 alert_end fall"]
+
+
+# -- labels, evaluation, calibration --------------------------------------------------------------
+def test_frames_are_taken_as_the_runtime_takes_them():
+    at = lambda times: [times[i] for i in labels.sample(times)]  # noqa: E731
+    assert len(at([i * 1_000_000 // 30 for i in range(30 * 60)])) == 300
+    assert at([0, 200_000, 5_030_000, 5_060_000, 5_200_000]) == [0, 200_000, 5_030_000, 5_200_000]
+    assert len(at([int(i * 1000 / 30) * 1000 for i in range(300)])) == 50, "rounding to 1 ms shifts nothing"
+
+
+def test_tables_are_read_in_all_their_spellings(tmp_path):
+    table = tmp_path / "fall.csv"
+    spaced = "14.mp4,a, Falling (BW) [0.3 to 5]; Standing [0 to 0.2]"
+    tight = "02.mp4,b,Fall (FW)[2 to 6]; Walking[0 to 1.3]"
+    table.write_text("\n".join(["File Name,Classes", spaced, tight]))
+    assert labels.table_spans(table, "14.mp4") == [("fall", 0.3, 1.9), ("lie", 1.9, 5.0), ("stand", 0.0, 0.2)]
+    assert labels.table_spans(table, "02.mp4")[-1] == ("walk", 0.0, 1.3)
+
+
+def test_spans_name_known_kinds_and_run_forward():
+    for clip, spans in labels.read_spans()["clips"].items():
+        for kind, start, end in spans:
+            assert kind in (*words.KINDS, "unclear") and 0 <= start < end, clip
+
+
+def told(names, **more):
+    """A clip of one label a frame at 5 frames a second."""
+    kind = np.array([words.KINDS.index(n) if n else -1 for n in names])
+    return SimpleNamespace(kind=kind, table=kind, times=np.arange(len(kind)) / 5, **more)
+
+
+def narration(kind, at_s):
+    return sp.Spoken("narration", 0, kind, 0, round(at_s * 1e6), 1.0, 1, 2)
+
+
+def test_falls_are_found_near_their_time_only():
+    clip = told(["stand"] * 20 + ["fall"] * 5 + ["lie"] * 30)  # the fall lasts from 4.0 to 4.8 s
+    assert evaluate.falls(clip, [narration("fall", 7.7)]) == (1, 1, 0)
+    assert evaluate.falls(clip, [narration("fall", 2.9), narration("walk", 4.2)]) == (0, 1, 1)
+    assert evaluate.falls(told(["sit"] * 9), [narration("fall", 1.0)]) == (0, 0, 1)
+
+
+def test_half_seconds_count_labels_among_the_five_only():
+    clip = told(["walk"] * 5 + ["enter"] * 5 + [None] * 5)
+    score = np.zeros((15, len(words.KINDS)))
+    score[:, words.KINDS.index("enter")] = 1
+    score[:, words.KINDS.index("walk")] = 0.5
+    truth, guess = evaluate.half_seconds(clip.times, clip.kind, score)
+    assert truth.tolist() == [1, 1] and guess.tolist() == [1, 1], "enter is no answer here"
+
+
+def test_calibration_counts_each_happening_once():
+    clip = told(["walk"] * 10 + ["sit_down"] * 4 + ["sit"] * 20 + [None] * 10)
+    said = [narration("walk", 0.6), narration("walk", 1.6), narration("sit", 4.0), narration("fall", 8.0)]
+    assert calibrate.matched(clip, said) == (2, 3, 3), "what is said of unlabelled frames does not count"
+
+
+# -- data ---------------------------------------------------------------------------------------
+def clip_of(frames, source="real"):
+    rng = np.random.default_rng(0)
+    mask = np.zeros((frames, 168, 224), bool)
+    mask[:, 40:120, 60:100] = True
+    pictures, points = rng.integers(0, 255, (frames, 168, 224, 3), np.uint8), np.full((frames, 17, 3), 0.4, np.float32)
+    nothing, walk = np.zeros((0, 0, 3), np.uint8), np.full(frames, words.KINDS.index("walk"), np.int8)
+    return data.Clip(pictures, mask, points, nothing, walk, {"source": source})
+
+
+def test_a_short_clip_waits_at_its_first_picture():
+    clip = clip_of(6).wait(10)
+    assert len(clip.frames) == len(clip.mask) == len(clip.keypoints) == len(clip.kind) == 16
+    assert (clip.frames[:10] == clip.frames[10]).all()
+
+
+def test_prepared_windows_know_where_the_mask_is_unknown():
+    clip = clip_of(6)
+    clip.mask[3] = False
+    item = data.prepare(clip)
+    assert item["dense"].tolist() == [True, True, True, False, True, True]
+    assert item["patches"].shape == (6, 256, 588) and item["kept"].shape == (6, 64)
+    assert np.isclose(item["mask"].sum() * data.CELL_PX**2, 5 * 80 * 40)
+
+
+def test_nobody_vanishes_when_backgrounds_are_swapped():
+    pool = SimpleNamespace(paths=[], __len__=lambda: 0)
+    clip = clip_of(6)
+    clip.mask[3] = False
+    augment = data.Augment(np.random.default_rng(0), pool, swap=1, swap_real=1)
+    assert augment.swap_background(clip) is clip

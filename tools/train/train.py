@@ -1,0 +1,289 @@
+"""Trains STAB and the narrator together on whatever clips there are.
+
+    python train.py --clips data/scenes/train --val data/scenes/val --out data/checkpoints/base.pt
+
+One run, one loss: dense targets on every frame (person mask, keypoints, presence)
+teach STAB to see, and the narrator reads the 128 selected tokens at a few frames of each
+window. The schedule follows the clock (`--minutes`), because on a CPU time is what is
+rationed; a stopped run goes on where it was (`--fresh` starts over).
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+import heads
+import narrator as nar
+import stab as st
+import tokens as tok
+import words
+
+READS = 4  # frames of a window at which the narrator is asked
+WARM_UP_STEPS = 50
+
+
+def collate(items, rng):
+    """List of `data.prepare` dicts of equal T -> tensors; picks READS frames a window."""
+    batch = {k: torch.from_numpy(np.stack([i[k] for i in items])) for k in
+             ("patches", "mask", "keypoints", "kind", "dense")}  # fmt: skip
+    reads = []
+    for b, item in enumerate(items):
+        labelled = np.flatnonzero(item["kind"] >= 0)
+        if len(labelled) == 0:
+            continue
+        # Even over kinds inside the window, and rather late than early.
+        count = np.bincount(item["kind"][labelled], minlength=len(words.KINDS))
+        weight = (labelled + 3) / count[item["kind"][labelled]]
+        size = min(READS, len(labelled))
+        for t in rng.choice(labelled, size, replace=False, p=weight / weight.sum()):
+            reads.append((b, int(t), *tok.select(item["kept"], int(t))))
+    batch["reads"] = reads
+    return batch
+
+
+def gather_reads(tokens, reads):
+    """tokens [B, T, 65, H], reads -> (picked [R, 128, H], index [R, 128, 2], valid [R, 128])."""
+    device = tokens.device
+    index = torch.from_numpy(np.stack([r[3] for r in reads])).to(device)
+    valid = torch.from_numpy(np.stack([r[4] for r in reads])).to(device)
+    frame = torch.from_numpy(np.stack([r[2] for r in reads])).to(device)
+    which = torch.tensor([r[0] for r in reads], device=device)[:, None]
+    row = torch.from_numpy(np.stack([tok.token_row(r[3]) for r in reads])).to(device)
+    return tokens[which, frame, row] * valid.unsqueeze(-1), index, valid
+
+
+def kind_log_prob(z, embedding, kind_of, tau):
+    """z [R, 384], unit embedding [N, 384], kind_of [N] -> log P(kind) [R, 14]."""
+    logit = z.float() @ embedding.t() / tau
+    logit = logit.log_softmax(-1)
+    out = []
+    for k in range(len(words.KINDS)):
+        picked = logit[:, kind_of == k]
+        out.append(picked.logsumexp(-1) if picked.shape[1] else torch.full_like(logit[:, 0], -30.0))
+    return torch.stack(out, -1)
+
+
+def vocabulary_tensors(folder):
+    """Unit embeddings [N, 384] and kinds [N] of a pack folder's vocabulary."""
+    v = words.load(folder)
+    e = torch.from_numpy(v.embedding.copy())
+    return e / e.norm(dim=1, keepdim=True), torch.from_numpy(v.kind)
+
+
+class Model(torch.nn.Module):
+    """The two shipped parts and their training heads."""
+
+    def __init__(self, stab_config, narrator_config):
+        super().__init__()
+        self.stab, self.narrator = st.Stab(stab_config), nar.Narrator(narrator_config)
+        self.dense, self.trunk = heads.DenseHead(stab_config.width), heads.TrunkHead(narrator_config.width)
+
+
+def losses(model, batch, vocabulary, tau):
+    """Dict of weighted loss terms, and the narrator's kind log-probabilities."""
+    tokens = model.stab(batch["patches"])
+    flat = lambda v: v.flatten(0, 1)  # noqa: E731
+    loss = heads.dense_loss(
+        model.dense(flat(tokens)), *(flat(batch[k]) for k in ("mask", "keypoints", "kind", "dense"))
+    )
+    if not batch["reads"]:
+        return loss, None, None
+    trunk = model.narrator.trunk(*gather_reads(tokens, batch["reads"]))
+    b = torch.tensor([r[0] for r in batch["reads"]])
+    t = torch.tensor([r[1] for r in batch["reads"]])
+    kind, points = batch["kind"][b, t], batch["keypoints"][b, t].clone()
+    points[..., 2] *= batch["dense"][b, t][:, None]
+    out = model.trunk(trunk)
+    log_prob = out["kind"].float().log_softmax(-1)
+    loss["kind"] = F.nll_loss(log_prob, kind)
+    loss["trunk_points"] = 0.1 * heads.keypoint_loss(out, points)
+    if vocabulary is not None:
+        log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, tau)
+        loss["retrieval"] = F.nll_loss(log_prob, kind)
+    return loss, log_prob, kind
+
+
+@torch.no_grad()
+def validate(model, items, vocabulary, tau, device):
+    """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z)."""
+    model.eval()
+    inter = union = 0.0
+    error, right, right_z, total = [], 0, 0, 0
+    per_kind = np.zeros((len(words.KINDS), 2), int)
+    for item in items:
+        batch = collate([item], np.random.default_rng(0))
+        batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+        tokens = model.stab(batch["patches"])
+        out = model.dense(tokens[0])
+        guess, truth = out["mask"] > 0, batch["mask"][0] > 0.5
+        inter += (guess & truth).sum().item()
+        union += (guess | truth).sum().item()
+        seen = batch["keypoints"][0, ..., 2] > 0.5
+        if seen.any():
+            gap = (heads.decode_keypoints(out) - batch["keypoints"][0, ..., :2]).norm(dim=-1)
+            error.append(gap[seen].mean().item())
+        trunk = model.narrator.trunk(*gather_reads(tokens, batch["reads"]))
+        kind = batch["kind"][0, [r[1] for r in batch["reads"]]]
+        hit = model.trunk(trunk)["kind"].argmax(-1) == kind
+        right += hit.sum().item()
+        for k, ok in zip(kind.tolist(), hit.tolist()):
+            per_kind[k] += (ok, 1)
+        if vocabulary is not None:
+            log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, tau)
+            right_z += (log_prob.argmax(-1) == kind).sum().item()
+        total += len(kind)
+    model.train()
+    report = {"mask_iou": inter / max(union, 1), "keypoint_error": float(np.mean(error)), "kind": right / total}
+    if vocabulary is not None:
+        report["kind_z"] = right_z / total
+    report["per_kind"] = {words.KINDS[k]: f"{a}/{n}" for k, (a, n) in enumerate(per_kind.tolist()) if n}
+    return report
+
+
+def save(path, model, optimizer, state, args):
+    """The checkpoint: weights, sizes, progress."""
+    content = {
+        "stab": model.stab.state_dict(), "narrator": model.narrator.state_dict(),
+        "dense": model.dense.state_dict(), "trunk": model.trunk.state_dict(),
+        "stab_config": model.stab.config.as_dict(), "narrator_config": model.narrator.config.as_dict(),
+        "tau": args.tau, "state": state,
+        "optimizer": optimizer.state_dict() if optimizer else None,
+    }  # fmt: skip
+    write(path, content)
+
+
+def write(path, content):
+    """Write to a temporary name and rename: a reader never sees half a file."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(content, temporary)
+    os.replace(temporary, path)
+
+
+def load_into(model, path, optimizer=None):
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    for name in ("stab", "narrator", "dense", "trunk"):
+        getattr(model, name).load_state_dict(saved[name])
+    if optimizer is not None and saved["optimizer"] is not None:
+        optimizer.load_state_dict(saved["optimizer"])
+    return saved["state"]
+
+
+def learning_rate(args, done, step):
+    """Warm-up by steps, then half a cosine over the time budget."""
+    warm = min(1.0, (step + 1) / WARM_UP_STEPS)
+    return float(args.lr * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done, 1.0)))))
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--clips", nargs="+", default=["data/scenes/train"])
+    p.add_argument("--extra", nargs="*", default=[], help="real clips: files or folders, drawn with --extra-share")
+    p.add_argument("--extra-share", type=float, default=0.3)
+    p.add_argument("--val", nargs="+", default=["data/scenes/val"])
+    p.add_argument("--out", type=Path, default=Path("data/checkpoints/base.pt"))
+    p.add_argument("--start", type=Path, help="weights to begin with (not the optimizer)")
+    p.add_argument("--vocabulary", type=Path, help="pack folder; adds the retrieval loss")
+    p.add_argument("--minutes", type=float, default=20)
+    p.add_argument("--lr", type=float, default=1e-3)
+    p.add_argument("--batch", type=int, default=5)
+    p.add_argument("--length", type=int, default=16, help="frames a window")
+    p.add_argument("--tau", type=float, default=0.05)
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--no-bf16", action="store_true")
+    p.add_argument("--fresh", action="store_true", help="do not resume from --out")
+    p.add_argument("--save-every", type=float, default=120, help="seconds")
+    p.add_argument("--val-every", type=float, default=300, help="seconds")
+    p.add_argument("--seed", type=int, default=0)
+    return p.parse_args()
+
+
+def real_folders(extra):
+    """Files as they are, folders searched."""
+    files = [Path(e) for e in extra if str(e).endswith(".npz")]
+    return files + data.find_clips([e for e in extra if not str(e).endswith(".npz")])
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(args.seed)
+    model = Model(st.StabConfig(), nar.NarratorConfig()).to(args.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
+    state = {"step": 0, "elapsed_s": 0.0}
+    if args.out.exists() and not args.fresh:
+        state = load_into(model, args.out, optimizer)
+        print("resumed", state, flush=True)
+    elif args.start:
+        load_into(model, args.start)
+    vocabulary = None
+    if args.vocabulary:
+        vocabulary = tuple(v.to(args.device) for v in vocabulary_tensors(args.vocabulary))
+
+    # A resumed run must not repeat the draws it began with.
+    rng = np.random.default_rng([args.seed, state["step"]])
+    pool = data.Pool(data.find_clips(args.clips))
+    extra = data.Pool(real_folders(args.extra)) if args.extra else None
+    augment = data.Augment(rng, pool)
+    print(f"{len(pool)} clips, {len(extra) if extra else 0} extra", flush=True)
+    val = [data.prepare(data.load_clip(p)) for p in data.find_clips(args.val)[:40]]
+
+    def window():
+        while True:
+            source = extra if extra and rng.random() < args.extra_share else pool
+            clip, _ = source.draw(rng, args.length)
+            if len(clip.frames) == args.length:
+                return data.prepare(augment(clip), clean=rng.random() < 0.1)
+
+    budget = args.minutes * 60
+    begun, offset = time.time(), state["elapsed_s"]
+    saved = validated = printed = time.time()
+    mean, load_s, steps = {}, 0.0, 0
+    model.train()
+    while state["elapsed_s"] < budget:
+        t0 = time.time()
+        batch = collate([window() for _ in range(args.batch)], rng)
+        batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
+        load_s += time.time() - t0
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(args, state["elapsed_s"] / budget, state["step"])
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=not args.no_bf16):
+            loss, log_prob, kind = losses(model, batch, vocabulary, args.tau)
+        total = sum(loss.values())
+        optimizer.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss["hit"] = (log_prob.argmax(-1) == kind).float().mean() if kind is not None else torch.tensor(0.0)
+        for k, v in loss.items():
+            mean[k] = 0.95 * mean.get(k, v.item()) + 0.05 * v.item()
+        state["step"] += 1
+        steps += 1
+        now = time.time()
+        state["elapsed_s"] = offset + now - begun
+        if now - printed > 15:
+            printed = now
+            terms = " ".join(f"{k} {v:.3f}" for k, v in mean.items())
+            left = budget - state["elapsed_s"]
+            print(f"step {state['step']} {terms} | {(now - begun) / steps:.2f} s/step, load {load_s / steps:.2f}, "
+                  f"eta {left / 60:.1f} min", flush=True)  # fmt: skip
+        if now - validated > args.val_every:
+            validated = now
+            print("val", json.dumps(validate(model, val, vocabulary, args.tau, args.device)), flush=True)
+        if now - saved > args.save_every:
+            saved = now
+            save(args.out, model, optimizer, state, args)
+    save(args.out, model, optimizer, state, args)
+    print("val", json.dumps(validate(model, val, vocabulary, args.tau, args.device)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

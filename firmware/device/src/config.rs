@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ocelli_drivers::{CameraConfig, CameraFormat, PipeConfig, PipeFormat};
+use ocelli_drivers::{CameraConfig, PipeConfig, PipeFormat};
 use ocelli_types::SizePx;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};

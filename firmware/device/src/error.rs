@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use ocelli_drivers::{DriverError, SinkError};
 use ocelli_infer::{InferError, PackError};
+use ocelli_pipeline::StepError;
 
 use crate::config::ConfigError;
 use crate::plan::OverBudget;
@@ -25,6 +26,9 @@ pub enum Error {
     /// The model failed.
     #[error(transparent)]
     Infer(#[from] InferError),
+    /// The model failed on the way.
+    #[error(transparent)]
+    Step(#[from] StepError<InferError, InferError>),
     /// The memory plan does not fit.
     #[error(transparent)]
     Budget(#[from] OverBudget),
@@ -63,7 +67,7 @@ impl Error {
             Self::Output { .. } | Self::Unwritable { .. } | Self::System { .. } => 1,
             Self::Config(_) => 2,
             Self::Source(_) => 3,
-            Self::Pack(_) | Self::Infer(_) => 4,
+            Self::Pack(_) | Self::Infer(_) | Self::Step(_) => 4,
             Self::Budget(_) => 5,
         })
     }

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Packs, STAB, narrator and vocabulary: everything that runs a model, and the only crate that names tract.
+//!
+//! A [`Pack`] is a folder of data. [`Stab`] is the pipeline's encoder, [`Narrator`] its head; both run one fixed graph
+//! through tract. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
+
+mod engine;
+mod error;
+mod macs;
+mod narrator;
+mod pack;
+mod stab;
+mod vocabulary;
+
+pub use error::{InferError, PackError};
+pub use macs::{Form, Macs, StabShape};
+pub use narrator::Narrator;
+pub use pack::{
+    GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest, NarratorPart, Pack, PackInfo, SpeakPart,
+    StabPart, VocabularyPart, list_packs,
+};
+pub use stab::Stab;
+pub use vocabulary::{EMBEDDING, Entry, Vocabulary};

@@ -1,1 +1,135 @@
-fn main(){}
+//! The one door: everything that is done with the project by hand or by CI is a command here.
+
+mod setup;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, Subcommand};
+
+/// Length of a demonstration with a camera.
+const CAMERA_SECONDS: &str = "60";
+
+/// Set-up, demonstration and tests of Ocelli. Each command installs what the system lacks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Narrate the camera if there is one, else the clip of this project, and say how to use one's own.
+    Demo {
+        /// Take the clip, as fast as possible, whether there is a camera or not.
+        #[arg(long)]
+        ci: bool,
+    },
+    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation.
+    Test {
+        /// Leave out clippy and the documentation.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Format and clippy only.
+    Check,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Task::Demo { ci } => demo(ci),
+        Task::Test { quick } => test(quick).map(|()| ExitCode::SUCCESS),
+        Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS)).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// One line of a run: its name, and the arguments of cargo.
+type Step = (&'static str, &'static [&'static str]);
+
+const CHECKS: [Step; 2] = [
+    ("format", &["fmt", "--all", "--check"]),
+    ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+];
+
+/// The program first: the end-to-end tests start it.
+const TESTS: [Step; 2] = [("program", &["build", "-p", "ocelli"]), ("tests", &["test", "--workspace"])];
+
+const DOCS: [Step; 1] = [("documentation", &["doc", "--workspace", "--no-deps"])];
+
+fn test(quick: bool) -> Result<()> {
+    setup::run(setup::For::Tests)?;
+    let (format, clippy) = (&CHECKS[..1], &CHECKS[1..]);
+    let all = if quick { [format, &TESTS].concat() } else { [format, &TESTS, clippy, &DOCS].concat() };
+    steps(&all)
+}
+
+fn steps(steps: &[Step]) -> Result<()> {
+    let mut summary = String::new();
+    for (name, arguments) in steps {
+        eprintln!("xtask: {name}: cargo {}", arguments.join(" "));
+        let start = Instant::now();
+        let status = cargo(arguments).env("RUSTDOCFLAGS", "-D warnings").status().context("cargo does not start")?;
+        if !status.success() {
+            bail!("{name} failed: cargo {}", arguments.join(" "));
+        }
+        summary += &format!("  {name:<14} {:>5} s\n", start.elapsed().as_secs());
+    }
+    eprint!("xtask: all passed\n{summary}");
+    Ok(())
+}
+
+fn demo(ci: bool) -> Result<ExitCode> {
+    setup::run(setup::For::Build)?;
+    eprintln!("xtask: building the program (the first time takes some minutes)");
+    if !cargo(&["build", "-p", "ocelli"]).status().context("cargo does not start")?.success() {
+        bail!("the program does not build; the lines above say why");
+    }
+    let program = target().join("debug").join(format!("ocelli{}", env::consts::EXE_SUFFIX));
+    let clip = Path::new("tests/clips/demo.mp4");
+    let mut job = Command::new(&program);
+    job.current_dir(root());
+    match (ci, camera()) {
+        (true, _) => job.arg("replay").arg(clip),
+        (false, Some(node)) => {
+            eprintln!("xtask: narrating the camera {} for {CAMERA_SECONDS} seconds", node.display());
+            job.args(["run", "--seconds", CAMERA_SECONDS, "--device"]).arg(node)
+        }
+        (false, None) => {
+            eprintln!("xtask: no camera here; playing {} (42 seconds)", clip.display());
+            job.arg("run").arg(clip)
+        }
+    };
+    let status = job.status().with_context(|| format!("{} does not start", program.display()))?;
+    let program = program.strip_prefix(root()).unwrap_or(&program).display().to_string();
+    eprintln!("\nWith your own camera:  {program} run            ({program} check lists cameras)");
+    eprintln!("With your own clip:    {program} replay clip.mp4");
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// The first node of a camera.
+fn camera() -> Option<PathBuf> {
+    (0..64).map(|number| PathBuf::from(format!("/dev/video{number}"))).find(|node| node.exists())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(arguments).current_dir(root());
+    cargo
+}
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("this crate should lie two folders below the root").to_path_buf()
+}
+
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}

@@ -1,0 +1,121 @@
+//! `ocelli check` and `ocelli packs`: what is there, and whether it fits.
+
+use std::io::{self, Write};
+
+use ocelli_drivers::{SinkError, list_cameras};
+use ocelli_infer::{Narrator, PackInfo, Stab, list_packs};
+use serde_json::json;
+
+use crate::cli::{CheckArgs, PacksArgs};
+use crate::config::Config;
+use crate::error::Error;
+use crate::plan::{Plan, mebibytes};
+use crate::wiring;
+
+/// Checks config, pack, board, cameras and memory plan.
+pub fn command(args: &CheckArgs) -> Result<(), Error> {
+    if args.schema {
+        return print(&schema());
+    }
+    let config = args.common.config()?;
+    let pack = wiring::open_pack(&config.pack)?;
+    let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
+    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+    if args.json {
+        print(&format!("{}\n", json!(plan)))?;
+    } else {
+        let manifest = &pack.manifest;
+        let mut text = format!(
+            "pack    {} {} in {}: {} sentences, {:.0} M multiply-adds a picture\n",
+            manifest.name,
+            manifest.version,
+            pack.folder.display(),
+            pack.vocabulary.entries.len(),
+            (stab.macs() + narrator.macs()) as f64 / 1e6,
+        );
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        text += &format!("board   {}, {cores} cores, {} of memory\n", std::env::consts::ARCH, memory_text());
+        let cameras: Vec<_> = list_cameras().into_iter().filter(|camera| camera.captures).collect();
+        if cameras.is_empty() {
+            text += "camera  none found; plug one in, or use `ocelli run --command` or `ocelli replay CLIP`\n";
+        }
+        for camera in cameras {
+            text += &format!("camera  {} ({})\n", camera.path.display(), camera.name);
+        }
+        text += &format!("memory\n{plan}\n");
+        print(&text)?;
+    }
+    Ok(plan.require()?)
+}
+
+/// Lists the packs of all folders that are searched.
+pub fn packs(args: &PacksArgs) -> Result<(), Error> {
+    let mut lines = String::new();
+    let mut seen = Vec::new();
+    for PackInfo { folder, pack } in wiring::pack_roots().iter().flat_map(|root| list_packs(root)) {
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        if seen.contains(&real) {
+            continue;
+        }
+        seen.push(real);
+        let path = folder.display().to_string();
+        lines += &match (&pack, args.json) {
+            (Ok(pack), true) => {
+                let (name, version) = (&pack.manifest.name, &pack.manifest.version);
+                let (entries, bytes) = (pack.vocabulary.entries.len(), pack.file_bytes());
+                format!(
+                    "{}\n",
+                    json!({"name": name, "version": version, "folder": path, "entries": entries, "bytes": bytes})
+                )
+            }
+            (Ok(pack), false) => {
+                let (name, version) = (&pack.manifest.name, &pack.manifest.version);
+                let (entries, size) = (pack.vocabulary.entries.len(), mebibytes(pack.file_bytes()));
+                format!("{name:<12} {version:<8} {entries:>5} sentences  {size:>9}  {path}\n")
+            }
+            (Err(error), true) => format!("{}\n", json!({"folder": path, "error": error.to_string()})),
+            (Err(error), false) => format!("broken: {error}\n"),
+        };
+    }
+    if lines.is_empty() && !args.json {
+        lines = "no packs found; set OCELLI_PACKS to the folder that holds them\n".into();
+    }
+    print(&lines)
+}
+
+/// The JSON schema of the config file.
+fn schema() -> String {
+    let schema = schemars::schema_for!(Config);
+    format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema should be JSON"))
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
+}
+
+fn memory_text() -> String {
+    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let kib = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))?
+            .trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<u64>()
+            .ok()?;
+        Some(mebibytes(kib << 10))
+    });
+    total.unwrap_or_else(|| "unknown size".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rewritten with `ocelli check --schema > firmware/device/ocelli.schema.json`.
+    #[test]
+    fn the_published_schema_is_that_of_the_program() {
+        assert_eq!(schema(), include_str!("../ocelli.schema.json"));
+    }
+}

@@ -1,0 +1,125 @@
+//! The memory plan: what the program will hold, by part, stated before it starts and held against the budget.
+//!
+//! What counts is the resident set. Sizes that follow from the pack are computed; what libraries hold is bounded by
+//! constants that were measured, and the end-to-end tests hold the peak of a run against the sum.
+
+use std::fmt;
+
+use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab};
+use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate};
+use ocelli_types::SizePx;
+use serde::Serialize;
+
+use crate::wiring;
+
+/// Code, libraries, thread stacks and the allocator's slack.
+const PROGRAM_BYTES: u64 = 24 << 20;
+
+/// Pictures that a decoder or driver holds at a time: reference pictures, the one lent and its converted copy.
+const SOURCE_PICTURES: u64 = 10;
+
+/// What loading holds for a while above the graph itself, in sizes of the file: the parsed file, the graph being
+/// rewritten, and the packed copy.
+const LOADING_COPIES: u64 = 3;
+
+/// Patch slots that go round between capture and thinking.
+pub const SLOTS: usize = 2;
+
+/// One part of the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct Item {
+    /// Which part.
+    pub name: &'static str,
+    /// What it holds at most.
+    pub bytes: u64,
+}
+
+/// The whole plan, as `ocelli check --json` prints it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// What may be planned for.
+    pub budget_bytes: u64,
+    /// Sum of the items.
+    pub planned_bytes: u64,
+    /// The parts.
+    pub items: Vec<Item>,
+    /// Whether the sum is within the budget.
+    pub fits: bool,
+}
+
+/// The plan exceeds the budget.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the plan needs {} and the budget is {}; the largest parts are {largest}: raise memory_budget, or take a smaller \
+     picture or pack", mebibytes(*planned_bytes), mebibytes(*budget_bytes)
+)]
+pub struct OverBudget {
+    planned_bytes: u64,
+    budget_bytes: u64,
+    largest: String,
+}
+
+impl Plan {
+    /// The plan for this pack with pictures of `picture`.
+    pub fn new(budget_bytes: u64, pack: &Pack, stab: &Stab, narrator: &Narrator, picture: SizePx) -> Self {
+        let item = |name, bytes| Item { name, bytes };
+        let grid = pack.grid;
+        let manifest = &pack.manifest;
+        let stab_file = pack.bytes_of(&manifest.stab.file);
+        let narrator_file = pack.bytes_of(&manifest.narrator.file);
+        // f32 activations of a dense pass: a few rows of the widest layer for each patch or slot.
+        let activations = |rows: usize, width: usize| (rows * width * 4 * 16) as u64;
+        let items = vec![
+            item("program, libraries, stacks and slack", PROGRAM_BYTES),
+            item("STAB weights", stab.weight_bytes().max(stab_file)),
+            item("narrator weights", narrator.weight_bytes().max(narrator_file)),
+            item("loading", LOADING_COPIES * stab_file.max(narrator_file)),
+            item("STAB activations", activations(grid.patches(), manifest.stab.width)),
+            item("STAB canvas and states", stab.state_bytes()),
+            item("narrator activations", activations(manifest.narrator.slots, manifest.stab.token_width)),
+            item("memory ring", MemoryRing::bytes(&wiring::memory(pack)) as u64),
+            item("vocabulary", (2 * pack.vocabulary.entries.len() * (EMBEDDING + 64)) as u64),
+            item("picture, gate and slots", picture_bytes(pack)),
+            item("camera or decoder", SOURCE_PICTURES * picture.area() * 3 / 2),
+        ];
+        let planned_bytes = items.iter().map(|item| item.bytes).sum();
+        Self { budget_bytes, planned_bytes, items, fits: planned_bytes <= budget_bytes }
+    }
+
+    /// Refuses a plan above the budget, with its largest items.
+    pub fn require(&self) -> Result<(), OverBudget> {
+        if self.fits {
+            return Ok(());
+        }
+        let mut items: Vec<&Item> = self.items.iter().collect();
+        items.sort_by_key(|item| std::cmp::Reverse(item.bytes));
+        let largest: Vec<String> =
+            items.iter().take(3).map(|item| format!("{} ({})", item.name, mebibytes(item.bytes))).collect();
+        Err(OverBudget {
+            planned_bytes: self.planned_bytes,
+            budget_bytes: self.budget_bytes,
+            largest: largest.join(", "),
+        })
+    }
+}
+
+fn picture_bytes(pack: &Pack) -> u64 {
+    let grid = pack.grid;
+    (grid.bytes() + TokenGate::bytes(grid) + SLOTS * PatchSlot::bytes(grid)) as u64
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for item in &self.items {
+            writeln!(f, "  {:<40} {:>11}", item.name, mebibytes(item.bytes))?;
+        }
+        let verdict = if self.fits { "fits" } else { "does not fit" };
+        let (planned, budget) = (mebibytes(self.planned_bytes), mebibytes(self.budget_bytes));
+        write!(f, "  {:<40} {planned:>11}   {verdict} the budget of {budget}", "in all")
+    }
+}
+
+/// `12.3 MiB`
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}

@@ -1,0 +1,178 @@
+//! What the program counts and times while it runs: the pulse of `run`, the table of `replay --stages`.
+
+use std::fmt;
+
+use ocelli_types::Micros;
+
+use crate::wiring::Look;
+
+/// Parts of an octave that are told apart: a quantile is right to 1 in 8.
+const PARTS: usize = 8;
+
+/// Times of one stage in a fixed number of bins.
+#[derive(Clone, Debug)]
+pub struct Times {
+    bins: [u32; 32 * PARTS],
+    count: u64,
+    sum_us: u64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { bins: [0; 32 * PARTS], count: 0, sum_us: 0 }
+    }
+}
+
+impl Times {
+    /// Counts one time.
+    pub fn add(&mut self, time: Micros) {
+        self.count += 1;
+        self.sum_us += time.0;
+        self.bins[Self::bin(time.0)] += 1;
+    }
+
+    fn bin(us: u64) -> usize {
+        let us = us.clamp(1, u64::from(u32::MAX));
+        let octave = us.ilog2() as usize;
+        let part = ((us << 3) >> octave) as usize - PARTS;
+        octave * PARTS + part
+    }
+
+    /// Upper edge of the bin in which the quantile lies, in milliseconds; zero without a time.
+    pub fn quantile_ms(&self, quantile: f64) -> f64 {
+        let wanted = (self.count as f64 * quantile).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let bin = self.bins.iter().position(|&count| {
+            seen += u64::from(count);
+            seen >= wanted
+        });
+        bin.map_or(0.0, |bin| {
+            let edge = f64::from(1 << (bin / PARTS).min(30)) * (1.0 + (bin % PARTS + 1) as f64 / PARTS as f64);
+            edge / 1000.0
+        })
+    }
+
+    /// Mean in milliseconds; zero without a time.
+    pub fn mean_ms(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum_us as f64 / self.count as f64 / 1000.0 }
+    }
+}
+
+/// Counts and times since the last pulse, or since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse {
+    /// Pictures that the source gave.
+    pub pictures: u64,
+    /// Pictures that the model saw.
+    pub seen: u64,
+    /// Pictures that were due while the model was busy.
+    pub late: u64,
+    /// Pictures that could not be read.
+    pub damaged: u64,
+    /// Pictures that the source says were lost before they reached us.
+    pub lost: u64,
+    /// Patches that show the picture.
+    pub content: u64,
+    /// Patches that were kept.
+    pub kept: u64,
+    /// Pictures of which everything had changed.
+    pub whole: u64,
+    /// From the source, per picture.
+    pub decode: Times,
+    /// Resizing and conversion, per picture seen.
+    pub fit: Times,
+    /// Token drop, per picture seen.
+    pub gate: Times,
+    /// STAB, per picture seen.
+    pub stab: Times,
+    /// Narrator, per picture seen.
+    pub narrator: Times,
+}
+
+impl Pulse {
+    /// Counts a look of the eye.
+    pub fn looked(&mut self, look: &Look) {
+        self.content += u64::from(look.gate.content);
+        self.kept += u64::from(look.gate.kept);
+        self.whole += u64::from(look.gate.whole_frame);
+        self.fit.add(look.fit_us);
+        self.gate.add(look.gate_us);
+    }
+
+    /// Counts a step of the mind.
+    pub fn thought(&mut self, encode_us: Micros, describe_us: Micros) {
+        self.seen += 1;
+        self.stab.add(encode_us);
+        self.narrator.add(describe_us);
+    }
+
+    /// Share of the content's patches that were kept, in percent.
+    fn kept_percent(&self) -> f64 {
+        100.0 * self.kept as f64 / self.content.max(1) as f64
+    }
+
+    /// A table of what a picture costs, in milliseconds.
+    pub fn table(&self) -> String {
+        let mut table = format!("{:<10} {:>8} {:>9} {:>9} {:>9}\n", "stage", "pictures", "mean ms", "p50 ms", "p95 ms");
+        let stages = [
+            ("decode", &self.decode),
+            ("fit", &self.fit),
+            ("gate", &self.gate),
+            ("STAB", &self.stab),
+            ("narrator", &self.narrator),
+        ];
+        for (name, times) in stages {
+            let (mean, p50, p95) = (times.mean_ms(), times.quantile_ms(0.5), times.quantile_ms(0.95));
+            table += &format!("{name:<10} {:>8} {mean:>9.2} {p50:>9.2} {p95:>9.2}\n", times.count);
+        }
+        table
+    }
+}
+
+impl fmt::Display for Pulse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} pictures, {} seen, {} late, {} lost, {} damaged; {:.0}% of patches kept, {} whole; STAB {:.1} ms, narrator {:.1} ms",
+            self.pictures,
+            self.seen,
+            self.late,
+            self.lost,
+            self.damaged,
+            self.kept_percent(),
+            self.whole,
+            self.stab.mean_ms(),
+            self.narrator.mean_ms(),
+        )?;
+        match resident_bytes() {
+            Some(bytes) => write!(f, "; {} resident", crate::plan::mebibytes(bytes)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Resident set of this program, where the system tells.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_right_to_an_eighth_and_the_mean_is_exact() {
+        let mut times = Times::default();
+        (1..=1000).for_each(|ms| times.add(Micros(ms * 1000)));
+        assert!((times.mean_ms() - 500.5).abs() < 1e-9);
+        for (quantile, ms) in [(0.5, 500.0), (0.95, 950.0), (1.0, 1000.0)] {
+            let found = times.quantile_ms(quantile);
+            assert!(found >= ms && found <= ms * 1.13, "{quantile}: {found}");
+        }
+        assert!(Times::default().quantile_ms(0.5).abs() < 1e-9);
+        times.add(Micros(0));
+        times.add(Micros(u64::MAX >> 20));
+    }
+}

@@ -1,0 +1,62 @@
+//! `ocelli replay`: a clip as fast as possible, in one thread; the same clip and pack give the same bytes.
+
+use ocelli_drivers::{Clip, DriverError, SystemClock};
+use ocelli_infer::{Narrator, Stab};
+use ocelli_pipeline::{EventBuf, PatchSlot};
+use ocelli_types::{Clock, Fault, Faulty, FrameSource};
+
+use crate::cli::ReplayArgs;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::pulse::Pulse;
+use crate::voice::Voice;
+use crate::wiring::{self, Eye};
+
+/// Narrates the clip.
+pub fn command(args: &ReplayArgs) -> Result<(), Error> {
+    let config = args.config()?;
+    let mut clip = Clip::open(&args.clip)?;
+    let pack = wiring::open_pack(&config.pack)?;
+    let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
+    Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px).require()?;
+    let mut voice = Voice::open(&config, None)?;
+    let mut eye = Eye::new(&pack)?;
+    let mut mind = wiring::mind(&pack, stab, narrator)?;
+    let mut slot = PatchSlot::new(pack.grid);
+    let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
+    let ended = loop {
+        let start_us = clock.now();
+        let frame = match clip.next() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break Ok(()),
+            Err(error) if error.fault() == Fault::Retry => {
+                pulse.damaged += 1;
+                continue;
+            }
+            Err(error) => break Err(error),
+        };
+        pulse.pictures += 1;
+        pulse.decode.add(clock.now() - start_us);
+        if !eye.wants(frame.captured_us) {
+            continue;
+        }
+        match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
+            Ok(look) => pulse.looked(&look),
+            Err(DriverError::BadPicture { .. }) => {
+                pulse.damaged += 1;
+                continue;
+            }
+            Err(error) => break Err(error),
+        }
+        let report = mind.step(&slot.batch(), &clock, &mut events)?;
+        pulse.thought(report.encode_us, report.describe_us);
+        for spoken in &events {
+            voice.say(spoken, &pack.vocabulary)?;
+        }
+    };
+    eprintln!("ocelli: {pulse}; {} events", voice.said());
+    if args.stages {
+        eprint!("{}", pulse.table());
+    }
+    Ok(ended?)
+}

@@ -1,0 +1,82 @@
+//! From what the policy says to lines that leave the device: ids, words, camera name.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+
+use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
+use ocelli_infer::Vocabulary;
+use ocelli_pipeline::Spoken;
+use ocelli_types::{EntryId, Event, EventKind, Micros, Sink};
+
+use crate::config::Config;
+use crate::error::Error;
+
+#[derive(Debug)]
+enum Lines<W> {
+    People(ConsoleSink<W>),
+    Programs(JsonSink<W>),
+}
+
+type Output = Box<dyn Write + Send>;
+
+/// Where events are said, and what was said so far.
+pub struct Voice {
+    lines: Lines<Output>,
+    place: String,
+    camera: String,
+    said: u64,
+}
+
+impl Voice {
+    /// Opens the output of the config. `start_unix_ms` is the wall clock at stream time zero, `None` for a clip.
+    pub fn open(config: &Config, start_unix_ms: Option<u64>) -> Result<Self, Error> {
+        let (place, out): (String, Output) = match &config.output.file {
+            None => ("standard output".into(), Box::new(io::stdout())),
+            Some(path) => {
+                let opened = OpenOptions::new().append(true).create(true).open(path);
+                let file = opened.map_err(|source| Error::Unwritable { path: path.clone(), source })?;
+                (path.display().to_string(), Box::new(file))
+            }
+        };
+        let lines = match (config.output.json, start_unix_ms) {
+            (true, _) => Lines::Programs(JsonSink::new(out)),
+            (false, None) => Lines::People(ConsoleSink::clip(out)),
+            (false, Some(start)) => Lines::People(ConsoleSink::live(out, start)),
+        };
+        Ok(Self { lines, place, camera: config.camera.name.clone(), said: 0 })
+    }
+
+    /// Says what the policy decided.
+    pub fn say(&mut self, spoken: &Spoken, vocabulary: &Vocabulary) -> Result<(), Error> {
+        let text = &vocabulary.entries[spoken.entry as usize].text;
+        self.emit(spoken.kind, (spoken.start_us, spoken.end_us), text, spoken.score, Some((spoken.from, spoken.to)))
+    }
+
+    /// Tells of the device itself: blind intervals and health.
+    pub fn tell(&mut self, kind: EventKind, (start_us, end_us): (Micros, Micros), text: &str) -> Result<(), Error> {
+        self.emit(kind, (start_us, end_us), text, 1.0, None)
+    }
+
+    /// Number of events so far.
+    pub fn said(&self) -> u64 {
+        self.said
+    }
+
+    fn emit(
+        &mut self,
+        kind: EventKind,
+        (start_us, end_us): (Micros, Micros),
+        text: &str,
+        score: f32,
+        entries: Option<(EntryId, EntryId)>,
+    ) -> Result<(), Error> {
+        let event = Event { id: self.said + 1, kind, camera: &self.camera, start_us, end_us, text, score, entries };
+        let emitted: Result<(), SinkError> = match &mut self.lines {
+            Lines::People(sink) => sink.emit(&event),
+            Lines::Programs(sink) => sink.emit(&event),
+        };
+        emitted.map_err(|source| Error::Output { path: self.place.clone(), source })?;
+        self.said += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! Puts the parts together: pack, eye (from pictures to changed patches) and mind (from patches to words).
+
+use std::path::{Path, PathBuf};
+
+use ocelli_drivers::{DriverError, Fitter, Sampler};
+use ocelli_infer::{Narrator, Pack, PackError, Stab};
+use ocelli_pipeline::{
+    ConfigError, GateConfig, GateReport, Lexicon, MemoryConfig, PatchSlot, Pipeline, PipelineConfig, Selection, Speak,
+    SpeakConfig, TokenGate,
+};
+use ocelli_types::{Clock, Frame, Micros};
+
+use crate::error::Error;
+
+/// Environment variable with a folder of packs that is searched first.
+const PACKS_VARIABLE: &str = "OCELLI_PACKS";
+
+/// Where a distribution installs packs.
+const SYSTEM_PACKS: &str = "/usr/share/ocelli/models";
+
+/// The think side with real models.
+pub type Mind = Pipeline<Stab, Narrator>;
+
+/// The folders in which packs are looked for, in this order.
+pub fn pack_roots() -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> = std::env::var_os(PACKS_VARIABLE).map(PathBuf::from).into_iter().collect();
+    roots.push("models".into());
+    if let Ok(program) = std::env::current_exe() {
+        roots.extend(program.ancestors().skip(1).map(|folder| folder.join("models")));
+    }
+    roots.push(SYSTEM_PACKS.into());
+    roots.retain(|root| root.is_dir());
+    roots
+}
+
+/// Opens the pack of this name, or in this folder.
+pub fn open_pack(name: &str) -> Result<Pack, PackError> {
+    let path = Path::new(name);
+    if path.join("pack.toml").is_file() {
+        return Pack::open(path);
+    }
+    let named = pack_roots().into_iter().map(|root| root.join(name)).find(|folder| folder.join("pack.toml").is_file());
+    Pack::open(&named.ok_or_else(|| PackError::Unknown { name: name.to_owned() })?)
+}
+
+/// From pictures to changed patches.
+#[derive(Debug)]
+pub struct Eye {
+    sampler: Sampler,
+    fitter: Fitter,
+    /// `[patches][patch_bytes]`
+    picture: Vec<u8>,
+    gate: TokenGate,
+}
+
+/// What one look of the [`Eye`] found and cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// What the gate kept.
+    pub gate: GateReport,
+    /// Time to resize and convert.
+    pub fit_us: Micros,
+    /// Time to compare.
+    pub gate_us: Micros,
+}
+
+impl Eye {
+    /// An eye that has seen nothing.
+    pub fn new(pack: &Pack) -> Result<Self, Error> {
+        let part = &pack.manifest.gate;
+        let config = GateConfig {
+            min_mad: part.min_mad,
+            noise_factor_num: part.noise_factor_num,
+            noise_factor_den: part.noise_factor_den,
+            refresh_frames: part.refresh_frames,
+            whole_frame_tenths: part.whole_frame_tenths,
+        };
+        Ok(Self {
+            sampler: Sampler::new(pack.manifest.input.fps),
+            fitter: Fitter::new(pack.grid, pack.manifest.input.letterbox),
+            picture: vec![0; pack.grid.bytes()],
+            gate: TokenGate::new(pack.grid, config).map_err(|error| inconsistent(pack, &error))?,
+        })
+    }
+
+    /// Whether the model wants the picture of this time.
+    pub fn wants(&mut self, captured_us: Micros) -> bool {
+        self.sampler.take(captured_us)
+    }
+
+    /// Fits the frame and leaves its changed patches in `slot`.
+    pub fn look(
+        &mut self,
+        frame: &Frame<'_>,
+        captured_us: Micros,
+        slot: &mut PatchSlot,
+        clock: &impl Clock,
+    ) -> Result<Look, DriverError> {
+        let start_us = clock.now();
+        let content = self.fitter.fit(frame, &mut self.picture)?;
+        let fitted_us = clock.now();
+        let gate = self.gate.select(&self.picture, content, frame.seq, captured_us, slot);
+        Ok(Look { gate, fit_us: fitted_us - start_us, gate_us: clock.now() - fitted_us })
+    }
+
+    /// The next picture is sent whole, as the first was.
+    pub fn forget(&mut self) {
+        self.gate.forget();
+    }
+}
+
+/// Size of the memory of a pack: exactly what its narrator reads.
+pub fn memory(pack: &Pack) -> MemoryConfig {
+    let part = &pack.manifest.narrator;
+    let mut memory = MemoryConfig {
+        grid: pack.grid,
+        token_width: pack.manifest.stab.token_width,
+        tokens: 0,
+        selection: Selection {
+            slots: part.slots,
+            frame_tokens: part.frame_tokens,
+            max_age_frames: part.max_age_frames,
+        },
+        refresh_frames: pack.manifest.gate.refresh_frames,
+    };
+    memory.tokens = memory.least_tokens();
+    memory
+}
+
+/// A mind with nothing in its memory.
+pub fn mind(pack: &Pack, stab: Stab, narrator: Narrator) -> Result<Mind, Error> {
+    let part = &pack.manifest.speak;
+    let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
+    let kinds: Vec<(&str, Speak)> =
+        part.kinds.iter().map(|(kind, own)| (kind.as_str(), speak(own.threshold, own.hold_off_s))).collect();
+    let config =
+        SpeakConfig { smoothing: part.smoothing, default: speak(part.threshold, part.hold_off_s), kinds: &kinds };
+    let entries = pack.vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
+    let config_error = |error: ConfigError| inconsistent(pack, &error);
+    let lexicon = Lexicon::new(&config, &pack.vocabulary.kinds, entries).map_err(config_error)?;
+    Pipeline::new(stab, narrator, PipelineConfig { memory: memory(pack), lexicon }).map_err(config_error)
+}
+
+fn inconsistent(pack: &Pack, error: &ConfigError) -> Error {
+    PackError::Inconsistent { path: pack.folder.join("pack.toml"), why: error.to_string() }.into()
+}

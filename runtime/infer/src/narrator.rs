@@ -1,0 +1,99 @@
+//! The narrator: recent tokens of the memory in, probabilities of the vocabulary's sentences out.
+//!
+//! VLog's retrieval form: one forward pass over the chosen tokens and a retrieval token (their mean); its projection
+//! is compared with the embedded sentences. Nothing is generated, and there is no decoding loop.
+
+use tract_onnx::prelude::*;
+
+use ocelli_types::{Head, MemoryView};
+
+use crate::engine::{Engine, Port};
+use crate::{EMBEDDING, InferError, Pack, Vocabulary};
+
+/// The oldest age that the narrator tells apart.
+const MAX_AGE: i64 = 31;
+
+/// The head of a pack.
+#[derive(Debug)]
+pub struct Narrator {
+    engine: Engine,
+    vocabulary: Vocabulary,
+    temperature: f32,
+    slots: usize,
+    token_width: usize,
+}
+
+impl Narrator {
+    /// Loads the pack's graph.
+    ///
+    /// # Errors
+    /// tract refuses it, or it is not the graph that the manifest describes.
+    pub fn load(pack: &Pack) -> Result<Self, InferError> {
+        let part = &pack.manifest.narrator;
+        let token_width = pack.manifest.stab.token_width;
+        let f32 = f32::datum_type();
+        let inputs = [
+            Port { name: "tokens", datum: f32, shape: &[part.slots, token_width] },
+            Port { name: "index", datum: i64::datum_type(), shape: &[part.slots, 2] },
+            Port { name: "valid", datum: f32, shape: &[part.slots] },
+        ];
+        let outputs = [Port { name: "z", datum: f32, shape: &[EMBEDDING] }];
+        let engine = Engine::load(&pack.folder.join(&part.file), "narrator", &inputs, &outputs)?;
+        Ok(Self {
+            engine,
+            vocabulary: pack.vocabulary.clone(),
+            temperature: pack.manifest.vocabulary.temperature,
+            slots: part.slots,
+            token_width,
+        })
+    }
+
+    /// Multiply-adds of one look, as tract counts them.
+    pub fn macs(&self) -> u64 {
+        self.engine.macs()
+    }
+
+    /// Bytes of the plan's constants.
+    pub fn weight_bytes(&self) -> u64 {
+        self.engine.weight_bytes()
+    }
+
+    /// `(tokens [slots, width], index [slots, 2], valid [slots])`; an empty slot is all zeros.
+    fn gather(&self, view: &MemoryView<'_>) -> TractResult<TVec<TValue>> {
+        let mut tokens = vec![0.0f32; self.slots * self.token_width];
+        let mut index = vec![0i64; self.slots * 2];
+        let mut valid = vec![0.0f32; self.slots];
+        for (slot, chosen) in view.slots.iter().enumerate() {
+            let Some(chosen) = *chosen else { continue };
+            tokens[slot * self.token_width..(slot + 1) * self.token_width].copy_from_slice(view.token(chosen));
+            index[slot * 2] = i64::from(chosen.age_frames).min(MAX_AGE);
+            index[slot * 2 + 1] = i64::from(chosen.position);
+            valid[slot] = 1.0;
+        }
+        Ok(tvec![
+            Tensor::from_shape(&[self.slots, self.token_width], &tokens)?.into_tvalue(),
+            Tensor::from_shape(&[self.slots, 2], &index)?.into_tvalue(),
+            Tensor::from_shape(&[self.slots], &valid)?.into_tvalue(),
+        ])
+    }
+}
+
+impl Head for Narrator {
+    type Error = InferError;
+
+    fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
+        let entries = self.vocabulary.entries.len();
+        if view.width != self.token_width || view.slots.len() != self.slots || probabilities.len() != entries {
+            let (slots, width) = (view.slots.len(), view.width);
+            let found = format!("{slots} tokens of width {width} and room for {} sentences", probabilities.len());
+            let expected = format!("{} of width {} and {entries}", self.slots, self.token_width);
+            return Err(InferError::BadInput { model: "narrator", expected, found });
+        }
+        let failed = |error: TractError| InferError::Run { model: "narrator", why: error.to_string() };
+        let inputs = self.gather(view).map_err(failed)?;
+        let outputs = self.engine.run(inputs)?;
+        let plain = outputs[0].try_as_plain_ram().map_err(failed)?;
+        self.vocabulary.look_up(plain.as_slice().map_err(failed)?, self.temperature, probabilities);
+        Ok(())
+    }
+}

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
-const NEAR: f64 = 0.7;
+const NEAR: f64 = 0.75;
 
 /// Why a config cannot be used. Each message is one line that says where.
 #[derive(Debug, thiserror::Error)]

@@ -1,1 +1,99 @@
-//! Placeholder.
+//! Helpers of the end-to-end tests: the real program, started as a person would start it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// No run of these tests takes so long; a program that hangs fails its test.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Root of the project.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root").to_path_buf()
+}
+
+/// The folder of shared clips beside the project.
+///
+/// # Panics
+/// In CI, where it is expected, if it is absent.
+pub fn shared_data() -> Option<PathBuf> {
+    let folder = root().join("../shared/data");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{} should be there in CI", folder.display());
+    eprintln!("SKIPPED: {} is absent, so no real clip was narrated", folder.display());
+    None
+}
+
+/// The program, built once for each test binary so that it is never stale.
+///
+/// # Panics
+/// If it does not build.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "ocelli"]).current_dir(root()).status();
+        assert!(built.is_ok_and(|status| status.success()), "the program should build");
+        // target/debug/deps/this-test -> target/debug/ocelli
+        let test = std::env::current_exe().expect("a test knows where it is");
+        test.ancestors().nth(2).expect("two folders up").join("ocelli")
+    })
+}
+
+/// What a run of the program left.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// Runs the program to its end, from the root of the project.
+///
+/// # Panics
+/// If it does not start, or does not end.
+pub fn ocelli(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(root());
+    finish(command)
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// If it does not start, or does not end within four minutes.
+pub fn finish(mut command: Command) -> Ran {
+    let (out, err) = (tempfile::NamedTempFile::new(), tempfile::NamedTempFile::new());
+    let (out, err) = (out.expect("a temporary file"), err.expect("a temporary file"));
+    command.stdin(Stdio::null());
+    command.stdout(out.reopen().expect("it is there")).stderr(err.reopen().expect("it is there"));
+    let mut child = command.spawn().expect("the program starts");
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            break status;
+        }
+        if start.elapsed() > LIMIT {
+            let _ = child.kill();
+            panic!("{command:?} does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let text = |file: &tempfile::NamedTempFile| {
+        String::from_utf8_lossy(&std::fs::read(file.path()).expect("it is there")).into_owned()
+    };
+    Ran { code: status.code(), out: text(&out), err: text(&err) }
+}
+
+/// The JSON lines of an output.
+///
+/// # Panics
+/// If a line is no JSON.
+pub fn lines(out: &str) -> Vec<serde_json::Value> {
+    out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+}

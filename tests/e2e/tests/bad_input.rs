@@ -1,0 +1,243 @@
+//! What people do to a program: each case gives one clear line and the documented exit code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use ocelli_e2e::{Ran, finish, lines, ocelli, program, root};
+
+const DEMO: &str = "tests/clips/demo.mp4";
+
+/// Random weights: fast, and no words matter here.
+const TINY: &str = "models/tiny-test";
+
+fn refused(arguments: &[&str], code: i32, word: &str) -> Ran {
+    let ran = ocelli(arguments);
+    assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.err);
+    let said: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("ocelli: ")).collect();
+    let last = said.last().unwrap_or_else(|| panic!("{arguments:?} said nothing: {}", ran.err));
+    assert!(last.contains(word), "{arguments:?}: {last}");
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
+    ran
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
+
+fn written(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).expect("it is writable");
+    path
+}
+
+/// Makes a clip, or says that ffmpeg is absent, which in CI is a failure.
+fn ffmpeg(folder: &tempfile::TempDir, name: &str, arguments: &[&str]) -> Option<PathBuf> {
+    let path = folder.path().join(name);
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-y"]).args(arguments).arg(&path).current_dir(root()).stdin(Stdio::null());
+    match command.status() {
+        Ok(status) => {
+            assert!(status.success(), "{command:?}");
+            Some(path)
+        }
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "ffmpeg should be there in CI: {error}");
+            eprintln!("SKIPPED: ffmpeg is not installed, so `{name}` was not made");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_camera_that_is_none_ends_with_3() {
+    refused(&["run", "--device", "/dev/video99", "--pack", TINY], 3, "/dev/video99: there is nothing here");
+    refused(&["run", "--device", "/dev/null", "--pack", TINY], 3, "/dev/null: ");
+    refused(&["run", "--command", "exit 3", "--pack", TINY], 3, "exit 3");
+}
+
+#[test]
+fn a_clip_that_is_none_ends_with_3() {
+    let folder = folder();
+    refused(&["replay", "no/such.mp4", "--pack", TINY], 3, "there is nothing here");
+    let empty = written(&folder, "empty.mp4", b"");
+    refused(&["replay", text(&empty), "--pack", TINY], 3, "empty");
+    let words = written(&folder, "words.mp4", b"this is no video at all, only called one\n");
+    refused(&["replay", text(&words), "--pack", TINY], 3, "words.mp4");
+}
+
+#[test]
+fn a_cut_clip_is_told_as_far_as_it_goes_and_ends_with_3() {
+    let folder = folder();
+    let whole = fs::read(root().join(DEMO)).expect("the demo clip");
+    let cut = written(&folder, "cut.mp4", &whole[..whole.len() * 6 / 10]);
+    let told = refused(&["replay", text(&cut), "--json"], 3, "cut.mp4");
+    let index_first = whole.windows(4).position(|w| w == b"moov") < whole.windows(4).position(|w| w == b"mdat");
+    assert_eq!(index_first, !lines(&told.out).is_empty(), "with its index first, what is there is told: {}", told.out);
+    let Some(mkv) = ffmpeg(&folder, "demo.mkv", &["-i", DEMO, "-c", "copy"]) else { return };
+    let whole = fs::read(mkv).expect("it was made");
+    let cut = written(&folder, "cut.mkv", &whole[..whole.len() * 6 / 10]);
+    let told = refused(&["replay", text(&cut), "--json"], 3, "cut.mkv");
+    assert!(!lines(&told.out).is_empty(), "what was seen before the cut is told");
+}
+
+#[test]
+fn the_smallest_the_largest_and_the_irregular_clip_are_played_or_refused_in_words() {
+    let folder = folder();
+    let source = |size: &str| format!("testsrc=size={size}:rate=5");
+    let tiny = source("16x16");
+    let filters = ["-f", "lavfi", "-i"];
+    if let Some(clip) = ffmpeg(
+        &folder,
+        "one.y4m",
+        &[&filters[..], &[&tiny, "-t", "2", "-vf", "scale=1:1", "-pix_fmt", "yuv420p"]].concat(),
+    ) {
+        let ran = ocelli(&["replay", text(&clip), "--pack", TINY]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+    }
+    let large = source("7680x4320");
+    if let Some(clip) = ffmpeg(
+        &folder,
+        "8k.mp4",
+        &[&filters[..], &[&large, "-t", "0.6", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]]
+            .concat(),
+    ) {
+        let ran = ocelli(&["replay", text(&clip), "--pack", TINY]);
+        assert!(ran.code == Some(0) || (ran.code == Some(3) && ran.err.contains("too large")), "{}", ran.err);
+        assert!(!ran.err.contains("panicked"), "{}", ran.err);
+    }
+    let irregular = ["-i", DEMO, "-t", "6", "-vf", "select='not(mod(n\\,3))+lt(mod(n\\,17)\\,4)'", "-vsync", "vfr"];
+    if let Some(clip) = ffmpeg(&folder, "vfr.mp4", &irregular) {
+        let ran = ocelli(&["replay", text(&clip), "--pack", TINY]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_format_of_others_needs_ffmpeg_and_says_so() {
+    let folder = folder();
+    let arguments = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=5", "-t", "2", "-c:v", "mpeg4"];
+    let Some(clip) = ffmpeg(&folder, "old.avi", &arguments) else { return };
+    let with = ocelli(&["replay", text(&clip), "--pack", TINY]);
+    assert_eq!(with.code, Some(0), "{}", with.err);
+    let mut command = Command::new(program());
+    command.args(["replay", text(&clip), "--pack", TINY]).current_dir(root()).env("PATH", folder.path());
+    let without = finish(command);
+    assert_eq!(without.code, Some(3), "{}", without.err);
+    assert!(without.err.contains("install ffmpeg"), "{}", without.err);
+}
+
+/// A copy of the small pack with one file changed.
+fn pack(folder: &tempfile::TempDir, file: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
+    let copy = folder.path().join(file.replace('.', "-"));
+    fs::create_dir(&copy).expect("it is writable");
+    for entry in fs::read_dir(root().join(TINY)).expect("the pack").flatten().filter(|entry| entry.path().is_file()) {
+        fs::copy(entry.path(), copy.join(entry.file_name())).expect("it is writable");
+    }
+    let bytes = fs::read(copy.join(file)).expect("it was copied");
+    fs::write(copy.join(file), change(bytes)).expect("it is writable");
+    text(&copy).to_owned()
+}
+
+#[test]
+fn a_pack_that_is_absent_damaged_or_of_other_shapes_ends_with_4() {
+    let folder = folder();
+    refused(&["replay", DEMO, "--pack", "no-such-pack"], 4, "ocelli packs");
+    let damaged = pack(&folder, "stab.onnx", |mut bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    });
+    refused(&["replay", DEMO, "--pack", &damaged], 4, "SHA-256");
+    let other = pack(&folder, "pack.toml", |bytes| {
+        let text = String::from_utf8(bytes).expect("a text");
+        let line = text.lines().find(|line| line.starts_with("token_width")).expect("it has a width");
+        text.replace(line, "token_width = 1000").into_bytes()
+    });
+    refused(&["replay", DEMO, "--pack", &other], 4, "manifest asks for");
+    let gone = pack(&folder, "narrator.onnx", |bytes| bytes);
+    fs::remove_file(Path::new(&gone).join("narrator.onnx")).expect("it was copied");
+    refused(&["check", "--pack", &gone], 4, "narrator.onnx");
+}
+
+#[test]
+fn a_config_that_says_what_it_may_not_ends_with_2() {
+    let folder = folder();
+    let config = written(&folder, "ocelli.toml", b"pack = \"home\"\n[camera]\ndevcie = \"/dev/video0\"\n");
+    refused(&["check", "--config", text(&config)], 2, "ocelli.toml:3: unknown key `devcie`; did you mean `device`?");
+    refused(&["check", "--config", "no/such.toml"], 2, "cannot read the config");
+    assert_eq!(ocelli(&["check", "--memory-budget", "lots"]).code, Some(2));
+    assert_eq!(ocelli(&["narrate"]).code, Some(2));
+}
+
+#[test]
+fn a_budget_that_is_too_small_ends_with_5_and_names_the_largest_parts() {
+    refused(&["replay", DEMO, "--memory-budget", "8MiB"], 5, "the largest parts are");
+    let ran = refused(&["check", "--json", "--memory-budget", "8MiB"], 5, "memory_budget");
+    assert_eq!(lines(&ran.out)[0]["fits"], false);
+}
+
+#[test]
+fn an_output_that_takes_nothing_ends_with_1() {
+    let folder = folder();
+    refused(&["replay", DEMO, "--out", text(folder.path())], 1, "cannot write events here");
+    refused(&["replay", DEMO, "--out", "/dev/full"], 1, "/dev/full");
+}
+
+#[test]
+fn an_output_file_keeps_what_it_had() {
+    let folder = folder();
+    let out = written(&folder, "events.jsonl", b"{\"before\":1}\n");
+    let ran = ocelli(&["replay", DEMO, "--json", "--out", text(&out)]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{}", ran.err);
+    let kept = lines(&fs::read_to_string(&out).expect("it is there"));
+    assert!(kept.len() > 5 && kept[0]["before"] == 1);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let mut command = Command::new(program());
+    command.args(["replay", DEMO]).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(0) && !err.contains("panicked"), "{err}");
+}
+
+#[test]
+fn a_source_lost_on_the_way_makes_a_blind_event_and_comes_back() {
+    let folder = folder();
+    let Some(clip) = ffmpeg(&folder, "part.y4m", &["-i", DEMO, "-t", "3", "-pix_fmt", "yuv420p"]) else { return };
+    let mark = folder.path().join("second");
+    // The first time the command fails at its end, as a camera that is unplugged; the second time it ends well.
+    let (clip, mark) = (clip.display(), mark.display());
+    let script = format!("cat {clip}; test -e {mark} && exit 0; touch {mark}; echo lens fell off >&2; exit 7");
+    let ran = ocelli(&["run", "--command", &script, "--json", "--pack", TINY, "--seconds", "60"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let events = lines(&ran.out);
+    let at = |kind: &str| events.iter().position(|event| event["type"] == kind);
+    let (blind, back) = (at("blind").expect("a blind event"), at("health").expect("a health event"));
+    assert!(blind < back, "{}", ran.out);
+    assert!(events[blind]["text"].as_str().is_some_and(|text| text.contains("failed")), "{}", events[blind]);
+    let times: Vec<f64> = events.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+#[test]
+fn a_signal_ends_a_run_with_whole_lines() {
+    let mut command = Command::new(program());
+    command.args(["run", DEMO, "--json"]).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("it starts");
+    std::thread::sleep(Duration::from_secs(6));
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(!lines(&String::from_utf8_lossy(&ended.stdout)).is_empty(), "what was said until then is there");
+}

@@ -1,0 +1,40 @@
+//! `ocelli check` and `ocelli packs`, for people and programs.
+
+use ocelli_e2e::{lines, ocelli};
+
+#[test]
+fn the_plan_adds_up() {
+    let ran = ocelli(&["check", "--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let plan = &lines(&ran.out)[0];
+    let items = plan["items"].as_array().expect("items");
+    let sum: u64 = items.iter().map(|item| item["bytes"].as_u64().expect("bytes")).sum();
+    assert!(items.iter().all(|item| item["name"].is_string()));
+    assert_eq!(plan["planned_bytes"], sum);
+    assert_eq!((&plan["budget_bytes"], &plan["fits"]), (&(128 << 20).into(), &true.into()));
+}
+
+#[test]
+fn people_see_pack_board_camera_and_memory() {
+    let ran = ocelli(&["check"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(["pack ", "board ", "camera ", "memory"].iter().all(|word| ran.out.contains(word)), "{}", ran.out);
+}
+
+#[test]
+fn both_packs_of_the_project_are_listed() {
+    let ran = ocelli(&["packs", "--json"]);
+    let packs = lines(&ran.out);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for name in ["home", "tiny-test"] {
+        assert!(packs.iter().any(|pack| pack["name"] == name && pack["entries"].as_u64() > Some(0)), "{}", ran.out);
+    }
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_keys() {
+    let ran = ocelli(&["check", "--schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    let keys = schema["properties"].as_object().expect("properties");
+    assert!(["memory_budget", "pack", "camera", "output"].iter().all(|key| keys.contains_key(*key)));
+}

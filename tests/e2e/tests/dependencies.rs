@@ -1,0 +1,60 @@
+//! Which crate may know which.
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// Crate, and the crates of the workspace that it may depend on outside its tests.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("ocelli-types", &[]),
+    ("ocelli-pipeline", &["ocelli-types"]),
+    ("ocelli-infer", &["ocelli-types"]),
+    ("ocelli-drivers", &["ocelli-types"]),
+    ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-drivers"]),
+    ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline"]),
+    ("ocelli-e2e", &[]),
+    ("xtask", &[]),
+];
+
+/// Libraries that only one crate may name.
+const OWNED: [(&str, &str); 6] = [
+    ("tract-onnx", "ocelli-infer"),
+    ("v4l", "ocelli-drivers"),
+    ("openh264", "ocelli-drivers"),
+    ("yuv", "ocelli-drivers"),
+    ("zune-jpeg", "ocelli-drivers"),
+    ("fast_image_resize", "ocelli-drivers"),
+];
+
+fn packages() -> Vec<Package> {
+    let metadata = MetadataCommand::new().current_dir(ocelli_e2e::root()).no_deps().exec().expect("cargo knows us");
+    metadata.packages
+}
+
+fn normal(package: &Package) -> impl Iterator<Item = &str> {
+    package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal).map(|d| d.name.as_str())
+}
+
+#[test]
+fn dependencies_point_inward() {
+    let packages = packages();
+    assert_eq!(packages.len(), ALLOWED.len(), "each crate has a line in the table");
+    for package in &packages {
+        let name = package.name.as_str();
+        let allowed = ALLOWED.iter().find(|(known, _)| *known == name).expect(name).1;
+        for dependency in normal(package) {
+            let ours = ALLOWED.iter().any(|(known, _)| *known == dependency);
+            assert!(!ours || allowed.contains(&dependency), "{name} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn each_device_library_has_one_owner_and_the_words_have_none() {
+    for package in &packages() {
+        let name = package.name.as_str();
+        for dependency in normal(package) {
+            let owner = OWNED.iter().find(|(library, _)| *library == dependency).map(|(_, owner)| *owner);
+            assert!(owner.is_none_or(|owner| owner == name), "{name} must not name {dependency}");
+        }
+        assert!(name != "ocelli-types" || normal(package).next().is_none(), "the words depend on nothing");
+    }
+}

@@ -1,0 +1,111 @@
+//! The demonstration clip and real clips through `ocelli replay`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use ocelli_e2e::{lines, ocelli, root, shared_data};
+use serde_json::Value;
+
+const DEMO: &str = "tests/clips/demo.mp4";
+
+fn field(event: &Value, name: &str) -> f64 {
+    event[name].as_f64().unwrap_or_else(|| panic!("{name} is a number in {event}"))
+}
+
+#[test]
+fn the_demo_clip_is_narrated_as_recorded_and_twice_the_same() {
+    let (first, second) = (ocelli(&["replay", DEMO, "--json"]), ocelli(&["replay", DEMO, "--json"]));
+    assert_eq!((first.code, &first.err.contains("panicked")), (Some(0), &false), "{}", first.err);
+    assert_eq!(first.out, second.out, "the same clip gives the same bytes");
+    let events = lines(&first.out);
+    for (index, event) in events.iter().enumerate() {
+        let keys: BTreeSet<&str> = event.as_object().expect("an object").keys().map(String::as_str).collect();
+        let wanted = ["camera", "entries", "id", "score", "t_end_s", "t_start_s", "text", "type"];
+        assert!(keys.iter().eq(&wanted), "{event}");
+        assert_eq!(event["id"], index + 1);
+        assert!(field(event, "t_start_s") <= field(event, "t_end_s") && field(event, "t_end_s") <= 42.1, "{event}");
+        assert!((0.0..=1.0).contains(&field(event, "score")), "{event}");
+        assert!(event["entries"][0].as_u64() <= event["entries"][1].as_u64(), "{event}");
+    }
+    let texts: BTreeSet<&str> = events.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert!(texts.len() >= 5, "{texts:?}");
+    let path = root().join("tests/clips/demo.transcript.jsonl");
+    if std::env::var_os("OCELLI_UPDATE").is_some() {
+        fs::write(&path, &first.out).expect("the transcript is writable");
+    }
+    let recorded = fs::read_to_string(&path).expect("OCELLI_UPDATE=1 cargo test -p ocelli-e2e writes it");
+    let recorded = lines(&recorded);
+    assert_eq!(events.len(), recorded.len(), "{}", first.out);
+    for (event, recorded) in events.iter().zip(&recorded) {
+        assert_eq!((&event["type"], &event["text"]), (&recorded["type"], &recorded["text"]));
+        // Rounding differs from CPU to CPU, by a frame or two where a threshold is just met.
+        assert!((field(event, "t_start_s") - field(recorded, "t_start_s")).abs() <= 0.4, "{event} {recorded}");
+    }
+}
+
+#[test]
+fn the_stages_are_printed_apart_from_the_events() {
+    let ran = ocelli(&["replay", DEMO, "--stages", "--pack", "models/tiny-test"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for stage in ["decode", "fit", "gate", "STAB", "narrator"] {
+        let row =
+            ran.err.lines().find(|line| line.starts_with(stage)).unwrap_or_else(|| panic!("{stage}: {}", ran.err));
+        let pictures: u64 = row.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a count");
+        assert!(pictures >= 210, "{row}");
+        assert!(!ran.out.contains("mean ms"));
+    }
+}
+
+/// `ru_maxrss` is not at hand without C; the kernel's own high-water mark is read while the program runs.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_peak_of_memory_stays_within_the_plan() {
+    let plan = ocelli(&["check", "--json"]);
+    let planned = lines(&plan.out)[0]["planned_bytes"].as_u64().expect("a number");
+    let mut command = std::process::Command::new(ocelli_e2e::program());
+    command.args(["replay", DEMO, "--json"]).current_dir(root());
+    let mut child =
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let mut peak = 0;
+    while child.try_wait().expect("a child").is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) << 10);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    eprintln!("peak {peak} bytes, planned {planned}");
+    assert!(peak > 8 << 20, "the mark was read");
+    assert!(peak <= planned, "peak {peak}, planned {planned}");
+}
+
+fn clips(folder: PathBuf) -> Vec<PathBuf> {
+    let (mut folders, mut clips) = (vec![folder], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a readable folder").flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path if path.extension().is_some_and(|extension| extension == "mp4") => clips.push(path),
+                _ => {}
+            }
+        }
+    }
+    clips.sort();
+    clips
+}
+
+/// Something happens in every one of these clips, by their labels.
+#[test]
+fn every_real_clip_of_people_is_narrated_and_twice_the_same() {
+    let Some(data) = shared_data() else { return };
+    let clips = [clips(data.join("gmdcsa24")), clips(data.join("assist-iot"))].concat();
+    assert!(clips.len() >= 33, "{}", clips.len());
+    for clip in clips {
+        let clip = clip.to_str().expect("a plain path");
+        let (first, second) = (ocelli(&["replay", clip, "--json"]), ocelli(&["replay", clip, "--json"]));
+        assert_eq!(first.code, Some(0), "{clip}: {}", first.err);
+        assert!(lines(&first.out).iter().any(|event| event["type"] == "narration"), "{clip}: nothing was said");
+        assert_eq!(first.out, second.out, "{clip}");
+    }
+}

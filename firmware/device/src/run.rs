@@ -69,6 +69,7 @@ impl Wish {
 }
 
 /// From the capture thread to the think thread.
+#[expect(clippy::large_enum_variant, reason = "pictures are nearly all that is sent, and the channel holds two")]
 enum Message {
     Picture { slot: PatchSlot, look: Look, captured_us: Micros, counts: Counts },
     Lost { at_us: Micros, why: String },

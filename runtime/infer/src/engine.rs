@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use tract_onnx::prelude::{Framework, InferenceModelExt, TypedSimplePlan, TypedSimpleState};
+#[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
 use tract_onnx::tract_core::internal::*;
 
 use crate::InferError;

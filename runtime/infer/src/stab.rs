@@ -135,8 +135,10 @@ impl Encoder for Stab {
         self.paint(batch)?;
         let inputs = std::iter::once(&self.canvas).chain(&self.states).cloned().collect();
         let mut outputs = self.engine.run(inputs)?;
-        let values =
-            outputs[0].try_as_plain_ram().and_then(|plain| Ok(tokens.values.copy_from_slice(plain.as_slice()?)));
+        let values = outputs[0].try_as_plain_ram().and_then(|plain| {
+            tokens.values.copy_from_slice(plain.as_slice()?);
+            Ok(())
+        });
         values.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })?;
         for (state, next) in self.states.iter_mut().zip(outputs.drain(1..)) {
             *state = next;

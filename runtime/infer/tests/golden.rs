@@ -57,8 +57,8 @@ fn check(what: &str, found: &[f32], wanted: &Path) {
     eprintln!("{what}: relative error {error:.1e}");
 }
 
-fn plan(path: &Path) -> std::sync::Arc<TypedRunnableModel> {
-    let model = tract_onnx::onnx().model_for_path(path).expect("an ONNX file");
+fn plan(path: &Path) -> Arc<TypedRunnableModel> {
+    let model = onnx().model_for_path(path).expect("an ONNX file");
     model.into_optimized().expect("tract knows all of it").into_runnable().expect("it can be planned")
 }
 

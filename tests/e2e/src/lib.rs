@@ -30,13 +30,16 @@ pub fn shared_data() -> Option<PathBuf> {
     None
 }
 
-/// The program, built once for each test binary so that it is never stale.
+/// The program: the one that `OCELLI_E2E_PROGRAM` names, else built now, so that it is never stale.
 ///
 /// # Panics
 /// If it does not build.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(path) = std::env::var_os("OCELLI_E2E_PROGRAM") {
+            return path.into();
+        }
         let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "ocelli"]).current_dir(root()).status();
         assert!(built.is_ok_and(|status| status.success()), "the program should build");
         // target/debug/deps/this-test -> target/debug/ocelli

@@ -59,8 +59,9 @@ const CHECKS: [Step; 2] = [
     ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
 ];
 
-/// The program first: the end-to-end tests start it.
-const TESTS: [Step; 2] = [("program", &["build", "-p", "ocelli"]), ("tests", &["test", "--workspace"])];
+/// One command, so that the dependencies are compiled once: the program is built along with the tests of its crate, before
+/// any test runs.
+const TESTS: [Step; 1] = [("tests", &["test", "--workspace"])];
 
 const DOCS: [Step; 1] = [("documentation", &["doc", "--workspace", "--no-deps"])];
 
@@ -76,7 +77,9 @@ fn steps(steps: &[Step]) -> Result<()> {
     for (name, arguments) in steps {
         eprintln!("xtask: {name}: cargo {}", arguments.join(" "));
         let start = Instant::now();
-        let status = cargo(arguments).env("RUSTDOCFLAGS", "-D warnings").status().context("cargo does not start")?;
+        let mut cargo = cargo(arguments);
+        cargo.env("RUSTDOCFLAGS", "-D warnings").env("OCELLI_E2E_PROGRAM", program());
+        let status = cargo.status().context("cargo does not start")?;
         if !status.success() {
             bail!("{name} failed: cargo {}", arguments.join(" "));
         }
@@ -92,7 +95,7 @@ fn demo(ci: bool) -> Result<ExitCode> {
     if !cargo(&["build", "-p", "ocelli"]).status().context("cargo does not start")?.success() {
         bail!("the program does not build; the lines above say why");
     }
-    let program = target().join("debug").join(format!("ocelli{}", env::consts::EXE_SUFFIX));
+    let program = program();
     let clip = Path::new("tests/clips/demo.mp4");
     let mut job = Command::new(&program);
     job.current_dir(root());
@@ -130,6 +133,8 @@ fn root() -> PathBuf {
     here.ancestors().nth(2).expect("this crate should lie two folders below the root").to_path_buf()
 }
 
-fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+/// Where cargo leaves the program.
+fn program() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("debug").join(format!("ocelli{}", env::consts::EXE_SUFFIX))
 }

@@ -5,6 +5,7 @@ set -e
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${1:-.venv}
 assets=${2:-data/scenes/assets}
+apt-get update -qq  # a fresh machine has no lists
 apt-get install -y -qq --no-install-recommends libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 unzip ffmpeg sweethome3d-furniture
 test -x "$venv/bin/python" || python3 -m venv "$venv"
 "$venv/bin/pip" install -q -r "$here/requirements.txt"

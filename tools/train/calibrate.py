@@ -27,7 +27,7 @@ import words
 TEMPERATURES = np.round(np.geomspace(0.02, 0.3, 14), 4)
 SMOOTHINGS = (0.3, 0.5, 0.65, 0.8)
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7)
-HOLD_OFFS_S = (0.2, 0.4, 0.6)
+HOLD_OFFS_S = (0.2, 0.4, 0.6, 1.0)
 SHORTEST_S = {"fall": 0.3}  # shorter runs are no happenings
 SHORTEST_OTHER_S = 0.6
 EARLY_S, LATE_S = 1.0, 1.5

@@ -3,6 +3,8 @@
     python evaluate.py data/checkpoints/base.pt --vocabulary models/home --out data/reports/base.json
     python evaluate.py x.pt --set mine=data/real/gmdcsa24/subject-1_*.npz --set other=some/folder
 
+Sets with a real clip that the checkpoint was trained on are left out.
+
 Frame by frame as the runtime does it; frames are batched, which gives the same numbers (test_train.py). Five classes
 a half second are the yardstick of the design notes: scored where the label is one of the five, the prediction is the
 most probable of the five by smoothed P(kind). Intervals are 95%, by bootstrap over clips.
@@ -21,6 +23,7 @@ import export
 import gate
 import speak as sp
 import tokens as tok
+import train
 import words
 
 FIVE = [words.KINDS.index(k) for k in ("stand", "walk", "sit", "lie", "fall")]
@@ -186,6 +189,12 @@ def find(pattern):
     return out
 
 
+def seen_of(saved, paths):
+    """How many of `paths` the checkpoint was trained on. A set with one of them gives no figure."""
+    seen = set((saved.get("state") or {}).get("seen", []))
+    return sum(train.clip_name(p) in seen for p in paths)
+
+
 def tell(paths, stab, narrator):
     return [Told(p, stab, narrator) for p in paths]
 
@@ -221,6 +230,9 @@ def main():
         paths = find(pattern)
         if not paths:
             print(f"{name}: no clips at {pattern}; left out", flush=True)
+            continue
+        if seen := seen_of(saved, paths):
+            print(f"{name}: {seen} of {len(paths)} clips were trained on; left out", flush=True)
             continue
         report["sets"][name] = assess(tell(paths, stab, narrator), vocabulary, tau, speak)
         print(summary(name, report["sets"][name]), flush=True)

@@ -19,9 +19,9 @@ EMBEDDING = 384
 @dataclass(frozen=True)
 class NarratorConfig:
     token_width: int = 192  # H of STAB
-    width: int = 128
+    width: int = 192
     layers: int = 4
-    heads: int = 4
+    heads: int = 6
     mlp: int = 3  # inner width of the MLP, in widths
 
     def as_dict(self):
@@ -43,7 +43,7 @@ class Block(nn.Module):
         b, n, w = x.shape
         qkv = self.qkv(self.norm1(x)).view(b, n, 3, self.heads, w // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        score = torch.matmul(q, k.transpose(-1, -2)) * (w // self.heads) ** -0.5 + mask
+        score = torch.matmul(q, k.transpose(-1, -2)) * (w // self.heads) ** -0.5 + mask.to(q.dtype)
         mixed = torch.matmul(score.softmax(-1), v).transpose(1, 2).reshape(b, n, w)
         x = x + self.out(mixed)
         return x + self.down(F.gelu(self.up(self.norm2(x))))

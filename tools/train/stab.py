@@ -67,8 +67,8 @@ class Lste(nn.Module):
 
     def mix(self, z):
         """z [B, T+2, P, r] -> [B, T, P, r], valid temporal convolution."""
-        a, b, c = self.taps
-        return z[:, :-2] * a + z[:, 1:-1] * b + z[:, 2:] * c + self.tap_bias
+        a, b, c = self.taps.to(z.dtype)
+        return z[:, :-2] * a + z[:, 1:-1] * b + z[:, 2:] * c + self.tap_bias.to(z.dtype)
 
     def forward(self, x, causal):
         z = self.reduce(self.norm(x.flatten(0, -2)).view(x.shape))
@@ -180,7 +180,18 @@ class Lsd(nn.Module):
         return x.view(n, h, 2, h, 2, d).permute(0, 1, 3, 2, 4, 5).reshape(n, p // 4, 4, d)
 
     def forward(self, x):
-        """[N, P, d] -> [N, P/4, d]."""
+        """[N, P, d] -> [N, P/4, d]. Keys and values of every patch: more multiply-adds than `folded`, but fewer and
+        smaller tensors, which is what training pays for."""
+        w = self.windows(x)
+        n, count, _, d = w.shape
+        mean, key = w.mean(2), self.norm_key(w)
+        split = lambda v: v.view(n, count, -1, self.heads, d // self.heads)  # noqa: E731
+        q, k, v = split(self.q(self.norm_query(mean))), split(self.k(key)), split(self.v(key))
+        share = ((q * k).sum(-1, keepdim=True).float() * self.scale).softmax(2)
+        return mean + self.out((share.to(v.dtype) * v).sum(2).flatten(-2))
+
+    def folded(self, x):
+        """`forward` with the key and value matrices moved to the query's side, as the runtime has it."""
         w = self.windows(x)
         n, count, _, d = w.shape
         mean = w.mean(2)
@@ -245,9 +256,14 @@ class Stab(nn.Module):
         share = torch.sigmoid(self.balance)
         return self.frame_out(self.norm_frame((1 - share) * g + share * f))
 
+    def embed(self, patches):
+        """Step 1, on grey levels around zero: the pixels' scale and shift go into the weights, not over the pixels."""
+        w = self.patch.weight
+        return F.linear(patches.float() - 128, w * self.pixel_scale, w @ (self.pixel_shift + 128 * self.pixel_scale))
+
     def forward(self, patches):
         c = self.config
-        x0 = self.patch(patches.float() * self.pixel_scale + self.pixel_shift)
+        x0 = self.embed(patches)
         x2 = self.dpe(self.lste(x0, c.causal), c.causal)
         g = self.gstra(x2, c.causal)
         y = self.lsd((x2 + x0).flatten(0, 1))  # step 4 is the sum
@@ -302,7 +318,7 @@ class StabStep(nn.Module):
         m, total, v = m.unsqueeze(0), total.unsqueeze(0), v.unsqueeze(0)
         m, total, v = torch.cat([gstra_m, m]), torch.cat([gstra_s, total]), torch.cat([gstra_v, v])
         g = s.gstra.merge(m, total, v)
-        y = s.lsd((x2 + x0).unsqueeze(0))
+        y = s.lsd.folded((x2 + x0).unsqueeze(0))
         fr = s.fuse(g.unsqueeze(0), s.fsra(y, self.fsra_keys))
         tokens = s.project(torch.cat([fr, y[0]]))
         return tokens, z[1:], w[1:], m[1:], total[1:], v[1:]

@@ -103,7 +103,7 @@ def losses(model, batch, vocabulary, tau):
     out = model.trunk(trunk)
     log_prob = out["kind"].float().log_softmax(-1)
     loss["kind"] = F.nll_loss(log_prob, kind)
-    loss["trunk_points"] = 0.1 * heads.keypoint_loss(out, points)
+    loss["trunk_points"] = 0.2 * heads.keypoint_loss(out, points)
     if vocabulary is not None:
         log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, tau)
         loss["retrieval"] = F.nll_loss(log_prob, kind)
@@ -166,6 +166,11 @@ def write(path, content):
     os.replace(temporary, path)
 
 
+def clip_name(path):
+    """`gmdcsa24/subject-1_adl_20`"""
+    return f"{Path(path).parent.name}/{Path(path).stem}"
+
+
 def load_into(model, path, optimizer=None):
     saved = torch.load(path, map_location="cpu", weights_only=True)
     for name in ("stab", "narrator", "dense", "trunk"):
@@ -192,7 +197,7 @@ def arguments():
     p.add_argument("--vocabulary", type=Path, help="pack folder; adds the retrieval loss")
     p.add_argument("--minutes", type=float, default=20)
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--batch", type=int, default=5)
+    p.add_argument("--batch", type=int, default=6)
     p.add_argument("--length", type=int, default=16, help="frames a window")
     p.add_argument("--tau", type=float, default=0.05)
     p.add_argument("--device", default="cpu")
@@ -205,7 +210,33 @@ def arguments():
     return p.parse_args()
 
 
-def real_folders(extra):
+class Batches(torch.utils.data.IterableDataset):
+    """Endless batches, made in a process of their own while the last one is trained on."""
+
+    def __init__(self, args, step):
+        self.args, self.step = args, step
+
+    def __iter__(self):
+        args = self.args
+        # A resumed run must not repeat the draws it began with.
+        rng = np.random.default_rng([args.seed, self.step])
+        pool = data.Pool(data.find_clips(args.clips))
+        extra = data.Pool(real_files(args.extra)) if args.extra else None
+        print(f"{len(pool)} clips, {len(extra) if extra else 0} extra", flush=True)
+        augment = data.Augment(rng, pool)
+
+        def window():
+            while True:
+                source = extra if extra and rng.random() < args.extra_share else pool
+                clip, _ = source.draw(rng, args.length)
+                if len(clip.frames) == args.length:
+                    return data.prepare(augment(clip), clean=rng.random() < 0.1)
+
+        while True:
+            yield collate([window() for _ in range(args.batch)], rng)
+
+
+def real_files(extra):
     """Files as they are, folders searched."""
     files = [Path(e) for e in extra if str(e).endswith(".npz")]
     return files + data.find_clips([e for e in extra if not str(e).endswith(".npz")])
@@ -218,30 +249,21 @@ def main():
     torch.manual_seed(args.seed)
     model = Model(st.StabConfig(), nar.NarratorConfig()).to(args.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
-    state = {"step": 0, "elapsed_s": 0.0}
+    state = {"step": 0, "elapsed_s": 0.0, "seen": []}
     if args.out.exists() and not args.fresh:
         state = load_into(model, args.out, optimizer)
-        print("resumed", state, flush=True)
+        print(f"resumed at step {state['step']}, {state['elapsed_s'] / 60:.1f} min", flush=True)
     elif args.start:
-        load_into(model, args.start)
+        state["seen"] = load_into(model, args.start)["seen"]
+    # Nothing is tested on what is in this list, see evaluate.py.
+    state["seen"] = sorted({*state["seen"], *map(clip_name, real_files(args.extra))})
     vocabulary = None
     if args.vocabulary:
         vocabulary = tuple(v.to(args.device) for v in vocabulary_tensors(args.vocabulary))
 
-    # A resumed run must not repeat the draws it began with.
-    rng = np.random.default_rng([args.seed, state["step"]])
-    pool = data.Pool(data.find_clips(args.clips))
-    extra = data.Pool(real_folders(args.extra)) if args.extra else None
-    augment = data.Augment(rng, pool)
-    print(f"{len(pool)} clips, {len(extra) if extra else 0} extra", flush=True)
     val = [data.prepare(data.load_clip(p)) for p in data.find_clips(args.val)[:40]]
-
-    def window():
-        while True:
-            source = extra if extra and rng.random() < args.extra_share else pool
-            clip, _ = source.draw(rng, args.length)
-            if len(clip.frames) == args.length:
-                return data.prepare(augment(clip), clean=rng.random() < 0.1)
+    batches = iter(torch.utils.data.DataLoader(Batches(args, state["step"]), batch_size=None, num_workers=1,
+                                               prefetch_factor=4))  # fmt: skip
 
     budget = args.minutes * 60
     begun, offset = time.time(), state["elapsed_s"]
@@ -250,7 +272,7 @@ def main():
     model.train()
     while state["elapsed_s"] < budget:
         t0 = time.time()
-        batch = collate([window() for _ in range(args.batch)], rng)
+        batch = next(batches)
         batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
         load_s += time.time() - t0
         for group in optimizer.param_groups:
@@ -273,7 +295,7 @@ def main():
             printed = now
             terms = " ".join(f"{k} {v:.3f}" for k, v in mean.items())
             left = budget - state["elapsed_s"]
-            print(f"step {state['step']} {terms} | {(now - begun) / steps:.2f} s/step, load {load_s / steps:.2f}, "
+            print(f"step {state['step']} {terms} | {(now - begun) / steps:.2f} s/step, waited {load_s / steps:.2f}, "
                   f"eta {left / 60:.1f} min", flush=True)  # fmt: skip
         if now - validated > args.val_every:
             validated = now

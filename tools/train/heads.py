@@ -11,6 +11,19 @@ SIDE = 8  # window tokens a side
 SUB = 4  # mask cells a side in a window token
 
 
+def unfold_mask(cells):
+    """[N, 64, 16] cells of the windows -> [N, 32, 32]."""
+    n = cells.shape[0]
+    return cells.view(n, SIDE, SIDE, SUB, SUB).permute(0, 1, 3, 2, 4).reshape(n, SIDE * SUB, SIDE * SUB)
+
+
+def mask_loss(out, mask, known):
+    """Logits and shares [N, 32, 32], known [N] -> mean cross-entropy of the known frames; a person is a small part."""
+    weight = torch.tensor(3.0, device=mask.device)
+    bce = F.binary_cross_entropy_with_logits(out.float(), mask, pos_weight=weight, reduction="none").mean((1, 2))
+    return (bce * known).sum() / known.sum().clamp(min=1)
+
+
 class DenseHead(nn.Module):
     """STAB tokens [N, 65, H] -> person mask, keypoints, presence and kind of the frame.
 
@@ -29,7 +42,7 @@ class DenseHead(nn.Module):
     def forward(self, tokens):
         n = tokens.shape[0]
         fr, grid = tokens[:, 0], tokens[:, 1:]
-        mask = self.mask(grid).view(n, SIDE, SIDE, SUB, SUB).permute(0, 1, 3, 2, 4).reshape(n, 32, 32)
+        mask = unfold_mask(self.mask(grid))
         x = self.inner(grid).transpose(1, 2).reshape(n, -1, SIDE, SIDE)
         for conv in self.mix:
             x = x + F.gelu(conv(x))
@@ -39,17 +52,20 @@ class DenseHead(nn.Module):
 
 
 class TrunkHead(nn.Module):
-    """Narrator trunk [B, 129, W] -> keypoints over the 64 newest tokens, and the kind."""
+    """Narrator trunk [B, 129, W] -> person mask and keypoints over the 64 newest tokens, and the kind. A window alone
+    seldom shows what it is part of; the trunk sees them all, so this is where seeing is learnt."""
 
     def __init__(self, width):
         super().__init__()
+        self.mask = nn.Linear(width, SUB * SUB)
         self.keypoint = nn.Linear(width, KEYPOINTS * 3)
         self.kind = nn.Linear(width, len(words.KINDS))
 
     def forward(self, trunk):
         b = trunk.shape[0]
         heat, dx, dy = self.keypoint(trunk[:, :64]).transpose(1, 2).view(b, 3, KEYPOINTS, 64).unbind(1)
-        return {"heat": heat, "dx": dx, "dy": dy, "kind": self.kind(trunk[:, -1])}
+        return {"mask": unfold_mask(self.mask(trunk[:, :64])), "heat": heat, "dx": dx, "dy": dy,
+                "kind": self.kind(trunk[:, -1])}  # fmt: skip
 
 
 def keypoint_loss(out, keypoints):
@@ -76,15 +92,12 @@ def decode_keypoints(out):
 def dense_loss(out, mask, keypoints, kind, dense):
     """Sum of the per-frame losses; `dense` bool [N] = the frame has a mask and keypoints."""
     known = dense.float()
-    bce = F.binary_cross_entropy_with_logits(
-        out["mask"].float(), mask, pos_weight=torch.tensor(3.0, device=mask.device), reduction="none"
-    ).mean((1, 2))
     present = (mask.sum((1, 2)) > 0.5).float()
     there = F.binary_cross_entropy_with_logits(out["present"].float(), present, reduction="none")
     points = keypoints.clone()
     points[..., 2] *= known[:, None]
     loss = {
-        "mask": 4 * (bce * known).sum() / known.sum().clamp(min=1),
+        "mask": 2 * mask_loss(out["mask"], mask, known),
         "present": 0.5 * (there * known).sum() / known.sum().clamp(min=1),
         "points": 0.3 * keypoint_loss(out, points),
     }

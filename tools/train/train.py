@@ -103,7 +103,8 @@ def losses(model, batch, vocabulary, tau):
     out = model.trunk(trunk)
     log_prob = out["kind"].float().log_softmax(-1)
     loss["kind"] = F.nll_loss(log_prob, kind)
-    loss["trunk_points"] = 0.2 * heads.keypoint_loss(out, points)
+    loss["trunk_points"] = 0.4 * heads.keypoint_loss(out, points)
+    loss["trunk_mask"] = 4 * heads.mask_loss(out["mask"], batch["mask"][b, t], batch["dense"][b, t].float())
     if vocabulary is not None:
         log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, tau)
         loss["retrieval"] = F.nll_loss(log_prob, kind)
@@ -114,7 +115,7 @@ def losses(model, batch, vocabulary, tau):
 def validate(model, items, vocabulary, tau, device):
     """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z)."""
     model.eval()
-    inter = union = 0.0
+    inter = union = 0.0  # of the narrator's trunk, at the frames it is asked about
     error, right, right_z, total = [], 0, 0, 0
     per_kind = np.zeros((len(words.KINDS), 2), int)
     for item in items:
@@ -122,16 +123,17 @@ def validate(model, items, vocabulary, tau, device):
         batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
         tokens = model.stab(batch["patches"])
         out = model.dense(tokens[0])
-        guess, truth = out["mask"] > 0, batch["mask"][0] > 0.5
-        inter += (guess & truth).sum().item()
-        union += (guess | truth).sum().item()
         seen = batch["keypoints"][0, ..., 2] > 0.5
         if seen.any():
             gap = (heads.decode_keypoints(out) - batch["keypoints"][0, ..., :2]).norm(dim=-1)
             error.append(gap[seen].mean().item())
         trunk = model.narrator.trunk(*gather_reads(tokens, batch["reads"]))
-        kind = batch["kind"][0, [r[1] for r in batch["reads"]]]
-        hit = model.trunk(trunk)["kind"].argmax(-1) == kind
+        at = [r[1] for r in batch["reads"]]
+        kind, told = batch["kind"][0, at], model.trunk(trunk)
+        guess, truth = told["mask"] > 0, batch["mask"][0, at] > 0.5
+        inter += (guess & truth).sum().item()
+        union += (guess | truth).sum().item()
+        hit = told["kind"].argmax(-1) == kind
         right += hit.sum().item()
         for k, ok in zip(kind.tolist(), hit.tolist()):
             per_kind[k] += (ok, 1)

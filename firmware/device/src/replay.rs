@@ -18,7 +18,8 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let mut clip = Clip::open(&args.clip)?;
     let pack = wiring::open_pack(&config.pack)?;
     let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
-    Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px).require()?;
+    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+    plan.require()?;
     let mut voice = Voice::open(&config, None)?;
     let mut eye = Eye::new(&pack)?;
     let mut mind = wiring::mind(&pack, stab, narrator)?;
@@ -35,6 +36,9 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             }
             Err(error) => break Err(error),
         };
+        if pulse.pictures == 0 {
+            plan.with_picture(frame.size_px).require()?;
+        }
         pulse.pictures += 1;
         pulse.decode.add(clock.now() - start_us);
         if !eye.wants(frame.captured_us) {

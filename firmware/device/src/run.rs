@@ -26,8 +26,10 @@ use crate::wiring::{self, Eye, Look};
 /// How often the program tells how it is.
 const PULSE_US: u64 = 60_000_000;
 
-/// First and longest wait before a lost source is opened again.
-const BACKOFF_MS: (u64, u64) = (500, 30_000);
+/// First and longest wait before a lost source is opened again. A source that was back for less than the longest is
+/// waited for twice as long the next time, so that a loose plug does not flood the log.
+const FIRST_WAIT_US: u64 = 500_000;
+const LONGEST_WAIT_US: u64 = 30_000_000;
 
 /// How often a waiting thread looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -68,12 +70,26 @@ impl Wish {
     }
 }
 
-/// From the capture thread to the think thread.
+/// From the capture thread to the think thread. All times are stream time, and never go back.
 #[expect(clippy::large_enum_variant, reason = "pictures are nearly all that is sent, and the channel holds two")]
 enum Message {
-    Picture { slot: PatchSlot, look: Look, captured_us: Micros, counts: Counts },
-    Lost { at_us: Micros, why: String },
-    Back { lost_us: Micros, at_us: Micros },
+    Picture {
+        slot: PatchSlot,
+        look: Look,
+        captured_us: Micros,
+        counts: Counts,
+    },
+    /// Once a loss, however often opening it again fails.
+    Lost {
+        seen_us: Micros,
+        at_us: Micros,
+        why: String,
+    },
+    /// The first picture after a loss is here.
+    Back {
+        seen_us: Micros,
+        at_us: Micros,
+    },
 }
 
 /// What the capture thread counted since the last picture.
@@ -93,14 +109,15 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let wish = Wish::new(args, &config);
     let pack = wiring::open_pack(&config.pack)?;
     let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
-    Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px).require()?;
+    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+    plan.require()?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
             .map_err(|source| Error::System { what: "to catch signals", source })?;
     }
-    let start = wish.may_return().then(|| SystemClock::new().unix_ms());
-    let voice = Voice::open(&config, start)?;
+    let (clock, live) = (SystemClock::new(), wish.may_return());
+    let voice = Voice::open(&config, live.then(|| clock.unix_ms()))?;
     let mind = wiring::mind(&pack, stab, narrator)?;
 
     let (give, slots) = sync_channel(SLOTS);
@@ -114,13 +131,19 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         slots,
         tell,
         stop: Arc::clone(&stop),
+        plan,
+        clock,
+        seen_us: None,
+        lost_us: None,
+        begun_us: None,
         counts: Counts::default(),
         spare: None,
     };
     let capture = thread::Builder::new().name("capture".into()).spawn(move || capture.run());
     let capture = capture.map_err(|source| Error::System { what: "a thread", source })?;
-    let mut think = Think { mind, voice, pack: &pack, pulse: Pulse::default(), pulse_us: Micros(0), now_us: Micros(0) };
-    let thought = think.run(&messages, &give, &stop, args.seconds.map(Micros::from_seconds));
+    let mut think = Think::new(mind, voice, &pack);
+    let limit_us = args.seconds.map(Micros::from_seconds);
+    let thought = think.run(&messages, &give, &stop, limit_us, live.then_some(&clock));
     // The capture thread may hang in a device that is silent; it is told, and not waited for longer than this.
     stop.store(true, Ordering::Relaxed);
     drop((messages, give));
@@ -142,73 +165,58 @@ struct Capture {
     slots: Receiver<PatchSlot>,
     tell: SyncSender<Message>,
     stop: Arc<AtomicBool>,
+    plan: Plan,
+    clock: SystemClock,
+    /// Stream time of the newest picture.
+    seen_us: Option<Micros>,
+    /// Stream time of the last picture before a loss that lasts.
+    lost_us: Option<Micros>,
+    /// When a clip began to play.
+    begun_us: Option<Micros>,
     counts: Counts,
     /// A slot whose picture was damaged, for the next picture.
     spare: Option<PatchSlot>,
 }
 
 impl Capture {
-    /// Until the stream ends or the think thread has gone. A source that cannot be opened at the start is an error.
-    fn run(mut self) -> Result<(), DriverError> {
-        let clock = SystemClock::new();
-        let mut source = self.wish.open()?;
-        let mut base_us = Micros(0);
-        let mut last_us = Micros(0);
-        while !self.stop.load(Ordering::Relaxed) {
-            let error = match self.watch(&mut source, &clock, base_us, &mut last_us) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if error.fault() == Fault::Stop || !self.wish.may_return() || last_us == Micros(0) {
-                return Err(error);
-            }
-            drop(source);
-            let lost_us = last_us;
-            if self.tell.send(Message::Lost { at_us: lost_us, why: error.to_string() }).is_err() {
-                return Ok(());
-            }
-            let Some(again) = self.reopen()? else { return Ok(()) };
-            source = again;
-            // Stream time goes on: what was not seen is a gap in it.
-            base_us = clock.now().max(Micros(lost_us.0 + 1));
-            self.eye.forget();
-            if self.tell.send(Message::Back { lost_us, at_us: base_us }).is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits longer after each failure; `None` if the program is to stop.
-    fn reopen(&self) -> Result<Option<Source>, DriverError> {
-        let mut wait_ms = BACKOFF_MS.0;
+    /// Until the stream ends or the think thread has gone. A source that gives no first picture is an error; one that
+    /// is lost later is opened again, whatever the error says: what a camera answers while it comes back is no verdict.
+    fn run(mut self) -> Result<(), Error> {
+        let mut wait_us = Micros(FIRST_WAIT_US);
         loop {
-            let clock = SystemClock::new();
-            while clock.now() < Micros(wait_ms * 1000) {
+            let opened_us = self.clock.now();
+            let error = match self.watch() {
+                Err(Error::Source(error)) => error,
+                done => return done,
+            };
+            let Some(seen_us) = self.seen_us.filter(|_| self.wish.may_return()) else { return Err(error.into()) };
+            let at_us = self.clock.now().max(seen_us);
+            if self.lost_us.is_none() {
+                self.lost_us = Some(seen_us);
+                if self.tell.send(Message::Lost { seen_us, at_us, why: error.to_string() }).is_err() {
+                    return Ok(());
+                }
+            }
+            if seen_us.since(opened_us) >= Micros(LONGEST_WAIT_US) {
+                wait_us = Micros(FIRST_WAIT_US);
+            }
+            while self.clock.now() < at_us + wait_us {
                 if self.stop.load(Ordering::Relaxed) {
-                    return Ok(None);
+                    return Ok(());
                 }
                 thread::sleep(PATIENCE);
             }
-            match self.wish.open() {
-                Ok(source) => return Ok(Some(source)),
-                Err(error) if error.fault() == Fault::Stop => return Err(error),
-                Err(_) => wait_ms = (wait_ms * 2).min(BACKOFF_MS.1),
-            }
+            wait_us = Micros(wait_us.0 * 2).min(Micros(LONGEST_WAIT_US));
+            self.eye.forget();
         }
     }
 
-    /// One opening of the source, to its end or its loss.
-    fn watch(
-        &mut self,
-        source: &mut Source,
-        clock: &SystemClock,
-        base_us: Micros,
-        last_us: &mut Micros,
-    ) -> Result<(), DriverError> {
-        let (start_us, mut next_seq) = (clock.now(), None);
+    /// Opens the source and watches it to its end or its loss.
+    fn watch(&mut self) -> Result<(), Error> {
+        let mut source = self.wish.open()?;
+        let (mut zero_us, mut next_seq) = (None, None);
         while !self.stop.load(Ordering::Relaxed) {
-            let asked_us = clock.now();
+            let asked_us = self.clock.now();
             let frame = match source.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
@@ -216,17 +224,32 @@ impl Capture {
                     self.counts.damaged += 1;
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
+            let now_us = self.clock.now();
             self.counts.pictures += 1;
-            self.counts.decode_us = clock.now() - asked_us;
+            self.counts.decode_us = now_us - asked_us;
             self.counts.lost += frame.seq.0.saturating_sub(next_seq.unwrap_or(frame.seq.0));
             next_seq = Some(frame.seq.0 + 1);
-            if matches!(self.wish, Wish::Clip(_)) {
-                clock.sleep((start_us + frame.captured_us).since(clock.now()));
+            // Where the source's own time begins in stream time. A clip brings its times; a live source is dated by
+            // when its first picture arrived, so that what was not seen is a gap.
+            let zero_us = *zero_us.get_or_insert_with(|| {
+                if self.wish.may_return() { now_us.since(frame.captured_us) } else { Micros(0) }
+            });
+            let captured_us = (zero_us + frame.captured_us).max(self.seen_us.unwrap_or_default());
+            if !self.wish.may_return() {
+                let begun_us = *self.begun_us.get_or_insert(now_us);
+                self.clock.sleep((begun_us + captured_us).since(self.clock.now()));
             }
-            let captured_us = base_us + frame.captured_us;
-            *last_us = captured_us.max(Micros(1));
+            if self.seen_us.is_none() {
+                self.plan.with_picture(frame.size_px).require()?;
+            }
+            self.seen_us = Some(captured_us);
+            if let Some(seen_us) = self.lost_us.take()
+                && self.tell.send(Message::Back { seen_us, at_us: captured_us }).is_err()
+            {
+                return Ok(());
+            }
             if !self.eye.wants(captured_us) {
                 continue;
             }
@@ -234,14 +257,14 @@ impl Capture {
                 self.counts.late += 1;
                 continue;
             };
-            let look = match self.eye.look(&frame, captured_us, &mut slot, clock) {
+            let look = match self.eye.look(&frame, captured_us, &mut slot, &self.clock) {
                 Ok(look) => look,
                 Err(error) if error.fault() == Fault::Retry => {
                     self.counts.damaged += 1;
                     self.spare = Some(slot);
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
             let counts = std::mem::take(&mut self.counts);
             if self.tell.send(Message::Picture { slot, look, captured_us, counts }).is_err() {
@@ -261,16 +284,23 @@ struct Think<'a> {
     now_us: Micros,
 }
 
-impl Think<'_> {
+impl<'a> Think<'a> {
+    fn new(mind: wiring::Mind, voice: Voice, pack: &'a ocelli_infer::Pack) -> Self {
+        Self { mind, voice, pack, pulse: Pulse::default(), pulse_us: Micros(0), now_us: Micros(0) }
+    }
+
+    /// Until the capture thread has gone, `stop` is set or `limit_us` of stream are over. `live` is the clock of a
+    /// source whose time goes on while it gives no pictures.
     fn run(
         &mut self,
         messages: &Receiver<Message>,
         give: &SyncSender<PatchSlot>,
         stop: &AtomicBool,
         limit_us: Option<Micros>,
+        live: Option<&SystemClock>,
     ) -> Result<(), Error> {
         let (clock, mut events) = (SystemClock::new(), EventBuf::new());
-        while !stop.load(Ordering::Relaxed) && limit_us.is_none_or(|limit| self.now_us.max(clock.now()) < limit) {
+        while !stop.load(Ordering::Relaxed) && limit_us.is_none_or(|limit| self.now_us < limit) {
             match messages.recv_timeout(PATIENCE) {
                 Ok(Message::Picture { slot, look, captured_us, counts }) => {
                     self.count(&look, counts);
@@ -283,17 +313,22 @@ impl Think<'_> {
                         self.voice.say(spoken, &self.pack.vocabulary)?;
                     }
                 }
-                Ok(Message::Lost { at_us, why }) => {
+                Ok(Message::Lost { seen_us, at_us, why }) => {
                     self.now_us = at_us;
-                    self.voice.tell(EventKind::Blind, (at_us, at_us), &why)?;
+                    self.voice.tell(EventKind::Blind, (seen_us, at_us), &why)?;
                 }
-                Ok(Message::Back { lost_us, at_us }) => {
+                Ok(Message::Back { seen_us, at_us }) => {
                     self.now_us = at_us;
                     self.mind.encoder_mut().reset();
-                    let text = format!("seeing again after {:.1} s", at_us.since(lost_us).seconds());
-                    self.voice.tell(EventKind::Health, (lost_us, at_us), &text)?;
+                    let text = format!("seeing again after {:.1} s", at_us.since(seen_us).seconds());
+                    self.voice.tell(EventKind::Health, (seen_us, at_us), &text)?;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                // What is captured now has not arrived yet, and time must not go back when it does.
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(live) = live {
+                        self.now_us = self.now_us.max(live.now().since(Micros(PATIENCE.as_micros() as u64)));
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             if self.now_us.since(self.pulse_us) >= Micros(PULSE_US) {
@@ -312,5 +347,69 @@ impl Think<'_> {
         self.pulse.damaged += counts.damaged;
         self.pulse.lost += counts.lost;
         self.pulse.decode.add(counts.decode_us);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange, Pixels, SizePx};
+
+    use super::*;
+
+    /// Minutes of stream in a moment: the messages bring their times.
+    #[test]
+    fn a_pulse_tells_of_each_minute_and_nothing_goes_back_in_time() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let mut config = Config::default();
+        config.output.json = true;
+        config.output.file = Some(folder.path().join("events.jsonl"));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
+        let pack = ocelli_infer::Pack::open(&root.join("models/tiny-test")).expect("the pack of the tests");
+        let (stab, narrator) = (Stab::load(&pack).expect("it loads"), Narrator::load(&pack).expect("it loads"));
+        let mind = wiring::mind(&pack, stab, narrator).expect("it is consistent");
+        let mut think = Think::new(mind, Voice::open(&config, None).expect("it is writable"), &pack);
+        let (tell, messages) = sync_channel(500);
+        let (give, _slots) = sync_channel(SLOTS);
+        let mut eye = Eye::new(&pack).expect("it is consistent");
+        let grey = [128; 64 * 48];
+        let second = |n: u64| Micros(n * 1_000_000);
+        for n in 0..=150 {
+            // From 70 to 80 s nothing is seen.
+            let message = match n {
+                70 => Message::Lost { seen_us: second(69), at_us: second(70), why: "unplugged".into() },
+                71..80 => continue,
+                80 => Message::Back { seen_us: second(69), at_us: second(80) },
+                _ => {
+                    let frame = Frame {
+                        pixels: Pixels::Gray { data: &grey, stride: 64 },
+                        size_px: SizePx::new(64, 48),
+                        range: PixelRange::Full,
+                        matrix: ColorMatrix::Bt601,
+                        seq: FrameSeq(n),
+                        captured_us: second(n),
+                    };
+                    let mut slot = PatchSlot::new(pack.grid);
+                    let look = eye.look(&frame, second(n), &mut slot, &SystemClock::new()).expect("a plain picture");
+                    let counts = Counts { pictures: 3, late: 1, ..Counts::default() };
+                    Message::Picture { slot, look, captured_us: second(n), counts }
+                }
+            };
+            tell.send(message).expect("there is room");
+        }
+        drop(tell);
+        think.run(&messages, &give, &AtomicBool::new(false), None, None).expect("nothing fails");
+
+        let text = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("it was written");
+        let events: Vec<serde_json::Value> = text.lines().map(|line| line.parse().expect("JSON")).collect();
+        let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
+        assert_eq!(of("blind").len(), 1);
+        let pulses: Vec<_> =
+            of("health").into_iter().filter(|e| e["text"].as_str().is_some_and(|t| t.contains("pictures"))).collect();
+        let times: Vec<f64> = pulses.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
+        assert_eq!(times, [60.0, 120.0]);
+        let text = pulses[0]["text"].as_str().expect("a text");
+        assert!(text.starts_with("183 pictures, 61 seen, 61 late"), "{text}");
+        let ends: Vec<f64> = events.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
+        assert!(ends.is_sorted(), "{ends:?}");
     }
 }

@@ -103,3 +103,23 @@ pub fn finish(mut command: Command) -> Ran {
 pub fn lines(out: &str) -> Vec<serde_json::Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
 }
+
+/// Makes `clip` with ffmpeg, from the root of the project; `None` if ffmpeg is absent.
+///
+/// # Panics
+/// If ffmpeg fails; in CI, where it is expected, also if it is absent.
+pub fn ffmpeg(clip: &Path, arguments: &[&str]) -> Option<PathBuf> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-y"]).args(arguments).arg(clip).current_dir(root()).stdin(Stdio::null());
+    match command.status() {
+        Ok(status) => {
+            assert!(status.success(), "{command:?}");
+            Some(clip.to_path_buf())
+        }
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "ffmpeg should be there in CI: {error}");
+            eprintln!("SKIPPED: ffmpeg is not installed, so {} was not made", clip.display());
+            None
+        }
+    }
+}

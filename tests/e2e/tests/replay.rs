@@ -57,27 +57,51 @@ fn the_stages_are_printed_apart_from_the_events() {
     }
 }
 
-/// `ru_maxrss` is not at hand without C; the kernel's own high-water mark is read while the program runs.
-#[test]
+/// Peak of the resident set: the kernel's own high-water mark, read while the program runs.
 #[cfg(target_os = "linux")]
-fn the_peak_of_memory_stays_within_the_plan() {
-    let plan = ocelli(&["check", "--json"]);
-    let planned = lines(&plan.out)[0]["planned_bytes"].as_u64().expect("a number");
+fn peak_bytes(arguments: &[&str]) -> u64 {
+    use std::process::Stdio;
     let mut command = std::process::Command::new(ocelli_e2e::program());
-    command.args(["replay", DEMO, "--json"]).current_dir(root());
-    let mut child =
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    command.args(arguments).current_dir(root()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
     let mut peak = 0;
-    while child.try_wait().expect("a child").is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            break status;
+        }
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
         peak = peak.max(kib.unwrap_or(0) << 10);
         std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    eprintln!("peak {peak} bytes, planned {planned}");
+    };
+    assert!(status.success(), "{arguments:?}");
     assert!(peak > 8 << 20, "the mark was read");
-    assert!(peak <= planned, "peak {peak}, planned {planned}");
+    peak
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_peak_of_memory_stays_within_the_plan_of_the_picture_size() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for size in ["640x480", "1280x720", "1920x1080"] {
+        let [config, clip] = ["ocelli.toml", "large.mp4"].map(|name| folder.path().join(name));
+        fs::write(&config, format!("[camera]\nsize_px = \"{size}\"\n")).expect("it is writable");
+        let config = config.to_str().expect("a plain path");
+        let clip = if size == "640x480" {
+            root().join(DEMO)
+        } else {
+            let scale = format!("scale={}", size.replace('x', ":"));
+            let arguments = ["-i", DEMO, "-t", "3", "-vf", &scale, "-preset", "ultrafast"];
+            let Some(clip) = ocelli_e2e::ffmpeg(&clip, &arguments) else { return };
+            clip
+        };
+        let plan = ocelli(&["check", "--json", "--config", config]);
+        let planned = lines(&plan.out)[0]["planned_bytes"].as_u64().expect("a number");
+        let peak = peak_bytes(&["replay", clip.to_str().expect("a plain path"), "--json", "--config", config]);
+        eprintln!("{size}: peak {peak} bytes, planned {planned}");
+        assert!(peak <= planned, "{size}: peak {peak}, planned {planned}");
+    }
 }
 
 fn clips(folder: PathBuf) -> Vec<PathBuf> {

@@ -99,13 +99,13 @@ fn demo(ci: bool) -> Result<ExitCode> {
     let clip = Path::new("tests/clips/demo.mp4");
     let mut job = Command::new(&program);
     job.current_dir(root());
-    match (ci, camera()) {
-        (true, _) => job.arg("replay").arg(clip),
-        (false, Some(node)) => {
-            eprintln!("xtask: narrating the camera {} for {CAMERA_SECONDS} seconds", node.display());
-            job.args(["run", "--seconds", CAMERA_SECONDS, "--device"]).arg(node)
+    match (!ci).then(|| camera(&program)) {
+        None => job.arg("replay").arg(clip),
+        Some(Some(node)) => {
+            eprintln!("xtask: narrating the camera {node} for {CAMERA_SECONDS} seconds");
+            job.args(["run", "--seconds", CAMERA_SECONDS, "--device", &node])
         }
-        (false, None) => {
+        Some(None) => {
             eprintln!("xtask: no camera here; playing {} (42 seconds)", clip.display());
             job.arg("run").arg(clip)
         }
@@ -117,9 +117,15 @@ fn demo(ci: bool) -> Result<ExitCode> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// The first node of a camera.
-fn camera() -> Option<PathBuf> {
-    (0..64).map(|number| PathBuf::from(format!("/dev/video{number}"))).find(|node| node.exists())
+/// The first camera that `ocelli check` lists. A node alone says little: decoders and metadata have nodes too.
+fn camera(program: &Path) -> Option<String> {
+    let checked = Command::new(program).arg("check").current_dir(root()).output().ok()?;
+    first_camera(&String::from_utf8_lossy(&checked.stdout))
+}
+
+fn first_camera(checked: &str) -> Option<String> {
+    let mut cameras = checked.lines().filter_map(|line| line.strip_prefix("camera"));
+    cameras.find_map(|camera| camera.split_whitespace().next().filter(|node| node.starts_with("/dev/")).map(Into::into))
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -137,4 +143,17 @@ fn root() -> PathBuf {
 fn program() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join("debug").join(format!("ocelli{}", env::consts::EXE_SUFFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_camera;
+
+    #[test]
+    fn the_camera_of_the_demonstration_is_one_that_the_program_lists() {
+        let none = "pack    home 1\ncamera  none found; plug one in\nmemory\n";
+        assert_eq!(first_camera(none), None);
+        let two = "board   x\ncamera  /dev/video2 (USB Camera: /dev/video9)\ncamera  /dev/video4 (Other)\n";
+        assert_eq!(first_camera(two).as_deref(), Some("/dev/video2"));
+    }
 }

@@ -21,6 +21,10 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     let pack = wiring::open_pack(&config.pack)?;
     let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
     let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+    let macs = stab.macs() + narrator.macs();
+    // What these refuse, `run` would refuse.
+    wiring::Eye::new(&pack)?;
+    wiring::mind(&pack, stab, narrator)?;
     if args.json {
         print(&format!("{}\n", json!(plan)))?;
     } else {
@@ -31,7 +35,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
             manifest.version,
             pack.folder.display(),
             pack.vocabulary.entries.len(),
-            (stab.macs() + narrator.macs()) as f64 / 1e6,
+            macs as f64 / 1e6,
         );
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         text += &format!("board   {}, {cores} cores, {} of memory\n", std::env::consts::ARCH, memory_text());

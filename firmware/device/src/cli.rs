@@ -12,9 +12,11 @@ Exit codes:
   0  done (also when the reader of the output has gone, as `head` does)
   1  the events could not be written
   2  the command line or the config is wrong
-  3  the camera, clip or command cannot be used, or the clip is damaged (what was seen before is still told)
+  3  the camera, clip or command cannot be used or gives no picture, or the clip is damaged (what was seen before is
+     still told)
   4  the pack cannot be used
-  5  the memory plan exceeds the budget";
+  5  the memory plan exceeds the budget, or would with a picture as large as this one
+A second SIGINT or SIGTERM ends the program at once, with 1.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -88,7 +90,7 @@ pub struct RunArgs {
     /// Camera node, such as /dev/video0.
     #[arg(long, value_name = "NODE", conflicts_with = "command")]
     pub device: Option<PathBuf>,
-    /// A command whose standard output is the video.
+    /// A command whose standard output is the video. Started again when it fails; when it ends with 0, so does the run.
     #[arg(long, value_name = "SHELL COMMAND")]
     pub command: Option<String>,
     /// What the command writes.

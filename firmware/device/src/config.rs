@@ -1,6 +1,8 @@
 //! The config file: TOML, every key optional, unknown keys refused with their line and the nearest key.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ocelli_drivers::{CameraConfig, PipeConfig, PipeFormat};
@@ -10,6 +12,12 @@ use serde::{Deserialize, Deserializer};
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
+
+/// The largest side of a picture, as the drivers take it.
+const MAX_SIDE_PX: u32 = 16_384;
+
+/// No config is larger; a device file as config would never end.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Why a config cannot be used. Each message is one line that says where.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +143,12 @@ impl Config {
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
         let unreadable = |source| ConfigError::Unreadable { path: path.to_path_buf(), source };
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let bytes = file.take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+        if bytes as u64 == MAX_CONFIG_BYTES {
+            return Err(unreadable(std::io::Error::other("it has more than 1 MiB, which no config has")));
+        }
         Self::parse(path, &text)
     }
 
@@ -180,7 +193,7 @@ impl CameraTable {
             CommandFormat::Yuyv => PipeFormat::Yuyv(self.size_px),
             CommandFormat::Rgb => PipeFormat::Rgb(self.size_px),
         };
-        PipeConfig { command: command.to_owned(), format, timeout: self.timeout() }
+        PipeConfig { command: command.to_owned(), format, timeout: self.timeout(), stop: Arc::default() }
     }
 
     fn timeout(&self) -> Duration {
@@ -198,7 +211,7 @@ fn explain(message: &str) -> String {
     let known: Vec<&str> = quoted.collect();
     let nearest = known
         .iter()
-        .map(|name| (strsim::jaro_winkler(wrong, name), *name))
+        .map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), name), *name))
         .filter(|(near, _)| *near > NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
@@ -209,7 +222,7 @@ fn explain(message: &str) -> String {
 
 /// `"128MiB"`, `"64MB"`, `"1GiB"` or a number of bytes.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected an amount of memory, written like \"128MiB\"")]
 enum BytesText {
     Number(u64),
     Text(String),
@@ -254,8 +267,8 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SizePx, D::Error> 
 pub fn parse_size(text: &str) -> Result<SizePx, String> {
     let parsed = text.split_once('x').and_then(|(w, h)| Some(SizePx::new(w.parse().ok()?, h.parse().ok()?)));
     parsed
-        .filter(|size| size.width > 0 && size.height > 0)
-        .ok_or_else(|| format!("`{text}` is no picture size; write it like \"640x480\""))
+        .filter(|size| (1..=MAX_SIDE_PX).contains(&size.width) && (1..=MAX_SIDE_PX).contains(&size.height))
+        .ok_or_else(|| format!("`{text}` is no picture size; write it like \"640x480\", up to {MAX_SIDE_PX} a side"))
 }
 
 #[cfg(test)]
@@ -299,6 +312,9 @@ mod tests {
         for (text, word) in [
             ("memory_budget = \"a lot\"", "128MiB"),
             ("memory_budget = \"99999999999GiB\"", "128MiB"),
+            ("memory_budget = -1", "128MiB"),
+            ("[camera]\nsize_px = \"4294967295x4294967295\"", "16384"),
+            ("[camera]\ncommand_format = \"Y4M\"", "did you mean `y4m`"),
             ("[camera]\nsize_px = \"640\"", "640x480"),
             ("[camera]\nsize_px = \"0x480\"", "640x480"),
             ("[camera]\nfps = 0", "at least one"),

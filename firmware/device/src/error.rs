@@ -1,5 +1,6 @@
 //! What ends the program, in one line for the person in front of it, and with which exit code.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +10,11 @@ use ocelli_pipeline::StepError;
 
 use crate::config::ConfigError;
 use crate::plan::OverBudget;
+
+/// Says something to the person in front of the program. That nobody listens is no failure.
+pub fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "ocelli: {text}");
+}
 
 /// Why the program ends before its work is done.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +52,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The system refused something that it should not.
     #[error("the system refused {what}: {source}")]
@@ -54,7 +60,7 @@ pub enum Error {
         /// What was asked.
         what: &'static str,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 

@@ -17,10 +17,13 @@ const PROGRAM_BYTES: u64 = 24 << 20;
 
 /// 4:2:0 pictures that the largest source, the H.264 decoder, holds at a time. Peaks of clips from 720p to 2160p grow
 /// by 16 pictures each; a camera holds fewer.
-const SOURCE_PICTURES: u64 = 17;
+const SOURCE_PICTURES: u64 = 18;
 
 /// The part that depends on the picture.
 const SOURCE: &str = "camera or decoder";
+
+/// The largest amount that is counted with: sums of items do not overflow.
+const MOST_BYTES: u64 = 1 << 50;
 
 /// What loading holds for a while above the graph itself, in sizes of the file: the parsed file, the graph being
 /// rewritten, and the packed copy.
@@ -94,6 +97,15 @@ impl Plan {
         Self { budget_bytes, planned_bytes, items, fits: planned_bytes <= budget_bytes }
     }
 
+    /// The same plan with the index of a clip, which grows with its length.
+    #[must_use]
+    pub fn with_index(mut self, bytes: u64) -> Self {
+        if bytes > 0 {
+            self.items.push(Item { name: "index of the clip", bytes });
+        }
+        Self::of(self.budget_bytes, self.items)
+    }
+
     /// The same plan with pictures of the size that the source really gives.
     #[must_use]
     pub fn with_picture(&self, picture: SizePx) -> Self {
@@ -122,7 +134,7 @@ impl Plan {
 }
 
 fn source_bytes(picture: SizePx) -> u64 {
-    SOURCE_PICTURES * picture.area() * 3 / 2
+    picture.area().saturating_mul(SOURCE_PICTURES * 3 / 2).min(MOST_BYTES)
 }
 
 fn picture_bytes(pack: &Pack) -> u64 {

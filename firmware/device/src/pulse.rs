@@ -93,7 +93,8 @@ impl Pulse {
     /// Counts a look of the eye.
     pub fn looked(&mut self, look: &Look) {
         self.content += u64::from(look.gate.content);
-        self.kept += u64::from(look.gate.kept);
+        // The first picture is kept with its bars.
+        self.kept += u64::from(look.gate.kept.min(look.gate.content));
         self.whole += u64::from(look.gate.whole_frame);
         self.fit.add(look.fit_us);
         self.gate.add(look.gate_us);

@@ -1,12 +1,14 @@
 //! `ocelli replay`: a clip as fast as possible, in one thread; the same clip and pack give the same bytes.
 
+use std::io::{self, Write};
+
 use ocelli_drivers::{Clip, DriverError, SystemClock};
 use ocelli_infer::{Narrator, Stab};
 use ocelli_pipeline::{EventBuf, PatchSlot};
-use ocelli_types::{Clock, Fault, Faulty, FrameSource};
+use ocelli_types::{Clock, Fault, Faulty, FrameSource, SizePx};
 
 use crate::cli::ReplayArgs;
-use crate::error::Error;
+use crate::error::{Error, note};
 use crate::plan::Plan;
 use crate::pulse::Pulse;
 use crate::voice::Voice;
@@ -16,9 +18,10 @@ use crate::wiring::{self, Eye};
 pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
+    let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
     let pack = wiring::open_pack(&config.pack)?;
     let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
-    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
     let mut voice = Voice::open(&config, None)?;
     let mut eye = Eye::new(&pack)?;
@@ -36,8 +39,9 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             }
             Err(error) => break Err(error),
         };
-        if pulse.pictures == 0 {
-            plan.with_picture(frame.size_px).require()?;
+        if frame.size_px.area() > picture.area() {
+            picture = frame.size_px;
+            plan.with_picture(picture).require()?;
         }
         pulse.pictures += 1;
         pulse.decode.add(clock.now() - start_us);
@@ -46,7 +50,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         }
         match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
             Ok(look) => pulse.looked(&look),
-            Err(DriverError::BadPicture { .. }) => {
+            Err(error) if error.fault() == Fault::Retry => {
                 pulse.damaged += 1;
                 continue;
             }
@@ -58,9 +62,13 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             voice.say(spoken, &pack.vocabulary)?;
         }
     };
-    eprintln!("ocelli: {pulse}; {} events", voice.said());
+    note(format_args!("{pulse}; {} events", voice.said()));
     if args.stages {
-        eprint!("{}", pulse.table());
+        let _ = io::stderr().write_all(pulse.table().as_bytes());
     }
-    Ok(ended?)
+    ended?;
+    if pulse.seen == 0 {
+        return Err(DriverError::NoPicture { from: args.clip.display().to_string() }.into());
+    }
+    Ok(())
 }

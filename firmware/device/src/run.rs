@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
 use ocelli_infer::{Narrator, Stab};
 use ocelli_pipeline::{EventBuf, PatchSlot};
-use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros};
+use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, SizePx};
 
 use crate::cli::RunArgs;
 use crate::config::{Config, ConfigError};
-use crate::error::Error;
+use crate::error::{Error, note};
 use crate::plan::{Plan, SLOTS};
 use crate::pulse::Pulse;
 use crate::voice::Voice;
@@ -42,13 +42,20 @@ enum Wish {
     Clip(std::path::PathBuf),
 }
 
+/// Damaged pictures in a row after which a source counts as lost: five seconds of those that the model would see.
+const MOST_DAMAGED: u32 = 25;
+
+/// How far behind its arrival the time stamp of a live picture may lie before it is not believed.
+const MOST_DELAY_US: u64 = 1_000_000;
+
 impl Wish {
-    fn new(args: &RunArgs, config: &Config) -> Self {
+    fn new(args: &RunArgs, config: &Config, stop: &Arc<AtomicBool>) -> Self {
         if let Some(clip) = &args.clip {
             return Self::Clip(clip.clone());
         }
         if let Some(command) = &config.camera.command {
-            return Self::Pipe(config.camera.pipe(command));
+            let pipe = config.camera.pipe(command);
+            return Self::Pipe(ocelli_drivers::PipeConfig { stop: Arc::clone(stop), ..pipe });
         }
         let first = || list_cameras().into_iter().find(|camera| camera.captures).map(|camera| camera.path);
         let device = config.camera.device.clone().or_else(first);
@@ -61,6 +68,15 @@ impl Wish {
             Self::Camera(config) => Camera::open(config).map(Source::Camera),
             Self::Pipe(config) => Pipe::open(config).map(Source::Pipe),
             Self::Clip(path) => Clip::open(path).map(Source::Clip),
+        }
+    }
+
+    /// Its name in messages.
+    fn name(&self) -> String {
+        match self {
+            Self::Camera(config) => config.path.display().to_string(),
+            Self::Pipe(config) => format!("the command `{}`", config.command),
+            Self::Clip(path) => path.display().to_string(),
         }
     }
 
@@ -106,14 +122,16 @@ struct Counts {
 pub fn command(args: &RunArgs) -> Result<(), Error> {
     let config = args.config()?;
     config.camera.check().map_err(ConfigError::Usage)?;
-    let wish = Wish::new(args, &config);
+    let stop = Arc::new(AtomicBool::new(false));
+    let wish = Wish::new(args, &config, &stop);
     let pack = wiring::open_pack(&config.pack)?;
     let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
     let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
     plan.require()?;
-    let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
+        // The second one ends the program at once, should it hang in an output that takes nothing.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .map_err(|source| Error::System { what: "to catch signals", source })?;
     }
     let (clock, live) = (SystemClock::new(), wish.may_return());
@@ -131,11 +149,12 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         slots,
         tell,
         stop: Arc::clone(&stop),
+        picture: SizePx::new(1, 1),
         plan,
         clock,
+        damaged_in_a_row: 0,
         seen_us: None,
         lost_us: None,
-        begun_us: None,
         counts: Counts::default(),
         spare: None,
     };
@@ -143,7 +162,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let capture = capture.map_err(|source| Error::System { what: "a thread", source })?;
     let mut think = Think::new(mind, voice, &pack);
     let limit_us = args.seconds.map(Micros::from_seconds);
-    let thought = think.run(&messages, &give, &stop, limit_us, live.then_some(&clock));
+    let thought = think.run(&messages, &give, &stop, limit_us, &clock, live);
     // The capture thread may hang in a device that is silent; it is told, and not waited for longer than this.
     stop.store(true, Ordering::Relaxed);
     drop((messages, give));
@@ -151,12 +170,15 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     while !capture.is_finished() && until.now() < Micros(1_000_000) {
         thread::sleep(Duration::from_millis(5));
     }
-    eprintln!("ocelli: {}; {} events", think.pulse, think.voice.said());
-    thought?;
-    if capture.is_finished() {
-        capture.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let captured =
+        capture.is_finished().then(|| capture.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    let (captured, counts) = captured.unwrap_or((Ok(()), Counts::default()));
+    think.count(counts);
+    if think.pulse.pictures > 0 || thought.is_ok() && captured.is_ok() {
+        note(format_args!("{}; {} events", think.pulse, think.voice.said()));
     }
-    Ok(())
+    thought?;
+    captured
 }
 
 struct Capture {
@@ -166,47 +188,54 @@ struct Capture {
     tell: SyncSender<Message>,
     stop: Arc<AtomicBool>,
     plan: Plan,
+    /// The largest picture that the plan was asked about.
+    picture: SizePx,
     clock: SystemClock,
-    /// Stream time of the newest picture.
+    damaged_in_a_row: u32,
+    /// Stream time of the newest picture, once one could be read.
     seen_us: Option<Micros>,
     /// Stream time of the last picture before a loss that lasts.
     lost_us: Option<Micros>,
-    /// When a clip began to play.
-    begun_us: Option<Micros>,
     counts: Counts,
     /// A slot whose picture was damaged, for the next picture.
     spare: Option<PatchSlot>,
 }
 
 impl Capture {
-    /// Until the stream ends or the think thread has gone. A source that gives no first picture is an error; one that
-    /// is lost later is opened again, whatever the error says: what a camera answers while it comes back is no verdict.
-    fn run(mut self) -> Result<(), Error> {
+    /// Until the stream ends or the think thread has gone; also gives what was counted since the last picture.
+    fn run(mut self) -> (Result<(), Error>, Counts) {
+        let ended = self.keep_watching();
+        (ended, self.counts)
+    }
+
+    /// A source that gives no first picture is an error; one that is lost later is opened again, whatever the error
+    /// says: what a camera answers while it comes back is no verdict.
+    fn keep_watching(&mut self) -> Result<(), Error> {
         let mut wait_us = Micros(FIRST_WAIT_US);
         loop {
             let opened_us = self.clock.now();
             let error = match self.watch() {
-                Err(Error::Source(error)) => error,
+                Err(Error::Source(error)) if !self.stop.load(Ordering::Relaxed) => error,
+                Err(Error::Source(_)) => return Ok(()),
                 done => return done,
             };
             let Some(seen_us) = self.seen_us.filter(|_| self.wish.may_return()) else { return Err(error.into()) };
             let at_us = self.clock.now().max(seen_us);
             if self.lost_us.is_none() {
                 self.lost_us = Some(seen_us);
-                if self.tell.send(Message::Lost { seen_us, at_us, why: error.to_string() }).is_err() {
+                let why = format!("{error}; trying again");
+                if self.tell.send(Message::Lost { seen_us, at_us, why }).is_err() {
                     return Ok(());
                 }
             }
             if seen_us.since(opened_us) >= Micros(LONGEST_WAIT_US) {
                 wait_us = Micros(FIRST_WAIT_US);
             }
-            while self.clock.now() < at_us + wait_us {
-                if self.stop.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
-                thread::sleep(PATIENCE);
+            if !self.sleep_until(at_us + wait_us) {
+                return Ok(());
             }
             wait_us = Micros(wait_us.0 * 2).min(Micros(LONGEST_WAIT_US));
+            self.damaged_in_a_row = 0;
             self.eye.forget();
         }
     }
@@ -214,43 +243,34 @@ impl Capture {
     /// Opens the source and watches it to its end or its loss.
     fn watch(&mut self) -> Result<(), Error> {
         let mut source = self.wish.open()?;
+        if let Source::Clip(clip) = &source {
+            self.plan = self.plan.clone().with_index(clip.index_bytes());
+            self.require(clip.size_px().unwrap_or(self.picture))?;
+        }
         let (mut zero_us, mut next_seq) = (None, None);
         while !self.stop.load(Ordering::Relaxed) {
             let asked_us = self.clock.now();
             let frame = match source.next() {
                 Ok(Some(frame)) => frame,
+                Ok(None) if self.seen_us.is_none() => {
+                    return Err(DriverError::NoPicture { from: self.wish.name() }.into());
+                }
                 Ok(None) => return Ok(()),
-                Err(error) if error.fault() == Fault::Retry => {
-                    self.counts.damaged += 1;
+                Err(error) => {
+                    self.bear(error)?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
             };
             let now_us = self.clock.now();
             self.counts.pictures += 1;
             self.counts.decode_us = now_us - asked_us;
             self.counts.lost += frame.seq.0.saturating_sub(next_seq.unwrap_or(frame.seq.0));
             next_seq = Some(frame.seq.0 + 1);
-            // Where the source's own time begins in stream time. A clip brings its times; a live source is dated by
-            // when its first picture arrived, so that what was not seen is a gap.
-            let zero_us = *zero_us.get_or_insert_with(|| {
-                if self.wish.may_return() { now_us.since(frame.captured_us) } else { Micros(0) }
-            });
-            let captured_us = (zero_us + frame.captured_us).max(self.seen_us.unwrap_or_default());
-            if !self.wish.may_return() {
-                let begun_us = *self.begun_us.get_or_insert(now_us);
-                self.clock.sleep((begun_us + captured_us).since(self.clock.now()));
-            }
-            if self.seen_us.is_none() {
-                self.plan.with_picture(frame.size_px).require()?;
-            }
-            self.seen_us = Some(captured_us);
-            if let Some(seen_us) = self.lost_us.take()
-                && self.tell.send(Message::Back { seen_us, at_us: captured_us }).is_err()
-            {
-                return Ok(());
-            }
+            let zero_us = zero_us.get_or_insert(now_us);
+            let Some(captured_us) = self.date(frame.captured_us, zero_us, now_us) else { return Ok(()) };
+            self.require(frame.size_px)?;
             if !self.eye.wants(captured_us) {
+                self.seen_us = self.seen_us.map(|_| captured_us);
                 continue;
             }
             let Some(mut slot) = self.spare.take().or_else(|| self.slots.try_recv().ok()) else {
@@ -259,19 +279,79 @@ impl Capture {
             };
             let look = match self.eye.look(&frame, captured_us, &mut slot, &self.clock) {
                 Ok(look) => look,
-                Err(error) if error.fault() == Fault::Retry => {
-                    self.counts.damaged += 1;
+                Err(error) => {
                     self.spare = Some(slot);
+                    self.bear(error)?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
             };
+            self.damaged_in_a_row = 0;
+            self.seen_us = Some(captured_us);
+            if let Some(seen_us) = self.lost_us.take()
+                && self.tell.send(Message::Back { seen_us, at_us: captured_us }).is_err()
+            {
+                return Ok(());
+            }
             let counts = std::mem::take(&mut self.counts);
             if self.tell.send(Message::Picture { slot, look, captured_us, counts }).is_err() {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Stream time of a picture; `None` if the program is to stop. `zero_us` is when this opening's time began.
+    ///
+    /// A clip brings its times and waits for them. A live picture is dated by its stamp, counted from the arrival of
+    /// the first, as far as that is no later than now and not long before it: drivers stamp zeros and future times.
+    fn date(&self, stamp_us: Micros, zero_us: &mut Micros, now_us: Micros) -> Option<Micros> {
+        let seen_us = self.seen_us.unwrap_or_default();
+        if !self.wish.may_return() {
+            return self.sleep_until(*zero_us + stamp_us).then_some(stamp_us.max(seen_us));
+        }
+        let stamped_us = *zero_us + stamp_us;
+        if stamped_us > now_us || now_us.since(stamped_us) > Micros(MOST_DELAY_US) {
+            // Count anew from here, so that a clock that was set does no lasting harm.
+            *zero_us = now_us.since(stamp_us);
+            return Some(now_us.max(seen_us));
+        }
+        Some(stamped_us.max(seen_us))
+    }
+
+    /// Counts a damaged picture, unless there are too many or the error is another.
+    fn bear(&mut self, error: DriverError) -> Result<(), Error> {
+        if error.fault() != Fault::Retry {
+            return Err(error.into());
+        }
+        self.counts.damaged += 1;
+        self.damaged_in_a_row += 1;
+        if self.wish.may_return() && self.damaged_in_a_row >= MOST_DAMAGED {
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the plan holds with pictures of this size.
+    fn require(&mut self, picture: SizePx) -> Result<(), Error> {
+        if picture.area() > self.picture.area() {
+            self.picture = picture;
+            self.plan.with_picture(picture).require()?;
+        }
+        Ok(())
+    }
+
+    /// `false` if the program is to stop.
+    fn sleep_until(&self, until_us: Micros) -> bool {
+        loop {
+            let left_us = until_us.since(self.clock.now());
+            if self.stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            if left_us == Micros(0) {
+                return true;
+            }
+            thread::sleep(Duration::from_micros(left_us.0).min(PATIENCE));
+        }
     }
 }
 
@@ -289,23 +369,33 @@ impl<'a> Think<'a> {
         Self { mind, voice, pack, pulse: Pulse::default(), pulse_us: Micros(0), now_us: Micros(0) }
     }
 
-    /// Until the capture thread has gone, `stop` is set or `limit_us` of stream are over. `live` is the clock of a
-    /// source whose time goes on while it gives no pictures.
+    /// Until the capture thread has gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
+    /// it gives no pictures.
     fn run(
         &mut self,
         messages: &Receiver<Message>,
         give: &SyncSender<PatchSlot>,
         stop: &AtomicBool,
         limit_us: Option<Micros>,
-        live: Option<&SystemClock>,
+        clock: &impl Clock,
+        live: bool,
     ) -> Result<(), Error> {
-        let (clock, mut events) = (SystemClock::new(), EventBuf::new());
-        while !stop.load(Ordering::Relaxed) && limit_us.is_none_or(|limit| self.now_us < limit) {
+        let mut events = EventBuf::new();
+        let over = |now_us: Micros| limit_us.is_some_and(|limit| now_us.max(clock.now()) >= limit);
+        while !stop.load(Ordering::Relaxed) && !over(self.now_us) {
             match messages.recv_timeout(PATIENCE) {
                 Ok(Message::Picture { slot, look, captured_us, counts }) => {
-                    self.count(&look, counts);
+                    if live && self.pulse.seen == 0 && self.pulse_us == Micros(0) {
+                        // Times in events count from here.
+                        let start =
+                            UNIX_EPOCH + Duration::from_millis(clock.unix_ms()) - Duration::from_micros(clock.now().0);
+                        let text = format!("watching; time 0 is {}", humantime::format_rfc3339_millis(start));
+                        self.voice.tell(EventKind::Health, (captured_us, captured_us), &text)?;
+                    }
+                    self.pulse.looked(&look);
+                    self.count(counts);
                     self.now_us = captured_us;
-                    let report = self.mind.step(&slot.batch(), &clock, &mut events)?;
+                    let report = self.mind.step(&slot.batch(), clock, &mut events)?;
                     self.pulse.thought(report.encode_us, report.describe_us);
                     // The capture thread may have ended with its stream: then nobody wants the slot.
                     let _ = give.try_send(slot);
@@ -325,8 +415,8 @@ impl<'a> Think<'a> {
                 }
                 // What is captured now has not arrived yet, and time must not go back when it does.
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(live) = live {
-                        self.now_us = self.now_us.max(live.now().since(Micros(PATIENCE.as_micros() as u64)));
+                    if live {
+                        self.now_us = self.now_us.max(clock.now().since(Micros(PATIENCE.as_micros() as u64)));
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -340,19 +430,20 @@ impl<'a> Think<'a> {
         Ok(())
     }
 
-    fn count(&mut self, look: &Look, counts: Counts) {
-        self.pulse.looked(look);
+    fn count(&mut self, counts: Counts) {
         self.pulse.pictures += counts.pictures;
         self.pulse.late += counts.late;
         self.pulse.damaged += counts.damaged;
         self.pulse.lost += counts.lost;
-        self.pulse.decode.add(counts.decode_us);
+        if counts.pictures > 0 {
+            self.pulse.decode.add(counts.decode_us);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange, Pixels, SizePx};
+    use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange, Pixels};
 
     use super::*;
 
@@ -397,12 +488,13 @@ mod tests {
             tell.send(message).expect("there is room");
         }
         drop(tell);
-        think.run(&messages, &give, &AtomicBool::new(false), None, None).expect("nothing fails");
+        think.run(&messages, &give, &AtomicBool::new(false), None, &SystemClock::new(), true).expect("nothing fails");
 
         let text = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("it was written");
         let events: Vec<serde_json::Value> = text.lines().map(|line| line.parse().expect("JSON")).collect();
         let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
         assert_eq!(of("blind").len(), 1);
+        assert!(events[0]["text"].as_str().is_some_and(|text| text.starts_with("watching; time 0 is 20")), "{text}");
         let pulses: Vec<_> =
             of("health").into_iter().filter(|e| e["text"].as_str().is_some_and(|t| t.contains("pictures"))).collect();
         let times: Vec<f64> = pulses.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();

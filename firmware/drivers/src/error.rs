@@ -34,7 +34,7 @@ pub enum DriverError {
         path: PathBuf,
     },
     /// The camera went away while it was in use.
-    #[error("{}: the camera was unplugged; waiting for it to come back", path.display())]
+    #[error("{}: the camera was unplugged", path.display())]
     Unplugged {
         /// The device node.
         path: PathBuf,
@@ -50,12 +50,18 @@ pub enum DriverError {
         offered: String,
     },
     /// No picture came for too long.
-    #[error("{from}: no picture for {waited_ms} ms; opening it again")]
+    #[error("{from}: no picture for {waited_ms} ms")]
     Timeout {
         /// The device or command.
         from: String,
         /// How long was waited.
         waited_ms: u64,
+    },
+    /// The source ended before its first picture.
+    #[error("{from}: it ended without a picture that can be read")]
+    NoPicture {
+        /// The clip, device or command.
+        from: String,
     },
     /// The bytes are no video that we know.
     #[error("{}: this is not a video that can be read: {why}", path.display())]
@@ -150,6 +156,7 @@ impl Faulty for DriverError {
             | Self::NotVideo { .. }
             | Self::Empty { .. }
             | Self::Truncated { .. }
+            | Self::NoPicture { .. }
             | Self::NeedsFfmpeg { .. }
             | Self::TooLarge { .. } => Fault::Stop,
         }

@@ -15,8 +15,9 @@ use zune_jpeg::JpegDecoder;
 
 use crate::DriverError;
 
-/// The largest side of a picture.
+/// The largest side of a picture, and the most pixels of one, as for the sources that keep pictures themselves.
 const MAX_SIDE_PX: u32 = 16_384;
+const MAX_AREA: u64 = 1 << 26;
 
 /// Fits pictures into the letter-boxed square of a [`PatchGrid`]; its buffers are kept from frame to frame.
 #[derive(Debug)]
@@ -76,8 +77,13 @@ impl Fitter {
     /// If `out` is not [`PatchGrid::bytes`] long.
     pub fn fit(&mut self, frame: &Frame<'_>, out: &mut [u8]) -> Result<Content, DriverError> {
         assert_eq!(out.len(), self.grid.bytes(), "the output should hold one picture in patch order");
-        check_size(frame.size_px)?;
-        let mut place = self.place(frame.size_px);
+        let size_px = match frame.pixels {
+            // The size of a JPEG is in its header.
+            Pixels::Jpeg(bytes) => self.decode_jpeg(bytes)?,
+            _ => frame.size_px,
+        };
+        check_size(size_px)?;
+        let place = self.place(size_px);
         match frame.pixels {
             Pixels::I420 { y, u, v, y_stride, uv_stride } => {
                 let half = half(frame.size_px);
@@ -107,9 +113,7 @@ impl Fitter {
                 shrink(&mut self.resizer, &mut self.tight, plane, place.size_px, &mut self.small)?;
                 self.gray_to_rgb(frame, place.size_px)?;
             }
-            Pixels::Jpeg(bytes) => {
-                let size_px = self.decode_jpeg(bytes)?;
-                place = self.place(size_px);
+            Pixels::Jpeg(_) => {
                 let full = std::mem::take(&mut self.full);
                 let data = &full[..area(size_px) * 3];
                 let plane = Plane { data, stride: size_px.width * 3, size_px, pixel: PixelType::U8x3 };
@@ -322,6 +326,7 @@ fn check_size(size_px: SizePx) -> Result<(), DriverError> {
         SizePx { width, height } if width > MAX_SIDE_PX || height > MAX_SIDE_PX => {
             Err(DriverError::TooLarge { size_px, limit: "16384 pixels a side" })
         }
+        _ if size_px.area() > MAX_AREA => Err(DriverError::TooLarge { size_px, limit: "8192x8192 pixels in all" }),
         _ => Ok(()),
     }
 }

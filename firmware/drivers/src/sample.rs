@@ -35,10 +35,10 @@ impl Sampler {
             }
         };
         self.last_us = captured_us;
-        let periods = Micros(captured_us.since(first_us).0 + ROUNDING_US).seconds() * self.fps;
+        let periods = (captured_us.since(first_us) + Micros(ROUNDING_US)).seconds() * self.fps;
         let due = periods as u64 >= self.next;
         if due {
-            self.next = periods as u64 + 1;
+            self.next = (periods as u64).saturating_add(1);
         }
         due
     }

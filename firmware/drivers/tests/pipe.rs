@@ -1,5 +1,7 @@
 //! Commands as cameras: what they write, how they fail, and that nothing of them is left.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ocelli_drivers::{DriverError, Pipe, PipeConfig, PipeFormat};
@@ -7,7 +9,8 @@ use ocelli_types::{Fault, Faulty, FrameSource, Pixels, SizePx};
 
 fn pipe(command: &str, format: PipeFormat, timeout_ms: u64) -> Pipe {
     let timeout = Duration::from_millis(timeout_ms);
-    Pipe::open(&PipeConfig { command: command.into(), format, timeout }).expect("there is a shell")
+    Pipe::open(&PipeConfig { command: command.into(), format, timeout, stop: Arc::default() })
+        .expect("there is a shell")
 }
 
 fn error(pipe: &mut Pipe) -> DriverError {
@@ -64,4 +67,36 @@ fn silence_is_a_timeout_and_the_children_end_too() {
     assert!(started.elapsed() < Duration::from_millis(900), "dropping does not wait for the command");
     std::thread::sleep(Duration::from_millis(1300));
     assert!(!note.exists(), "a child of the command outlived the pipe");
+}
+
+#[test]
+fn bytes_that_are_no_pictures_are_a_timeout_too() {
+    let mut drip =
+        pipe(r"printf 'YUV4MPEG2 W64 H64 F5:1\nFRAME\n'; while :; do printf x; sleep 0.05; done", PipeFormat::Y4m, 400);
+    assert!(matches!(error(&mut drip), DriverError::Timeout { .. }));
+    let mut noise = pipe("yes", PipeFormat::Mjpeg, 400);
+    assert!(matches!(error(&mut noise), DriverError::Timeout { .. }));
+    // Closes its output and stays.
+    let mut mute = pipe("exec >&-; sleep 60", PipeFormat::Mjpeg, 400);
+    assert!(matches!(error(&mut mute), DriverError::Timeout { .. }));
+}
+
+#[test]
+fn a_wait_ends_when_it_is_told_to() {
+    let config = PipeConfig {
+        command: "sleep 60".into(),
+        format: PipeFormat::Mjpeg,
+        timeout: Duration::from_mins(1),
+        stop: Arc::default(),
+    };
+    let mut pipe = Pipe::open(&config).expect("there is a shell");
+    let stop = Arc::clone(&config.stop);
+    let started = Instant::now();
+    let teller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(pipe.next().is_err());
+    assert!(started.elapsed() < Duration::from_secs(5));
+    teller.join().expect("it only sleeps");
 }

@@ -9,7 +9,9 @@ use ocelli_types::{Fault, Faulty};
 #[non_exhaustive]
 pub enum PackError {
     /// There is no pack of this name.
-    #[error("there is no pack `{name}`; `ocelli packs` lists those that there are")]
+    #[error(
+        "there is no pack `{name}`; `ocelli packs` lists those that there are, and OCELLI_PACKS may name a folder of more"
+    )]
     Unknown {
         /// The name that was asked for.
         name: String,

@@ -250,7 +250,19 @@ impl Manifest {
         if self.stab.tokens != tokens {
             return Err(format!("[stab] has {} tokens, and the input makes {tokens}", self.stab.tokens));
         }
-        let NarratorPart { slots, frame_tokens, embedding, .. } = self.narrator;
+        let NarratorPart { slots, frame_tokens, embedding, max_age_frames, .. } = self.narrator;
+        // Memory grows with these; a number beyond is a slip.
+        for (name, value, most) in [
+            ("[narrator] slots", slots, 4096),
+            ("[narrator] max_age_frames", max_age_frames, 4096),
+            ("[gate] refresh_frames", self.gate.refresh_frames as usize, 4096),
+            ("[gate] noise_factor_den", self.gate.noise_factor_den as usize, 4096),
+            ("[stab] token_width", self.stab.token_width, 8192),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err(format!("{name} is {value}, and may be 1 to {most}"));
+            }
+        }
         if slots < grid.windows() + frame_tokens {
             return Err(format!(
                 "[narrator] has {slots} slots for {} windows and {frame_tokens} frame tokens",
@@ -260,7 +272,7 @@ impl Manifest {
         if embedding != EMBEDDING {
             return Err(format!("[narrator] answers {embedding} wide, and sentences are {EMBEDDING} wide"));
         }
-        if !(self.vocabulary.temperature > 0.0) {
+        if !(1e-4..=100.0).contains(&self.vocabulary.temperature) {
             return Err(format!("[vocabulary] temperature is {}", self.vocabulary.temperature));
         }
         let common = KindSpeak { threshold: self.speak.threshold, hold_off_s: self.speak.hold_off_s };

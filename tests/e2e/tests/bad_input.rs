@@ -207,10 +207,11 @@ fn a_source_lost_on_the_way_makes_a_blind_event_and_comes_back() {
     let ran = ocelli(&["run", "--command", &script, "--json", "--pack", TINY, "--seconds", "60"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let events = lines(&ran.out);
-    let at = |kind: &str| events.iter().position(|event| event["type"] == kind);
-    let (blind, back) = (at("blind").expect("a blind event"), at("health").expect("a health event"));
-    assert!(blind < back, "{}", ran.out);
-    assert!(events[blind]["text"].as_str().is_some_and(|text| text.contains("failed")), "{}", events[blind]);
+    let at = |word: &str| events.iter().position(|event| event["text"].as_str().is_some_and(|t| t.contains(word)));
+    let told = ["watching; time 0 is 2", "lens fell off; trying again", "seeing again after"].map(at);
+    assert!(told.iter().all(Option::is_some) && told.is_sorted(), "{}", ran.out);
+    let types = told.map(|index| events[index.expect("it is there")]["type"].clone());
+    assert_eq!(types, ["health", "blind", "health"]);
     let times: Vec<f64> = events.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
@@ -228,7 +229,115 @@ fn a_source_that_stays_away_is_told_once() {
     assert!((3..=5).contains(&tries), "after 0.5, 1, 2 and 4 s: {tries}");
     let events = lines(&ran.out);
     let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
-    assert_eq!((of("blind"), of("health")), (1, 0), "{}", ran.out);
+    assert_eq!((of("blind"), of("health")), (1, 1), "{}", ran.out);
+}
+
+/// Pictures that the model saw, as the last line of a run says.
+fn seen(ran: &Ran) -> u32 {
+    let word = ran.err.split(", ").find_map(|part| part.strip_suffix(" seen"));
+    word.and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no count: {}", ran.err))
+}
+
+#[test]
+fn jpegs_are_seen_from_a_clip_and_from_a_command() {
+    let folder = folder();
+    let arguments = ["-i", DEMO, "-t", "3", "-r", "25", "-c:v", "mjpeg", "-f", "mjpeg"];
+    let Some(clip) = ffmpeg(&folder, "demo.mjpeg", &arguments) else { return };
+    let ran = ocelli(&["replay", text(&clip), "--pack", TINY]);
+    assert_eq!((ran.code, seen(&ran)), (Some(0), 15), "{}", ran.err);
+    // A command is dated by arrival: ten pictures a second.
+    let command = format!("ffmpeg -v error -re -i {} -c copy -f mjpeg -", clip.display());
+    let ran = ocelli(&["run", "--command", &command, "--command-format", "mjpeg", "--pack", TINY]);
+    assert!(ran.code == Some(0) && seen(&ran) >= 3, "{}", ran.err);
+}
+
+#[test]
+fn a_source_without_a_picture_ends_with_3() {
+    let folder = folder();
+    let header = written(&folder, "header.y4m", b"YUV4MPEG2 W64 H48 F5:1\n");
+    refused(&["replay", text(&header), "--pack", TINY], 3, "without a picture");
+    refused(&["run", text(&header), "--pack", TINY], 3, "without a picture");
+    refused(&["run", "--command", "true", "--pack", TINY], 3, "without a picture");
+    let broken = r"while :; do printf '\377\330\377\331'; done";
+    let mjpeg = ["--command-format", "mjpeg", "--pack", TINY];
+    refused(&[&["run", "--command", broken][..], &mjpeg].concat(), 3, "could not be read");
+}
+
+#[test]
+fn nothing_of_a_command_is_left_when_the_run_is_over() {
+    let folder = folder();
+    let Some(clip) = ffmpeg(&folder, "part.y4m", &["-i", DEMO, "-t", "1", "-pix_fmt", "yuv420p"]) else { return };
+    let mark = folder.path().join("alive");
+    let script = format!("(sleep 4; touch {}) & cat {}; sleep 60", mark.display(), clip.display());
+    let ran = ocelli(&["run", "--command", &script, "--pack", TINY, "--seconds", "1"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(!mark.exists(), "a child of the command outlived the run");
+}
+
+#[test]
+fn pictures_that_grow_beyond_the_budget_end_the_run_with_5() {
+    let folder = folder();
+    let Some(small) = ffmpeg(&folder, "small.y4m", &["-i", DEMO, "-t", "1", "-pix_fmt", "yuv420p"]) else { return };
+    let filters = ["-f", "lavfi", "-i", "testsrc=size=3840x2160:rate=5", "-frames:v", "2", "-pix_fmt", "yuv420p"];
+    let Some(large) = ffmpeg(&folder, "large.y4m", &filters) else { return };
+    let (small, large, mark) = (small.display(), large.display(), folder.path().join("second"));
+    let mark = mark.display();
+    let script = format!("test -e {mark} && exec cat {large}; touch {mark}; cat {small}; exit 7");
+    let ran = refused(&["run", "--command", &script, "--json", "--pack", TINY], 5, "camera or decoder");
+    assert!(lines(&ran.out).iter().any(|event| event["type"] == "blind"), "{}", ran.out);
+}
+
+#[test]
+fn pictures_that_cannot_be_used_cost_no_slot() {
+    let folder = folder();
+    let Some(clip) = ffmpeg(&folder, "part.y4m", &["-i", DEMO, "-t", "1", "-pix_fmt", "yuv420p"]) else { return };
+    let (clip, count) = (clip.display(), folder.path().join("count"));
+    let count = count.display();
+    // The second to fourth time the picture is wider than any that is taken.
+    let wide = "printf 'YUV4MPEG2 W20000 H1 F5:1 Cmono\\nFRAME\\n'; head -c 20000 /dev/zero; exit 7";
+    let script = format!(
+        "echo >> {count}; n=$(wc -l < {count}); test $n -gt 1 -a $n -lt 5 && {{ {wide}; }}; cat {clip}; test $n -gt 4 || exit 7"
+    );
+    let ran = ocelli(&["run", "--command", &script, "--json", "--pack", TINY, "--seconds", "60"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let events = lines(&ran.out);
+    let texts: Vec<&str> = events.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(texts.iter().filter(|text| text.contains("trying again")).count(), 1, "{texts:?}");
+    assert_eq!(texts.iter().filter(|text| text.contains("seeing again")).count(), 1, "{texts:?}");
+    assert!(seen(&ran) >= 2, "the picture after the loss was seen: {}", ran.err);
+}
+
+#[test]
+fn nobody_at_standard_error_changes_nothing() {
+    for (arguments, code) in [(["replay", "no/such.mp4"], 3), (["check", "--memory-budget=1"], 5)] {
+        let mut command = Command::new(program());
+        command.args(arguments).args(["--pack", TINY]).current_dir(root()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        drop(child.stderr.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(code));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_run_whose_output_takes_nothing() {
+    let folder = folder();
+    let fifo = folder.path().join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let mut command = Command::new(program());
+    command.args(["run", DEMO, "--pack", TINY, "--out", text(&fifo)]).current_dir(root()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
+    std::thread::sleep(Duration::from_secs(3));
+    for _ in 0..2 {
+        assert!(child.try_wait().expect("a child").is_none(), "it waits for a reader");
+        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let ended = child.try_wait().expect("a child");
+    let _ = child.kill();
+    assert_eq!(ended.and_then(|status| status.code()), Some(1));
 }
 
 #[test]

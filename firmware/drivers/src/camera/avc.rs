@@ -37,17 +37,18 @@ impl Avc {
         Some(Self { length_bytes, headers, sps })
     }
 
-    /// Appends the units of `packet` to `stream` with start codes; stops at a unit that runs past the end.
-    pub fn append(&self, packet: &[u8], stream: &mut Vec<u8>) {
+    /// Appends the units of `packet` to `stream` with start codes. `false` if one runs past the end: it is left out.
+    pub fn append(&self, packet: &[u8], stream: &mut Vec<u8>) -> bool {
         let mut rest = packet;
         while rest.len() > self.length_bytes {
             let (length, after) = rest.split_at(self.length_bytes);
             let length = length.iter().fold(0usize, |sum, &byte| sum << 8 | usize::from(byte));
-            let Some(unit) = after.get(..length) else { return };
+            let Some(unit) = after.get(..length) else { return false };
             stream.extend_from_slice(&START_CODE);
             stream.extend_from_slice(unit);
             rest = &after[length..];
         }
+        true
     }
 }
 
@@ -59,7 +60,9 @@ mod tests {
     fn packets_get_start_codes_and_a_lying_length_ends_them() {
         let avc = Avc { length_bytes: 2, headers: Vec::new(), sps: None };
         let mut stream = Vec::new();
-        avc.append(&[0, 1, 9, 0, 2, 7, 7, 255, 255, 1], &mut stream);
+        assert!(avc.append(&[0, 1, 9, 0, 2, 7, 7], &mut stream));
+        stream.clear();
+        assert!(!avc.append(&[0, 1, 9, 0, 2, 7, 7, 255, 255, 1], &mut stream));
         assert_eq!(stream, [0, 0, 0, 1, 9, 0, 0, 0, 1, 7, 7]);
     }
 

@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ocelli_types::{ColorMatrix, Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
@@ -14,7 +16,7 @@ use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource;
 
 use super::avc::Avc;
-use super::mjpeg::{Found, Mjpeg};
+use super::mjpeg::{Found, Mjpeg, size_of};
 use super::pipe::{Output, Process};
 use super::planes::{Layout, Picture, usual_matrix};
 use super::sps::Sps;
@@ -100,12 +102,31 @@ impl Clip {
         Ok(Self { path, input, seq: 0, ended: false })
     }
 
+    /// Picture size by the header, where the format has one; each frame says what it really is.
+    pub fn size_px(&self) -> Option<SizePx> {
+        match &self.input {
+            Input::H264(decoder) => decoder.avc.sps.map(|sps| sps.coded_px),
+            Input::Y4m(clip) => Some(clip.picture.size_px),
+            Input::Ffmpeg(clip, _) => Some(clip.picture.size_px),
+            Input::Mjpeg(..) => None,
+        }
+    }
+
+    /// What the index of the clip holds in memory.
+    pub fn index_bytes(&self) -> u64 {
+        match &self.input {
+            Input::H264(decoder) => decoder.packets.index_bytes(),
+            _ => 0,
+        }
+    }
+
     fn fill(&mut self) -> Result<Option<Micros>, DriverError> {
         match &mut self.input {
             Input::H264(decoder) => decoder.fill(&self.path, &mut self.seq),
             Input::Y4m(clip) => clip.next().map_err(|error| refused(&self.path, error)),
             Input::Mjpeg(pictures, picture) => match pictures.next() {
                 Ok(Found::Picture) => {
+                    picture.size_px = size_of(pictures.picture());
                     picture.bytes.clear();
                     picture.bytes.extend_from_slice(pictures.picture());
                     Ok(Some(Micros(self.seq * MJPEG_PERIOD_US)))
@@ -114,11 +135,14 @@ impl Clip {
                 Ok(Found::Cut) => Err(refused(&self.path, Refusal::Cut)),
                 Err(error) => Err(DriverError::from_io(&self.path, error)),
             },
-            Input::Ffmpeg(clip, process) => match clip.next() {
-                Ok(Some(time_us)) => Ok(Some(time_us)),
-                Ok(None) => process.finish().map(|()| None),
-                Err(error) => Err(process.explain(error, FFMPEG_TIMEOUT)),
-            },
+            Input::Ffmpeg(clip, process) => {
+                process.wait.restart();
+                match clip.next() {
+                    Ok(Some(time_us)) => Ok(Some(time_us)),
+                    Ok(None) => process.finish(FFMPEG_TIMEOUT).map(|()| None),
+                    Err(error) => Err(process.explain(error, FFMPEG_TIMEOUT)),
+                }
+            }
         }
     }
 }
@@ -248,15 +272,18 @@ fn beyond_openh264(sps: &Sps) -> Option<&'static str> {
 /// that the times are those of the container.
 fn open_with_ffmpeg(path: &Path, why: &str) -> Result<Input, DriverError> {
     let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error", "-i"]).arg(path);
+    // A name with a colon is not to be taken for a protocol.
+    let mut input = OsString::from("file:");
+    input.push(path);
+    command.args(["-nostdin", "-v", "error", "-i"]).arg(input);
     command.args(["-map", "0:v:0", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"]);
     let needs = || DriverError::NeedsFfmpeg { path: path.to_path_buf(), why: why.to_owned() };
     let name = format!("ffmpeg -i {}", path.display());
-    let (mut process, output) = Process::start(command, name, FFMPEG_TIMEOUT).map_err(|_| needs())?;
+    let (mut process, output) = Process::start(command, name, FFMPEG_TIMEOUT, Arc::default()).map_err(|_| needs())?;
     match Y4m::open(BufReader::with_capacity(1 << 18, output)) {
         Ok(clip) => Ok(Input::Ffmpeg(clip, process)),
         Err(Refusal::Cut) => {
-            let why = match process.finish() {
+            let why = match process.finish(FFMPEG_TIMEOUT) {
                 Err(DriverError::Command { why, .. }) => why,
                 _ => "ffmpeg finds no picture in it".into(),
             };
@@ -290,6 +317,14 @@ impl Packets {
                 Ok(Some(time_us as i64))
             }
             Self::Mkv(reader) => reader.next(packet),
+        }
+    }
+
+    /// The table of samples, and the boxes that it was read from: they are freed, but the peak was there.
+    fn index_bytes(&self) -> u64 {
+        match self {
+            Self::Mp4 { track, .. } => track.index_bytes,
+            Self::Mkv(_) => 0,
         }
     }
 
@@ -333,7 +368,7 @@ impl H264 {
                 self.drain();
                 break;
             };
-            self.avc.append(&self.packet, &mut self.stream);
+            let whole = self.avc.append(&self.packet, &mut self.stream);
             let decoded = self.decoder.decode(&self.stream);
             self.stream.clear();
             match decoded {
@@ -342,8 +377,8 @@ impl H264 {
                     self.times_us.push(Reverse(time_us));
                     return Ok(Some(self.time()));
                 }
-                Ok(None) => self.times_us.push(Reverse(time_us)),
-                Err(_) => {
+                Ok(None) if whole => self.times_us.push(Reverse(time_us)),
+                Ok(None) | Err(_) => {
                     self.damaged += 1;
                     *seq += 1;
                 }
@@ -353,10 +388,14 @@ impl H264 {
             self.picture.bytes = bytes;
             return Ok(Some(self.time()));
         }
-        let why = match (self.damaged, self.packets.missing()) {
-            (0, None) => return Ok(None),
-            (0, Some(why)) => why,
-            (damaged, _) => format!("{damaged} pictures could not be decoded"),
+        let why = if self.damaged > 0 {
+            format!("{} pictures could not be decoded", self.damaged)
+        } else if let Some(why) = self.packets.missing() {
+            why
+        } else if *seq == 0 {
+            "there is no picture in it".into()
+        } else {
+            return Ok(None);
         };
         Err(DriverError::Truncated { path: path.to_path_buf(), why })
     }

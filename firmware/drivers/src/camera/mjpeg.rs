@@ -2,8 +2,10 @@
 
 use std::io::{self, Read};
 
-/// A JPEG of 8K at the best quality stays below.
-const MAX_PICTURE_BYTES: usize = 64 << 20;
+use ocelli_types::SizePx;
+
+/// A JPEG of 4K at the best quality stays below.
+const MAX_PICTURE_BYTES: usize = 16 << 20;
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -76,6 +78,23 @@ fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// The size in the frame header of a picture; zero if it has none.
+pub(super) fn size_of(picture: &[u8]) -> SizePx {
+    let be16 = |at: usize| picture.get(at..at + 2).map_or(0, |pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let mut at = 2;
+    while let Some(&[0xff, marker]) = picture.get(at..at + 2) {
+        match marker {
+            // Start of frame; C4, C8 and CC are tables.
+            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return SizePx::new(be16(at + 7), be16(at + 5)),
+            0xff => at += 1,
+            0x01 | 0xd0..=0xd8 => at += 2,
+            0xd9 | 0xda => break,
+            _ => at += 2 + (be16(at + 2) as usize).max(2),
+        }
+    }
+    SizePx::default()
+}
+
 /// Where we are in the markers of a picture that is still coming in.
 #[derive(Debug, Default)]
 struct Scan {
@@ -143,6 +162,16 @@ mod tests {
         }
         assert_eq!(pictures.next().expect("no error"), Found::End);
         assert_eq!(pictures.next().expect("no error"), Found::End);
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_frame_header() {
+        // A segment with a thumbnail's header in it, then a table, then the header: 480 rows of 640.
+        let head =
+            [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xc0, 0, 1, 0xff, 0xc4, 0, 2, 0xff, 0xc2, 0, 17, 8, 1, 224, 2, 128];
+        assert_eq!(size_of(&head), SizePx::new(640, 480));
+        assert!((0..head.len()).all(|cut| size_of(&head[..cut]) != SizePx::new(640, 480)));
+        assert_eq!(size_of(&JPEG), SizePx::default());
     }
 
     #[test]

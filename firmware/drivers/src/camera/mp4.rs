@@ -31,8 +31,20 @@ pub(super) struct Track {
     pub samples: Vec<Sample>,
     /// Samples that the index promises and the file does not hold.
     pub missing: u64,
+    /// Memory that reading the index took at most.
+    pub index_bytes: u64,
     id: u32,
+    /// Bytes of all samples: they lie side by side in a real file, so no more than the file has.
+    sample_bytes: u64,
     next_decode: i64,
+}
+
+impl Track {
+    /// Counts a sample; `false` if the file cannot hold it beside the others.
+    fn takes(&mut self, bytes: u32, file_bytes: u64) -> bool {
+        self.sample_bytes += u64::from(bytes);
+        self.sample_bytes <= file_bytes
+    }
 }
 
 /// Why there is no track to play.
@@ -56,6 +68,7 @@ pub(super) fn read(file: &mut (impl Read + Seek), file_bytes: u64) -> Result<Tra
     let mut defaults = Vec::new();
     let mut at = 0;
     let mut indexed = false;
+    let mut boxes_bytes = 0;
     while at + 8 <= file_bytes {
         file.seek(SeekFrom::Start(at))?;
         let (name, header, bytes) = box_header(file)?;
@@ -64,6 +77,9 @@ pub(super) fn read(file: &mut (impl Read + Seek), file_bytes: u64) -> Result<Tra
             break;
         }
         let body = (bytes - header).min(file_bytes.saturating_sub(at + header));
+        if matches!(&name, b"moov" | b"moof") {
+            boxes_bytes = body.max(boxes_bytes);
+        }
         match &name {
             b"moov" if body <= MAX_INDEX_BYTES => {
                 let moov = read_body(file, body)?;
@@ -85,7 +101,11 @@ pub(super) fn read(file: &mut (impl Read + Seek), file_bytes: u64) -> Result<Tra
     if !indexed {
         return Err(Refusal::NoIndex);
     }
-    track.ok_or(Refusal::NoVideo)
+    let mut track = track.ok_or(Refusal::NoVideo)?;
+    track.samples.shrink_to_fit();
+    // The vector doubles as it grows.
+    track.index_bytes = boxes_bytes + 2 * size_of_val(&track.samples[..]) as u64;
+    Ok(track)
 }
 
 fn box_header(file: &mut impl Read) -> io::Result<([u8; 4], u64, u64)> {
@@ -209,7 +229,11 @@ fn add_table(track: &mut Track, stbl: &[u8], file_bytes: u64) {
             let time = decode + i64::from(shifts.next().unwrap_or(0).cast_signed());
             decode += i64::from(durations.next().unwrap_or(0));
             let end = offset.saturating_add(bytes.into());
-            if end <= file_bytes {
+            // A sample of no bytes repeats the picture before.
+            if bytes == 0 {
+                continue;
+            }
+            if end <= file_bytes && track.takes(bytes, file_bytes) {
                 track.samples.push(Sample { offset, bytes, time });
             } else {
                 track.missing += 1;
@@ -233,12 +257,14 @@ fn fragment_defaults(moov: &[u8]) -> Vec<(u32, u32, u32)> {
 fn add_fragment(track: &mut Track, moof: &[u8], moof_offset: u64, defaults: &[(u32, u32, u32)], file_bytes: u64) {
     for (_, traf) in Boxes(moof).filter(|(name, _)| name == b"traf") {
         let Some(tfhd) = child(traf, *b"tfhd") else { continue };
-        if be32(tfhd, 4) == Some(track.id) {
-            add_track_fragment(track, traf, tfhd, moof_offset, defaults, file_bytes);
+        let ours = be32(tfhd, 4) == Some(track.id);
+        if ours && add_track_fragment(track, traf, tfhd, moof_offset, defaults, file_bytes).is_none() {
+            track.missing += 1;
         }
     }
 }
 
+/// `None` if something of it is missing; what comes before that is there.
 fn add_track_fragment(
     track: &mut Track,
     traf: &[u8],
@@ -287,15 +313,13 @@ fn add_track_fragment(
             };
             let given = [field(0x100), field(0x200), field(0x400), field(0x800)];
             if given.iter().any(|(present, value)| *present && value.is_none()) {
-                track.missing += 1;
                 return None;
             }
             let bytes = given[1].1.unwrap_or(size);
             let time = track.next_decode.checked_add(given[3].1.unwrap_or(0).cast_signed().into())?;
             track.next_decode = track.next_decode.checked_add(given[0].1.unwrap_or(duration).into())?;
             let end = offset.saturating_add(bytes.into());
-            if bytes == 0 || end > file_bytes {
-                track.missing += 1;
+            if bytes == 0 || end > file_bytes || !track.takes(bytes, file_bytes) {
                 return None;
             }
             track.samples.push(Sample { offset, bytes, time });

@@ -4,18 +4,22 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ocelli_types::{Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
 
-use super::mjpeg::{Found, Mjpeg};
+use super::mjpeg::{Found, Mjpeg, size_of};
 use super::planes::{Layout, Picture, usual_matrix};
 use super::y4m::{MAX_AREA, Refusal, Y4m};
 use crate::DriverError;
 
 /// Longest line of standard error that is kept.
 const MAX_STDERR_LINE_BYTES: u64 = 400;
+
+/// How often a wait looks whether it should stop.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// How long to listen after the end of a command.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -42,11 +46,13 @@ pub struct PipeConfig {
     pub command: String,
     /// What comes out of it.
     pub format: PipeFormat,
-    /// The longest silence before it is started again.
+    /// The longest wait for a picture.
     pub timeout: Duration,
+    /// Set from elsewhere to end a wait within a tenth of a second.
+    pub stop: Arc<AtomicBool>,
 }
 
-/// A running command; it and its children end with this value.
+/// A running command; it and its process group end with this value.
 #[derive(Debug)]
 pub struct Pipe {
     pictures: Pictures,
@@ -73,7 +79,8 @@ impl Pipe {
     pub fn open(config: &PipeConfig) -> Result<Self, DriverError> {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(&config.command);
-        let (process, output) = Process::start(shell, config.command.clone(), config.timeout)?;
+        let stop = Arc::clone(&config.stop);
+        let (process, output) = Process::start(shell, config.command.clone(), config.timeout, stop)?;
         let pictures = match config.format {
             PipeFormat::Y4m => Pictures::Y4mSoon(Some(output)),
             PipeFormat::Mjpeg => Pictures::Mjpeg(Mjpeg::new(output), blank(Layout::Jpeg, SizePx::default())?),
@@ -99,6 +106,7 @@ impl Pipe {
             Pictures::Y4m(clip) => Ok(clip.next()?.is_some()),
             Pictures::Mjpeg(pictures, picture) => match pictures.next()? {
                 Found::Picture => {
+                    picture.size_px = size_of(pictures.picture());
                     picture.bytes.clear();
                     picture.bytes.extend_from_slice(pictures.picture());
                     Ok(true)
@@ -116,9 +124,10 @@ impl FrameSource for Pipe {
 
     /// Frames are dated by their arrival, counted from the first.
     fn next(&mut self) -> Result<Option<Frame<'_>>, DriverError> {
+        self.process.wait.restart();
         match self.fill() {
             Ok(true) => {}
-            Ok(false) => return self.process.finish().map(|()| None),
+            Ok(false) => return self.process.finish(self.timeout).map(|()| None),
             Err(refusal) => return Err(self.process.explain(refusal, self.timeout)),
         }
         let now = Instant::now();
@@ -163,11 +172,18 @@ pub(super) struct Process {
     name: String,
     last_words: Arc<Mutex<String>>,
     listener: Option<std::thread::JoinHandle<()>>,
+    pub wait: Wait,
 }
 
 impl Process {
-    /// Starts `command`, called `name` in messages; reads of the output give up after `timeout`.
-    pub fn start(mut command: Command, name: String, timeout: Duration) -> Result<(Self, Output), DriverError> {
+    /// Starts `command`, called `name` in messages; reads of the output give up `timeout` after the last restart of
+    /// `wait`, or when `stop` is set.
+    pub fn start(
+        mut command: Command,
+        name: String,
+        timeout: Duration,
+        stop: Arc<AtomicBool>,
+    ) -> Result<(Self, Output), DriverError> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let failed = |why: io::Error| DriverError::Command { command: name.clone(), why: why.to_string() };
         let mut child = command.spawn().map_err(failed)?;
@@ -178,13 +194,27 @@ impl Process {
             return Err(failed(io::Error::other("it has no standard output")));
         };
         let listener = Some(std::thread::spawn(move || listen(stderr, &heard)));
-        let process = Self { child, name, last_words, listener };
-        Ok((process, Output { stdout, timeout }))
+        let wait = Wait { since: Arc::new(Mutex::new(Instant::now())), timeout, stop };
+        let process = Self { child, name, last_words, listener, wait: wait.clone() };
+        Ok((process, Output { stdout, wait }))
     }
 
     /// Waits for the end of a command that closed its output.
-    pub fn finish(&mut self) -> Result<(), DriverError> {
-        let status = self.child.wait().map_err(|error| self.failed(&error.to_string()))?;
+    pub fn finish(&mut self, timeout: Duration) -> Result<(), DriverError> {
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if self.wait.left().is_none() => {
+                    self.end();
+                    return Err(DriverError::Timeout {
+                        from: self.name.clone(),
+                        waited_ms: timeout.as_millis() as u64,
+                    });
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => return Err(self.failed(&error.to_string())),
+            }
+        };
         self.end();
         if status.success() { Ok(()) } else { Err(self.failed(&status.to_string())) }
     }
@@ -252,22 +282,47 @@ fn listen(stderr: impl Read, heard: &Mutex<String>) {
     }
 }
 
-/// Standard output of a command; a read that waits longer than the timeout is an error of kind `TimedOut`.
+/// How long reads may go on.
+#[derive(Clone, Debug)]
+pub(super) struct Wait {
+    since: Arc<Mutex<Instant>>,
+    timeout: Duration,
+    stop: Arc<AtomicBool>,
+}
+
+impl Wait {
+    /// The time begins anew: a new picture is waited for.
+    pub fn restart(&self) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// What is left of the time; `None` if it is over or the wait should stop.
+    fn left(&self) -> Option<Duration> {
+        let waited = self.since.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        self.timeout.checked_sub(waited).filter(|left| !left.is_zero() && !self.stop.load(Ordering::Relaxed))
+    }
+}
+
+/// Standard output of a command; a read beyond the time of its [`Wait`] is an error of kind `TimedOut`, also while
+/// bytes keep coming.
 #[derive(Debug)]
 pub(super) struct Output {
     stdout: ChildStdout,
-    timeout: Duration,
+    wait: Wait,
 }
 
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let timeout_ms = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
-        let mut poll = libc::pollfd { fd: self.stdout.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: `poll` is one live pollfd, as the count says, and the descriptor is open while `stdout` lives.
-        match unsafe { libc::poll(&raw mut poll, 1, timeout_ms) } {
-            0 => Err(io::ErrorKind::TimedOut.into()),
-            -1 => Err(io::Error::last_os_error()),
-            _ => self.stdout.read(buffer),
+        loop {
+            let left = self.wait.left().ok_or(io::ErrorKind::TimedOut)?.min(SLICE);
+            let timeout_ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1);
+            let mut poll = libc::pollfd { fd: self.stdout.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: `poll` is one live pollfd, as the count says, and the descriptor is open while `stdout` lives.
+            match unsafe { libc::poll(&raw mut poll, 1, timeout_ms) } {
+                0 => {}
+                -1 => return Err(io::Error::last_os_error()),
+                _ => return self.stdout.read(buffer),
+            }
         }
     }
 }

@@ -96,7 +96,7 @@ impl<R: Read> Y4m<R> {
         let (count, seconds) = self.frame_rate;
         let time_us = u128::from(self.frames) * u128::from(seconds) * 1_000_000 / u128::from(count);
         self.frames += 1;
-        Ok(Some(Micros(time_us as u64)))
+        Ok(Some(Micros(u64::try_from(time_us).unwrap_or(u64::MAX))))
     }
 
     fn read_fine(&mut self) -> Result<(), Refusal> {

@@ -42,15 +42,18 @@ impl<W: Write> Sink for ConsoleSink<W> {
             EventKind::Health => "device: ",
         };
         let lasted_s = event.end_us.since(event.start_us).seconds();
-        writeln!(
-            self.out,
-            "{:02}:{:02}:{:02} {lasted_s:5.1} s  {:.2}  {mark}{}",
+        // One write a line, so that lines of several programs do not mix; and what comes from a pack or a command must
+        // not break the line or steer the terminal.
+        let mut line = format!(
+            "{:02}:{:02}:{:02} {lasted_s:5.1} s  {:.2}  {mark}",
             second / 3600,
             second / 60 % 60,
             second % 60,
             event.score,
-            event.text,
-        )?;
+        );
+        line.extend(event.text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        line.push('\n');
+        self.out.write_all(line.as_bytes())?;
         Ok(self.out.flush()?)
     }
 }
@@ -83,6 +86,14 @@ mod tests {
         let expected = "00:01:02   1.4 s  0.88  a person falls to the floor\n\
                         00:01:02   1.4 s  0.88  ALERT a person falls to the floor\n";
         assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn a_text_stays_on_its_line_and_does_not_steer_the_terminal() {
+        let mut out = Vec::new();
+        let text = "a\nb\u{1b}[2J";
+        ConsoleSink::clip(&mut out).emit(&Event { text, ..falls() }).expect("a Vec takes everything");
+        assert!(String::from_utf8_lossy(&out).ends_with("  a b [2J\n"));
     }
 
     #[test]

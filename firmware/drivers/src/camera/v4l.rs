@@ -178,7 +178,12 @@ impl<N: Node> Capturing<N> {
         let (format, granted) = negotiate(&mut node, config)?;
         // A camera that cannot change its rate still sends pictures, and the sampler takes those that are due.
         let _ = node.set_fps(config.fps.max(1));
-        node.start(config.timeout).map_err(|error| DriverError::from_io(&path, error))?;
+        // A driver may refuse buffers once, while it settles; one that is busy or gone stays so.
+        let started = match node.start(config.timeout) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO)) => node.start(config.timeout),
+            started => started,
+        };
+        started.map_err(|error| DriverError::from_io(&path, error))?;
         Ok(Self {
             node,
             path,
@@ -607,6 +612,17 @@ mod tests {
         let error = Capturing::open(script, &config()).expect_err("H264 is not in the list");
         assert!(error.to_string().contains("H264 4x2"), "{error}");
         assert_eq!(error.fault(), Fault::Stop);
+    }
+
+    #[test]
+    fn a_start_that_fails_is_tried_once_more() {
+        let script = |errors: &[i32]| {
+            let start_errors = errors.iter().copied().collect();
+            Script { grants: &[b"YUYV"], start_errors, ..Script::default() }
+        };
+        assert!(Capturing::open(script(&[libc::EINVAL]), &config()).is_ok());
+        assert!(Capturing::open(script(&[libc::EINVAL; 2]), &config()).is_err());
+        assert!(Capturing::open(script(&[libc::ENODEV]), &config()).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ import data
 import evaluate
 import export
 import gate
+import heads
 import labels
 import narrator as nar
 import speak as sp
@@ -368,3 +369,24 @@ def test_nobody_vanishes_when_backgrounds_are_swapped():
     clip.mask[3] = False
     augment = data.Augment(np.random.default_rng(0), pool, swap=1, swap_real=1)
     assert augment.swap_background(clip) is clip
+
+
+def test_cells_of_windows_lie_where_the_canvas_has_them():
+    cells = torch.arange(64 * 16, dtype=torch.float32).view(1, 64, 16)
+    mask = heads.unfold_mask(cells)[0]
+    # Window 9 is the second of the second row; its cells are 4 x 4, row by row.
+    assert torch.equal(mask[4:8, 4:8], cells[0, 9].view(4, 4))
+
+
+def test_frames_without_a_mask_teach_none():
+    out, mask = torch.zeros(2, 32, 32), torch.zeros(2, 32, 32)
+    out[1] = 50.0
+    assert torch.isclose(heads.mask_loss(out, mask, torch.tensor([1.0, 0.0])), torch.tensor(2.0).log())
+    assert heads.mask_loss(out, mask, torch.zeros(2)) == 0
+
+
+def test_a_set_with_a_clip_that_was_trained_on_is_known():
+    saved = {"state": {"seen": ["gmdcsa24/subject-1_adl_20"]}}
+    paths = [f"data/real/gmdcsa24/subject-{n}_adl_20.npz" for n in (1, 3)]
+    assert [evaluate.seen_of(saved, [p]) for p in paths] == [1, 0]
+    assert evaluate.seen_of({}, paths) == 0

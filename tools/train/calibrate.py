@@ -153,6 +153,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint", type=Path)
     p.add_argument("--clips", nargs="+", required=True)
+    p.add_argument("--out", type=Path, help="write here, and leave the checkpoint as it is")
     p.add_argument("--vocabulary", default="models/home")
     p.add_argument("--cost", type=float, default=0.01, help="share of falls that a false alarm an hour is worth")
     p.add_argument("--threads", type=int, default=1)
@@ -160,7 +161,8 @@ def main():
     torch.set_num_threads(args.threads)
     stab, narrator, saved = export.load_models(args.checkpoint)
     vocabulary = words.load(args.vocabulary)
-    clips = ev.tell([f for c in args.clips for f in ev.find(c)], stab, narrator)
+    paths = [f for c in args.clips for f in ev.find(c)]
+    clips = ev.tell(paths, stab, narrator)
     tau, rate = temperature(clips, vocabulary)
     print(f"temperature {tau}: {rate[tau]:.3f} nats (at 0.05: {rate[min(rate, key=lambda v: abs(v - 0.05))]:.3f})")
     trial = Trial(clips, vocabulary, tau)
@@ -171,8 +173,10 @@ def main():
     for row in table:
         print(row)
     print(f"F1 {trial.f1(speak):.3f} with {speak}")
-    saved |= {"tau": tau, "speak": speak, "calibration": {"clips": len(clips), "cost": args.cost, "falls": table}}
-    train.write(args.checkpoint, saved)
+    seen = [train.clip_name(p) for p, t in zip(paths, clips) if t.real]
+    calibration = {"clips": len(clips), "seen": seen, "cost": args.cost, "falls": table}
+    saved |= {"tau": tau, "speak": speak, "calibration": calibration}
+    train.write(args.out or args.checkpoint, saved)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python evaluate.py data/checkpoints/base.pt --vocabulary models/home --out data/reports/base.json
     python evaluate.py x.pt --set mine=data/real/gmdcsa24/subject-1_*.npz --set other=some/folder
 
-Sets with a real clip that the checkpoint was trained on are left out.
+Sets with a real clip that the checkpoint was trained or calibrated on are left out.
 
 Frame by frame as the runtime does it; frames are batched, which gives the same numbers (test_train.py). Five classes
 a half second are the yardstick of the design notes: scored where the label is one of the five, the prediction is the
@@ -190,8 +190,8 @@ def find(pattern):
 
 
 def seen_of(saved, paths):
-    """How many of `paths` the checkpoint was trained on. A set with one of them gives no figure."""
-    seen = set((saved.get("state") or {}).get("seen", []))
+    """How many real clips of `paths` the checkpoint was trained or calibrated on. A set with one gives no figure."""
+    seen = {s for part in ("state", "calibration") for s in (saved.get(part) or {}).get("seen", [])}
     return sum(train.clip_name(p) in seen for p in paths)
 
 
@@ -232,7 +232,7 @@ def main():
             print(f"{name}: no clips at {pattern}; left out", flush=True)
             continue
         if seen := seen_of(saved, paths):
-            print(f"{name}: {seen} of {len(paths)} clips were trained on; left out", flush=True)
+            print(f"{name}: {seen} of {len(paths)} clips are known to it; left out", flush=True)
             continue
         report["sets"][name] = assess(tell(paths, stab, narrator), vocabulary, tau, speak)
         print(summary(name, report["sets"][name]), flush=True)

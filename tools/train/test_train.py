@@ -389,4 +389,5 @@ def test_a_set_with_a_clip_that_was_trained_on_is_known():
     saved = {"state": {"seen": ["gmdcsa24/subject-1_adl_20"]}}
     paths = [f"data/real/gmdcsa24/subject-{n}_adl_20.npz" for n in (1, 3)]
     assert [evaluate.seen_of(saved, [p]) for p in paths] == [1, 0]
+    assert evaluate.seen_of({"calibration": {"seen": ["gmdcsa24/subject-3_adl_20"]}}, paths) == 1
     assert evaluate.seen_of({}, paths) == 0

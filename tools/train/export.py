@@ -23,6 +23,7 @@ import words
 STAB_IN = ["patches", "lste_state", "dpe_state", "gstra_m", "gstra_s", "gstra_v"]
 STAB_OUT = ["tokens"] + [n + "_next" for n in STAB_IN[1:]]
 NARRATOR_IN = ["tokens", "index", "valid"]
+MEMORY_BYTES = 128 << 20  # what a program with such a pack may plan for
 SPEAK = {"smoothing": 0.5, "threshold": 0.5, "hold_off_s": 0.6, "kinds": {"fall": (0.4, 0.2)}}
 
 
@@ -138,11 +139,12 @@ def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.1
     stab_args, narrator_args = write_goldens(folder / "golden", step, narrate)
     _export(step, stab_args, STAB_IN, STAB_OUT, folder / "stab.onnx")
     _export(narrate, narrator_args, NARRATOR_IN, ["z"], folder / "narrator.onnx")
-    (folder / "pack.toml").write_text(_manifest(folder, name, version, stab.config, entries, tau, speak, note))
+    macs = sum(st.step_macs(stab.config).values()) + nar.macs(narrator.config)
+    (folder / "pack.toml").write_text(_manifest(folder, name, version, stab.config, entries, tau, speak, macs, note))
     return check(folder)
 
 
-def _manifest(folder, name, version, c, entries, tau, speak, note):
+def _manifest(folder, name, version, c, entries, tau, speak, macs, note):
     g = gate.GateConfig()
     digest = {f: _sha256(folder / f) for f in ("stab.onnx", "narrator.onnx", "vocabulary.toml", "vocabulary.bin")}
     lines = [f"# Written by tools/train/export.py. {note}".rstrip()]
@@ -162,6 +164,8 @@ def _manifest(folder, name, version, c, entries, tau, speak, note):
     lines += [f"hold_off_s = {speak['hold_off_s']}"]
     for kind, (threshold, hold_off_s) in speak["kinds"].items():
         lines += ["", f"[speak.kinds.{kind}]", f"threshold = {threshold}", f"hold_off_s = {hold_off_s}"]
+    # Of both graphs together; what rounding and norms add to the formula is below a tenth.
+    lines += ["", "[budget]", f"memory_bytes = {MEMORY_BYTES}", f"multiply_adds = {macs * 11 // 10}"]
     lines += ["", "[golden]", "files = ["]
     for path in sorted((folder / "golden").glob("*.npy")):
         lines.append(f'  {{ file = "golden/{path.name}", sha256 = "{_sha256(path)}" }},')

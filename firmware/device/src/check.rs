@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use ocelli_drivers::{SinkError, list_cameras};
-use ocelli_infer::{Narrator, PackInfo, Stab, list_packs};
+use ocelli_infer::{PackInfo, list_packs};
 use serde_json::json;
 
 use crate::cli::{CheckArgs, PacksArgs};
@@ -18,8 +18,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         return print(&schema());
     }
     let config = args.common.config()?;
-    let pack = wiring::open_pack(&config.pack)?;
-    let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
+    let (pack, stab, narrator) = wiring::load(&config.pack)?;
     let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
     let macs = stab.macs() + narrator.macs();
     // What these refuse, `run` would refuse.

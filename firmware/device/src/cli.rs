@@ -154,7 +154,7 @@ impl Common {
             config.pack.clone_from(pack);
         }
         if let Some(bytes) = self.memory_budget {
-            config.memory_budget = bytes;
+            config.memory_budget = Some(bytes);
         }
         Ok(config)
     }

@@ -50,10 +50,10 @@ pub enum ConfigError {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The most memory that the program may plan for, as bytes or with a unit: `"128MiB"`. Default 128 MiB.
+    /// The most memory that the program may plan for, as bytes or with a unit: `"128MiB"`. Default: as the pack says.
     #[serde(deserialize_with = "bytes")]
-    #[schemars(with = "BytesText")]
-    pub memory_budget: u64,
+    #[schemars(with = "Option<BytesText>")]
+    pub memory_budget: Option<u64>,
     /// Name of a pack, or the path of its folder. Default `home`.
     pub pack: String,
     /// Where pictures come from.
@@ -65,7 +65,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            memory_budget: 128 << 20,
+            memory_budget: None,
             pack: "home".into(),
             camera: CameraTable::default(),
             output: OutputTable::default(),
@@ -228,10 +228,10 @@ enum BytesText {
     Text(String),
 }
 
-fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     match BytesText::deserialize(deserializer)? {
-        BytesText::Number(bytes) => Ok(bytes),
-        BytesText::Text(text) => parse_bytes(&text).map_err(serde::de::Error::custom),
+        BytesText::Number(bytes) => Ok(Some(bytes)),
+        BytesText::Text(text) => parse_bytes(&text).map(Some).map_err(serde::de::Error::custom),
     }
 }
 
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn every_key_may_be_left_out() {
         let config = parse("").expect("the defaults");
-        assert_eq!((config.memory_budget, config.pack.as_str()), (134_217_728, "home"));
+        assert_eq!((config.memory_budget, config.pack.as_str()), (None, "home"));
         assert_eq!(config.camera.size_px, SizePx::new(640, 480));
     }
 
@@ -292,7 +292,7 @@ mod tests {
                     device = \"/dev/video2\"\nsize_px = \"1280x720\"\nfps = 30\ntimeout_s = 2.5\n\
                     [output]\njson = true\nfile = \"events.jsonl\"\n";
         let config = parse(text).expect("all keys are known");
-        assert_eq!(config.memory_budget, 96 << 20);
+        assert_eq!(config.memory_budget, Some(96 << 20));
         assert_eq!(config.camera.size_px, SizePx::new(1280, 720));
         assert!(config.output.json);
     }

@@ -67,8 +67,8 @@ pub struct OverBudget {
 }
 
 impl Plan {
-    /// The plan for this pack with pictures of `picture`.
-    pub fn new(budget_bytes: u64, pack: &Pack, stab: &Stab, narrator: &Narrator, picture: SizePx) -> Self {
+    /// The plan for this pack with pictures of `picture`; `budget_bytes` in place of the pack's own.
+    pub fn new(budget_bytes: Option<u64>, pack: &Pack, stab: &Stab, narrator: &Narrator, picture: SizePx) -> Self {
         let item = |name, bytes| Item { name, bytes };
         let grid = pack.grid;
         let manifest = &pack.manifest;
@@ -89,7 +89,7 @@ impl Plan {
             item("picture, gate and slots", picture_bytes(pack)),
             item(SOURCE, source_bytes(picture)),
         ];
-        Self::of(budget_bytes, items)
+        Self::of(budget_bytes.unwrap_or(manifest.budget.memory_bytes), items)
     }
 
     fn of(budget_bytes: u64, items: Vec<Item>) -> Self {

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use ocelli_drivers::{Clip, DriverError, SystemClock};
-use ocelli_infer::{Narrator, Stab};
 use ocelli_pipeline::{EventBuf, PatchSlot};
 use ocelli_types::{Clock, Fault, Faulty, FrameSource, SizePx};
 
@@ -19,8 +18,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
-    let pack = wiring::open_pack(&config.pack)?;
-    let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
+    let (pack, stab, narrator) = wiring::load(&config.pack)?;
     let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
     let mut voice = Voice::open(&config, None)?;

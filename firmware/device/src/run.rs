@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
-use ocelli_infer::{Narrator, Stab};
 use ocelli_pipeline::{EventBuf, PatchSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, SizePx};
 
@@ -124,8 +123,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     config.camera.check().map_err(ConfigError::Usage)?;
     let stop = Arc::new(AtomicBool::new(false));
     let wish = Wish::new(args, &config, &stop);
-    let pack = wiring::open_pack(&config.pack)?;
-    let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
+    let (pack, stab, narrator) = wiring::load(&config.pack)?;
     let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
     plan.require()?;
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -455,8 +453,8 @@ mod tests {
         config.output.json = true;
         config.output.file = Some(folder.path().join("events.jsonl"));
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
-        let pack = ocelli_infer::Pack::open(&root.join("models/tiny-test")).expect("the pack of the tests");
-        let (stab, narrator) = (Stab::load(&pack).expect("it loads"), Narrator::load(&pack).expect("it loads"));
+        let tiny = root.join("models/tiny-test");
+        let (pack, stab, narrator) = wiring::load(tiny.to_str().expect("a plain path")).expect("the pack of the tests");
         let mind = wiring::mind(&pack, stab, narrator).expect("it is consistent");
         let mut think = Think::new(mind, Voice::open(&config, None).expect("it is writable"), &pack);
         let (tell, messages) = sync_channel(500);

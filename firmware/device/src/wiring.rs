@@ -34,13 +34,25 @@ pub fn pack_roots() -> Vec<PathBuf> {
 }
 
 /// Opens the pack of this name, or in this folder.
-pub fn open_pack(name: &str) -> Result<Pack, PackError> {
+fn open_pack(name: &str) -> Result<Pack, PackError> {
     let path = Path::new(name);
     if path.join("pack.toml").is_file() {
         return Pack::open(path);
     }
     let named = pack_roots().into_iter().map(|root| root.join(name)).find(|folder| folder.join("pack.toml").is_file());
     Pack::open(&named.ok_or_else(|| PackError::Unknown { name: name.to_owned() })?)
+}
+
+/// Opens the pack and loads both graphs, which must not cost more than the pack says.
+pub fn load(name: &str) -> Result<(Pack, Stab, Narrator), Error> {
+    let pack = open_pack(name)?;
+    let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
+    let (macs, most) = (stab.macs() + narrator.macs(), pack.manifest.budget.multiply_adds);
+    if macs > most {
+        let why = format!("the graphs cost {macs} multiply-adds a picture, and [budget] allows {most}");
+        return Err(PackError::Inconsistent { path: pack.folder.join("pack.toml"), why }.into());
+    }
+    Ok((pack, stab, narrator))
 }
 
 /// From pictures to changed patches.

@@ -53,6 +53,8 @@ pub struct Manifest {
     pub vocabulary: VocabularyPart,
     /// When it is said.
     pub speak: SpeakPart,
+    /// What it may cost.
+    pub budget: BudgetPart,
     /// Recorded tensors, for tests.
     pub golden: GoldenPart,
 }
@@ -166,6 +168,16 @@ pub struct KindSpeak {
     pub threshold: f32,
     /// In place of the common hold-off.
     pub hold_off_s: f64,
+}
+
+/// `[budget]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetPart {
+    /// The most memory that a program with this pack may plan for, where its config names no other.
+    pub memory_bytes: u64,
+    /// The most multiply-adds that the graphs may cost a picture; a pack that costs more is refused.
+    pub multiply_adds: u64,
 }
 
 /// `[golden]`

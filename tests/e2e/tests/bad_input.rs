@@ -146,6 +146,13 @@ fn a_pack_that_is_absent_damaged_or_of_other_shapes_ends_with_4() {
         text.replace(line, "token_width = 1000").into_bytes()
     });
     refused(&["replay", DEMO, "--pack", &other], 4, "manifest asks for");
+    let dear = tempfile::tempdir().expect("a temporary folder");
+    let dear = pack(&dear, "pack.toml", |bytes| {
+        let text = String::from_utf8(bytes).expect("a text");
+        let line = text.lines().find(|line| line.starts_with("multiply_adds")).expect("it has a budget");
+        text.replace(line, "multiply_adds = 1000").into_bytes()
+    });
+    refused(&["check", "--pack", &dear], 4, "multiply-adds a picture, and [budget] allows 1000");
     let gone = pack(&folder, "narrator.onnx", |bytes| bytes);
     fs::remove_file(Path::new(&gone).join("narrator.onnx")).expect("it was copied");
     refused(&["check", "--pack", &gone], 4, "narrator.onnx");

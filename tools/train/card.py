@@ -64,7 +64,8 @@ over: the model underfits (its accuracy on training clips is that on others), so
 INTRODUCTION = """A small causal STAB (Video-Panda's front end) and a retrieval narrator (VLog's form), trained from
 nothing on synthetic home video and a little real video. 224 x 224 px, 5 frames a second, fixed sentences."""
 MIXED = """The pack has seen synthetic scenes, ASSIST-IoT and the Intel samples, which is why no figure is given on those two; of
-GMDCSA24 it has seen nobody. Its thresholds were chosen with both subjects, so each row above has thresholds of its own.
+GMDCSA24 it has seen nobody. Its thresholds were chosen with both subjects, so each row above has thresholds of its own:
+`base-a` below is the pack with those of subject 1, `base-b` with those of subject 3. The two that were tried ran side by side.
 Fine-tuning on one person did not help with another, and was left out: that choice was made on these very clips.
 """
 COMPARE = """The rows called notes are of the design notes, taken on four people of GMDCSA24; here are two, so compare
@@ -98,7 +99,8 @@ def sizes(pack, checkpoint):
         ("vocabulary", 0, f"{len(words.load(pack))} sentences", megabytes(pack / "vocabulary.bin")),
     ]  # fmt: skip
     out = ["| part | parameters | multiply-adds | file |", "|---|---|---|---|"]
-    return out + [f"| {a} | {b / 1e6:.2f} M | {c} | {d} |" for a, b, c, d in rows]
+    note = ["", "Parameters as trained (the graph folds some away); multiply-adds of matrices and convolutions, without norms."]
+    return out + [f"| {a} | {b / 1e6:.2f} M | {c} | {d} |" for a, b, c, d in rows] + note
 
 
 def training(folder, reports):

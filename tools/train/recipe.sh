@@ -87,13 +87,13 @@ if wanted 6 && have_real; then
     fine b-to-a $b $others
 fi
 if wanted 7; then
-    say 7 "calibration: synthetic clips and people that nothing is tested on afterwards"
+    say 7 "calibration: synthetic clips, ASSIST-IoT, and people that nothing is tested on afterwards"
     if have_real; then
-        calibrate base base-a "$a"
-        calibrate base base-b "$b"
-        calibrate a-to-b a-to-b "$a"
-        calibrate b-to-a b-to-a "$b"
-        calibrate base home "$a" "$b"
+        calibrate base base-a "$a" "$real/assist-iot"
+        calibrate base base-b "$b" "$real/assist-iot"
+        calibrate a-to-b a-to-b "$a" "$real/assist-iot"
+        calibrate b-to-a b-to-a "$b" "$real/assist-iot"
+        calibrate base home "$a" "$b" "$real/assist-iot"
     else
         calibrate base home
     fi

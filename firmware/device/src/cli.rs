@@ -24,7 +24,7 @@ Examples:
   ocelli run --device /dev/video2 --json             one JSON object a line
   ocelli run clip.mp4                                a clip, at the speed at which it was recorded
   ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -' --command-format mjpeg
-  ocelli run --command 'ffmpeg -loglevel error -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -'";
+  ocelli run --command 'ffmpeg -loglevel error -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -; exit 1'";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -90,7 +90,8 @@ pub struct RunArgs {
     /// Camera node, such as /dev/video0.
     #[arg(long, value_name = "NODE", conflicts_with = "command")]
     pub device: Option<PathBuf>,
-    /// A command whose standard output is the video. Started again when it fails; when it ends with 0, so does the run.
+    /// A command whose standard output is the video. Started again when it fails; when it ends with 0, so does the run,
+    /// therefore `; exit 1` after a command that should never end.
     #[arg(long, value_name = "SHELL COMMAND")]
     pub command: Option<String>,
     /// What the command writes.
@@ -99,7 +100,7 @@ pub struct RunArgs {
     /// Wanted picture size, such as 640x480; the size of a command's raw pictures.
     #[arg(long, value_name = "WxH", value_parser = config::parse_size)]
     pub size: Option<SizePx>,
-    /// End after so many seconds of stream.
+    /// End after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<f64>,
     #[command(flatten)]

@@ -13,6 +13,8 @@ use crate::plan::OverBudget;
 
 /// Says something to the person in front of the program. That nobody listens is no failure.
 pub fn note(text: impl std::fmt::Display) {
+    // What comes from a command or a pack must not break the line or steer the terminal.
+    let text: String = text.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let _ = writeln!(io::stderr(), "ocelli: {text}");
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use ocelli_drivers::{Clip, DriverError, SystemClock};
 use ocelli_pipeline::{EventBuf, PatchSlot};
-use ocelli_types::{Clock, Fault, Faulty, FrameSource, SizePx};
+use ocelli_types::{Clock, Fault, Faulty, FrameSource, Pixels, SizePx};
 
 use crate::cli::ReplayArgs;
 use crate::error::{Error, note};
@@ -37,11 +37,18 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             }
             Err(error) => break Err(error),
         };
-        if frame.size_px.area() > picture.area() {
-            picture = frame.size_px;
-            plan.with_picture(picture).require()?;
-        }
         pulse.pictures += 1;
+        if frame.size_px.area() > picture.area() {
+            match plan.with_picture(frame.size_px).require() {
+                // The header of one damaged JPEG may claim any size.
+                Err(_) if pulse.seen > 0 && matches!(frame.pixels, Pixels::Jpeg(_)) => {
+                    pulse.damaged += 1;
+                    continue;
+                }
+                planned => planned?,
+            }
+            picture = frame.size_px;
+        }
         pulse.decode.add(clock.now() - start_us);
         if !eye.wants(frame.captured_us) {
             continue;
@@ -60,8 +67,10 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             voice.say(spoken, &pack.vocabulary)?;
         }
     };
-    note(format_args!("{pulse}; {} events", voice.said()));
-    if args.stages {
+    if pulse.pictures > 0 {
+        note(format_args!("{pulse}; {} events", voice.said()));
+    }
+    if args.stages && pulse.pictures > 0 {
         let _ = io::stderr().write_all(pulse.table().as_bytes());
     }
     ended?;

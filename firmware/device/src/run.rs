@@ -12,7 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
 use ocelli_pipeline::{EventBuf, PatchSlot};
-use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, SizePx};
+use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::cli::RunArgs;
 use crate::config::{Config, ConfigError};
@@ -173,7 +173,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (captured, counts) = captured.unwrap_or((Ok(()), Counts::default()));
     think.count(counts);
     if think.pulse.pictures > 0 || thought.is_ok() && captured.is_ok() {
-        note(format_args!("{}; {} events", think.pulse, think.voice.said()));
+        let since = if think.pulse_us > Micros(0) { "since the last pulse: " } else { "" };
+        note(format_args!("{since}{}; {} events in all", think.pulse, think.voice.said()));
     }
     thought?;
     captured
@@ -266,7 +267,14 @@ impl Capture {
             next_seq = Some(frame.seq.0 + 1);
             let zero_us = zero_us.get_or_insert(now_us);
             let Some(captured_us) = self.date(frame.captured_us, zero_us, now_us) else { return Ok(()) };
-            self.require(frame.size_px)?;
+            match self.require(frame.size_px) {
+                // The header of one damaged JPEG may claim any size.
+                Err(Error::Budget(over)) if self.seen_us.is_some() && matches!(frame.pixels, Pixels::Jpeg(_)) => {
+                    self.bear(DriverError::BadPicture { why: over.to_string() })?;
+                    continue;
+                }
+                planned => planned?,
+            }
             if !self.eye.wants(captured_us) {
                 self.seen_us = self.seen_us.map(|_| captured_us);
                 continue;
@@ -332,8 +340,8 @@ impl Capture {
     /// Whether the plan holds with pictures of this size.
     fn require(&mut self, picture: SizePx) -> Result<(), Error> {
         if picture.area() > self.picture.area() {
-            self.picture = picture;
             self.plan.with_picture(picture).require()?;
+            self.picture = picture;
         }
         Ok(())
     }
@@ -360,11 +368,13 @@ struct Think<'a> {
     pulse: Pulse,
     pulse_us: Micros,
     now_us: Micros,
+    /// Whether the date of time 0 was told.
+    greeted: bool,
 }
 
 impl<'a> Think<'a> {
     fn new(mind: wiring::Mind, voice: Voice, pack: &'a ocelli_infer::Pack) -> Self {
-        Self { mind, voice, pack, pulse: Pulse::default(), pulse_us: Micros(0), now_us: Micros(0) }
+        Self { mind, voice, pack, pulse: Pulse::default(), pulse_us: Micros(0), now_us: Micros(0), greeted: false }
     }
 
     /// Until the capture thread has gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
@@ -383,8 +393,7 @@ impl<'a> Think<'a> {
         while !stop.load(Ordering::Relaxed) && !over(self.now_us) {
             match messages.recv_timeout(PATIENCE) {
                 Ok(Message::Picture { slot, look, captured_us, counts }) => {
-                    if live && self.pulse.seen == 0 && self.pulse_us == Micros(0) {
-                        // Times in events count from here.
+                    if live && !std::mem::replace(&mut self.greeted, true) {
                         let start =
                             UNIX_EPOCH + Duration::from_millis(clock.unix_ms()) - Duration::from_micros(clock.now().0);
                         let text = format!("watching; time 0 is {}", humantime::format_rfc3339_millis(start));
@@ -411,10 +420,11 @@ impl<'a> Think<'a> {
                     let text = format!("seeing again after {:.1} s", at_us.since(seen_us).seconds());
                     self.voice.tell(EventKind::Health, (seen_us, at_us), &text)?;
                 }
-                // What is captured now has not arrived yet, and time must not go back when it does.
+                // What is captured now has not arrived yet, and time must not go back when it does, however long it
+                // was on its way.
                 Err(RecvTimeoutError::Timeout) => {
                     if live {
-                        self.now_us = self.now_us.max(clock.now().since(Micros(PATIENCE.as_micros() as u64)));
+                        self.now_us = self.now_us.max(clock.now().since(Micros(2 * MOST_DELAY_US)));
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -441,7 +451,7 @@ impl<'a> Think<'a> {
 
 #[cfg(test)]
 mod tests {
-    use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange, Pixels};
+    use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange};
 
     use super::*;
 

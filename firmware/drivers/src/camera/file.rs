@@ -355,7 +355,7 @@ struct H264 {
     matrix: Option<ColorMatrix>,
     damaged: u64,
     /// Pictures that the decoder still held at the end, last first.
-    held: Vec<Vec<u8>>,
+    held: Vec<(SizePx, Vec<u8>)>,
     drained: bool,
     picture: Picture,
 }
@@ -384,8 +384,8 @@ impl H264 {
                 }
             }
         }
-        if let Some(bytes) = self.held.pop() {
-            self.picture.bytes = bytes;
+        if let Some((size_px, bytes)) = self.held.pop() {
+            (self.picture.size_px, self.picture.bytes) = (size_px, bytes);
             return Ok(Some(self.time()));
         }
         let why = if self.damaged > 0 {
@@ -409,7 +409,7 @@ impl H264 {
         };
         for yuv in rest.iter().rev() {
             copy(yuv, self.matrix, &mut self.picture);
-            self.held.push(std::mem::take(&mut self.picture.bytes));
+            self.held.push((self.picture.size_px, std::mem::take(&mut self.picture.bytes)));
         }
     }
 

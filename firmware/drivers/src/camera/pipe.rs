@@ -207,7 +207,7 @@ impl Process {
                 Ok(None) if self.wait.left().is_none() => {
                     self.end();
                     return Err(DriverError::Timeout {
-                        from: self.name.clone(),
+                        from: format!("the command `{}`", self.name),
                         waited_ms: timeout.as_millis() as u64,
                     });
                 }
@@ -222,9 +222,10 @@ impl Process {
     /// What a stream that broke off means, in the command's own last words if it has any.
     pub fn explain(&mut self, refusal: Refusal, timeout: Duration) -> DriverError {
         match refusal {
-            Refusal::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
-                DriverError::Timeout { from: self.name.clone(), waited_ms: timeout.as_millis() as u64 }
-            }
+            Refusal::Io(error) if error.kind() == io::ErrorKind::TimedOut => DriverError::Timeout {
+                from: format!("the command `{}`", self.name),
+                waited_ms: timeout.as_millis() as u64,
+            },
             Refusal::Io(error) => self.failed(&error.to_string()),
             Refusal::TooLarge(size_px) => DriverError::TooLarge { size_px, limit: "8192x8192 pixels in all" },
             Refusal::Header(why) => self.failed(&format!("its output is not as announced: {why}")),

@@ -338,7 +338,7 @@ fn a_second_signal_ends_a_run_whose_output_takes_nothing() {
     std::thread::sleep(Duration::from_secs(3));
     for _ in 0..2 {
         assert!(child.try_wait().expect("a child").is_none(), "it waits for a reader");
-        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        let killed = terminate(child.id());
         assert!(killed.is_ok_and(|status| status.success()));
         std::thread::sleep(Duration::from_millis(500));
     }
@@ -347,13 +347,18 @@ fn a_second_signal_ends_a_run_whose_output_takes_nothing() {
     assert_eq!(ended.and_then(|status| status.code()), Some(1));
 }
 
+/// By the shell: a small system has no program `kill`.
+fn terminate(process: u32) -> std::io::Result<std::process::ExitStatus> {
+    Command::new("sh").args(["-c", &format!("kill -TERM {process}")]).status()
+}
+
 #[test]
 fn a_signal_ends_a_run_with_whole_lines() {
     let mut command = Command::new(program());
     command.args(["run", DEMO, "--json"]).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("it starts");
     std::thread::sleep(Duration::from_secs(6));
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    let killed = terminate(child.id());
     assert!(killed.is_ok_and(|status| status.success()));
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));

@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ocelli_drivers::{CameraConfig, PipeConfig, PipeFormat};
+use ocelli_drivers::{CameraConfig, MAX_SIDE_PX, PipeConfig, PipeFormat};
 use ocelli_types::SizePx;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
-
-/// The largest side of a picture, as the drivers take it.
-const MAX_SIDE_PX: u32 = 16_384;
 
 /// No config is larger; a device file as config would never end.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;

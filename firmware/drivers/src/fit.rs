@@ -15,9 +15,11 @@ use zune_jpeg::JpegDecoder;
 
 use crate::DriverError;
 
-/// The largest side of a picture, and the most pixels of one, as for the sources that keep pictures themselves.
-const MAX_SIDE_PX: u32 = 16_384;
-const MAX_AREA: u64 = 1 << 26;
+/// The largest side of a picture.
+pub const MAX_SIDE_PX: u32 = 16_384;
+
+/// The most pixels of a picture, 8192x8192; uncompressed it takes 100 MB.
+pub(crate) const MAX_AREA: u64 = 1 << 26;
 
 /// Fits pictures into the letter-boxed square of a [`PatchGrid`]; its buffers are kept from frame to frame.
 #[derive(Debug)]

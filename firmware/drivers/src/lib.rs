@@ -15,6 +15,6 @@ pub use camera::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
 pub use camera::{Clip, Pipe, PipeConfig, PipeFormat, Source};
 pub use clock::SystemClock;
 pub use error::DriverError;
-pub use fit::Fitter;
+pub use fit::{Fitter, MAX_SIDE_PX};
 pub use sample::Sampler;
 pub use sink::{ConsoleSink, JsonSink, SinkError};

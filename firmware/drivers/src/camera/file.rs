@@ -139,8 +139,8 @@ impl Clip {
                 process.wait.restart();
                 match clip.next() {
                     Ok(Some(time_us)) => Ok(Some(time_us)),
-                    Ok(None) => process.finish(FFMPEG_TIMEOUT).map(|()| None),
-                    Err(error) => Err(process.explain(error, FFMPEG_TIMEOUT)),
+                    Ok(None) => process.finish().map(|()| None),
+                    Err(error) => Err(process.explain(error)),
                 }
             }
         }
@@ -283,13 +283,13 @@ fn open_with_ffmpeg(path: &Path, why: &str) -> Result<Input, DriverError> {
     match Y4m::open(BufReader::with_capacity(1 << 18, output)) {
         Ok(clip) => Ok(Input::Ffmpeg(clip, process)),
         Err(Refusal::Cut) => {
-            let why = match process.finish(FFMPEG_TIMEOUT) {
+            let why = match process.finish() {
                 Err(DriverError::Command { why, .. }) => why,
                 _ => "ffmpeg finds no picture in it".into(),
             };
             Err(DriverError::NotVideo { path: path.to_path_buf(), why })
         }
-        Err(error) => Err(process.explain(error, FFMPEG_TIMEOUT)),
+        Err(error) => Err(process.explain(error)),
     }
 }
 

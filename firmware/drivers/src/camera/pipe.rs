@@ -12,8 +12,9 @@ use ocelli_types::{Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
 
 use super::mjpeg::{Found, Mjpeg, size_of};
 use super::planes::{Layout, Picture, usual_matrix};
-use super::y4m::{MAX_AREA, Refusal, Y4m};
+use super::y4m::{Refusal, Y4m};
 use crate::DriverError;
+use crate::fit::MAX_AREA;
 
 /// Longest line of standard error that is kept.
 const MAX_STDERR_LINE_BYTES: u64 = 400;
@@ -57,7 +58,6 @@ pub struct PipeConfig {
 pub struct Pipe {
     pictures: Pictures,
     process: Process,
-    timeout: Duration,
     first: Option<Instant>,
     seq: u64,
 }
@@ -88,7 +88,7 @@ impl Pipe {
             PipeFormat::Yuyv(size_px) => Pictures::Raw(output, blank(Layout::Yuyv, size_px)?),
             PipeFormat::Rgb(size_px) => Pictures::Raw(output, blank(Layout::Rgb, size_px)?),
         };
-        Ok(Self { pictures, process, timeout: config.timeout, first: None, seq: 0 })
+        Ok(Self { pictures, process, first: None, seq: 0 })
     }
 
     /// Fills the picture; `false` at a clean end.
@@ -127,8 +127,8 @@ impl FrameSource for Pipe {
         self.process.wait.restart();
         match self.fill() {
             Ok(true) => {}
-            Ok(false) => return self.process.finish(self.timeout).map(|()| None),
-            Err(refusal) => return Err(self.process.explain(refusal, self.timeout)),
+            Ok(false) => return self.process.finish().map(|()| None),
+            Err(refusal) => return Err(self.process.explain(refusal)),
         }
         let now = Instant::now();
         let captured_us = Micros(now.duration_since(*self.first.get_or_insert(now)).as_micros() as u64);
@@ -200,16 +200,13 @@ impl Process {
     }
 
     /// Waits for the end of a command that closed its output.
-    pub fn finish(&mut self, timeout: Duration) -> Result<(), DriverError> {
+    pub fn finish(&mut self) -> Result<(), DriverError> {
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) if self.wait.left().is_none() => {
                     self.end();
-                    return Err(DriverError::Timeout {
-                        from: format!("the command `{}`", self.name),
-                        waited_ms: timeout.as_millis() as u64,
-                    });
+                    return Err(self.timed_out());
                 }
                 Ok(None) => std::thread::sleep(Duration::from_millis(5)),
                 Err(error) => return Err(self.failed(&error.to_string())),
@@ -220,12 +217,9 @@ impl Process {
     }
 
     /// What a stream that broke off means, in the command's own last words if it has any.
-    pub fn explain(&mut self, refusal: Refusal, timeout: Duration) -> DriverError {
+    pub fn explain(&mut self, refusal: Refusal) -> DriverError {
         match refusal {
-            Refusal::Io(error) if error.kind() == io::ErrorKind::TimedOut => DriverError::Timeout {
-                from: format!("the command `{}`", self.name),
-                waited_ms: timeout.as_millis() as u64,
-            },
+            Refusal::Io(error) if error.kind() == io::ErrorKind::TimedOut => self.timed_out(),
             Refusal::Io(error) => self.failed(&error.to_string()),
             Refusal::TooLarge(size_px) => DriverError::TooLarge { size_px, limit: "8192x8192 pixels in all" },
             Refusal::Header(why) => self.failed(&format!("its output is not as announced: {why}")),
@@ -234,6 +228,11 @@ impl Process {
                 self.failed("its output ends inside a picture")
             }
         }
+    }
+
+    fn timed_out(&self) -> DriverError {
+        let waited_ms = self.wait.timeout.as_millis() as u64;
+        DriverError::Timeout { from: format!("the command `{}`", self.name), waited_ms }
     }
 
     fn failed(&self, why: &str) -> DriverError {

@@ -5,9 +5,7 @@ use std::io::{self, Read};
 use ocelli_types::{Micros, PixelRange, SizePx};
 
 use super::planes::{Layout, Picture, usual_matrix};
-
-/// 8192x8192; an uncompressed picture of that size takes 100 MB.
-pub(super) const MAX_AREA: u64 = 1 << 26;
+use crate::fit::MAX_AREA;
 
 const MAX_LINE_BYTES: usize = 4096;
 

@@ -1,0 +1,35 @@
+//! The arithmetic of STAB and the language head: int8 products with what goes before and after them fused in, and the
+//! f32 parts between them.
+//!
+//! Every function takes an [`Isa`], the instructions to use, and gives the same bits for each: integer sums are exact,
+//! and floating-point sums have one order, 16 lanes wide, on every CPU. The byte dot products are written once for each
+//! CPU (`dot/`); everything else is written once, in portable Rust, and compiled for each.
+//!
+//! The numbers (blocked weights, rows quantized on use) are those of the ONNX domain `ai.ocelli`, described in
+//! `models/OPS.md`. Nothing here allocates once the parts are made.
+
+mod attention;
+mod conv;
+mod dot;
+mod fsra;
+mod gstra;
+mod isa;
+mod linear;
+mod lsd;
+mod lste;
+mod math;
+mod pool;
+mod project;
+mod rows;
+
+pub use attention::{Queries, attention};
+pub use fsra::Fsra;
+pub use gstra::Gstra;
+pub use isa::Isa;
+pub use linear::{Act, Input, Linear, Scratch, linear};
+pub use lsd::Lsd;
+pub use lste::Lste;
+pub use project::Project;
+
+/// Added to variances before the root, as in PyTorch.
+const EPSILON: f32 = 1e-5;

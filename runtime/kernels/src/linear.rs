@@ -1,0 +1,320 @@
+//! The W8A8 product: rows quantized on use, int8 weights, and what follows (scale, bias, activation, residual) in one go.
+
+use crate::dot::{COLUMNS, DEPTH, Dot, STEP, Sums};
+use crate::isa::for_each_isa;
+use crate::{math, rows};
+
+/// Rows that are quantized before the product begins; their bytes stay in the first cache.
+const CHUNK: usize = 48;
+
+/// A matrix of weights, `[groups][k, n]`, in the blocked layout of `models/OPS.md`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    k: usize,
+    n: usize,
+    groups: usize,
+    /// `[groups][n / 16][k / 4][16][4]`
+    w: Vec<i8>,
+    /// Of each column, `[groups][n to the next 16]`.
+    s: Vec<f32>,
+    b: Vec<f32>,
+    /// 128 times the column's sum of weights: what the sums are too large by where activations are unsigned.
+    excess: Vec<i32>,
+}
+
+/// What is done to a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Act {
+    /// Nothing.
+    #[default]
+    None,
+    /// By the error function.
+    Gelu,
+    /// `x sigmoid(1.702 x)`
+    QuickGelu,
+}
+
+/// The rows that a [`Linear`] is given.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// `[rows][groups][k]`
+    Rows(&'a [f32]),
+    /// `[rows][groups][k]`, of which each is normalized first.
+    Normed(&'a [f32]),
+    /// `[rows][k]`, each value less 128.
+    Pixels(&'a [u8]),
+}
+
+impl Input<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Input::Rows(x) | Input::Normed(x) => x.len(),
+            Input::Pixels(x) => x.len(),
+        }
+    }
+}
+
+/// Room for quantized rows.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    q: Vec<u8>,
+    scales: Vec<f32>,
+    row: Vec<f32>,
+}
+
+impl Scratch {
+    /// Makes room for any of these.
+    pub fn reserve<'a>(mut self, linears: impl IntoIterator<Item = &'a Linear>) -> Self {
+        for linear in linears {
+            let count = CHUNK * linear.groups;
+            self.q.resize(self.q.len().max(count * linear.row_bytes()), 0);
+            self.scales.resize(self.scales.len().max(count), 1.0);
+            self.row.resize(self.row.len().max(linear.k), 0.0);
+        }
+        self
+    }
+}
+
+impl Linear {
+    /// `w` `[groups, ceil(n/16), ceil(k/4), 16, 4]`, `s` and `b` `[groups * n]`; `None` if they are not of these sizes, or
+    /// a weight is -128 (which no packer writes, and whose products would not fit where two are added up in 16 bits).
+    pub fn new(groups: usize, k: usize, n: usize, w: &[i8], s: &[f32], b: &[f32]) -> Option<Self> {
+        let (blocks, depth) = (n.div_ceil(COLUMNS), k.div_ceil(DEPTH));
+        let fits = w.len() == groups * blocks * depth * STEP && s.len() == groups * n && b.len() == groups * n;
+        if !fits || groups * k * n == 0 || w.contains(&i8::MIN) {
+            return None;
+        }
+        let width = blocks * COLUMNS;
+        let padded = |values: &[f32]| {
+            let mut out = vec![0.0; groups * width];
+            out.chunks_exact_mut(width).zip(values.chunks_exact(n)).for_each(|(to, from)| to[..n].copy_from_slice(from));
+            out
+        };
+        let mut excess = vec![0; groups * width];
+        for (sums, block) in excess.chunks_exact_mut(COLUMNS).zip(w.chunks_exact(depth * STEP)) {
+            for (index, weight) in block.iter().enumerate() {
+                sums[index % STEP / DEPTH] += 128 * i32::from(*weight);
+            }
+        }
+        Some(Self { k, n, groups, w: w.to_vec(), s: padded(s), b: padded(b), excess })
+    }
+
+    /// Columns of the result, for each group.
+    pub const fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Values of an input row, for each group.
+    pub const fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Groups.
+    pub const fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Multiply-adds of one row.
+    pub const fn macs(&self) -> u64 {
+        (self.groups * self.k * self.n) as u64
+    }
+
+    /// Bytes that it holds.
+    pub const fn bytes(&self) -> usize {
+        self.w.len() + 4 * (self.s.len() + self.b.len() + self.excess.len())
+    }
+
+    const fn row_bytes(&self) -> usize {
+        self.k.div_ceil(DEPTH) * DEPTH
+    }
+
+    const fn blocks(&self) -> usize {
+        self.n.div_ceil(COLUMNS)
+    }
+}
+
+for_each_isa! {
+    /// Computes the rows `to` of `out`, `[rows][groups][n]`, from the rows `from` of `input`; `residual`, of the shape of
+    /// `out`, is added last. Other rows are neither read nor written.
+    ///
+    /// # Panics
+    /// If a row is beyond `input`, `residual` or `out`, or `scratch` was made without this `linear`.
+    pub fn linear(
+        linear: &Linear,
+        input: Input<'_>,
+        from: &[u32],
+        to: &[u32],
+        act: Act,
+        residual: Option<&[f32]>,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) = body
+}
+
+#[inline(always)]
+fn body<A: Dot>(
+    linear: &Linear,
+    input: Input<'_>,
+    from: &[u32],
+    to: &[u32],
+    act: Act,
+    residual: Option<&[f32]>,
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) {
+    let (width_in, width_out) = (linear.groups * linear.k, linear.groups * linear.n);
+    let height = |rows: &[u32]| rows.iter().max().map_or(0, |row| *row as usize + 1);
+    assert!(from.len() == to.len(), "every row should come from one");
+    assert!(input.len() >= height(from) * width_in, "every row should be in the input");
+    let height = height(to);
+    assert!(out.len() >= height * width_out, "every row should be in the output");
+    assert!(residual.is_none_or(|r| r.len() >= height * width_out), "every row should be in the residual");
+    let direct = match input {
+        Input::Pixels(_) => {
+            assert!(linear.groups == 1 && linear.row_bytes() == linear.k, "a row of pixels should come out even");
+            // Pixels are unsigned as they are: nothing to do.
+            A::FLIP == 0x80
+        }
+        _ => false,
+    };
+    for (from, to) in from.chunks(CHUNK).zip(to.chunks(CHUNK)) {
+        prepare(linear, input, direct, A::FLIP, from, scratch);
+        for group in 0..linear.groups {
+            let mut block = 0;
+            while block < linear.blocks() {
+                let at = Place { linear, group, block, act };
+                let mut first = 0;
+                while first < to.len() {
+                    let here = Tile { from, to, first, direct: if direct { Some(input) } else { None }, scratch: &*scratch };
+                    let wide = A::BLOCKS == 4 && block + 4 <= linear.blocks();
+                    let m = A::ROWS.min(to.len() - first);
+                    macro_rules! tile {
+                        ($m:literal) => {
+                            if wide {
+                                tile::<A, $m, 4>(&at, &here, residual, out);
+                            } else {
+                                tile::<A, $m, 1>(&at, &here, residual, out);
+                            }
+                        };
+                    }
+                    match m {
+                        1 => tile!(1),
+                        2 => tile!(2),
+                        3 => tile!(3),
+                        4 => tile!(4),
+                        5 => tile!(5),
+                        _ => tile!(6),
+                    }
+                    first += m;
+                }
+                block += if A::BLOCKS == 4 && block + 4 <= linear.blocks() { 4 } else { 1 };
+            }
+        }
+    }
+}
+
+/// Quantizes `rows` side by side into the scratch.
+#[inline(always)]
+fn prepare(linear: &Linear, input: Input<'_>, direct: bool, flip: u8, rows: &[u32], scratch: &mut Scratch) {
+    let (k, groups, row_bytes) = (linear.k, linear.groups, linear.row_bytes());
+    assert!(
+        scratch.q.len() >= CHUNK * groups * row_bytes && scratch.row.len() >= k,
+        "the scratch should be made for this product"
+    );
+    let Scratch { q, scales, row: normed } = scratch;
+    let slots = q.chunks_exact_mut(row_bytes).zip(scales).enumerate().take(rows.len() * groups);
+    for (slot, (q, scale)) in slots {
+        let at = (rows[slot / groups] as usize * groups + slot % groups) * k;
+        *scale = match input {
+            Input::Rows(x) => rows::quantize(&x[at..at + k], flip, q),
+            Input::Normed(x) => {
+                rows::normalize(&x[at..at + k], &mut normed[..k]);
+                rows::quantize(&normed[..k], flip, q)
+            }
+            Input::Pixels(x) => {
+                if !direct {
+                    // A pixel less 128 is the pixel with its highest bit turned.
+                    q.iter_mut().zip(&x[at..at + k]).for_each(|(q, x)| *q = x ^ 0x80 ^ flip);
+                }
+                1.0
+            }
+        };
+    }
+}
+
+/// Which columns.
+struct Place<'a> {
+    linear: &'a Linear,
+    group: usize,
+    block: usize,
+    act: Act,
+}
+
+/// Which rows, and where their bytes lie.
+struct Tile<'a> {
+    from: &'a [u32],
+    to: &'a [u32],
+    first: usize,
+    direct: Option<Input<'a>>,
+    scratch: &'a Scratch,
+}
+
+#[inline(always)]
+fn tile<A: Dot, const M: usize, const B: usize>(
+    at: &Place<'_>,
+    here: &Tile<'_>,
+    residual: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let Place { linear, group, block, act } = *at;
+    let (row_bytes, depth) = (linear.row_bytes(), linear.k.div_ceil(DEPTH));
+    let bytes = |m: usize| match here.direct {
+        Some(Input::Pixels(x)) => &x[here.from[here.first + m] as usize * row_bytes..][..row_bytes],
+        _ => &here.scratch.q[((here.first + m) * linear.groups + group) * row_bytes..][..row_bytes],
+    };
+    let w = &linear.w[(group * linear.blocks() + block) * depth * STEP..][..B * depth * STEP];
+    let mut sums: [[Sums; B]; M] = [[[0; COLUMNS]; B]; M];
+    // SAFETY: every row was cut to 4 * depth bytes and the weights to B blocks of `depth` steps, just above. The CPU has the
+    // instructions: `A` was chosen by an `Isa`.
+    unsafe { A::tile::<M, B>(std::array::from_fn(|m| bytes(m).as_ptr()), w.as_ptr(), depth, &mut sums) };
+    let columns = (group * linear.blocks() + block) * COLUMNS;
+    for m in 0..M {
+        let slot = here.first + m;
+        let sx = here.scratch.scales[slot * linear.groups + group];
+        let row = (here.to[slot] as usize * linear.groups + group) * linear.n;
+        for b in 0..B {
+            let values = finish::<A>(linear, columns + b * COLUMNS, act, sx, &sums[m][b]);
+            let column = (block + b) * COLUMNS;
+            let width = COLUMNS.min(linear.n - column);
+            let to = &mut out[row + column..][..width];
+            match (residual, to.as_chunks_mut::<COLUMNS>().0.first_mut()) {
+                (None, Some(to)) => *to = values,
+                (Some(r), Some(to)) => {
+                    let r = &r[row + column..][..COLUMNS];
+                    (0..COLUMNS).for_each(|l| to[l] = values[l] + r[l]);
+                }
+                (None, None) => to.copy_from_slice(&values[..width]),
+                (Some(r), None) => (0..width).for_each(|l| to[l] = values[l] + r[row + column + l]),
+            }
+        }
+    }
+}
+
+/// From sums to values of 16 columns.
+#[inline(always)]
+fn finish<A: Dot>(linear: &Linear, columns: usize, act: Act, sx: f32, sums: &Sums) -> [f32; COLUMNS] {
+    let cut = |values: &[f32]| -> [f32; COLUMNS] { std::array::from_fn(|l| values[columns..][..COLUMNS][l]) };
+    let (s, b) = (cut(&linear.s), cut(&linear.b));
+    let excess = &linear.excess[columns..][..COLUMNS];
+    let mut values = [0.0; COLUMNS];
+    for l in 0..COLUMNS {
+        let sum = if A::FLIP == 0x80 { sums[l].wrapping_sub(excess[l]) } else { sums[l] };
+        values[l] = (sum as f32 * sx).mul_add(s[l], b[l]);
+    }
+    match act {
+        Act::None => {}
+        Act::Gelu => values.iter_mut().for_each(|v| *v = math::gelu(*v)),
+        Act::QuickGelu => values.iter_mut().for_each(|v| *v = math::quick_gelu(*v)),
+    }
+    values
+}

@@ -1,0 +1,107 @@
+//! Every set of instructions of this CPU against the portable one, bit for bit, over random shapes.
+
+mod common;
+
+use common::{Random, Sizes, Stab};
+use ocelli_kernels::{Act, Input, Isa, Queries, Scratch, attention, linear};
+use proptest::prelude::*;
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+fn others() -> Vec<Isa> {
+    let mut all = Isa::available();
+    assert_eq!(all.remove(0), Isa::PORTABLE);
+    eprintln!("held against the portable one: {:?}", all.iter().map(|isa| isa.name()).collect::<Vec<_>>());
+    all
+}
+
+/// Rows in random order, some left out.
+fn some_rows(random: &mut Random, of: usize) -> Vec<u32> {
+    let mut rows: Vec<u32> = (0..of as u32).filter(|_| random.below(4) > 0).collect();
+    for i in (1..rows.len()).rev() {
+        rows.swap(i, random.below(i + 1));
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 96 }, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn products(seed: u64, rows in 1..64usize, k in 1..150usize, n in 1..150usize, groups in 1..4usize, kind in 0..4usize) {
+        let mut random = Random(seed);
+        let (k, groups) = if kind == 2 { (k.next_multiple_of(4), 1) } else { (k, groups) };
+        let weights = random.linear(groups, k, n);
+        let x = random.values(rows * groups * k);
+        let pixels = random.bytes(rows * k);
+        let input = match kind {
+            0 => Input::Rows(&x),
+            1 => Input::Normed(&x),
+            2 => Input::Pixels(&pixels),
+            _ => Input::Rows(&x),
+        };
+        let act = [Act::None, Act::Gelu, Act::QuickGelu][random.below(3)];
+        let residual = random.values(rows * groups * n);
+        let residual = (random.below(2) == 0).then_some(&residual[..]);
+        let from = some_rows(&mut random, rows);
+        let to: Vec<u32> = from.iter().rev().copied().collect();
+        let run = |isa| {
+            let mut out = vec![7.0; rows * groups * n];
+            let mut scratch = Scratch::default().reserve([&weights]);
+            linear(isa, &weights, input, &from, &to, act, residual, &mut scratch, &mut out);
+            bits(&out)
+        };
+        let wanted = run(Isa::PORTABLE);
+        for isa in others() {
+            prop_assert_eq!(&run(isa), &wanted, "{}", isa.name());
+        }
+    }
+
+    #[test]
+    fn attentions(seed: u64, s in 1..40usize, heads in 1..4usize, dh in 1..40usize, last: bool) {
+        let mut random = Random(seed);
+        let qkv = random.values(s * 3 * heads * dh);
+        let mut live: Vec<u8> = (0..s).map(|_| u8::from(random.below(4) > 0)).collect();
+        live[s - 1] = 1;
+        let queries = if last { Queries::Last } else { Queries::All };
+        let run = |isa| {
+            let mut out = vec![7.0; if last { 1 } else { s } * heads * dh];
+            attention(isa, &qkv, &live, heads, queries, &mut vec![0.0; s], &mut out);
+            bits(&out)
+        };
+        let wanted = run(Isa::PORTABLE);
+        for isa in others() {
+            prop_assert_eq!(&run(isa), &wanted, "{}", isa.name());
+        }
+    }
+}
+
+/// All of STAB, with odd widths, over frames of which some patches change.
+#[test]
+fn whole_encoders() {
+    let all = [
+        Sizes { side: 4, heads: 2, dh: 12, r: 16, hidden: 32, h: 20 },
+        Sizes { side: 6, heads: 3, dh: 32, r: 64, hidden: 70, h: 96 },
+        Sizes { side: 4, heads: 1, dh: 5, r: 3, hidden: 7, h: 9 },
+    ];
+    for sizes in if cfg!(miri) { &all[2..] } else { &all[..] } {
+        let mut random = Random(5);
+        let patches = sizes.side * sizes.side;
+        let mut canvas = random.bytes(patches * 588);
+        let mut plain = Stab::new(Isa::PORTABLE, *sizes, 3);
+        let mut fast: Vec<Stab> = others().into_iter().map(|isa| Stab::new(isa, *sizes, 3)).collect();
+        for frame in 0..if cfg!(miri) { 2 } else { 12 } {
+            let changed: Vec<u8> = (0..patches).map(|_| u8::from(frame == 0 || random.below(5) == 0)).collect();
+            for (row, _) in changed.iter().enumerate().filter(|(_, changed)| **changed == 1) {
+                canvas[row * 588..][..588].copy_from_slice(&random.bytes(588));
+            }
+            plain.step(&canvas, &changed);
+            for stab in &mut fast {
+                stab.step(&canvas, &changed);
+                assert_eq!(bits(&stab.tokens), bits(&plain.tokens), "{sizes:?}, frame {frame}");
+            }
+        }
+    }
+}

@@ -1,9 +1,11 @@
 """How well a checkpoint tells what happens: gate, STAB, token selection, narrator and speak policy over whole clips.
 
     python evaluate.py data/checkpoints/base.pt --vocabulary models/home --out data/reports/base.json
+    python evaluate.py data/checkpoints/base.pt --int8 --out data/reports/base-int8.json
     python evaluate.py x.pt --set mine=data/real/gmdcsa24/subject-1_*.npz --set other=some/folder
 
-Sets with a real clip that the checkpoint was trained or calibrated on are left out.
+Sets with a real clip that the checkpoint was trained or calibrated on are left out. `--int8` evaluates the int8 form, as the
+pack's graphs compute it, and says how far it is from f32 on all sets.
 
 Frame by frame as the runtime does it; frames are batched, which gives the same numbers (test_train.py). Five classes
 a half second are the yardstick of the design notes: scored where the label is one of the five, the prediction is the
@@ -21,6 +23,7 @@ import torch
 import data
 import export
 import gate
+import int8
 import speak as sp
 import tokens as tok
 import train
@@ -39,25 +42,59 @@ SETS = {
 }
 
 
+def behind_gate(frames):
+    """u8 [T, h, w, 3] -> what STAB sees u8 [T, 256, 588], patches kept bool [T, 256]."""
+    return gate.run_gate(gate.patchify(gate.letterbox(frames)), gate.content_patches(*frames.shape[1:3]))
+
+
 @torch.no_grad()
-def describe(stab, narrator, frames):
-    """u8 [T, h, w, 3] -> (z f32 [T, 384], share of patches kept f32 [T])."""
-    content = gate.content_patches(*frames.shape[1:3])
-    canvas, keep = gate.run_gate(gate.patchify(gate.letterbox(frames)), content)
+def see(stab, canvas):
+    """u8 [T, 256, 588] -> tokens f32 [T, 65, H]."""
     video = []
     for start in range(0, len(canvas), CHUNK):
         past = min(start, PAST)
         part = torch.from_numpy(canvas[start - past : start + CHUNK]).unsqueeze(0)
         video.append(stab(part)[0, past:])
-    video = torch.cat(video)
-    kept = gate.window_kept(keep)
-    z = []
-    for start in range(0, len(canvas), CHUNK):
-        chosen = [tok.select(kept, t) for t in range(start, min(start + CHUNK, len(canvas)))]
+    return torch.cat(video)
+
+
+@torch.no_grad()
+def narrate(narrator, video, keep):
+    """tokens f32 [T, 65, H], keep bool [T, 256] -> z f32 [T, 384]."""
+    kept, z = gate.window_kept(keep), []
+    for start in range(0, len(video), CHUNK):
+        chosen = [tok.select(kept, t) for t in range(start, min(start + CHUNK, len(video)))]
         picked = torch.stack([tok.gather(video, *c) for c in chosen])
         index, valid = (torch.from_numpy(np.stack([c[i] for c in chosen])) for i in (1, 2))
         z.append(narrator(picked, index, valid))
-    return torch.cat(z).numpy(), keep.mean(1)
+    return torch.cat(z).numpy()
+
+
+def describe(stab, narrator, frames):
+    """u8 [T, h, w, 3] -> (z f32 [T, 384], share of patches kept f32 [T])."""
+    canvas, keep = behind_gate(frames)
+    return narrate(narrator, see(stab, canvas), keep), keep.mean(1)
+
+
+def drift(paths, models, int8_models, vocabulary, tau):
+    """How far int8 is from f32, frame by frame: ||difference|| / ||f32|| of a frame's tokens, cosine between the two z,
+    share of frames with the same kind most probable."""
+    error, cosine, same = [], [], []
+    for path in paths:
+        canvas, keep = behind_gate(data.load_clip(path).frames)
+        video, video8 = (see(stab, canvas) for stab, _ in (models, int8_models))
+        error.append(((video8 - video).flatten(1).norm(dim=1) / video.flatten(1).norm(dim=1)).numpy())
+        z, z8 = narrate(models[1], video, keep), narrate(int8_models[1], video8, keep)
+        cosine.append((z * z8).sum(1))
+        kind, kind8 = (words.probabilities(v, vocabulary, tau)[1].argmax(1) for v in (z, z8))
+        same.append(kind == kind8)
+    error, cosine, same = (np.concatenate(v) for v in (error, cosine, same))
+    return {
+        "clips": len(paths), "frames": len(error),
+        "tokens": {"mean": round(float(error.mean()), 5), "worst": round(float(error.max()), 5)},
+        "z": {"mean": round(float(cosine.mean()), 6), "worst": round(float(cosine.min()), 6)},
+        "same_kind": round(float(same.mean()), 4),
+    }  # fmt: skip
 
 
 class Told:
@@ -217,20 +254,28 @@ def main():
     p.add_argument("--vocabulary", default="models/home", help="pack folder")
     p.add_argument("--set", action="append", default=[], metavar="NAME=GLOB[,GLOB]", help="instead of the usual sets")
     p.add_argument("--out", type=Path, help="JSON report")
+    p.add_argument("--int8", action="store_true", help="the int8 form")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--note", default="", help="kept in the report")
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     stab, narrator, saved = export.load_models(args.checkpoint)
+    plain = stab, narrator
+    if args.int8:
+        stab, narrator = int8.Int8Stab(stab), int8.Int8Narrator(narrator)
     vocabulary = words.load(args.vocabulary)
     speak, tau = saved.get("speak") or export.SPEAK, saved.get("tau", 0.05)
-    report = {"checkpoint": args.checkpoint.name, "note": args.note, "tau": tau, "speak": speak,
-              "state": saved.get("state"), "history": saved.get("history"), "sets": {}}  # fmt: skip
+    report = {"checkpoint": args.checkpoint.name, "note": args.note, "int8": args.int8, "tau": tau, "speak": speak,
+              "state": saved.get("state"), "history": saved.get("history"), "sets": {},
+              "against_f32": {}}  # fmt: skip
     for name, pattern in (dict(s.split("=", 1) for s in args.set) or SETS).items():
         paths = find(pattern)
         if not paths:
             print(f"{name}: no clips at {pattern}; left out", flush=True)
             continue
+        if args.int8:
+            report["against_f32"][name] = far = drift(paths, plain, (stab, narrator), vocabulary, tau)
+            print(f"{name}, int8 against f32: {far}", flush=True)
         if seen := seen_of(saved, paths):
             print(f"{name}: {seen} of {len(paths)} clips are known to it; left out", flush=True)
             continue

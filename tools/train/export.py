@@ -1,9 +1,9 @@
-"""Writes a model pack: two ONNX graphs, pack.toml and golden tensors.
+"""Writes a model pack: two int8 ONNX graphs, the same in f32 for reference, pack.toml and golden tensors.
 
     python export.py tiny ../../models/tiny-test
     python export.py pack ../../models/home --checkpoint data/checkpoints/home.pt
 
-The graphs have fixed shapes and no control flow, because that is what tract plans best.
+The graphs have fixed shapes and no control flow, because that is what runtimes plan best. `int8.py` makes the int8 ones.
 """
 
 import argparse
@@ -15,7 +15,9 @@ import numpy as np
 import torch
 
 import gate
+import int8
 import narrator as nar
+import ops
 import stab as st
 import tokens as tok
 import words
@@ -56,19 +58,30 @@ def _sha256(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-@torch.no_grad()
-def write_goldens(folder, step, narrator):
-    """golden/: gate_*, stab_in_<frame>_<name>, stab_out_<frame>_<name>, narrator_in_<name>,
-    narrator_out. Returns (arguments of one stab call, of one narrator call)."""
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.npy"):
-        old.unlink()
+def golden_canvas():
+    """The golden clip behind the gate: patches u8, canvas u8 [T, 256, 588], keep bool [T, 256]."""
     frames = golden_clip()
     patches = gate.patchify(gate.letterbox(frames))
-    canvas, keep = gate.run_gate(patches, gate.content_patches(*frames.shape[1:3]))
-    np.save(folder / "gate_patches.npy", patches)
-    np.save(folder / "gate_keep.npy", keep.astype(np.uint8))
+    return patches, *gate.run_gate(patches, gate.content_patches(*frames.shape[1:3]))
 
+
+def _empty(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.npy"):
+        old.unlink()
+
+
+def _last_narration(tokens, keep):
+    """tokens f32 [T, 65, H], keep bool [T, 256] -> the narrator's inputs at the last frame."""
+    frame, index, valid = tok.select(gate.window_kept(keep), len(tokens) - 1)
+    return tok.gather(tokens, frame, index, valid), torch.from_numpy(index), torch.from_numpy(valid)
+
+
+@torch.no_grad()
+def write_reference_goldens(folder, step, narrator, canvas, keep):
+    """stab_in_<frame>_<name>, stab_out_<frame>_<name>, narrator_in_<name>, narrator_out.
+    Returns (arguments of one stab call, of one narrator call)."""
+    _empty(folder)
     state, all_tokens, first = st.initial_states(step.stab.config), [], None
     for t in range(len(canvas)):
         args = (torch.from_numpy(canvas[t]), *state)
@@ -82,18 +95,31 @@ def write_goldens(folder, step, narrator):
         all_tokens.append(outputs[0])
         state = outputs[1:]
 
-    t = len(canvas) - 1
-    frame, index, valid = tok.select(gate.window_kept(keep), t)
-    picked = tok.gather(torch.stack(all_tokens), frame, index, valid)
-    args = (picked, torch.from_numpy(index), torch.from_numpy(valid))
+    args = _last_narration(torch.stack(all_tokens), keep)
     for name, value in zip(NARRATOR_IN, args):
         np.save(folder / f"narrator_in_{name}.npy", value.contiguous().numpy())
     np.save(folder / "narrator_out.npy", narrator(*args).numpy())
     return first, args
 
 
+def write_int8_goldens(folder, stab, narrator, patches, canvas, keep):
+    """gate_*; int8_tokens of every frame; int8_<output> of the ops at frame 5; narrator_in_<name>, narrator_out."""
+    _empty(folder)
+    np.save(folder / "gate_patches.npy", patches)
+    np.save(folder / "gate_keep.npy", keep.astype(np.uint8))
+    outputs = {name: value[0] for name, value in stab.run(torch.from_numpy(canvas).unsqueeze(0)).items()}
+    tokens = outputs.pop("tokens")
+    np.save(folder / "int8_tokens.npy", tokens.numpy())
+    for name, value in outputs.items():
+        np.save(folder / f"int8_{name}.npy", value[5].numpy())
+    args = _last_narration(tokens, keep)
+    for name, value in zip(NARRATOR_IN, args):
+        np.save(folder / f"narrator_in_{name}.npy", value.numpy())
+    np.save(folder / "narrator_out.npy", narrator(*(a.unsqueeze(0) for a in args))[0].numpy())
+
+
 def check(folder, rtol=1e-4):
-    """Run both graphs in onnxruntime (and tract where installed) on the goldens."""
+    """Run both f32 graphs in onnxruntime (and tract where installed) on their goldens."""
     import onnxruntime
 
     golden = folder / "golden"
@@ -128,6 +154,23 @@ def check(folder, rtol=1e-4):
     return worst
 
 
+def check_int8(folder, rtol=1e-3):
+    """Run both int8 graphs by ops.py, in f64, on their goldens. Not to the digit: what f64 and f32 round to two sides of a
+    half differs by a whole step."""
+    load = lambda name: np.load(folder / "golden" / f"{name}.npy")  # noqa: E731
+    patches, canvas, _ = golden_canvas()
+    if not np.array_equal(patches, load("gate_patches")):
+        raise RuntimeError("the golden clip is another one")
+    changed, stab = np.ones(len(canvas[0]), np.uint8), ops.graph(folder / "stab.onnx")
+    tokens = np.stack([stab.run(None, {"patches": frame, "changed": changed})[0] for frame in canvas])
+    z = ops.graph(folder / "narrator.onnx").run(None, {n: load(f"narrator_in_{n}") for n in NARRATOR_IN})[0]
+    error = lambda a, b: float(np.linalg.norm(a - b) / np.linalg.norm(b))  # noqa: E731
+    worst = max(error(z, load("narrator_out")), *map(error, tokens, load("int8_tokens")))
+    if worst > rtol:
+        raise RuntimeError(f"int8 graphs differ from their emulation: {worst}")
+    return {"int8 graphs in f64": worst}
+
+
 def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.1.0", note=""):
     """Write everything except the vocabulary, which must already lie in `folder`."""
     folder = Path(folder)
@@ -136,19 +179,26 @@ def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.1
         words.placeholder(folder)
     entries = len(words.load(folder))
     step, narrate = st.StabStep(stab.eval()).eval(), nar.NarratorStep(narrator.eval()).eval()
-    stab_args, narrator_args = write_goldens(folder / "golden", step, narrate)
-    _export(step, stab_args, STAB_IN, STAB_OUT, folder / "stab.onnx")
-    _export(narrate, narrator_args, NARRATOR_IN, ["z"], folder / "narrator.onnx")
+    patches, canvas, keep = golden_canvas()
+    reference = folder / "reference"
+    stab_args, narrator_args = write_reference_goldens(reference / "golden", step, narrate, canvas, keep)
+    _export(step, stab_args, STAB_IN, STAB_OUT, reference / "stab.onnx")
+    _export(narrate, narrator_args, NARRATOR_IN, ["z"], reference / "narrator.onnx")
+    stab8, narrator8 = int8.Int8Stab(stab), int8.Int8Narrator(narrator)
+    int8.write_stab(stab8, folder / "stab.onnx")
+    int8.write_narrator(narrator8, folder / "narrator.onnx")
+    write_int8_goldens(folder / "golden", stab8, narrator8, patches, canvas, keep)
     macs = sum(st.step_macs(stab.config).values()) + nar.macs(narrator.config)
     (folder / "pack.toml").write_text(_manifest(folder, name, version, stab.config, entries, tau, speak, macs, note))
-    return check(folder)
+    return check(reference) | check_int8(folder)
 
 
 def _manifest(folder, name, version, c, entries, tau, speak, macs, note):
     g = gate.GateConfig()
-    digest = {f: _sha256(folder / f) for f in ("stab.onnx", "narrator.onnx", "vocabulary.toml", "vocabulary.bin")}
+    graphs = ("stab.onnx", "narrator.onnx", "reference/stab.onnx", "reference/narrator.onnx")
+    digest = {f: _sha256(folder / f) for f in (*graphs, "vocabulary.toml", "vocabulary.bin")}
     lines = [f"# Written by tools/train/export.py. {note}".rstrip()]
-    lines += ["format = 1", f'name = "{name}"', f'version = "{version}"', "", "[input]"]
+    lines += ["format = 2", f'name = "{name}"', f'version = "{version}"', "", "[input]"]
     lines += [f"size_px = {gate.SIDE_PX}", f"patch_px = {gate.PATCH_PX}", "fps = 5.0", f"letterbox = {gate.GREY}"]
     lines += ["", "[gate]", f"min_mad = {g.min_mad}", f"noise_factor_num = {g.noise_factor_num}"]
     lines += [f"noise_factor_den = {g.noise_factor_den}", f"refresh_frames = {g.refresh_frames}"]
@@ -157,6 +207,10 @@ def _manifest(folder, name, version, c, entries, tau, speak, macs, note):
     lines += [f"heads = {c.heads}", "tokens = 65", f"token_width = {c.width}", "", "[narrator]"]
     lines += ['file = "narrator.onnx"', f'sha256 = "{digest["narrator.onnx"]}"', f"slots = {tok.SLOTS}"]
     lines += [f"frame_tokens = {tok.FRAME_TOKENS}", f"max_age_frames = {tok.MAX_AGE}", f"embedding = {nar.EMBEDDING}"]
+    lines += ["", "# For tests, benchmarks and back ends without the int8 ops; the program never loads it.", "[reference]"]
+    for name in ("stab", "narrator"):
+        file = f"reference/{name}.onnx"
+        lines += [f'{name} = "{file}"', f'{name}_sha256 = "{digest[file]}"']
     lines += ["", "[vocabulary]", 'file = "vocabulary.toml"', f'sha256 = "{digest["vocabulary.toml"]}"']
     lines += ['embeddings = "vocabulary.bin"', f'embeddings_sha256 = "{digest["vocabulary.bin"]}"']
     lines += [f"entries = {entries}", f"temperature = {tau:.4f}", "", "[speak]"]
@@ -167,8 +221,9 @@ def _manifest(folder, name, version, c, entries, tau, speak, macs, note):
     # Of both graphs together; what rounding and norms add to the formula is below a tenth.
     lines += ["", "[budget]", f"memory_bytes = {MEMORY_BYTES}", f"multiply_adds = {macs * 11 // 10}"]
     lines += ["", "[golden]", "files = ["]
-    for path in sorted((folder / "golden").glob("*.npy")):
-        lines.append(f'  {{ file = "golden/{path.name}", sha256 = "{_sha256(path)}" }},')
+    for where in ("golden", "reference/golden"):
+        for path in sorted((folder / where).glob("*.npy")):
+            lines.append(f'  {{ file = "{where}/{path.name}", sha256 = "{_sha256(path)}" }},')
     return "\n".join(lines + ["]", ""])
 
 
@@ -246,7 +301,7 @@ def main():
         stab, narrator, saved = load_models(args.checkpoint)
         speak = saved.get("speak") or SPEAK
         worst = write_pack(args.folder, name, stab, narrator, saved.get("tau", 0.05), speak)
-    print("relative error against PyTorch:", worst)
+    print("largest relative error against PyTorch:", worst)
 
 
 if __name__ == "__main__":

@@ -70,20 +70,18 @@ impl Plan {
     /// The plan for this pack with pictures of `picture`; `budget_bytes` in place of the pack's own.
     pub fn new(budget_bytes: Option<u64>, pack: &Pack, stab: &Stab, narrator: &Narrator, picture: SizePx) -> Self {
         let item = |name, bytes| Item { name, bytes };
-        let grid = pack.grid;
         let manifest = &pack.manifest;
         let stab_file = pack.bytes_of(&manifest.stab.file);
         let narrator_file = pack.bytes_of(&manifest.narrator.file);
-        // f32 activations of a dense pass: a few rows of the widest layer for each patch or slot.
-        let activations = |rows: usize, width: usize| (rows * width * 4 * 16) as u64;
+        // What tract's own ops allocate between ours: a few rows of tokens for each slot.
+        let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
         let items = vec![
             item("program, libraries, stacks and slack", PROGRAM_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),
             item("narrator weights", narrator.weight_bytes().max(narrator_file)),
             item("loading", LOADING_COPIES * stab_file.max(narrator_file)),
-            item("STAB activations", activations(grid.patches(), manifest.stab.width)),
-            item("STAB canvas and states", stab.state_bytes()),
-            item("narrator activations", activations(manifest.narrator.slots, manifest.stab.token_width)),
+            item("STAB canvas, states and activations", stab.state_bytes()),
+            item("narrator activations", narrator.state_bytes() + between),
             item("memory ring", MemoryRing::bytes(&wiring::memory(pack)) as u64),
             item("vocabulary", (2 * pack.vocabulary.entries.len() * (EMBEDDING + 64)) as u64),
             item("picture, gate and slots", picture_bytes(pack)),

@@ -416,7 +416,7 @@ impl<'a> Think<'a> {
                 }
                 Ok(Message::Back { seen_us, at_us }) => {
                     self.now_us = at_us;
-                    self.mind.encoder_mut().reset();
+                    self.mind.encoder_mut().reset()?;
                     let text = format!("seeing again after {:.1} s", at_us.since(seen_us).seconds());
                     self.voice.tell(EventKind::Health, (seen_us, at_us), &text)?;
                 }

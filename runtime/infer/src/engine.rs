@@ -1,9 +1,7 @@
 //! The one place that knows how tract loads and runs a graph.
 //!
-//! Graphs have fixed shapes: with symbolic ones tract's element-wise kernels are 1.3 to 1.7 times slower. The plan is
-//! kept with its state from run to run. tract allocates every intermediate anew on each run (about 550 allocations
-//! and some 2.5 MB at a time for a STAB of this size) and frees all of it; nothing grows. That is counted in the
-//! memory plan as the activations.
+//! Graphs have fixed shapes: with symbolic ones tract's element-wise kernels are 1.3 to 1.7 times slower, and the ops that
+//! matter bound their rows by themselves. The plan is kept with its state from run to run.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +9,7 @@ use tract_onnx::prelude::{Framework, InferenceModelExt, TypedSimplePlan, TypedSi
 #[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
 use tract_onnx::tract_core::internal::*;
 
-use crate::InferError;
+use crate::{InferError, ops};
 
 /// What a graph's input or output should be: name, type and shape.
 pub(crate) struct Port<'a> {
@@ -20,12 +18,21 @@ pub(crate) struct Port<'a> {
     pub shape: &'a [usize],
 }
 
+/// tract's reader of ONNX files, taught the ops of the domain `ai.ocelli` (`models/OPS.md`).
+pub fn onnx() -> tract_onnx::Onnx {
+    let mut onnx = tract_onnx::onnx();
+    ops::register(&mut onnx);
+    onnx
+}
+
 /// A loaded graph, ready to run.
 pub(crate) struct Engine {
+    plan: Arc<TypedSimplePlan>,
     state: TypedSimpleState,
     model_name: &'static str,
     macs: u64,
     weight_bytes: u64,
+    state_bytes: u64,
 }
 
 impl std::fmt::Debug for Engine {
@@ -43,16 +50,24 @@ impl Engine {
         outputs: &[Port<'_>],
     ) -> Result<Self, InferError> {
         let failed = |error: TractError| InferError::Load { path: path.to_path_buf(), why: one_line(&error) };
-        let model = tract_onnx::onnx().model_for_path(path).map_err(failed)?.into_typed().map_err(failed)?;
+        let model = onnx().model_for_path(path).map_err(failed)?.into_typed().map_err(failed)?;
         let model = model.into_decluttered().map_err(failed)?;
         check_ports(path, "input", &model, &model.inputs, inputs)?;
         check_ports(path, "output", &model, &model.outputs, outputs)?;
         let macs = count_macs(&model).map_err(failed)?;
         let model = model.into_optimized().map_err(failed)?;
-        let weight_bytes = model.nodes().iter().map(const_bytes).sum();
+        let weight_bytes = count_weights(&model).map_err(failed)?;
+        let state_bytes = count(&model, |cost| *cost == Cost::Buffer(ops::OURS)).map_err(failed)?;
         let plan = TypedSimplePlan::new(model).map_err(failed)?;
         let state = plan.spawn().map_err(failed)?;
-        Ok(Self { state, model_name, macs, weight_bytes })
+        Ok(Self { plan, state, model_name, macs, weight_bytes, state_bytes })
+    }
+
+    /// Forgets everything that the graph's ops remember.
+    pub fn reset(&mut self) -> Result<(), InferError> {
+        let model = self.model_name;
+        self.state = self.plan.spawn().map_err(|error| InferError::Run { model, why: one_line(&error) })?;
+        Ok(())
     }
 
     /// Runs the graph once.
@@ -66,26 +81,34 @@ impl Engine {
         self.macs
     }
 
-    /// Bytes of the constants of the optimised plan, packed weights not counted apart.
+    /// Bytes of what our ops remember, work in and give out, for as long as the graph is loaded.
+    pub fn state_bytes(&self) -> u64 {
+        self.state_bytes
+    }
+
+    /// Bytes of the weights: constants of the optimised plan and what our ops hold.
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes
     }
 }
 
-fn const_bytes(node: &TypedNode) -> u64 {
-    node.outputs.iter().filter_map(|o| o.fact.konst.as_ref()).map(|k| (k.len() * k.datum_type().size_of()) as u64).sum()
+fn count_weights(model: &TypedModel) -> TractResult<u64> {
+    let constants = model.nodes().iter().flat_map(|node| &node.outputs).filter_map(|output| output.fact.konst.as_ref());
+    let constants: usize = constants.map(|constant| constant.len() * constant.datum_type().size_of()).sum();
+    Ok(constants as u64 + count(model, |cost| *cost == Cost::Params(ops::OURS))?)
 }
 
-/// tract's own cost of each node, multiply-adds only.
+/// Multiply-adds of each node, as tract and our ops state them.
 fn count_macs(model: &TypedModel) -> TractResult<u64> {
+    count(model, |cost| matches!(cost, Cost::FMA(_)))
+}
+
+fn count(model: &TypedModel, which: impl Fn(&Cost) -> bool) -> TractResult<u64> {
     let mut total = 0;
     for id in model.eval_order()? {
-        let node = model.node(id);
         let facts: TVec<&TypedFact> = model.node_input_facts(id)?;
-        for (cost, count) in node.op.cost(&facts)? {
-            if matches!(cost, Cost::FMA(_)) {
-                total += count.to_i64()?.max(0).cast_unsigned();
-            }
+        for (_, count) in model.node(id).op.cost(&facts)?.iter().filter(|(cost, _)| which(cost)) {
+            total += count.to_i64()?.max(0).cast_unsigned();
         }
     }
     Ok(total)

@@ -7,16 +7,20 @@ mod engine;
 mod error;
 mod macs;
 mod narrator;
+mod ops;
 mod pack;
+mod reference;
 mod stab;
 mod vocabulary;
 
+pub use engine::onnx;
 pub use error::{InferError, PackError};
 pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;
 pub use pack::{
-    GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest, NarratorPart, Pack, PackInfo, SpeakPart,
-    StabPart, VocabularyPart, list_packs,
+    GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest, NarratorPart, Pack, PackInfo,
+    ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
 };
+pub use reference::ReferenceStab;
 pub use stab::Stab;
 pub use vocabulary::{EMBEDDING, Entry, Vocabulary};

@@ -58,6 +58,11 @@ impl Narrator {
         self.engine.weight_bytes()
     }
 
+    /// Bytes of what the graph's ops hold besides weights.
+    pub fn state_bytes(&self) -> u64 {
+        self.engine.state_bytes()
+    }
+
     /// `(tokens [slots, width], index [slots, 2], valid [slots])`; an empty slot is all zeros.
     fn gather(&self, view: &MemoryView<'_>) -> TractResult<TVec<TValue>> {
         let mut tokens = vec![0.0f32; self.slots * self.token_width];

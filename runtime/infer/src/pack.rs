@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::{EMBEDDING, PackError, Vocabulary};
 
 /// The format of `pack.toml` that this program reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A pack that was opened and found whole.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Pack {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Always 1.
+    /// Always 2.
     pub format: u32,
     /// Name of the pack.
     pub name: String,
@@ -55,6 +55,8 @@ pub struct Manifest {
     pub speak: SpeakPart,
     /// What it may cost.
     pub budget: BudgetPart,
+    /// The f32 graphs, for tests and benchmarks.
+    pub reference: ReferencePart,
     /// Recorded tensors, for tests.
     pub golden: GoldenPart,
 }
@@ -178,6 +180,20 @@ pub struct BudgetPart {
     pub memory_bytes: u64,
     /// The most multiply-adds that the graphs may cost a picture; a pack that costs more is refused.
     pub multiply_adds: u64,
+}
+
+/// `[reference]`: the f32 graphs that the int8 ones were made from. The program never loads them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReferencePart {
+    /// STAB, with its states as inputs and outputs.
+    pub stab: String,
+    /// Of that graph.
+    pub stab_sha256: String,
+    /// The language head.
+    pub narrator: String,
+    /// Of that graph.
+    pub narrator_sha256: String,
 }
 
 /// `[golden]`

@@ -1,7 +1,8 @@
 //! STAB in its causal streaming form (Video-Panda, CVPR 2025; temporal convolutions padded on the left only).
 //!
 //! One frame in, `1 + windows` tokens out. What the gate left out is taken from the canvas, the last kept pixels of
-//! every patch. The graph is dense: it computes all windows of the canvas, changed or not.
+//! every patch, and the graph computes only what a changed patch can reach: the result equals that of a dense pass, bit
+//! for bit.
 
 use tract_onnx::prelude::*;
 
@@ -10,26 +11,16 @@ use ocelli_types::{Encoder, FrameTokens, PatchBatch, PatchGrid};
 use crate::engine::{Engine, Port};
 use crate::{InferError, Pack};
 
-/// Frames that GSTRA keeps besides the present one.
-const GSTRA_PAST: usize = 3;
-
-/// Score of a frame before the start: its weight is exp of it, 0.
-const NO_FRAME: f32 = -1e4;
-
-const NAMES: [&str; 6] = ["patches", "lste_state", "dpe_state", "gstra_m", "gstra_s", "gstra_v"];
-
 /// The encoder of a pack.
 #[derive(Debug)]
 pub struct Stab {
     engine: Engine,
     grid: PatchGrid,
     token_width: usize,
-    /// Shapes of the five states.
-    state_shapes: [Vec<usize>; 5],
-    /// u8 `[patches][patch_bytes]`; given to the graph and taken back.
+    /// u8 `[patches][patch_bytes]` and `[patches]`: the canvas, and which patches changed; given to the graph and taken
+    /// back.
     canvas: TValue,
-    /// LSTE and DPE: the two frames before; GSTRA: maximum, sum and weighted sum of the three before.
-    states: [TValue; 5],
+    changed: TValue,
 }
 
 impl Stab {
@@ -39,61 +30,48 @@ impl Stab {
     /// tract refuses it, or it is not the graph that the manifest describes.
     pub fn load(pack: &Pack) -> Result<Self, InferError> {
         let part = &pack.manifest.stab;
-        let patches = pack.grid.patches();
-        let state_shapes = [
-            vec![2, patches, part.reduced],
-            vec![2, patches, part.width],
-            vec![GSTRA_PAST, part.heads],
-            vec![GSTRA_PAST, part.heads],
-            vec![GSTRA_PAST, part.heads, part.width],
-        ];
-        let f32 = f32::datum_type();
-        let picture = [patches, pack.grid.patch_bytes()];
-        let port = |name, shape| Port { name, datum: f32, shape };
-        let states = || NAMES[1..].iter().copied().zip(&state_shapes).map(|(name, shape)| port(name, &shape[..]));
-        let mut inputs = vec![Port { name: NAMES[0], datum: u8::datum_type(), shape: &picture }];
-        inputs.extend(states());
+        let picture = [pack.grid.patches(), pack.grid.patch_bytes()];
         let tokens = [part.tokens, part.token_width];
-        let mut outputs = vec![port("tokens", &tokens[..])];
-        outputs.extend(states());
+        let inputs = [
+            Port { name: "patches", datum: u8::datum_type(), shape: &picture },
+            Port { name: "changed", datum: u8::datum_type(), shape: &picture[..1] },
+        ];
+        let outputs = [Port { name: "tokens", datum: f32::datum_type(), shape: &tokens }];
         let engine = Engine::load(&pack.folder.join(&part.file), "STAB", &inputs, &outputs)?;
-        let mut stab = Self {
+        Ok(Self {
             engine,
             grid: pack.grid,
             token_width: part.token_width,
-            canvas: blank::<u8>(&picture, 0),
-            states: [const { Vec::new() }; 5].map(|shape| blank::<f32>(&shape, 0.0)),
-            state_shapes,
-        };
-        stab.reset();
-        Ok(stab)
+            canvas: zeros(&picture),
+            changed: zeros(&picture[..1]),
+        })
     }
 
     /// Forgets every frame, as after a cut in the stream; the next batch must bring every patch.
-    pub fn reset(&mut self) {
-        for (index, (state, shape)) in self.states.iter_mut().zip(&self.state_shapes).enumerate() {
-            *state = blank(shape, if index == 2 { NO_FRAME } else { 0.0 });
-        }
-        self.canvas = blank::<u8>(&[self.grid.patches(), self.grid.patch_bytes()], 0);
+    ///
+    /// # Errors
+    /// tract cannot set the graph up anew.
+    pub fn reset(&mut self) -> Result<(), InferError> {
+        self.canvas = zeros(&[self.grid.patches(), self.grid.patch_bytes()]);
+        self.engine.reset()
     }
 
-    /// Multiply-adds of one frame, as tract counts them.
+    /// Multiply-adds of one frame of which everything changed.
     pub fn macs(&self) -> u64 {
         self.engine.macs()
     }
 
-    /// Bytes of the plan's constants.
+    /// Bytes of the plan's weights.
     pub fn weight_bytes(&self) -> u64 {
         self.engine.weight_bytes()
     }
 
-    /// Bytes of canvas and states, which live twice while the graph runs.
+    /// Bytes of the canvas and of what the graph's ops hold besides weights.
     pub fn state_bytes(&self) -> u64 {
-        let floats: usize = self.state_shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
-        2 * (floats * 4 + self.grid.bytes()) as u64
+        self.engine.state_bytes() + (self.grid.bytes() + self.grid.patches()) as u64
     }
 
-    /// Puts the kept patches where they belong.
+    /// Puts the kept patches where they belong, and marks those that differ from what was there.
     fn paint(&mut self, batch: &PatchBatch<'_>) -> Result<(), InferError> {
         let bytes = self.grid.patch_bytes();
         let expected = batch.kept.count() * bytes;
@@ -106,25 +84,40 @@ impl Stab {
                 found,
             });
         }
-        // Nobody else holds the canvas now, so this takes it without a copy.
-        let mut canvas = std::mem::replace(&mut self.canvas, Tensor::default().into_tvalue()).into_tensor();
-        let pixels = canvas.try_as_plain_ram_mut().and_then(|mut plain| {
-            let pixels = plain.as_slice_mut::<u8>()?;
-            for (index, patch) in batch.kept.iter().zip(batch.patches.chunks_exact(bytes)) {
-                pixels[index * bytes..(index + 1) * bytes].copy_from_slice(patch);
-            }
-            Ok(())
-        });
-        self.canvas = canvas.into_tvalue();
-        pixels.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })
+        with(&mut self.canvas, |canvas| {
+            with(&mut self.changed, |changed| {
+                changed.fill(0);
+                for (index, patch) in batch.kept.iter().zip(batch.patches.chunks_exact(bytes)) {
+                    let place = &mut canvas[index * bytes..(index + 1) * bytes];
+                    if place != patch {
+                        place.copy_from_slice(patch);
+                        changed[index] = 1;
+                    }
+                }
+            })
+        })
+        .flatten()
+        .map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })
     }
+}
+
+fn zeros(shape: &[usize]) -> TValue {
+    Tensor::zero::<u8>(shape).expect("bytes should have room").into_tvalue()
+}
+
+/// Writes into a tensor of bytes. Nobody else holds it between two runs, so this takes it without a copy.
+fn with<T>(value: &mut TValue, write: impl FnOnce(&mut [u8]) -> T) -> TractResult<T> {
+    let mut tensor = std::mem::replace(value, Tensor::default().into_tvalue()).into_tensor();
+    let done = tensor.try_as_plain_ram_mut().and_then(|mut plain| Ok(write(plain.as_slice_mut::<u8>()?)));
+    *value = tensor.into_tvalue();
+    done
 }
 
 impl Encoder for Stab {
     type Error = InferError;
 
     /// # Errors
-    /// The batch is of another grid, or tract failed; states and tokens are then those of before.
+    /// The batch is of another grid, and nothing has changed; or tract failed, and the encoder must be reset.
     fn encode(&mut self, batch: &PatchBatch<'_>, tokens: &mut FrameTokens<'_>) -> Result<(), InferError> {
         let expected = (self.grid.windows() + 1) * self.token_width;
         if tokens.width != self.token_width || tokens.values.len() != expected {
@@ -133,21 +126,11 @@ impl Encoder for Stab {
             return Err(InferError::BadInput { model: "STAB", expected, found });
         }
         self.paint(batch)?;
-        let inputs = std::iter::once(&self.canvas).chain(&self.states).cloned().collect();
-        let mut outputs = self.engine.run(inputs)?;
+        let outputs = self.engine.run(tvec![self.canvas.clone(), self.changed.clone()])?;
         let values = outputs[0].try_as_plain_ram().and_then(|plain| {
             tokens.values.copy_from_slice(plain.as_slice()?);
             Ok(())
         });
-        values.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })?;
-        for (state, next) in self.states.iter_mut().zip(outputs.drain(1..)) {
-            *state = next;
-        }
-        Ok(())
+        values.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })
     }
-}
-
-fn blank<T: Datum + Copy>(shape: &[usize], value: T) -> TValue {
-    let count = shape.iter().product();
-    Tensor::from_shape(shape, &vec![value; count]).expect("the count should be that of the shape").into_tvalue()
 }

@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::read_npy;
-use ocelli_infer::{Form, Narrator, Pack, Stab, StabShape};
+use ocelli_infer::{Form, InferError, Narrator, Pack, ReferenceStab, Stab, StabShape, onnx};
 use ocelli_types::{
     Encoder, EntryId, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch, PatchMask, TokenRef,
 };
-use tract_onnx::prelude::*;
+use tract_onnx::prelude::{Framework, InferenceModelExt, *};
+use tract_onnx::tract_hir::internal::OutletId;
 
-/// Largest relative error, L2.
+/// Largest relative error, L2, of f32 graphs.
 const TOLERANCE: f64 = 1e-4;
+
+/// Of int8 graphs: where a sum in another order tips a value over the middle between two bytes, it moves by one of 127.
+const INT8_TOLERANCE: f64 = 1e-4;
 
 const STATES: [&str; 5] = ["lste_state", "dpe_state", "gstra_m", "gstra_s", "gstra_v"];
 
@@ -52,21 +56,25 @@ fn relative_error(found: &[f32], wanted: &ArrayViewD<'_, f32>) -> f64 {
 }
 
 fn check(what: &str, found: &[f32], wanted: &Path) {
-    let error = relative_error(found, &array::<f32>(wanted).view());
-    assert!(error <= TOLERANCE, "{what}: relative error {error:e}");
+    check_values(what, found, &array::<f32>(wanted).view(), TOLERANCE);
+}
+
+fn check_values(what: &str, found: &[f32], wanted: &ArrayViewD<'_, f32>, tolerance: f64) {
+    let error = relative_error(found, wanted);
+    assert!(error <= tolerance, "{what}: relative error {error:e}");
     eprintln!("{what}: relative error {error:.1e}");
 }
 
 fn plan(path: &Path) -> Arc<TypedRunnableModel> {
-    let model = onnx().model_for_path(path).expect("an ONNX file");
+    let model = tract_onnx::onnx().model_for_path(path).expect("an ONNX file");
     model.into_optimized().expect("tract knows all of it").into_runnable().expect("it can be planned")
 }
 
 #[test]
-fn both_graphs_give_the_recorded_tensors() {
+fn the_f32_graphs_give_the_recorded_tensors() {
     for pack in packs() {
-        let (name, golden) = (&pack.manifest.name, pack.folder.join("golden"));
-        let stab = plan(&pack.folder.join(&pack.manifest.stab.file));
+        let (name, golden) = (&pack.manifest.name, pack.folder.join("reference/golden"));
+        let stab = plan(&pack.folder.join(&pack.manifest.reference.stab));
         for frame in 0..3 {
             let file = |side: &str, what: &str| golden.join(format!("stab_{side}_{frame}_{what}.npy"));
             let mut inputs = tvec![tensor::<u8>(&file("in", "patches"))];
@@ -78,14 +86,95 @@ fn both_graphs_give_the_recorded_tensors() {
                 check(&format!("{name} STAB {frame} {state}"), &values(output), &wanted);
             }
         }
-        let narrator = plan(&pack.folder.join(&pack.manifest.narrator.file));
-        let inputs = tvec![
-            tensor::<f32>(&golden.join("narrator_in_tokens.npy")),
-            tensor::<i64>(&golden.join("narrator_in_index.npy")),
-            tensor::<f32>(&golden.join("narrator_in_valid.npy")),
-        ];
-        let outputs = narrator.run(inputs).expect("it runs");
+        let narrator = plan(&pack.folder.join(&pack.manifest.reference.narrator));
+        let outputs = narrator.run(narrator_inputs(&golden)).expect("it runs");
         check(&format!("{name} narrator"), &values(&outputs[0]), &golden.join("narrator_out.npy"));
+    }
+}
+
+fn narrator_inputs(golden: &Path) -> TVec<TValue> {
+    tvec![
+        tensor::<f32>(&golden.join("narrator_in_tokens.npy")),
+        tensor::<i64>(&golden.join("narrator_in_index.npy")),
+        tensor::<f32>(&golden.join("narrator_in_valid.npy")),
+    ]
+}
+
+/// Frames recorded from the emulation of the int8 graph, and the one whose values between the ops were recorded too.
+const INT8_FRAMES: usize = 10;
+const INT8_FRAME: usize = 5;
+
+/// What each op of the int8 STAB gives, as the emulation in PyTorch has it: a graph that tract has rearranged wrongly would
+/// show at the first op concerned.
+#[test]
+fn every_op_of_the_int8_graphs_gives_the_recorded_tensor() {
+    let parts = ["x2", "x3", "g", "y", "f", "tokens"];
+    for pack in packs() {
+        let (name, golden) = (&pack.manifest.name, pack.folder.join("golden"));
+        let mut model = onnx().model_for_path(pack.folder.join(&pack.manifest.stab.file)).expect("an ONNX file");
+        let outlets: Vec<OutletId> = parts.iter().map(|part| model.find_outlet_label(part).expect(part)).collect();
+        model.select_output_outlets(&outlets).expect("they are there");
+        let plan = model.into_optimized().expect("tract knows all of it").into_runnable().expect("it can be planned");
+        let mut state = plan.spawn().expect("it can be started");
+        let tokens: ArrayD<f32> = array(&golden.join("int8_tokens.npy"));
+        let (mut canvas, mut batch) = (Vec::new(), Recorded::new(&pack));
+        for frame in 0..INT8_FRAMES {
+            let changed = batch.paint(frame, &mut canvas);
+            let patches = [pack.grid.patches(), pack.grid.patch_bytes()];
+            let inputs = tvec![
+                Tensor::from_shape(&patches, &canvas).expect("a canvas").into_tvalue(),
+                Tensor::from_shape(&patches[..1], &changed).expect("marks").into_tvalue(),
+            ];
+            let outputs = state.run(inputs).expect("it runs");
+            if frame == INT8_FRAME {
+                for (part, output) in parts.iter().zip(&outputs).filter(|(part, _)| **part != "tokens") {
+                    let wanted: ArrayD<f32> = array(&golden.join(format!("int8_{part}.npy")));
+                    check_values(&format!("{name} int8 {part}"), &values(output), &wanted.view(), INT8_TOLERANCE);
+                }
+            }
+            let wanted = tokens.index_axis(ndarray::Axis(0), frame);
+            let what = format!("{name} int8 tokens, frame {frame}");
+            check_values(&what, &values(&outputs[5]), &wanted, INT8_TOLERANCE);
+        }
+        let path = pack.folder.join(&pack.manifest.narrator.file);
+        let narrator = onnx().model_for_path(path).expect("an ONNX file").into_optimized().expect("tract knows it");
+        let narrator = narrator.into_runnable().expect("it can be planned");
+        let outputs = narrator.run(narrator_inputs(&golden)).expect("it runs");
+        let wanted: ArrayD<f32> = array(&golden.join("narrator_out.npy"));
+        check_values(&format!("{name} int8 narrator"), &values(&outputs[0]), &wanted.view(), INT8_TOLERANCE);
+    }
+}
+
+/// The recorded clip, and what the gate kept of it.
+struct Recorded {
+    pictures: ArrayD<u8>,
+    keeps: ArrayD<u8>,
+}
+
+impl Recorded {
+    fn new(pack: &Pack) -> Self {
+        let golden = pack.folder.join("golden");
+        Self { pictures: array(&golden.join("gate_patches.npy")), keeps: array(&golden.join("gate_keep.npy")) }
+    }
+
+    fn kept(&self, frame: usize) -> PatchMask {
+        let mut mask = PatchMask::empty();
+        let kept = self.keeps.index_axis(ndarray::Axis(0), frame);
+        kept.iter().enumerate().filter(|(_, kept)| **kept == 1).for_each(|(index, _)| mask.insert(index));
+        mask
+    }
+
+    /// The canvas with the kept patches of `frame`, and which they are.
+    fn paint(&mut self, frame: usize, canvas: &mut Vec<u8>) -> Vec<u8> {
+        let picture = self.pictures.index_axis(ndarray::Axis(0), frame);
+        let bytes = picture.shape()[1];
+        canvas.resize(picture.len(), 0);
+        let kept = self.kept(frame);
+        for index in kept.iter() {
+            let patch = picture.index_axis(ndarray::Axis(0), index);
+            canvas[index * bytes..][..bytes].iter_mut().zip(&patch).for_each(|(to, from)| *to = *from);
+        }
+        (0..picture.shape()[0]).map(|index| u8::from(kept.contains(index))).collect()
     }
 }
 
@@ -112,35 +201,50 @@ fn batch<'a>(
     PatchBatch { grid: pack.grid, kept: keep, patches, seq: FrameSeq(seq), captured_us: Micros(seq * 200_000) }
 }
 
+/// Plays the recorded clip twice, with a reset between.
+fn play<E: Encoder<Error = InferError>>(
+    pack: &Pack,
+    stab: &mut E,
+    reset: impl Fn(&mut E),
+    mut frame_done: impl FnMut(usize, &[f32]),
+) {
+    let recorded = Recorded::new(pack);
+    let width = pack.manifest.stab.token_width;
+    let mut tokens = vec![0.0; pack.manifest.stab.tokens * width];
+    for _ in 0..2 {
+        for frame in 0..INT8_FRAMES {
+            let (mut bytes, keep) = (Vec::new(), recorded.kept(frame));
+            let picture = recorded.pictures.index_axis(ndarray::Axis(0), frame);
+            let batch = batch(pack, &keep, &picture, frame as u64, &mut bytes);
+            // A batch that is cut short is refused, and leaves no trace in what follows.
+            let short = PatchBatch { patches: &batch.patches[..batch.patches.len().saturating_sub(1)], ..batch };
+            let mut room = FrameTokens { width, values: &mut tokens };
+            assert!(batch.patches.is_empty() || stab.encode(&short, &mut room).is_err());
+            stab.encode(&batch, &mut room).expect("it runs");
+            frame_done(frame, &tokens);
+        }
+        reset(stab);
+    }
+}
+
 #[test]
 fn the_encoder_carries_canvas_and_states_from_frame_to_frame() {
     for pack in packs() {
-        let golden = pack.folder.join("golden");
-        let pictures: ArrayD<u8> = array(&golden.join("gate_patches.npy"));
-        let keeps: ArrayD<u8> = array(&golden.join("gate_keep.npy"));
+        let (name, golden) = (&pack.manifest.name, pack.folder.join("golden"));
+        let tokens: ArrayD<f32> = array(&golden.join("int8_tokens.npy"));
         let mut stab = Stab::load(&pack).expect("the pack is whole");
-        let width = pack.manifest.stab.token_width;
-        let mut tokens = vec![0.0; pack.manifest.stab.tokens * width];
-        for round in 0..2 {
-            for frame in 0..4 {
-                let mut keep = PatchMask::empty();
-                let kept = keeps.index_axis(ndarray::Axis(0), frame);
-                kept.iter().enumerate().filter(|(_, kept)| **kept == 1).for_each(|(index, _)| keep.insert(index));
-                let mut bytes = Vec::new();
-                let picture = pictures.index_axis(ndarray::Axis(0), frame);
-                let batch = batch(&pack, &keep, &picture, frame as u64, &mut bytes);
-                // A batch that is cut short is refused, and leaves no trace in what follows.
-                let short = PatchBatch { patches: &batch.patches[1..], ..batch };
-                let mut room = FrameTokens { width, values: &mut tokens };
-                assert!(stab.encode(&short, &mut room).is_err());
-                stab.encode(&batch, &mut room).expect("it runs");
-                if frame > 0 {
-                    let wanted = golden.join(format!("stab_out_{}_tokens.npy", frame - 1));
-                    check(&format!("{} stream, round {round}, frame {frame}", pack.manifest.name), &tokens, &wanted);
-                }
+        let reset = |stab: &mut Stab| stab.reset().expect("it can be started anew");
+        play(&pack, &mut stab, reset, |frame, found| {
+            let wanted = tokens.index_axis(ndarray::Axis(0), frame);
+            check_values(&format!("{name} stream, frame {frame}"), found, &wanted, INT8_TOLERANCE);
+        });
+        let mut stab = ReferenceStab::load(&pack).expect("the pack is whole");
+        play(&pack, &mut stab, ReferenceStab::reset, |frame, found| {
+            if (1..4).contains(&frame) {
+                let wanted = pack.folder.join(format!("reference/golden/stab_out_{}_tokens.npy", frame - 1));
+                check(&format!("{name} f32 stream, frame {frame}"), found, &wanted);
             }
-            stab.reset();
-        }
+        });
     }
 }
 
@@ -179,10 +283,9 @@ fn the_head_gathers_the_recorded_tokens_and_looks_them_up() {
     }
 }
 
-/// tract counts what it calls a multiply-add, also in norms and in the merging of GSTRA's frames, which our count leaves
-/// out. Measured, that is 1.8% at the sizes of `home`, and 2.4% at those of `tiny-test`.
+/// What our ops state is what the formula counts, to the last one: norms and activations are in neither.
 #[test]
-fn the_count_of_multiply_adds_is_that_of_tract() {
+fn the_count_of_multiply_adds_is_that_of_the_formula() {
     for (pack, width, heads, hidden) in [("tiny-test", 24, 2, 32), ("home", 192, 6, 512)] {
         let pack = Pack::open(&models().join(pack)).expect("the pack is whole");
         assert_eq!((pack.manifest.stab.width, pack.manifest.stab.heads), (width, heads));
@@ -195,9 +298,7 @@ fn the_count_of_multiply_adds_is_that_of_tract() {
             hidden,
             token_width: pack.manifest.stab.token_width as u64,
         };
-        let (own, tract) = (shape.macs(Form::Folded), Stab::load(&pack).expect("the pack is whole").macs());
-        let ratio = tract as f64 / own.total() as f64;
-        eprintln!("{}: {own:?} = {}, tract counts {tract}", pack.manifest.name, own.total());
-        assert!((ratio - 1.0).abs() < 0.03, "{}: {ratio}", pack.manifest.name);
+        let own = shape.macs(Form::Folded);
+        assert_eq!(Stab::load(&pack).expect("the pack is whole").macs(), own.total(), "{own:?}");
     }
 }

@@ -38,9 +38,24 @@ impl Fsra {
         })
     }
 
+    /// Rows of a frame.
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Width d.
+    pub const fn width(&self) -> usize {
+        self.d
+    }
+
     /// Multiply-adds of a frame of which every window changed.
     pub fn macs(&self) -> u64 {
         (2 * self.rows * self.heads * self.d) as u64 + self.weights.iter().map(Linear::macs).sum::<u64>()
+    }
+
+    /// Bytes of what it remembers and works in.
+    pub fn state_bytes(&self) -> usize {
+        self.pool.bytes() + 4 * (self.context.len() + self.mixed.len()) + self.scratch.bytes()
     }
 
     /// Bytes of weights.

@@ -63,6 +63,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Bytes that it holds.
+    pub const fn bytes(&self) -> usize {
+        self.q.len() + 4 * (self.scales.len() + self.row.len())
+    }
+
     /// Makes room for any of these.
     pub fn reserve<'a>(mut self, linears: impl IntoIterator<Item = &'a Linear>) -> Self {
         for linear in linears {

@@ -67,10 +67,22 @@ impl Lsd {
         self.side * self.side / PATCHES
     }
 
+    /// Width d.
+    pub const fn width(&self) -> usize {
+        self.d
+    }
+
     /// Multiply-adds of a frame of which every patch changed.
     pub fn macs(&self) -> u64 {
         let attention = 2 * PATCHES * self.heads * self.d;
         self.windows() as u64 * (attention as u64 + self.weights.iter().map(Linear::macs).sum::<u64>())
+    }
+
+    /// Bytes of what it remembers and works in.
+    pub fn state_bytes(&self) -> usize {
+        let rows = self.mean.len() + self.query.len() + self.mixed.len() + self.keys.len();
+        let lists = self.chosen.capacity() + self.order.len();
+        4 * (rows + self.carried.len() + self.context.len() + lists) + self.scratch.bytes()
     }
 
     /// Bytes of weights.

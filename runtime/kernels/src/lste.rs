@@ -105,6 +105,13 @@ impl Lste {
         self.patches() as u64 * row
     }
 
+    /// Bytes of what it remembers and works in.
+    pub fn state_bytes(&self) -> usize {
+        let rings: usize = self.z.iter().chain(&self.x1).map(Vec::len).sum();
+        let lists = 4 * (self.changed.capacity() + self.moving.capacity() + self.reached.capacity());
+        4 * (rings + self.x0.len() + self.mixed.len()) + lists + self.age.len() + self.scratch.bytes()
+    }
+
     /// Bytes of weights.
     pub fn weight_bytes(&self) -> usize {
         let w = &self.weights;

@@ -32,6 +32,11 @@ impl Triples {
         }
     }
 
+    /// Bytes that they hold.
+    pub const fn bytes(&self) -> usize {
+        4 * (self.maximum.len() + self.sum.len() + self.weighted.len())
+    }
+
     fn run_mut(&mut self, run: usize) -> Triple<'_> {
         let (heads, all) = (self.heads, self.heads * self.d);
         Triple {
@@ -99,6 +104,11 @@ impl Pool {
             normed: vec![0.0; block * d],
             weights: vec![0.0; block],
         }
+    }
+
+    /// Bytes that it holds besides the keys.
+    pub const fn bytes(&self) -> usize {
+        self.triples.bytes() + 8 * self.order.len() + 4 * (self.normed.len() + self.weights.len())
     }
 
     /// Computes the runs of `x`, `[rows][d]`, in which a row is fresh; whether there were any.

@@ -11,7 +11,6 @@ const CHUNK: usize = 32;
 pub struct Project {
     weights: std::sync::Arc<[Linear; 3]>,
     share: Vec<f32>,
-    windows: usize,
     d: usize,
     chosen: Vec<u32>,
     order: Vec<u32>,
@@ -24,7 +23,7 @@ pub struct Project {
 
 impl Project {
     /// `share` `[d]`, the part of FSRA's vector; `None` if the sizes do not go together.
-    pub fn new(windows: usize, share: &[f32], frame: Linear, up: Linear, down: Linear) -> Option<Self> {
+    pub fn new(share: &[f32], frame: Linear, up: Linear, down: Linear) -> Option<Self> {
         let d = frame.n();
         let chained = frame.k() == d && up.k() == d && down.k() == up.n() && share.len() == d;
         if !chained || [&frame, &up, &down].iter().any(|linear| linear.groups() != 1) {
@@ -33,9 +32,8 @@ impl Project {
         let scratch = Scratch::default().reserve([&frame, &up, &down]);
         Some(Self {
             share: share.into(),
-            windows,
             d,
-            chosen: Vec::with_capacity(windows),
+            chosen: Vec::new(),
             order: (0..CHUNK as u32).collect(),
             fused: vec![0.0; d],
             frame: vec![0.0; d],
@@ -50,10 +48,21 @@ impl Project {
         self.weights[2].n()
     }
 
-    /// Multiply-adds of a frame of which every window changed.
-    pub fn macs(&self) -> u64 {
+    /// Width d.
+    pub const fn width(&self) -> usize {
+        self.d
+    }
+
+    /// Multiply-adds of a frame of which all of so many windows changed.
+    pub fn macs(&self, windows: usize) -> u64 {
         let [frame, up, down] = &*self.weights;
-        frame.macs() + (self.windows as u64 + 1) * (up.macs() + down.macs())
+        frame.macs() + (windows as u64 + 1) * (up.macs() + down.macs())
+    }
+
+    /// Bytes of what it remembers and works in.
+    pub fn state_bytes(&self) -> usize {
+        let lists = self.chosen.capacity() + self.order.len();
+        4 * (self.fused.len() + self.frame.len() + self.inner.len() + lists) + self.scratch.bytes()
     }
 
     /// Bytes of weights.
@@ -76,8 +85,9 @@ impl Project {
         changed: &mut [u8],
     ) {
         let (d, width) = (self.d, self.token_width());
-        assert!(g.len() == d && f.len() == d && y.len() == self.windows * d && fresh.len() == self.windows, "plan's sizes");
-        assert!(tokens.len() == (self.windows + 1) * width && changed.len() == self.windows + 1, "one row a token");
+        let windows = fresh.len();
+        assert!(g.len() == d && f.len() == d && y.len() == windows * d, "one row a window");
+        assert!(tokens.len() == (windows + 1) * width && changed.len() == windows + 1, "one row a token");
         let [frame, up, down] = &*self.weights;
         let (one, scratch) = (&[0][..], &mut self.scratch);
         changed[0] = u8::from(frame_fresh);

@@ -103,7 +103,7 @@ impl Stab {
         let fsra = Fsra::new(windows, side / 2, heads, &keys, v, out).expect(expect);
         let share: Vec<f32> = random.values(d).iter().map(|v| v.abs().min(1.0)).collect();
         let (frame, up, down) = (random.linear(1, d, d), random.linear(1, d, hidden), random.linear(1, hidden, h));
-        let project = Project::new(windows, &share, frame, up, down).expect(expect);
+        let project = Project::new(&share, frame, up, down).expect(expect);
         Self {
             isa,
             lste,
@@ -131,6 +131,20 @@ impl Stab {
         let seen = self.fsra.step(isa, &self.y, &self.touched, &mut self.f);
         let frame = (&self.g[..], &self.f[..], moved || seen);
         self.project.step(isa, frame, (&self.y, &self.touched), &mut self.tokens, &mut self.changed);
+    }
+
+    pub fn parts(&mut self, patches: &[u8], changed: &[u8]) -> [f64; 5] {
+        let isa = self.isa; let mut t = [f64::MAX; 5];
+        for _ in 0..30 {
+            let mut n = [std::time::Instant::now(); 6];
+            self.lste.step(isa, patches, changed, &mut self.x2, &mut self.x3, &mut self.fresh); n[1] = std::time::Instant::now();
+            let moved = self.gstra.step(isa, &self.x2, &self.fresh, &mut self.g); n[2] = std::time::Instant::now();
+            self.lsd.step(isa, &self.x3, &self.fresh, &mut self.y, &mut self.touched); n[3] = std::time::Instant::now();
+            let seen = self.fsra.step(isa, &self.y, &self.touched, &mut self.f); n[4] = std::time::Instant::now();
+            self.project.step(isa, (&self.g[..], &self.f[..], moved || seen), (&self.y, &self.touched), &mut self.tokens, &mut self.changed); n[5] = std::time::Instant::now();
+            for i in 0..5 { t[i] = t[i].min((n[i+1] - n[i]).as_secs_f64() * 1e6); }
+        }
+        t
     }
 
     pub fn reset(&mut self) {

@@ -1,0 +1,591 @@
+//! The ONNX domain `ai.ocelli` (`models/OPS.md`) for tract: each op is a part of `ocelli-kernels` with its weights, its
+//! memory and its outputs.
+//!
+//! The weights are read when the graph is, and tract never sees them. An op keeps the tensors that it gave out and writes
+//! only the rows that changed; by the next run nobody else holds them, so nothing is copied and nothing allocated.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ocelli_kernels::{
+    Act, Fsra, Gstra, Input, Isa, Linear, Lsd, Lste, Project, Queries, Scratch, attention, linear,
+};
+use tract_onnx::Onnx;
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::internal::not_out_of_plan;
+#[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
+use tract_onnx::tract_hir::internal::*;
+
+/// Teaches tract the domain.
+pub(crate) fn register(onnx: &mut Onnx) {
+    add::<Lste>(onnx);
+    add::<Gstra>(onnx);
+    add::<Lsd>(onnx);
+    add::<Fsra>(onnx);
+    add::<Project>(onnx);
+    add::<QLinear>(onnx);
+    add::<Attention>(onnx);
+}
+
+fn add<P: Part>(onnx: &mut Onnx) {
+    onnx.op_register.insert(P::NAME, |context, node| {
+        let reader = Reader { context, node };
+        let part = P::read(&reader).with_context(|| format!("the weights of `{}`", node.name))?;
+        let inputs = reader.runtime_inputs();
+        Ok((expand(PartOp { part: Arc::new(part), isa: Isa::detect(), inputs }), vec![]))
+    });
+}
+
+/// What an op is made of.
+trait Part: Clone + fmt::Debug + Send + Sync + 'static {
+    /// The op's name in the domain.
+    const NAME: &'static str;
+    /// How many outputs it has.
+    const OUTPUTS: usize;
+
+    /// Makes it from the node's weights and attributes.
+    fn read(reader: &Reader<'_>) -> TractResult<Self>;
+
+    /// Types and shapes of what it gives, from the shapes of what it gets.
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>>;
+
+    /// Multiply-adds of a run in which everything is fresh.
+    fn macs(&self, inputs: &[Shape]) -> u64;
+
+    /// Bytes of weights.
+    fn weight_bytes(&self) -> usize;
+
+    /// Bytes of what it remembers and works in, its outputs apart.
+    fn state_bytes(&self) -> usize;
+
+    /// One run; `outputs` are those of the run before.
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()>;
+}
+
+type Shape = TVec<usize>;
+
+/// A node of the file.
+struct Reader<'a> {
+    context: &'a ParsingContext<'a>,
+    node: &'a NodeProto,
+}
+
+impl Reader<'_> {
+    fn initializer(&self, input: usize) -> Option<&tract_onnx::pb::TensorProto> {
+        let name = self.node.input.get(input)?;
+        self.context.model.graph.as_ref()?.initializer.iter().find(|tensor| tensor.name == *name)
+    }
+
+    /// Which of the inputs that are there come anew with each run.
+    fn runtime_inputs(&self) -> Vec<usize> {
+        let present = (0..self.node.input.len()).filter(|input| !self.node.input[*input].is_empty());
+        present.enumerate().filter(|(_, input)| self.initializer(*input).is_none()).map(|(slot, _)| slot).collect()
+    }
+
+    fn has(&self, input: usize) -> bool {
+        self.node.input.get(input).is_some_and(|name| !name.is_empty())
+    }
+
+    fn tensor(&self, input: usize) -> TractResult<Tensor> {
+        let proto = self.initializer(input).with_context(|| format!("input {input} should be an initializer"))?;
+        self.context.load_tensor(proto)
+    }
+
+    fn floats(&self, input: usize) -> TractResult<Vec<f32>> {
+        Ok(self.tensor(input)?.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+    }
+
+    /// `[rows, columns]` and the values.
+    fn table(&self, input: usize) -> TractResult<(usize, usize, Vec<f32>)> {
+        let tensor = self.tensor(input)?;
+        let &[rows, columns] = tensor.shape() else { bail!("input {input} should have two axes") };
+        Ok((rows, columns, tensor.try_as_plain_ram()?.as_slice::<f32>()?.to_vec()))
+    }
+
+    /// Matrix, scales and biases at three inputs; `n` is what the scales say.
+    fn linear(&self, input: usize, groups: usize, k: usize) -> TractResult<Linear> {
+        let (w, s, b) = (self.tensor(input)?, self.floats(input + 1)?, self.floats(input + 2)?);
+        let w = w.try_as_plain_ram()?.as_slice::<i8>()?;
+        let made = Linear::new(groups, k, s.len() / groups.max(1), w, &s, &b);
+        made.with_context(|| format!("inputs {input} to {}: the sizes do not go together", input + 2))
+    }
+
+    fn attribute(&self, name: &str) -> TractResult<usize> {
+        self.node.get_attr::<usize>(name)
+    }
+}
+
+/// tract's op around a part that has seen nothing.
+#[derive(Clone, Debug)]
+struct PartOp<P> {
+    part: Arc<P>,
+    isa: Isa,
+    /// Of the node's inputs, those that are not weights.
+    inputs: Vec<usize>,
+}
+
+impl<P> PartialEq for PartOp<P> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.part, &other.part)
+    }
+}
+
+impl<P> Eq for PartOp<P> {}
+
+impl<P: Part> Expansion for PartOp<P> {
+    fn name(&self) -> StaticName {
+        P::NAME.into()
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        Ok(P::OUTPUTS)
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        let shapes = self.inputs.iter().map(|input| &inputs[*input].shape);
+        solver.given_all(shapes, move |solver, shapes: Vec<TVec<TDim>>| {
+            let shapes = shapes.iter().map(|shape| fixed(shape)).collect::<TractResult<Vec<Shape>>>()?;
+            for (output, (datum, shape)) in outputs.iter().zip(self.part.outputs(&shapes)?) {
+                solver.equals(&output.datum_type, datum)?;
+                solver.equals(&output.shape, shape.iter().map(ToDim::to_dim).collect::<TVec<TDim>>())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let inputs: TVec<OutletId> = self.inputs.iter().map(|input| inputs[*input]).collect();
+        model.wire_node(prefix, self.clone(), &inputs)
+    }
+}
+
+fn fixed(shape: &[TDim]) -> TractResult<Shape> {
+    shape.iter().map(|dim| Ok(dim.to_usize()?)).collect()
+}
+
+fn shapes_of(facts: &[&TypedFact]) -> TractResult<Vec<Shape>> {
+    let shape = |fact: &&TypedFact| fact.shape.as_concrete().map(Into::into).context("shapes should be fixed");
+    facts.iter().map(shape).collect()
+}
+
+impl<P: Part> Op for PartOp<P> {
+    fn name(&self) -> StaticName {
+        P::NAME.into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl<P: Part> EvalOp for PartOp<P> {
+    not_out_of_plan!();
+
+    fn state(&self, _: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
+        Ok(Some(Box::new(State { part: P::clone(&self.part), isa: self.isa, outputs: Vec::new() })))
+    }
+}
+
+impl<P: Part> TypedOp for PartOp<P> {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let outputs = self.part.outputs(&shapes_of(inputs)?)?;
+        Ok(outputs.into_iter().map(|(datum, shape)| datum.fact(&*shape)).collect())
+    }
+
+    fn cost(&self, inputs: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
+        let shapes = shapes_of(inputs)?;
+        let size = |(datum, shape): (DatumType, Shape)| datum.size_of() * shape.iter().product::<usize>();
+        let outputs: usize = self.part.outputs(&shapes)?.into_iter().map(size).sum();
+        Ok(tvec![
+            (Cost::FMA(F32), self.part.macs(&shapes).to_dim()),
+            (Cost::Params(OURS), self.part.weight_bytes().to_dim()),
+            (Cost::Buffer(OURS), (self.part.state_bytes() + outputs).to_dim()),
+        ])
+    }
+
+    as_op!();
+}
+
+/// The part of one stream, and what it gave out last.
+#[derive(Clone, Debug)]
+struct State<P> {
+    part: P,
+    isa: Isa,
+    outputs: Vec<TValue>,
+}
+
+impl<P: Part> OpState for State<P> {
+    fn eval(&mut self, _: &EvalContext, _: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let mut outputs: Vec<Tensor> = if self.outputs.is_empty() {
+            let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().into()).collect();
+            let blank = |(datum, shape): (DatumType, Shape)| Tensor::zero_dt(datum, &shape);
+            self.part.outputs(&shapes)?.into_iter().map(blank).collect::<TractResult<_>>()?
+        } else {
+            // Nobody else holds them any more, so this takes them without a copy.
+            self.outputs.drain(..).map(IntoTensor::into_tensor).collect()
+        };
+        self.part.run(self.isa, &inputs, &mut outputs)?;
+        self.outputs.extend(outputs.into_iter().map(IntoTValue::into_tvalue));
+        Ok(self.outputs.iter().cloned().collect())
+    }
+
+    fn reset_lanes(&mut self, _: &[LaneId]) -> TractResult<()> {
+        bail!("a camera has a plan of its own: lanes are not served")
+    }
+}
+
+fn floats(value: &TValue) -> TractResult<&[f32]> {
+    value.try_as_plain_ram()?.as_slice::<f32>()
+}
+
+fn bytes(value: &TValue) -> TractResult<&[u8]> {
+    value.try_as_plain_ram()?.as_slice::<u8>()
+}
+
+/// Type under which our ops state the bytes that they hold; no op of tract's does so under this one.
+pub(crate) const OURS: DatumType = DatumType::I8;
+
+const F32: DatumType = DatumType::F32;
+const U8: DatumType = DatumType::U8;
+
+impl Part for Lste {
+    const NAME: &'static str = "Lste";
+    const OUTPUTS: usize = 3;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        // Pixels come four at a time, so what the blocks hold is what there is.
+        let &[_, depth, ..] = reader.tensor(2)?.shape() else { bail!("blocked weights have four axes") };
+        let patch = reader.linear(2, 1, 4 * depth)?;
+        let reduce = reader.linear(5, 1, patch.n())?;
+        let expand = reader.linear(9, 1, reduce.n())?;
+        let side = reader.attribute("side")?;
+        let (taps, dpe_w, dpe_b) = (reader.floats(8)?, reader.floats(12)?, reader.floats(13)?);
+        Self::new(side, patch, reduce, &taps, expand, &dpe_w, &dpe_b).context("the sizes do not go together")
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        let (patches, bytes) = (self.patches(), self.patch_bytes());
+        ensure!(inputs.len() == 2 && *inputs[0] == [patches, bytes] && *inputs[1] == [patches], "{inputs:?}");
+        let rows: Shape = tvec![patches, self.width()];
+        Ok(vec![(F32, rows.clone()), (F32, rows), (U8, tvec![patches])])
+    }
+
+    fn macs(&self, _: &[Shape]) -> u64 {
+        self.macs()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.weight_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.state_bytes()
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let [x2, x3, fresh] = outputs else { bail!("three outputs") };
+        let (mut x2, mut x3) = (x2.try_as_plain_ram_mut()?, x3.try_as_plain_ram_mut()?);
+        let mut fresh = fresh.try_as_plain_ram_mut()?;
+        let (x2, x3, fresh) = (x2.as_slice_mut()?, x3.as_slice_mut()?, fresh.as_slice_mut()?);
+        self.step(isa, bytes(&inputs[0])?, bytes(&inputs[1])?, x2, x3, fresh);
+        Ok(())
+    }
+}
+
+/// `f32 [rows, d]` and `u8 [rows]`: what aggregators take.
+fn check_rows(inputs: &[Shape], rows: usize, d: usize) -> TractResult<()> {
+    ensure!(inputs.len() == 2 && *inputs[0] == [rows, d] && *inputs[1] == [rows], "{inputs:?}");
+    Ok(())
+}
+
+/// Writes one vector and whether it is new.
+fn give_vector(outputs: &mut [Tensor], step: impl FnOnce(&mut [f32]) -> bool) -> TractResult<()> {
+    let [vector, fresh] = outputs else { bail!("two outputs") };
+    let new = step(vector.try_as_plain_ram_mut()?.as_slice_mut()?);
+    fresh.try_as_plain_ram_mut()?.as_slice_mut::<u8>()?[0] = u8::from(new);
+    Ok(())
+}
+
+impl Part for Gstra {
+    const NAME: &'static str = "Gstra";
+    const OUTPUTS: usize = 2;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let (block, (heads, d, keys)) = (reader.attribute("block")?, reader.table(2)?);
+        let (v, out, up) = (reader.linear(3, heads, d)?, reader.linear(6, 1, d)?, reader.linear(9, 1, d)?);
+        let down = reader.linear(12, 1, up.n())?;
+        Self::new(block * block, block, heads, &keys, v, out, up, down).context("the sizes do not go together")
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        check_rows(inputs, self.rows(), self.width())?;
+        Ok(vec![(F32, tvec![1, self.width()]), (U8, tvec![1])])
+    }
+
+    fn macs(&self, _: &[Shape]) -> u64 {
+        self.macs()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.weight_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.state_bytes()
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let (x, fresh) = (floats(&inputs[0])?, bytes(&inputs[1])?);
+        give_vector(outputs, |g| self.step(isa, x, fresh, g))
+    }
+}
+
+impl Part for Lsd {
+    const NAME: &'static str = "Lsd";
+    const OUTPUTS: usize = 2;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let (side, heads) = (reader.attribute("side")?, reader.attribute("heads")?);
+        let d = reader.floats(3)?.len();
+        let (q, k) = (reader.linear(2, 1, d)?, reader.linear(5, heads, d / heads.max(1))?);
+        let (v, out) = (reader.linear(8, heads, d)?, reader.linear(11, 1, d)?);
+        Self::new(side, heads, q, k, v, out).context("the sizes do not go together")
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        check_rows(inputs, 4 * self.windows(), self.width())?;
+        Ok(vec![(F32, tvec![self.windows(), self.width()]), (U8, tvec![self.windows()])])
+    }
+
+    fn macs(&self, _: &[Shape]) -> u64 {
+        self.macs()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.weight_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.state_bytes()
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let [y, touched] = outputs else { bail!("two outputs") };
+        let (mut y, mut touched) = (y.try_as_plain_ram_mut()?, touched.try_as_plain_ram_mut()?);
+        self.step(isa, floats(&inputs[0])?, bytes(&inputs[1])?, y.as_slice_mut()?, touched.as_slice_mut()?);
+        Ok(())
+    }
+}
+
+impl Part for Fsra {
+    const NAME: &'static str = "Fsra";
+    const OUTPUTS: usize = 2;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let (block, (heads, d, keys)) = (reader.attribute("block")?, reader.table(2)?);
+        let (v, out) = (reader.linear(3, heads, d)?, reader.linear(6, 1, d)?);
+        Self::new(block * block, block, heads, &keys, v, out).context("the sizes do not go together")
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        check_rows(inputs, self.rows(), self.width())?;
+        Ok(vec![(F32, tvec![1, self.width()]), (U8, tvec![1])])
+    }
+
+    fn macs(&self, _: &[Shape]) -> u64 {
+        self.macs()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.weight_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.state_bytes()
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let (y, fresh) = (floats(&inputs[0])?, bytes(&inputs[1])?);
+        give_vector(outputs, |f| self.step(isa, y, fresh, f))
+    }
+}
+
+impl Part for Project {
+    const NAME: &'static str = "Project";
+    const OUTPUTS: usize = 2;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let share = reader.floats(6)?;
+        let (frame, up) = (reader.linear(7, 1, share.len())?, reader.linear(10, 1, share.len())?);
+        let down = reader.linear(13, 1, up.n())?;
+        Self::new(&share, frame, up, down).context("the sizes do not go together")
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        let (one, vector): (Shape, Shape) = (tvec![1], tvec![1, self.width()]);
+        let vectors = inputs.len() == 6 && inputs[0] == vector && inputs[2] == vector;
+        ensure!(vectors && inputs[1] == one && inputs[3] == one, "{inputs:?}");
+        let windows = inputs[4][0];
+        check_rows(&inputs[4..], windows, self.width())?;
+        Ok(vec![(F32, tvec![windows + 1, self.token_width()]), (U8, tvec![windows + 1])])
+    }
+
+    fn macs(&self, inputs: &[Shape]) -> u64 {
+        self.macs(inputs[4][0])
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.weight_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.state_bytes()
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let [tokens, changed] = outputs else { bail!("two outputs") };
+        let (mut tokens, mut changed) = (tokens.try_as_plain_ram_mut()?, changed.try_as_plain_ram_mut()?);
+        let frame_fresh = bytes(&inputs[1])?[0] != 0 || bytes(&inputs[3])?[0] != 0;
+        let frame = (floats(&inputs[0])?, floats(&inputs[2])?, frame_fresh);
+        let windows = (floats(&inputs[4])?, bytes(&inputs[5])?);
+        self.step(isa, frame, windows, tokens.as_slice_mut()?, changed.as_slice_mut()?);
+        Ok(())
+    }
+}
+
+/// `act(lin(norm(x)))` + residual, of the rows that are live.
+#[derive(Clone, Debug)]
+struct QLinear {
+    linear: Arc<Linear>,
+    act: Act,
+    norm: bool,
+    has_rows: bool,
+    has_residual: bool,
+    chosen: Vec<u32>,
+    scratch: Scratch,
+}
+
+impl Part for QLinear {
+    const NAME: &'static str = "QLinear";
+    const OUTPUTS: usize = 1;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let linear = reader.linear(1, 1, reader.attribute("k")?)?;
+        ensure!(linear.n() == reader.attribute("n")?, "n is not that of the scales");
+        let act = match reader.node.get_attr_opt::<&str>("act")?.unwrap_or("none") {
+            "none" => Act::None,
+            "gelu" => Act::Gelu,
+            "quick_gelu" => Act::QuickGelu,
+            other => bail!("an activation called {other}"),
+        };
+        Ok(Self {
+            act,
+            norm: reader.node.get_attr_opt::<usize>("norm")?.unwrap_or(0) != 0,
+            has_rows: reader.has(4),
+            has_residual: reader.has(5),
+            chosen: Vec::new(),
+            scratch: Scratch::default().reserve([&linear]),
+            linear: Arc::new(linear),
+        })
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        let count = 1 + usize::from(self.has_rows) + usize::from(self.has_residual);
+        ensure!(inputs.len() == count && inputs[0].len() == 2 && inputs[0][1] == self.linear.k(), "{inputs:?}");
+        let out: Shape = tvec![inputs[0][0], self.linear.n()];
+        ensure!(!self.has_rows || *inputs[1] == [out[0]], "{inputs:?}");
+        ensure!(!self.has_residual || inputs[count - 1] == out, "{inputs:?}");
+        Ok(vec![(F32, out)])
+    }
+
+    fn macs(&self, inputs: &[Shape]) -> u64 {
+        inputs[0][0] as u64 * self.linear.macs()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.linear.bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.scratch.bytes()
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let mut out = outputs[0].try_as_plain_ram_mut()?;
+        let out = out.as_slice_mut::<f32>()?;
+        let x = floats(&inputs[0])?;
+        let height = inputs[0].shape()[0] as u32;
+        self.chosen.clear();
+        if self.has_rows {
+            let rows = bytes(&inputs[1])?;
+            for (row, out) in out.chunks_exact_mut(self.linear.n()).enumerate() {
+                if rows[row] == 0 {
+                    out.fill(0.0);
+                } else {
+                    self.chosen.push(row as u32);
+                }
+            }
+        } else {
+            self.chosen.extend(0..height);
+        }
+        let residual = if self.has_residual { Some(floats(&inputs[inputs.len() - 1])?) } else { None };
+        let input = if self.norm { Input::Normed(x) } else { Input::Rows(x) };
+        let rows = &self.chosen[..];
+        linear(isa, &self.linear, input, rows, rows, self.act, residual, &mut self.scratch, out);
+        Ok(())
+    }
+}
+
+/// Softmax attention among the rows that are live.
+#[derive(Clone, Debug)]
+struct Attention {
+    heads: usize,
+    queries: Queries,
+    scores: Vec<f32>,
+}
+
+impl Part for Attention {
+    const NAME: &'static str = "Attention";
+    const OUTPUTS: usize = 1;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let queries = match reader.node.get_attr::<&str>("queries")? {
+            "all" => Queries::All,
+            "last" => Queries::Last,
+            other => bail!("queries called {other}"),
+        };
+        Ok(Self { heads: reader.attribute("heads")?, queries, scores: Vec::new() })
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        let fits = inputs.len() == 2 && inputs[0].len() == 2 && *inputs[1] == [inputs[0][0]];
+        ensure!(fits && self.heads > 0 && inputs[0][1] % (3 * self.heads) == 0 && inputs[0][0] > 0, "{inputs:?}");
+        let rows = if self.queries == Queries::All { inputs[0][0] } else { 1 };
+        Ok(vec![(F32, tvec![rows, inputs[0][1] / 3])])
+    }
+
+    fn macs(&self, inputs: &[Shape]) -> u64 {
+        let (s, d) = (inputs[0][0] as u64, inputs[0][1] as u64 / 3);
+        2 * s * d * if self.queries == Queries::All { s } else { 1 }
+    }
+
+    fn weight_bytes(&self) -> usize {
+        0
+    }
+
+    fn state_bytes(&self) -> usize {
+        0
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let live = bytes(&inputs[1])?;
+        self.scores.resize(live.len(), 0.0);
+        let mut out = outputs[0].try_as_plain_ram_mut()?;
+        attention(isa, floats(&inputs[0])?, live, self.heads, self.queries, &mut self.scores, out.as_slice_mut()?);
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! The f32 graph that the int8 one was made from: what tests and benchmarks hold ours against.
+//!
+//! Standard ONNX ops alone, dense, with its states as inputs and outputs, so that any back end can run it.
+
+use tract_onnx::prelude::*;
+
+use ocelli_types::{Encoder, FrameTokens, PatchBatch, PatchGrid};
+
+use crate::engine::{Engine, Port};
+use crate::{InferError, Pack};
+
+/// Frames that GSTRA keeps besides the present one.
+const GSTRA_PAST: usize = 3;
+
+/// Score of a frame before the start: its weight is exp of it, 0.
+const NO_FRAME: f32 = -1e4;
+
+const NAMES: [&str; 6] = ["patches", "lste_state", "dpe_state", "gstra_m", "gstra_s", "gstra_v"];
+
+/// The encoder of a pack in f32.
+#[derive(Debug)]
+pub struct ReferenceStab {
+    engine: Engine,
+    grid: PatchGrid,
+    token_width: usize,
+    /// Shapes of the five states.
+    state_shapes: [Vec<usize>; 5],
+    /// u8 `[patches][patch_bytes]`; given to the graph and taken back.
+    canvas: TValue,
+    /// LSTE and DPE: the two frames before; GSTRA: maximum, sum and weighted sum of the three before.
+    states: [TValue; 5],
+}
+
+impl ReferenceStab {
+    /// Loads the pack's graph.
+    ///
+    /// # Errors
+    /// tract refuses it, or it is not the graph that the manifest describes.
+    pub fn load(pack: &Pack) -> Result<Self, InferError> {
+        let part = &pack.manifest.stab;
+        let patches = pack.grid.patches();
+        let state_shapes = [
+            vec![2, patches, part.reduced],
+            vec![2, patches, part.width],
+            vec![GSTRA_PAST, part.heads],
+            vec![GSTRA_PAST, part.heads],
+            vec![GSTRA_PAST, part.heads, part.width],
+        ];
+        let f32 = f32::datum_type();
+        let picture = [patches, pack.grid.patch_bytes()];
+        let port = |name, shape| Port { name, datum: f32, shape };
+        let states = || NAMES[1..].iter().copied().zip(&state_shapes).map(|(name, shape)| port(name, &shape[..]));
+        let mut inputs = vec![Port { name: NAMES[0], datum: u8::datum_type(), shape: &picture }];
+        inputs.extend(states());
+        let tokens = [part.tokens, part.token_width];
+        let mut outputs = vec![port("tokens", &tokens[..])];
+        outputs.extend(states());
+        let engine = Engine::load(&pack.folder.join(&pack.manifest.reference.stab), "STAB", &inputs, &outputs)?;
+        let mut stab = Self {
+            engine,
+            grid: pack.grid,
+            token_width: part.token_width,
+            canvas: blank::<u8>(&picture, 0),
+            states: [const { Vec::new() }; 5].map(|shape| blank::<f32>(&shape, 0.0)),
+            state_shapes,
+        };
+        stab.reset();
+        Ok(stab)
+    }
+
+    /// Forgets every frame, as after a cut in the stream; the next batch must bring every patch.
+    pub fn reset(&mut self) {
+        for (index, (state, shape)) in self.states.iter_mut().zip(&self.state_shapes).enumerate() {
+            *state = blank(shape, if index == 2 { NO_FRAME } else { 0.0 });
+        }
+        self.canvas = blank::<u8>(&[self.grid.patches(), self.grid.patch_bytes()], 0);
+    }
+
+    /// Puts the kept patches where they belong.
+    fn paint(&mut self, batch: &PatchBatch<'_>) -> Result<(), InferError> {
+        let bytes = self.grid.patch_bytes();
+        let expected = batch.kept.count() * bytes;
+        let beyond = batch.kept.iter().any(|index| index >= self.grid.patches());
+        if batch.grid != self.grid || batch.patches.len() != expected || beyond {
+            let found = format!("{} bytes for {} patches of {:?}", batch.patches.len(), batch.kept.count(), batch.grid);
+            return Err(InferError::BadInput {
+                model: "STAB",
+                expected: format!("{expected} of {:?}", self.grid),
+                found,
+            });
+        }
+        // Nobody else holds the canvas now, so this takes it without a copy.
+        let mut canvas = std::mem::replace(&mut self.canvas, Tensor::default().into_tvalue()).into_tensor();
+        let pixels = canvas.try_as_plain_ram_mut().and_then(|mut plain| {
+            let pixels = plain.as_slice_mut::<u8>()?;
+            for (index, patch) in batch.kept.iter().zip(batch.patches.chunks_exact(bytes)) {
+                pixels[index * bytes..(index + 1) * bytes].copy_from_slice(patch);
+            }
+            Ok(())
+        });
+        self.canvas = canvas.into_tvalue();
+        pixels.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })
+    }
+}
+
+impl Encoder for ReferenceStab {
+    type Error = InferError;
+
+    /// # Errors
+    /// The batch is of another grid, or tract failed; states and tokens are then those of before.
+    fn encode(&mut self, batch: &PatchBatch<'_>, tokens: &mut FrameTokens<'_>) -> Result<(), InferError> {
+        let expected = (self.grid.windows() + 1) * self.token_width;
+        if tokens.width != self.token_width || tokens.values.len() != expected {
+            let found = format!("room for {} values of width {}", tokens.values.len(), tokens.width);
+            let expected = format!("room for {expected} of width {}", self.token_width);
+            return Err(InferError::BadInput { model: "STAB", expected, found });
+        }
+        self.paint(batch)?;
+        let inputs = std::iter::once(&self.canvas).chain(&self.states).cloned().collect();
+        let mut outputs = self.engine.run(inputs)?;
+        let values = outputs[0].try_as_plain_ram().and_then(|plain| {
+            tokens.values.copy_from_slice(plain.as_slice()?);
+            Ok(())
+        });
+        values.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })?;
+        for (state, next) in self.states.iter_mut().zip(outputs.drain(1..)) {
+            *state = next;
+        }
+        Ok(())
+    }
+}
+
+fn blank<T: Datum + Copy>(shape: &[usize], value: T) -> TValue {
+    let count = shape.iter().product();
+    Tensor::from_shape(shape, &vec![value; count]).expect("the count should be that of the shape").into_tvalue()
+}

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ocelli_kernels::{
-    Act, Fsra, Gstra, Input, Isa, Linear, Lsd, Lste, Project, Queries, Scratch, attention, linear,
+    Act, AttentionScratch, Fsra, Gstra, Input, Isa, Linear, Lsd, Lste, Project, Queries, Scratch, attention, linear,
 };
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
@@ -545,7 +545,7 @@ impl Part for QLinear {
 struct Attention {
     heads: usize,
     queries: Queries,
-    scores: Vec<f32>,
+    scratch: AttentionScratch,
 }
 
 impl Part for Attention {
@@ -558,7 +558,7 @@ impl Part for Attention {
             "last" => Queries::Last,
             other => bail!("queries called {other}"),
         };
-        Ok(Self { heads: reader.attribute("heads")?, queries, scores: Vec::new() })
+        Ok(Self { heads: reader.attribute("heads")?, queries, scratch: AttentionScratch::default() })
     }
 
     fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
@@ -583,9 +583,13 @@ impl Part for Attention {
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let live = bytes(&inputs[1])?;
-        self.scores.resize(live.len(), 0.0);
+        let dh = inputs[0].shape()[1] / 3 / self.heads;
+        // Its size is known from the first run on.
+        if self.scratch.bytes() == 0 {
+            self.scratch = AttentionScratch::new(live.len(), dh);
+        }
         let mut out = outputs[0].try_as_plain_ram_mut()?;
-        attention(isa, floats(&inputs[0])?, live, self.heads, self.queries, &mut self.scores, out.as_slice_mut()?);
+        attention(isa, floats(&inputs[0])?, live, self.heads, self.queries, &mut self.scratch, out.as_slice_mut()?);
         Ok(())
     }
 }

@@ -66,7 +66,9 @@ fn channels<const C: usize>(
             for dx in 0..3 {
                 let Some(from_x) = (x + dx).checked_sub(1).filter(|x| *x < side) else { continue };
                 let (values, w) = (cut(values, from_y * side + from_x), cut(w, frame * 9 + dy * 3 + dx));
-                (0..C).for_each(|c| sum[c] = values[c].mul_add(w[c], sum[c]));
+                for c in 0..C {
+                    sum[c] = values[c].mul_add(w[c], sum[c]);
+                }
             }
         }
     }

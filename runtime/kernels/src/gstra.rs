@@ -118,7 +118,9 @@ impl Gstra {
         // Oldest first, so that the sum is the same whichever place of the ring a frame lies in.
         let seen = self.frames.min(FRAMES);
         let mut order = [0; FRAMES];
-        (0..seen).for_each(|i| order[i] = (self.frames - seen + i) % FRAMES);
+        for i in 0..seen {
+            order[i] = (self.frames - seen + i) % FRAMES;
+        }
         self.ring.context(isa, &order[..seen], &mut self.context);
 
         let [v, out, up, down] = &*self.weights;

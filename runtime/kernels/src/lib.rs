@@ -8,6 +8,11 @@
 //! The numbers (blocked weights, rows quantized on use) are those of the ONNX domain `ai.ocelli`, described in
 //! `models/OPS.md`. Nothing here allocates once the parts are made.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes of several arrays; closures would be compiled apart, for a CPU without vectors"
+)]
+
 mod attention;
 mod conv;
 mod dot;
@@ -22,7 +27,7 @@ mod pool;
 mod project;
 mod rows;
 
-pub use attention::{Queries, attention};
+pub use attention::{AttentionScratch, Queries, attention};
 pub use fsra::Fsra;
 pub use gstra::Gstra;
 pub use isa::Isa;

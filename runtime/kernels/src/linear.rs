@@ -92,7 +92,9 @@ impl Linear {
         let width = blocks * COLUMNS;
         let padded = |values: &[f32]| {
             let mut out = vec![0.0; groups * width];
-            out.chunks_exact_mut(width).zip(values.chunks_exact(n)).for_each(|(to, from)| to[..n].copy_from_slice(from));
+            out.chunks_exact_mut(width)
+                .zip(values.chunks_exact(n))
+                .for_each(|(to, from)| to[..n].copy_from_slice(from));
             out
         };
         let mut excess = vec![0; groups * width];
@@ -190,7 +192,8 @@ fn body<A: Dot>(
                 let at = Place { linear, group, block, act };
                 let mut first = 0;
                 while first < to.len() {
-                    let here = Tile { from, to, first, direct: if direct { Some(input) } else { None }, scratch: &*scratch };
+                    let here =
+                        Tile { from, to, first, direct: if direct { Some(input) } else { None }, scratch: &*scratch };
                     let wide = A::BLOCKS == 4 && block + 4 <= linear.blocks();
                     let m = A::ROWS.min(to.len() - first);
                     macro_rules! tile {
@@ -239,7 +242,9 @@ fn prepare(linear: &Linear, input: Input<'_>, direct: bool, flip: u8, rows: &[u3
             Input::Pixels(x) => {
                 if !direct {
                     // A pixel less 128 is the pixel with its highest bit turned.
-                    q.iter_mut().zip(&x[at..at + k]).for_each(|(q, x)| *q = x ^ 0x80 ^ flip);
+                    for (q, x) in q.iter_mut().zip(&x[at..at + k]) {
+                        *q = x ^ 0x80 ^ flip;
+                    }
                 }
                 1.0
             }
@@ -296,7 +301,9 @@ fn tile<A: Dot, const M: usize, const B: usize>(
                 (None, Some(to)) => *to = values,
                 (Some(r), Some(to)) => {
                     let r = &r[row + column..][..COLUMNS];
-                    (0..COLUMNS).for_each(|l| to[l] = values[l] + r[l]);
+                    for l in 0..COLUMNS {
+                        to[l] = values[l] + r[l];
+                    }
                 }
                 (None, None) => to.copy_from_slice(&values[..width]),
                 (Some(r), None) => (0..width).for_each(|l| to[l] = values[l] + r[row + column + l]),
@@ -308,9 +315,10 @@ fn tile<A: Dot, const M: usize, const B: usize>(
 /// From sums to values of 16 columns.
 #[inline(always)]
 fn finish<A: Dot>(linear: &Linear, columns: usize, act: Act, sx: f32, sums: &Sums) -> [f32; COLUMNS] {
-    let cut = |values: &[f32]| -> [f32; COLUMNS] { std::array::from_fn(|l| values[columns..][..COLUMNS][l]) };
-    let (s, b) = (cut(&linear.s), cut(&linear.b));
-    let excess = &linear.excess[columns..][..COLUMNS];
+    let expect = "columns should come by 16";
+    let s = linear.s[columns..].first_chunk::<COLUMNS>().expect(expect);
+    let b = linear.b[columns..].first_chunk::<COLUMNS>().expect(expect);
+    let excess = linear.excess[columns..].first_chunk::<COLUMNS>().expect(expect);
     let mut values = [0.0; COLUMNS];
     for l in 0..COLUMNS {
         let sum = if A::FLIP == 0x80 { sums[l].wrapping_sub(excess[l]) } else { sums[l] };
@@ -318,8 +326,16 @@ fn finish<A: Dot>(linear: &Linear, columns: usize, act: Act, sx: f32, sums: &Sum
     }
     match act {
         Act::None => {}
-        Act::Gelu => values.iter_mut().for_each(|v| *v = math::gelu(*v)),
-        Act::QuickGelu => values.iter_mut().for_each(|v| *v = math::quick_gelu(*v)),
+        Act::Gelu => {
+            for v in &mut values {
+                *v = math::gelu(*v);
+            }
+        }
+        Act::QuickGelu => {
+            for v in &mut values {
+                *v = math::quick_gelu(*v);
+            }
+        }
     }
     values
 }

@@ -115,7 +115,17 @@ impl Lsd {
             linear(isa, k, Input::Rows(&self.query), rows, rows, Act::None, None, scratch, &mut self.carried);
             attend(isa, &self.carried, &self.keys, self.heads, d, rows.len(), &mut self.context);
             linear(isa, v, Input::Rows(&self.context), rows, rows, Act::None, None, scratch, &mut self.mixed);
-            linear(isa, out, Input::Rows(&self.mixed), rows, rows, Act::None, Some(&self.mean), scratch, &mut self.query);
+            linear(
+                isa,
+                out,
+                Input::Rows(&self.mixed),
+                rows,
+                rows,
+                Act::None,
+                Some(&self.mean),
+                scratch,
+                &mut self.query,
+            );
             for (row, window) in windows.iter().enumerate() {
                 y[*window as usize * d..][..d].copy_from_slice(&self.query[row * d..][..d]);
             }
@@ -173,11 +183,17 @@ fn attend_body<A: Dot>(carried: &[f32], keys: &[f32], heads: usize, d: usize, co
     for (slot, (query, context)) in asked.enumerate() {
         let keys = &keys[slot / heads * PATCHES * d..][..PATCHES * d];
         let mut share = [0.0; PATCHES];
-        (0..PATCHES).for_each(|j| share[j] = math::dot(query, &keys[j * d..][..d]));
+        for j in 0..PATCHES {
+            share[j] = math::dot(query, &keys[j * d..][..d]);
+        }
         let top = (share[0].max(share[1])).max(share[2].max(share[3]));
-        share.iter_mut().for_each(|s| *s = math::exp(*s - top));
+        for s in &mut share {
+            *s = math::exp(*s - top);
+        }
         let whole = 1.0 / ((share[0] + share[1]) + (share[2] + share[3]));
-        share.iter_mut().for_each(|s| *s *= whole);
+        for s in &mut share {
+            *s *= whole;
+        }
         weighted_sum(&share, keys, d, context);
     }
 }

@@ -65,8 +65,7 @@ impl Lste {
             return None;
         }
         let scratch = Scratch::default().reserve([&patch, &reduce, &expand]);
-        let weights =
-            Weights { patch, reduce, taps: taps.into(), expand, dpe_w: dpe_w.into(), dpe_b: dpe_b.into() };
+        let weights = Weights { patch, reduce, taps: taps.into(), expand, dpe_w: dpe_w.into(), dpe_b: dpe_b.into() };
         Some(Self {
             weights: weights.into(),
             side,
@@ -131,15 +130,7 @@ impl Lste {
     ///
     /// # Panics
     /// If a slice is not of its size.
-    pub fn step(
-        &mut self,
-        isa: Isa,
-        patches: &[u8],
-        changed: &[u8],
-        x2: &mut [f32],
-        x3: &mut [f32],
-        fresh: &mut [u8],
-    ) {
+    pub fn step(&mut self, isa: Isa, patches: &[u8], changed: &[u8], x2: &mut [f32], x3: &mut [f32], fresh: &mut [u8]) {
         let (count, d, r) = (self.patches(), self.width(), self.weights.reduce.n());
         assert!(changed.len() == count && fresh.len() == count, "one mark a patch");
         assert!(x2.len() == count * d && x3.len() == count * d, "one row a patch");

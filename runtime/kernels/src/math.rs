@@ -60,10 +60,29 @@ pub(crate) fn gelu(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn sum_of(lanes: [f32; LANES]) -> f32 {
     let mut eight = [0.0; 8];
-    (0..8).for_each(|i| eight[i] = lanes[i] + lanes[i + 8]);
+    for i in 0..8 {
+        eight[i] = lanes[i] + lanes[i + 8];
+    }
     let mut four = [0.0; 4];
-    (0..4).for_each(|i| four[i] = eight[i] + eight[i + 4]);
+    for i in 0..4 {
+        four[i] = eight[i] + eight[i + 4];
+    }
     (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// The largest of the lanes, pairwise.
+#[inline(always)]
+pub(crate) fn largest_of(lanes: [f32; LANES]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut eight = [0.0; 8];
+    for i in 0..8 {
+        eight[i] = larger(lanes[i], lanes[i + 8]);
+    }
+    let mut four = [0.0; 4];
+    for i in 0..4 {
+        four[i] = larger(eight[i], eight[i + 4]);
+    }
+    larger(larger(four[0], four[2]), larger(four[1], four[3]))
 }
 
 /// `a . b`
@@ -73,7 +92,9 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_whole, a_rest) = a.as_chunks::<LANES>();
     let (b_whole, b_rest) = b.as_chunks::<LANES>();
     for (a, b) in a_whole.iter().zip(b_whole) {
-        (0..LANES).for_each(|l| lanes[l] = a[l].mul_add(b[l], lanes[l]));
+        for l in 0..LANES {
+            lanes[l] = a[l].mul_add(b[l], lanes[l]);
+        }
     }
     for (lane, (a, b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
         *lane = a.mul_add(*b, *lane);
@@ -84,7 +105,9 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Adds `weight * x` to `to`.
 #[inline(always)]
 pub(crate) fn add_scaled(to: &mut [f32], weight: f32, x: &[f32]) {
-    to.iter_mut().zip(x).for_each(|(to, x)| *to = weight.mul_add(*x, *to));
+    for (to, x) in to.iter_mut().zip(x) {
+        *to = weight.mul_add(*x, *to);
+    }
 }
 
 #[cfg(test)]

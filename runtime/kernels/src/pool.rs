@@ -145,14 +145,7 @@ for_each_isa! {
 }
 
 #[inline(always)]
-fn pool_body<A: Dot>(
-    x: &[f32],
-    keys: &[f32],
-    heads: usize,
-    normed: &mut [f32],
-    weights: &mut [f32],
-    to: Triple<'_>,
-) {
+fn pool_body<A: Dot>(x: &[f32], keys: &[f32], heads: usize, normed: &mut [f32], weights: &mut [f32], to: Triple<'_>) {
     let d = keys.len() / heads;
     let count = x.len() / d;
     let (normed, weights) = (&mut normed[..count * d], &mut weights[..count]);
@@ -166,7 +159,9 @@ fn pool_body<A: Dot>(
             *weight = math::dot(key, row);
             maximum = if *weight > maximum { *weight } else { maximum };
         }
-        weights.iter_mut().for_each(|w| *w = math::exp(*w - maximum));
+        for w in weights.iter_mut() {
+            *w = math::exp(*w - maximum);
+        }
         to.maximum[head] = maximum;
         to.sum[head] = weights.iter().fold(0.0, |sum, w| sum + w);
         weighted_sum(weights, normed, d, &mut to.weighted[head * d..][..d]);
@@ -196,7 +191,9 @@ fn some_channels<const C: usize>(weights: &[f32], rows: &[f32], d: usize, at: us
     let mut sum = [0.0; C];
     for (weight, row) in weights.iter().zip(rows.chunks_exact(d)) {
         let row = row[at..].first_chunk::<C>().expect("every row should have d channels");
-        (0..C).for_each(|c| sum[c] = weight.mul_add(row[c], sum[c]));
+        for c in 0..C {
+            sum[c] = weight.mul_add(row[c], sum[c]);
+        }
     }
     out[at..at + C].copy_from_slice(&sum);
 }
@@ -238,6 +235,8 @@ fn context_body<A: Dot>(triples: &Triples, runs: &[usize], out: &mut [f32]) {
             math::add_scaled(out, share, &triples.weighted[(run * heads + head) * d..][..d]);
         }
         let whole = 1.0 / sum;
-        out.iter_mut().for_each(|v| *v *= whole);
+        for v in out.iter_mut() {
+            *v *= whole;
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What is done to a row before a product: layer norm and quantization.
 
 use crate::EPSILON;
-use crate::math::{LANES, ROUND, rounded, sum_of};
+use crate::math::{LANES, ROUND, largest_of, rounded, sum_of};
 
 /// A row of less than this is taken for zeros: 127 over it would not be a number to multiply by.
 const LEAST: f32 = 1e-30;
@@ -10,21 +10,31 @@ const LEAST: f32 = 1e-30;
 #[inline(always)]
 pub(crate) fn normalize(x: &[f32], to: &mut [f32]) {
     let count = x.len() as f32;
-    let mean = sum(x, |v| v) / count;
-    let variance = sum(x, |v| (v - mean) * (v - mean)) / count;
-    let gain = 1.0 / (variance + EPSILON).sqrt();
-    to.iter_mut().zip(x).for_each(|(to, x)| *to = (x - mean) * gain);
-}
-
-#[inline(always)]
-fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
     for x in whole {
-        (0..LANES).for_each(|l| lanes[l] += of(x[l]));
+        for l in 0..LANES {
+            lanes[l] += x[l];
+        }
     }
-    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += of(*x));
-    sum_of(lanes)
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane += x;
+    }
+    let mean = sum_of(lanes) / count;
+    lanes = [0.0; LANES];
+    for x in whole {
+        for l in 0..LANES {
+            lanes[l] += (x[l] - mean) * (x[l] - mean);
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane += (x - mean) * (x - mean);
+    }
+    let variance = sum_of(lanes) / count;
+    let gain = 1.0 / (variance + EPSILON).sqrt();
+    for (to, x) in to.iter_mut().zip(x) {
+        *to = (x - mean) * gain;
+    }
 }
 
 /// Quantizes a row to `q`, each byte with `FLIP`, and gives its scale. What `q` is longer becomes 0.
@@ -33,13 +43,19 @@ pub(crate) fn quantize(x: &[f32], flip: u8, q: &mut [u8]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
     for x in whole {
-        (0..LANES).for_each(|l| lanes[l] = larger(lanes[l], x[l].abs()));
+        for l in 0..LANES {
+            lanes[l] = larger(lanes[l], x[l].abs());
+        }
     }
-    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane = larger(*lane, x.abs()));
-    let most = lanes.into_iter().fold(0.0, larger);
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane = larger(*lane, x.abs());
+    }
+    let most = largest_of(lanes);
     let (scale, inverse) = if most < LEAST { (1.0, 0.0) } else { (most / 127.0, 127.0 / most) };
     let (q, padding) = q.split_at_mut(x.len());
-    q.iter_mut().zip(x).for_each(|(q, x)| *q = rounded(x * inverse + ROUND) as u8 ^ flip);
+    for (q, x) in q.iter_mut().zip(x) {
+        *q = rounded(x * inverse + ROUND) as u8 ^ flip;
+    }
     padding.fill(flip);
     scale
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Sizes, Stab};
-use ocelli_kernels::{Act, Input, Isa, Queries, Scratch, attention, linear};
+use ocelli_kernels::{Act, AttentionScratch, Input, Isa, Queries, Scratch, attention, linear};
 use proptest::prelude::*;
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -68,7 +68,7 @@ proptest! {
         let queries = if last { Queries::Last } else { Queries::All };
         let run = |isa| {
             let mut out = vec![7.0; if last { 1 } else { s } * heads * dh];
-            attention(isa, &qkv, &live, heads, queries, &mut vec![0.0; s], &mut out);
+            attention(isa, &qkv, &live, heads, queries, &mut AttentionScratch::new(s, dh), &mut out);
             bits(&out)
         };
         let wanted = run(Isa::PORTABLE);

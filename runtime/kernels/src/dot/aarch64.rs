@@ -18,15 +18,15 @@ unsafe fn four(a: *const u8, step: usize) -> i32 {
     unsafe { a.add(step * DEPTH).cast::<i32>().read_unaligned() }
 }
 
-/// Four products to each of four sums.
+/// To each of four sums, the products of its four weights with four bytes of the row: those of step `LANE`.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-fn sdot(mut sums: int32x4_t, w: int8x16_t, a: int8x16_t) -> int32x4_t {
+fn sdot<const LANE: usize>(mut sums: int32x4_t, w: int8x16_t, a: int8x16_t) -> int32x4_t {
     // SAFETY: arithmetic on registers, with an instruction that the function's feature stands for.
     unsafe {
         asm!(
-            "sdot {sums:v}.4s, {w:v}.16b, {a:v}.16b",
-            sums = inout(vreg) sums, w = in(vreg) w, a = in(vreg) a,
+            "sdot {sums:v}.4s, {w:v}.16b, {a:v}.4b[{lane}]",
+            sums = inout(vreg) sums, w = in(vreg) w, a = in(vreg) a, lane = const LANE,
             options(pure, nomem, nostack, preserves_flags)
         );
     }
@@ -54,7 +54,7 @@ pub(crate) struct DotProd;
 
 impl Dot for DotProd {
     const FLIP: u8 = 0;
-    // 24 sums, 4 quarters of a block and a row: 29 of 32 registers.
+    // 24 sums, 6 rows of four steps and a quarter of a block: 31 of 32 registers.
     const ROWS: usize = 6;
     const BLOCKS: usize = 1;
 
@@ -68,23 +68,59 @@ impl Dot for DotProd {
     ) {
         for block in 0..B {
             let mut total = [[vdupq_n_s32(0); 4]; M];
-            for step in 0..depth {
-                // SAFETY: the caller vouches for `depth` steps of every row and block.
+            // SAFETY: the caller vouches for `depth` steps of every row and block.
+            let w = unsafe { w.add(block * depth * STEP) };
+            let mut rows = [vdupq_n_s8(0); M];
+            let mut step = 0;
+            // Four steps of a row in one load: to broadcast each would cost as much as a product.
+            while step + 4 <= depth {
+                // SAFETY: as above, and `step + 3 < depth`.
                 unsafe {
-                    let w = w.add((block * depth + step) * STEP);
-                    let weights = [vld1q_s8(w), vld1q_s8(w.add(16)), vld1q_s8(w.add(32)), vld1q_s8(w.add(48))];
                     for m in 0..M {
-                        let row = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step)));
-                        for quarter in 0..4 {
-                            total[m][quarter] = sdot(total[m][quarter], weights[quarter], row);
-                        }
+                        rows[m] = vld1q_s8(a[m].add(step * DEPTH).cast());
                     }
+                    let w = w.add(step * STEP);
+                    add::<M, 0>(&mut total, &rows, w);
+                    add::<M, 1>(&mut total, &rows, w.add(STEP));
+                    add::<M, 2>(&mut total, &rows, w.add(2 * STEP));
+                    add::<M, 3>(&mut total, &rows, w.add(3 * STEP));
                 }
+                step += 4;
+            }
+            while step < depth {
+                // SAFETY: as above, and `step < depth`.
+                unsafe {
+                    for m in 0..M {
+                        rows[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step)));
+                    }
+                    add::<M, 0>(&mut total, &rows, w.add(step * STEP));
+                }
+                step += 1;
             }
             for m in 0..M {
                 for quarter in 0..4 {
                     // SAFETY: 16 sums are four times 16 bytes.
                     unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), total[m][quarter]) };
+                }
+            }
+        }
+
+        /// One step, of which the rows hold the bytes in `LANE`.
+        ///
+        /// # Safety
+        /// `w` can be read for 64 bytes.
+        #[inline]
+        #[target_feature(enable = "neon,dotprod")]
+        unsafe fn add<const M: usize, const LANE: usize>(
+            total: &mut [[int32x4_t; 4]; M],
+            rows: &[int8x16_t; M],
+            w: *const i8,
+        ) {
+            for quarter in 0..4 {
+                // SAFETY: the caller vouches for four times 16 bytes.
+                let weights = unsafe { vld1q_s8(w.add(quarter * 16)) };
+                for m in 0..M {
+                    total[m][quarter] = sdot::<LANE>(total[m][quarter], weights, rows[m]);
                 }
             }
         }
@@ -97,8 +133,8 @@ pub(crate) struct I8mm;
 
 impl Dot for I8mm {
     const FLIP: u8 = 0;
-    // 16 sums, 8 pairs of columns, 2 pairs of rows: 26 of 32 registers.
-    const ROWS: usize = 4;
+    // 24 sums, 3 pairs of rows, and of a quarter two steps and the two pairs of columns made of them: 31 of 32 registers.
+    const ROWS: usize = 6;
     const BLOCKS: usize = 1;
 
     #[inline]
@@ -111,30 +147,16 @@ impl Dot for I8mm {
     ) {
         for block in 0..B {
             // Of each pair of rows and quarter: sums of columns 0 and 2, and of 1 and 3.
-            let mut total = [[[vdupq_n_s32(0); 2]; 4]; 2];
+            let mut total = [[[vdupq_n_s32(0); 2]; 4]; 3];
             // SAFETY: the caller vouches for `depth` steps of every row and block.
             let w = unsafe { w.add(block * depth * STEP) };
-            for step in (0..depth).step_by(2) {
-                let last = step + 1 == depth;
-                let mut pairs = [vdupq_n_s8(0); 2];
-                for (pair, rows) in pairs.iter_mut().zip(a.as_chunks::<2>().0) {
-                    // SAFETY: as above; a last single step is read alone.
-                    *pair = unsafe { vcombine_s8(eight(rows[0], step, last), eight(rows[1], step, last)) };
-                }
-                for quarter in 0..4 {
-                    // SAFETY: as above.
-                    let (now, next) = unsafe {
-                        let at = w.add(step * STEP + quarter * 16);
-                        (vld1q_s8(at), if last { vdupq_n_s8(0) } else { vld1q_s8(at.add(STEP)) })
-                    };
-                    let (now, next) = (vreinterpretq_s32_s8(now), vreinterpretq_s32_s8(next));
-                    let even = vreinterpretq_s8_s32(vtrn1q_s32(now, next));
-                    let odd = vreinterpretq_s8_s32(vtrn2q_s32(now, next));
-                    for pair in 0..M / 2 {
-                        let total = &mut total[pair][quarter];
-                        *total = [smmla(total[0], pairs[pair], even), smmla(total[1], pairs[pair], odd)];
-                    }
-                }
+            for step in (0..depth - depth % 2).step_by(2) {
+                // SAFETY: as above, and `step + 1 < depth`.
+                unsafe { add::<M, false>(&mut total, &a, w, step) };
+            }
+            if depth % 2 == 1 {
+                // SAFETY: as above; the last single step is read alone.
+                unsafe { add::<M, true>(&mut total, &a, w, depth - 1) };
             }
             for pair in 0..M / 2 {
                 for quarter in 0..4 {
@@ -148,22 +170,55 @@ impl Dot for I8mm {
             }
             if M % 2 == 1 {
                 let mut single = [[[0; 16]; 1]; 1];
-                // SAFETY: as above: one row and one block.
+                // SAFETY: as above: one row and one block, and `sdot` is among the features.
                 unsafe { DotProd::tile::<1, 1>([a[M - 1]], w, depth, &mut single) };
                 sums[M - 1][block] = single[0][0];
             }
         }
 
-        /// Two steps of a row, or the last one and zeros.
+        /// Two steps of the pairs of rows, or the `LAST` one and zeros.
         ///
         /// # Safety
-        /// `a` can be read for so many bytes.
+        /// The rows and `w` can be read for these steps.
+        #[inline]
+        #[target_feature(enable = "neon,i8mm")]
+        unsafe fn add<const M: usize, const LAST: bool>(
+            total: &mut [[[int32x4_t; 2]; 4]; 3],
+            a: &[*const u8; M],
+            w: *const i8,
+            step: usize,
+        ) {
+            let mut pairs = [vdupq_n_s8(0); 3];
+            for (pair, rows) in pairs.iter_mut().zip(a.as_chunks::<2>().0) {
+                // SAFETY: the caller vouches for it.
+                *pair = unsafe { vcombine_s8(eight::<LAST>(rows[0], step), eight::<LAST>(rows[1], step)) };
+            }
+            for quarter in 0..4 {
+                // SAFETY: as above.
+                let (now, next) = unsafe {
+                    let at = w.add(step * STEP + quarter * 16);
+                    (vld1q_s8(at), if LAST { vdupq_n_s8(0) } else { vld1q_s8(at.add(STEP)) })
+                };
+                let (now, next) = (vreinterpretq_s32_s8(now), vreinterpretq_s32_s8(next));
+                let even = vreinterpretq_s8_s32(vtrn1q_s32(now, next));
+                let odd = vreinterpretq_s8_s32(vtrn2q_s32(now, next));
+                for pair in 0..M / 2 {
+                    let total = &mut total[pair][quarter];
+                    *total = [smmla(total[0], pairs[pair], even), smmla(total[1], pairs[pair], odd)];
+                }
+            }
+        }
+
+        /// Two steps of a row, or the `LAST` one and zeros.
+        ///
+        /// # Safety
+        /// `a` can be read for these steps.
         #[inline]
         #[target_feature(enable = "neon")]
-        unsafe fn eight(a: *const u8, step: usize, last: bool) -> int8x8_t {
+        unsafe fn eight<const LAST: bool>(a: *const u8, step: usize) -> int8x8_t {
             // SAFETY: the caller vouches for it.
             unsafe {
-                if last {
+                if LAST {
                     vreinterpret_s8_s32(vset_lane_s32::<0>(four(a, step), vdup_n_s32(0)))
                 } else {
                     vld1_s8(a.add(step * DEPTH).cast())
@@ -179,7 +234,8 @@ pub(crate) struct Neon;
 
 impl Dot for Neon {
     const FLIP: u8 = 0;
-    // 16 sums, 2 by 2 rows of four bytes, a quarter of two steps and its products.
+    // 16 sums, 2 by 2 rows of four bytes, a quarter of two steps and its products: 24 of 32 registers. A third row would
+    // take 10 more.
     const ROWS: usize = 2;
     const BLOCKS: usize = 1;
 
@@ -196,39 +252,60 @@ impl Dot for Neon {
             let mut total = [[[vdupq_n_s32(0); 2]; 4]; M];
             // SAFETY: the caller vouches for `depth` steps of every row and block.
             let w = unsafe { w.add(block * depth * STEP) };
-            for step in (0..depth).step_by(2) {
-                let last = step + 1 == depth;
-                let (mut now, mut next) = ([vdup_n_s8(0); M], [vdup_n_s8(0); M]);
-                for m in 0..M {
-                    // SAFETY: as above; a last single step is read alone.
-                    unsafe {
-                        now[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step)));
-                        if !last {
-                            next[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step + 1)));
-                        }
-                    }
-                }
-                for quarter in 0..4 {
-                    // SAFETY: as above.
-                    let (w_now, w_next) = unsafe {
-                        let at = w.add(step * STEP + quarter * 16);
-                        (vld1q_s8(at), if last { vdupq_n_s8(0) } else { vld1q_s8(at.add(STEP)) })
-                    };
-                    for m in 0..M {
-                        let low = vmull_s8(vget_low_s8(w_now), now[m]);
-                        let low = vmlal_s8(low, vget_low_s8(w_next), next[m]);
-                        let high = vmull_s8(vget_high_s8(w_now), now[m]);
-                        let high = vmlal_s8(high, vget_high_s8(w_next), next[m]);
-                        let total = &mut total[m][quarter];
-                        *total = [vpadalq_s16(total[0], low), vpadalq_s16(total[1], high)];
-                    }
-                }
+            for step in (0..depth - depth % 2).step_by(2) {
+                // SAFETY: as above, and `step + 1 < depth`.
+                unsafe { add::<M, false>(&mut total, &a, w, step) };
+            }
+            if depth % 2 == 1 {
+                // SAFETY: as above; the last single step is read alone.
+                unsafe { add::<M, true>(&mut total, &a, w, depth - 1) };
             }
             for m in 0..M {
                 for quarter in 0..4 {
                     let [low, high] = total[m][quarter];
                     // SAFETY: 16 sums are four times 16 bytes.
                     unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), vpaddq_s32(low, high)) };
+                }
+            }
+        }
+
+        /// Two steps, or the `LAST` one.
+        ///
+        /// # Safety
+        /// The rows and `w` can be read for these steps.
+        #[inline]
+        #[target_feature(enable = "neon")]
+        unsafe fn add<const M: usize, const LAST: bool>(
+            total: &mut [[[int32x4_t; 2]; 4]; M],
+            a: &[*const u8; M],
+            w: *const i8,
+            step: usize,
+        ) {
+            let (mut now, mut next) = ([vdupq_n_s8(0); M], [vdupq_n_s8(0); M]);
+            for m in 0..M {
+                // SAFETY: the caller vouches for it.
+                unsafe {
+                    now[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step)));
+                    if !LAST {
+                        next[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step + 1)));
+                    }
+                }
+            }
+            for quarter in 0..4 {
+                // SAFETY: as above.
+                let (w_now, w_next) = unsafe {
+                    let at = w.add(step * STEP + quarter * 16);
+                    (vld1q_s8(at), if LAST { vdupq_n_s8(0) } else { vld1q_s8(at.add(STEP)) })
+                };
+                for m in 0..M {
+                    let mut low = vmull_s8(vget_low_s8(w_now), vget_low_s8(now[m]));
+                    let mut high = vmull_high_s8(w_now, now[m]);
+                    if !LAST {
+                        low = vmlal_s8(low, vget_low_s8(w_next), vget_low_s8(next[m]));
+                        high = vmlal_high_s8(high, w_next, next[m]);
+                    }
+                    let total = &mut total[m][quarter];
+                    *total = [vpadalq_s16(total[0], low), vpadalq_s16(total[1], high)];
                 }
             }
         }

@@ -45,7 +45,8 @@ impl Random {
                 }
             }
         }
-        let s: Vec<f32> = (0..groups * n).map(|_| (0.5 + self.value().abs().min(1.0)) / (127.0 * (k as f32).sqrt())).collect();
+        let s: Vec<f32> =
+            (0..groups * n).map(|_| (0.5 + self.value().abs().min(1.0)) / (127.0 * (k as f32).sqrt())).collect();
         let b: Vec<f32> = (0..groups * n).map(|_| 0.1 * self.value()).collect();
         Linear::new(groups, k, n, &w, &s, &b).expect("the sizes should go together")
     }
@@ -134,15 +135,29 @@ impl Stab {
     }
 
     pub fn parts(&mut self, patches: &[u8], changed: &[u8]) -> [f64; 5] {
-        let isa = self.isa; let mut t = [f64::MAX; 5];
+        let isa = self.isa;
+        let mut t = [f64::MAX; 5];
         for _ in 0..30 {
             let mut n = [std::time::Instant::now(); 6];
-            self.lste.step(isa, patches, changed, &mut self.x2, &mut self.x3, &mut self.fresh); n[1] = std::time::Instant::now();
-            let moved = self.gstra.step(isa, &self.x2, &self.fresh, &mut self.g); n[2] = std::time::Instant::now();
-            self.lsd.step(isa, &self.x3, &self.fresh, &mut self.y, &mut self.touched); n[3] = std::time::Instant::now();
-            let seen = self.fsra.step(isa, &self.y, &self.touched, &mut self.f); n[4] = std::time::Instant::now();
-            self.project.step(isa, (&self.g[..], &self.f[..], moved || seen), (&self.y, &self.touched), &mut self.tokens, &mut self.changed); n[5] = std::time::Instant::now();
-            for i in 0..5 { t[i] = t[i].min((n[i+1] - n[i]).as_secs_f64() * 1e6); }
+            self.lste.step(isa, patches, changed, &mut self.x2, &mut self.x3, &mut self.fresh);
+            n[1] = std::time::Instant::now();
+            let moved = self.gstra.step(isa, &self.x2, &self.fresh, &mut self.g);
+            n[2] = std::time::Instant::now();
+            self.lsd.step(isa, &self.x3, &self.fresh, &mut self.y, &mut self.touched);
+            n[3] = std::time::Instant::now();
+            let seen = self.fsra.step(isa, &self.y, &self.touched, &mut self.f);
+            n[4] = std::time::Instant::now();
+            self.project.step(
+                isa,
+                (&self.g[..], &self.f[..], moved || seen),
+                (&self.y, &self.touched),
+                &mut self.tokens,
+                &mut self.changed,
+            );
+            n[5] = std::time::Instant::now();
+            for i in 0..5 {
+                t[i] = t[i].min((n[i + 1] - n[i]).as_secs_f64() * 1e6);
+            }
         }
         t
     }

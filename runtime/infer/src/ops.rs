@@ -222,7 +222,7 @@ impl<P: Part> OpState for State<P> {
     fn eval(&mut self, _: &EvalContext, _: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let mut outputs: Vec<Tensor> = if self.outputs.is_empty() {
             let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().into()).collect();
-            let blank = |(datum, shape): (DatumType, Shape)| Tensor::zero_dt(datum, &shape);
+            let blank = |(datum, shape): (DatumType, Shape)| Tensor::zero_aligned_dt(datum, &shape, 64);
             self.part.outputs(&shapes)?.into_iter().map(blank).collect::<TractResult<_>>()?
         } else {
             // Nobody else holds them any more, so this takes them without a copy.
@@ -558,7 +558,7 @@ impl Part for Attention {
             "last" => Queries::Last,
             other => bail!("queries called {other}"),
         };
-        Ok(Self { heads: reader.attribute("heads")?, queries, scratch: AttentionScratch::default() })
+        Ok(Self { heads: reader.attribute("heads")?, queries, scratch: AttentionScratch::new(0, 0) })
     }
 
     fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {

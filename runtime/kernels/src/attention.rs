@@ -1,5 +1,6 @@
 //! Attention of a few hundred tokens with one another, or of one with all the others.
 
+use crate::aligned::Aligned;
 use crate::dot::Dot;
 use crate::isa::for_each_isa;
 use crate::math::{self, LANES};
@@ -17,16 +18,16 @@ pub enum Queries {
 }
 
 /// Room for the keys and values of one head, and for the weights of some queries.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AttentionScratch {
     live: Vec<u32>,
     asking: Vec<u32>,
     /// `[dh][keys to the next 16]`
-    keys: Vec<f32>,
+    keys: Aligned<f32>,
     /// `[keys][dh]`
-    values: Vec<f32>,
+    values: Aligned<f32>,
     /// `[TOGETHER][keys to the next 16]`
-    weights: Vec<f32>,
+    weights: Aligned<f32>,
 }
 
 impl AttentionScratch {
@@ -36,14 +37,14 @@ impl AttentionScratch {
         Self {
             live: Vec::with_capacity(s),
             asking: Vec::with_capacity(s),
-            keys: vec![0.0; dh * padded],
-            values: vec![0.0; s * dh],
-            weights: vec![0.0; TOGETHER * padded],
+            keys: Aligned::zeros(dh * padded),
+            values: Aligned::zeros(s * dh),
+            weights: Aligned::zeros(TOGETHER * padded),
         }
     }
 
     /// Bytes that it holds.
-    pub const fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let lists = self.live.capacity() + self.asking.capacity();
         4 * (lists + self.keys.len() + self.values.len() + self.weights.len())
     }

@@ -23,60 +23,61 @@ for_each_isa! {
 
 #[inline(always)]
 fn body<A: Dot>(frames: Frames<'_>, w: &[f32], b: &[f32], rows: &[u32], x2: &mut [f32], x3: &mut [f32]) {
+    // Some channels of all patches before the next ones: their weights, and what neighbours share, stay in the first cache.
     let d = frames.d;
-    for &row in rows {
-        let row = row as usize;
-        let (x2, x3) = (&mut x2[row * d..][..d], &mut x3[row * d..][..d]);
-        let mut at = 0;
-        while at + 4 * LANES <= d {
-            channels::<{ 4 * LANES }>(frames, w, b, row, at, x2, x3);
-            at += 4 * LANES;
-        }
-        while at + LANES <= d {
-            channels::<LANES>(frames, w, b, row, at, x2, x3);
-            at += LANES;
-        }
-        while at < d {
-            channels::<1>(frames, w, b, row, at, x2, x3);
-            at += 1;
-        }
+    let mut at = 0;
+    while at + 4 * LANES <= d {
+        channels::<{ 4 * LANES }>(frames, w, b, rows, at, x2, x3);
+        at += 4 * LANES;
+    }
+    while at + LANES <= d {
+        channels::<LANES>(frames, w, b, rows, at, x2, x3);
+        at += LANES;
+    }
+    while at < d {
+        channels::<1>(frames, w, b, rows, at, x2, x3);
+        at += 1;
     }
 }
 
-/// `C` channels of one patch.
+/// `C` channels of each patch.
 #[inline(always)]
 fn channels<const C: usize>(
     frames: Frames<'_>,
     w: &[f32],
     b: &[f32],
-    row: usize,
+    rows: &[u32],
     at: usize,
     x2: &mut [f32],
     x3: &mut [f32],
 ) {
     let Frames { x1, x0, side, d } = frames;
-    let cut = |values: &[f32], row: usize| -> [f32; C] {
-        *values[row * d + at..].first_chunk::<C>().expect("every row should have d channels")
-    };
-    let (y, x) = (row / side, row % side);
-    let mut sum = cut(b, 0);
-    for (frame, values) in x1.iter().enumerate() {
-        for dy in 0..3 {
-            let Some(from_y) = (y + dy).checked_sub(1).filter(|y| *y < side) else { continue };
-            for dx in 0..3 {
-                let Some(from_x) = (x + dx).checked_sub(1).filter(|x| *x < side) else { continue };
-                let (values, w) = (cut(values, from_y * side + from_x), cut(w, frame * 9 + dy * 3 + dx));
-                for c in 0..C {
-                    sum[c] = values[c].mul_add(w[c], sum[c]);
+    let expect = "every row should have d channels";
+    for &row in rows {
+        let row = row as usize;
+        let (y, x) = (row / side, row % side);
+        let mut sum: [f32; C] = *b[at..].first_chunk().expect(expect);
+        for frame in 0..3 {
+            for from_y in y.saturating_sub(1)..(y + 2).min(side) {
+                for from_x in x.saturating_sub(1)..(x + 2).min(side) {
+                    let tap = frame * 9 + (from_y + 1 - y) * 3 + from_x + 1 - x;
+                    let values = x1[frame][(from_y * side + from_x) * d + at..].first_chunk::<C>().expect(expect);
+                    let w = w[tap * d + at..].first_chunk::<C>().expect(expect);
+                    for c in 0..C {
+                        sum[c] = values[c].mul_add(w[c], sum[c]);
+                    }
                 }
             }
         }
-    }
-    let (now, x0) = (cut(x1[2], row), cut(x0, row));
-    let x2 = x2[at..].first_chunk_mut::<C>().expect("every row should have d channels");
-    let x3 = x3[at..].first_chunk_mut::<C>().expect("every row should have d channels");
-    for c in 0..C {
-        x2[c] = now[c] + sum[c];
-        x3[c] = x2[c] + x0[c];
+        let row = row * d + at;
+        let x1 = x1[2][row..].first_chunk::<C>().expect(expect);
+        let x0 = x0[row..].first_chunk::<C>().expect(expect);
+        let x2 = x2[row..].first_chunk_mut::<C>().expect(expect);
+        let x3 = x3[row..].first_chunk_mut::<C>().expect(expect);
+        for c in 0..C {
+            let value = x1[c] + sum[c];
+            x2[c] = value;
+            x3[c] = value + x0[c];
+        }
     }
 }

@@ -27,7 +27,7 @@ impl Fsra {
         }
         let scratch = Scratch::default().reserve([&v, &out]);
         Some(Self {
-            pool: Pool::new(keys.into(), heads, rows, block),
+            pool: Pool::new(keys, heads, rows, block),
             heads,
             rows,
             d,

@@ -48,7 +48,7 @@ impl Gstra {
         }
         let scratch = Scratch::default().reserve([&v, &out, &up, &down]);
         Some(Self {
-            pool: Pool::new(keys.into(), heads, rows, block),
+            pool: Pool::new(keys, heads, rows, block),
             ring: Triples::new(FRAMES, heads, d),
             frames: 0,
             quiet: 0,

@@ -13,6 +13,7 @@
     reason = "loops over lanes of several arrays; closures would be compiled apart, for a CPU without vectors"
 )]
 
+mod aligned;
 mod attention;
 mod conv;
 mod dot;

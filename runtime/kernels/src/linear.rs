@@ -1,5 +1,6 @@
 //! The W8A8 product: rows quantized on use, int8 weights, and what follows (scale, bias, activation, residual) in one go.
 
+use crate::aligned::Aligned;
 use crate::dot::{COLUMNS, DEPTH, Dot, STEP, Sums};
 use crate::isa::for_each_isa;
 use crate::{math, rows};
@@ -14,12 +15,12 @@ pub struct Linear {
     n: usize,
     groups: usize,
     /// `[groups][n / 16][k / 4][16][4]`
-    w: Vec<i8>,
+    w: Aligned<i8>,
     /// Of each column, `[groups][n to the next 16]`.
-    s: Vec<f32>,
-    b: Vec<f32>,
+    s: Aligned<f32>,
+    b: Aligned<f32>,
     /// 128 times the column's sum of weights: what the sums are too large by where activations are unsigned.
-    excess: Vec<i32>,
+    excess: Aligned<i32>,
 }
 
 /// What is done to a sum.
@@ -64,7 +65,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// Bytes that it holds.
-    pub const fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.q.len() + 4 * (self.scales.len() + self.row.len())
     }
 
@@ -91,19 +92,19 @@ impl Linear {
         }
         let width = blocks * COLUMNS;
         let padded = |values: &[f32]| {
-            let mut out = vec![0.0; groups * width];
+            let mut out = Aligned::zeros(groups * width);
             out.chunks_exact_mut(width)
                 .zip(values.chunks_exact(n))
                 .for_each(|(to, from)| to[..n].copy_from_slice(from));
             out
         };
-        let mut excess = vec![0; groups * width];
+        let mut excess = Aligned::<i32>::zeros(groups * width);
         for (sums, block) in excess.chunks_exact_mut(COLUMNS).zip(w.chunks_exact(depth * STEP)) {
             for (index, weight) in block.iter().enumerate() {
                 sums[index % STEP / DEPTH] += 128 * i32::from(*weight);
             }
         }
-        Some(Self { k, n, groups, w: w.to_vec(), s: padded(s), b: padded(b), excess })
+        Some(Self { k, n, groups, w: w.into(), s: padded(s), b: padded(b), excess })
     }
 
     /// Columns of the result, for each group.
@@ -127,7 +128,7 @@ impl Linear {
     }
 
     /// Bytes that it holds.
-    pub const fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.w.len() + 4 * (self.s.len() + self.b.len() + self.excess.len())
     }
 

@@ -1,5 +1,6 @@
 //! LSD (local spatial downsampling): each window of 2x2 patches becomes one token by attention.
 
+use crate::aligned::Aligned;
 use crate::dot::Dot;
 use crate::isa::{Isa, for_each_isa};
 use crate::linear::{Act, Input, Linear, Scratch, linear};
@@ -23,14 +24,14 @@ pub struct Lsd {
     /// `[CHUNK]`: 0, 1, ...
     order: Vec<u32>,
     /// `[CHUNK][d]`
-    mean: Vec<f32>,
-    query: Vec<f32>,
-    mixed: Vec<f32>,
+    mean: Aligned<f32>,
+    query: Aligned<f32>,
+    mixed: Aligned<f32>,
     /// `[CHUNK][4][d]`
-    keys: Vec<f32>,
+    keys: Aligned<f32>,
     /// `[CHUNK][heads][d]`
-    carried: Vec<f32>,
-    context: Vec<f32>,
+    carried: Aligned<f32>,
+    context: Aligned<f32>,
     scratch: Scratch,
 }
 
@@ -52,12 +53,12 @@ impl Lsd {
             d,
             chosen: Vec::with_capacity(side * side / PATCHES),
             order: (0..CHUNK as u32).collect(),
-            mean: vec![0.0; CHUNK * d],
-            query: vec![0.0; CHUNK * d],
-            mixed: vec![0.0; CHUNK * d],
-            keys: vec![0.0; CHUNK * PATCHES * d],
-            carried: vec![0.0; CHUNK * heads * d],
-            context: vec![0.0; CHUNK * heads * d],
+            mean: Aligned::zeros(CHUNK * d),
+            query: Aligned::zeros(CHUNK * d),
+            mixed: Aligned::zeros(CHUNK * d),
+            keys: Aligned::zeros(CHUNK * PATCHES * d),
+            carried: Aligned::zeros(CHUNK * heads * d),
+            context: Aligned::zeros(CHUNK * heads * d),
             scratch,
         })
     }

@@ -3,6 +3,7 @@
 //! A patch that changed has a new row here for three frames (the taps of LSTE), and its neighbours for five (those of
 //! the convolution after it). After that everything is as it was on the frame before, and is left alone.
 
+use crate::aligned::Aligned;
 use crate::conv::{Frames, TAPS, dpe};
 use crate::dot::Dot;
 use crate::isa::{Isa, for_each_isa};
@@ -24,12 +25,12 @@ pub struct Lste {
     /// Frames seen since the start.
     frames: usize,
     /// `[patches][d]`
-    x0: Vec<f32>,
+    x0: Aligned<f32>,
     /// The last frames, the newest at `frames % 3`: `[patches][r]` and `[patches][d]` each.
-    z: [Vec<f32>; REACH],
-    x1: [Vec<f32>; REACH],
+    z: [Aligned<f32>; REACH],
+    x1: [Aligned<f32>; REACH],
     /// `[patches][r]`
-    mixed: Vec<f32>,
+    mixed: Aligned<f32>,
     changed: Vec<u32>,
     moving: Vec<u32>,
     reached: Vec<u32>,
@@ -40,10 +41,10 @@ pub struct Lste {
 struct Weights {
     patch: Linear,
     reduce: Linear,
-    taps: Vec<f32>,
+    taps: Aligned<f32>,
     expand: Linear,
-    dpe_w: Vec<f32>,
-    dpe_b: Vec<f32>,
+    dpe_w: Aligned<f32>,
+    dpe_b: Aligned<f32>,
 }
 
 impl Lste {
@@ -71,10 +72,10 @@ impl Lste {
             side,
             age: vec![0; patches],
             frames: 0,
-            x0: vec![0.0; patches * d],
-            z: [const { Vec::new() }; REACH].map(|_: Vec<f32>| vec![0.0; patches * r]),
-            x1: [const { Vec::new() }; REACH].map(|_: Vec<f32>| vec![0.0; patches * d]),
-            mixed: vec![0.0; patches * r],
+            x0: Aligned::zeros(patches * d),
+            z: std::array::from_fn(|_| Aligned::zeros(patches * r)),
+            x1: std::array::from_fn(|_| Aligned::zeros(patches * d)),
+            mixed: Aligned::zeros(patches * r),
             changed: Vec::with_capacity(patches),
             moving: Vec::with_capacity(patches),
             reached: Vec::with_capacity(patches),
@@ -106,7 +107,7 @@ impl Lste {
 
     /// Bytes of what it remembers and works in.
     pub fn state_bytes(&self) -> usize {
-        let rings: usize = self.z.iter().chain(&self.x1).map(Vec::len).sum();
+        let rings: usize = self.z.iter().chain(&self.x1).map(|ring| ring.len()).sum();
         let lists = 4 * (self.changed.capacity() + self.moving.capacity() + self.reached.capacity());
         4 * (rings + self.x0.len() + self.mixed.len()) + lists + self.age.len() + self.scratch.bytes()
     }
@@ -182,7 +183,7 @@ impl Lste {
 }
 
 /// Copies rows of width `width` from one frame of the ring to another, by their age.
-fn repeat(ring: &mut [Vec<f32>; REACH], from: usize, to: usize, width: usize, age: &[u8], of: impl Fn(u8) -> bool) {
+fn repeat(ring: &mut [Aligned<f32>; REACH], from: usize, to: usize, width: usize, age: &[u8], of: impl Fn(u8) -> bool) {
     let Ok([from, to]) = ring.get_disjoint_mut([from, to]) else { unreachable!("two frames of three") };
     for row in (0..age.len()).filter(|row| of(age[*row])) {
         let row = row * width..(row + 1) * width;

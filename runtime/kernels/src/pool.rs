@@ -3,6 +3,7 @@
 //! A run is computed anew when one of its rows changed, and runs are merged in order. Sums are never updated by a
 //! difference, so nothing drifts, and what was computed in part equals what is computed whole, bit for bit.
 
+use crate::aligned::Aligned;
 use crate::dot::Dot;
 use crate::isa::{Isa, for_each_isa};
 use crate::math::{self, LANES};
@@ -18,7 +19,7 @@ pub(crate) struct Triples {
     /// `[runs][heads]`
     sum: Vec<f32>,
     /// `[runs][heads][d]`
-    weighted: Vec<f32>,
+    weighted: Aligned<f32>,
 }
 
 impl Triples {
@@ -28,12 +29,12 @@ impl Triples {
             d,
             maximum: vec![0.0; runs * heads],
             sum: vec![0.0; runs * heads],
-            weighted: vec![0.0; runs * heads * d],
+            weighted: Aligned::zeros(runs * heads * d),
         }
     }
 
     /// Bytes that they hold.
-    pub const fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         4 * (self.maximum.len() + self.sum.len() + self.weighted.len())
     }
 
@@ -76,7 +77,7 @@ struct Triple<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     /// `[heads][d]`
-    keys: Vec<f32>,
+    keys: Aligned<f32>,
     heads: usize,
     d: usize,
     /// Rows of a run.
@@ -84,30 +85,30 @@ pub(crate) struct Pool {
     triples: Triples,
     order: Vec<usize>,
     /// `[block][d]`
-    normed: Vec<f32>,
+    normed: Aligned<f32>,
     /// `[block]`
     weights: Vec<f32>,
 }
 
 impl Pool {
     /// `keys` `[heads][d]`, for `rows` rows in runs of `block`.
-    pub fn new(keys: Vec<f32>, heads: usize, rows: usize, block: usize) -> Self {
+    pub fn new(keys: &[f32], heads: usize, rows: usize, block: usize) -> Self {
         let d = keys.len() / heads;
         let runs = rows.div_ceil(block);
         Self {
-            keys,
+            keys: keys.into(),
             heads,
             d,
             block,
             triples: Triples::new(runs, heads, d),
             order: (0..runs).collect(),
-            normed: vec![0.0; block * d],
+            normed: Aligned::zeros(block * d),
             weights: vec![0.0; block],
         }
     }
 
     /// Bytes that it holds besides the keys.
-    pub const fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.triples.bytes() + 8 * self.order.len() + 4 * (self.normed.len() + self.weights.len())
     }
 

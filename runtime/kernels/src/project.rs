@@ -1,5 +1,6 @@
 //! Fusion of the frame's two vectors, and the projector to the width of the head.
 
+use crate::aligned::Aligned;
 use crate::isa::Isa;
 use crate::linear::{Act, Input, Linear, Scratch, linear};
 
@@ -17,7 +18,7 @@ pub struct Project {
     fused: Vec<f32>,
     frame: Vec<f32>,
     /// `[CHUNK][hidden]`
-    inner: Vec<f32>,
+    inner: Aligned<f32>,
     scratch: Scratch,
 }
 
@@ -37,7 +38,7 @@ impl Project {
             order: (0..CHUNK as u32).collect(),
             fused: vec![0.0; d],
             frame: vec![0.0; d],
-            inner: vec![0.0; CHUNK * up.n()],
+            inner: Aligned::zeros(CHUNK * up.n()),
             weights: [frame, up, down].into(),
             scratch,
         })

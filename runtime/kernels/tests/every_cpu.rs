@@ -17,6 +17,19 @@ fn others() -> Vec<Isa> {
     all
 }
 
+/// Whoever knows the CPU (an emulator's, say) names its sets in `OCELLI_EXPECT_ISA`, with commas between: a set that is not
+/// found is not tested, and nothing else would say so.
+#[test]
+fn the_expected_sets_are_there() {
+    let found: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
+    if let Ok(expected) = std::env::var("OCELLI_EXPECT_ISA") {
+        assert_eq!(found.join(","), expected);
+    }
+    if cfg!(miri) {
+        assert_eq!(found, ["portable"]);
+    }
+}
+
 /// Rows in random order, some left out.
 fn some_rows(random: &mut Random, of: usize) -> Vec<u32> {
     let mut rows: Vec<u32> = (0..of as u32).filter(|_| random.below(4) > 0).collect();
@@ -74,6 +87,45 @@ proptest! {
         let wanted = run(Isa::PORTABLE);
         for isa in others() {
             prop_assert_eq!(&run(isa), &wanted, "{}", isa.name());
+        }
+    }
+}
+
+/// The largest products there are, of one sign and of both: a path that adds up too much in 16 bits would show here and
+/// hardly ever at random. The last of 48 rows ends where the room for quantized rows ends.
+#[test]
+fn sums_are_exact_at_the_extremes() {
+    let (k, n) = if cfg!(miri) { (20, 19) } else { (1028, 67) };
+    let weight = |column: usize, row: usize| match column % 4 {
+        0 => 127,
+        1 => -127,
+        2 => [127, -127][row % 2],
+        _ => [127, 127, -127, -127][row % 4],
+    };
+    let pixel = |at: usize, i: usize| match at % 4 {
+        0 => 0,
+        1 => 255,
+        2 => [0, 255][i % 2],
+        _ => [0, 0, 255, 255][i % 4],
+    };
+    let mut w = vec![0; n.div_ceil(16) * k * 16];
+    for (column, row) in (0..n).flat_map(|column| (0..k).map(move |row| (column, row))) {
+        w[(column / 16 * (k / 4) + row / 4) * 64 + column % 16 * 4 + row % 4] = weight(column, row) as i8;
+    }
+    // With a scale of 1 the results are the sums, below 2^24 and so exact.
+    let weights = Linear::new(1, k, n, &w, &vec![1.0; n], &vec![0.0; n]).expect("the sizes should go together");
+    for rows in [1, 2, 3, 4, 5, 6, 7, 48] {
+        let pixels: Vec<u8> = (0..rows * k).map(|i| pixel(i / k, i % k)).collect();
+        let all: Vec<u32> = (0..rows as u32).collect();
+        for isa in Isa::available() {
+            let mut out = vec![7.0; rows * n];
+            let mut scratch = Scratch::default().reserve([&weights]);
+            linear(isa, &weights, Input::Pixels(&pixels), &all, &all, Act::None, None, &mut scratch, &mut out);
+            for (i, found) in out.iter().enumerate() {
+                let (row, column) = (i / n, i % n);
+                let wanted: i32 = (0..k).map(|i| (i32::from(pixel(row, i)) - 128) * weight(column, i)).sum();
+                assert_eq!(*found, wanted as f32, "{}, {rows} rows: row {row}, column {column}", isa.name());
+            }
         }
     }
 }

@@ -34,6 +34,9 @@ fn sdot<const LANE: usize>(mut sums: int32x4_t, w: int8x16_t, a: int8x16_t) -> i
 }
 
 /// `[2 rows, 8] x [2 columns, 8]^T` to four sums.
+///
+/// Not `pure`, so that the order stays as written: spread out by the compiler, what a tile of 6 rows needs at a time would
+/// no longer fit the registers.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 fn smmla(mut sums: int32x4_t, a: int8x16_t, w: int8x16_t) -> int32x4_t {
@@ -42,10 +45,28 @@ fn smmla(mut sums: int32x4_t, a: int8x16_t, w: int8x16_t) -> int32x4_t {
         asm!(
             "smmla {sums:v}.4s, {a:v}.16b, {w:v}.16b",
             sums = inout(vreg) sums, a = in(vreg) a, w = in(vreg) w,
-            options(pure, nomem, nostack, preserves_flags)
+            options(nomem, nostack, preserves_flags)
         );
     }
     sums
+}
+
+/// `vzip1q_s32` and `vzip2q_s32`, out of the compiler's sight: it would join them with the shuffles that follow to a `tbl`
+/// of two registers, and for that keep the sums in neighbouring registers throughout the loop, and some on the stack.
+#[inline]
+#[target_feature(enable = "neon")]
+fn zip(even: int32x4_t, odd: int32x4_t) -> [int32x4_t; 2] {
+    let (first, second);
+    // SAFETY: as in `sdot`.
+    unsafe {
+        asm!(
+            "zip1 {first:v}.4s, {even:v}.4s, {odd:v}.4s",
+            "zip2 {second:v}.4s, {even:v}.4s, {odd:v}.4s",
+            even = in(vreg) even, odd = in(vreg) odd, first = out(vreg) first, second = lateout(vreg) second,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    [first, second]
 }
 
 /// `sdot`: 16 products an instruction.
@@ -133,7 +154,8 @@ pub(crate) struct I8mm;
 
 impl Dot for I8mm {
     const FLIP: u8 = 0;
-    // 24 sums, 3 pairs of rows, and of a quarter two steps and the two pairs of columns made of them: 31 of 32 registers.
+    // 24 sums, 3 pairs of rows, and of a quarter two steps and the pairs of columns made of them, one in place: 30 of 32
+    // registers.
     const ROWS: usize = 6;
     const BLOCKS: usize = 1;
 
@@ -161,10 +183,9 @@ impl Dot for I8mm {
             for pair in 0..M / 2 {
                 for quarter in 0..4 {
                     let [even, odd] = total[pair][quarter];
-                    // SAFETY: 16 sums are four times 16 bytes, and `2 * pair + 1 < M`.
-                    unsafe {
-                        vst1q_s32(sums[2 * pair][block].as_mut_ptr().add(quarter * 4), vzip1q_s32(even, odd));
-                        vst1q_s32(sums[2 * pair + 1][block].as_mut_ptr().add(quarter * 4), vzip2q_s32(even, odd));
+                    for (row, four) in zip(even, odd).into_iter().enumerate() {
+                        // SAFETY: 16 sums are four times 16 bytes.
+                        unsafe { vst1q_s32(sums[2 * pair + row][block].as_mut_ptr().add(quarter * 4), four) };
                     }
                 }
             }
@@ -234,8 +255,8 @@ pub(crate) struct Neon;
 
 impl Dot for Neon {
     const FLIP: u8 = 0;
-    // 16 sums, 2 by 2 rows of four bytes, a quarter of two steps and its products: 24 of 32 registers. A third row would
-    // take 10 more.
+    // 16 sums, 2 by 2 rows of four bytes, an eighth of two steps and its products: 24 of 32 registers. A third row would
+    // take 11 more.
     const ROWS: usize = 2;
     const BLOCKS: usize = 1;
 
@@ -248,8 +269,8 @@ impl Dot for Neon {
         sums: &mut [[Sums; B]; M],
     ) {
         for block in 0..B {
-            // Of each quarter, columns 0 and 1, and 2 and 3: two sums a column.
-            let mut total = [[[vdupq_n_s32(0); 2]; 4]; M];
+            // Of each eighth (2 columns), two sums a column.
+            let mut total = [[vdupq_n_s32(0); 8]; M];
             // SAFETY: the caller vouches for `depth` steps of every row and block.
             let w = unsafe { w.add(block * depth * STEP) };
             for step in (0..depth - depth % 2).step_by(2) {
@@ -262,9 +283,9 @@ impl Dot for Neon {
             }
             for m in 0..M {
                 for quarter in 0..4 {
-                    let [low, high] = total[m][quarter];
+                    let four = vpaddq_s32(total[m][2 * quarter], total[m][2 * quarter + 1]);
                     // SAFETY: 16 sums are four times 16 bytes.
-                    unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), vpaddq_s32(low, high)) };
+                    unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), four) };
                 }
             }
         }
@@ -276,36 +297,33 @@ impl Dot for Neon {
         #[inline]
         #[target_feature(enable = "neon")]
         unsafe fn add<const M: usize, const LAST: bool>(
-            total: &mut [[[int32x4_t; 2]; 4]; M],
+            total: &mut [[int32x4_t; 8]; M],
             a: &[*const u8; M],
             w: *const i8,
             step: usize,
         ) {
-            let (mut now, mut next) = ([vdupq_n_s8(0); M], [vdupq_n_s8(0); M]);
+            let (mut now, mut next) = ([vdup_n_s8(0); M], [vdup_n_s8(0); M]);
             for m in 0..M {
                 // SAFETY: the caller vouches for it.
                 unsafe {
-                    now[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step)));
+                    now[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step)));
                     if !LAST {
-                        next[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step + 1)));
+                        next[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step + 1)));
                     }
                 }
             }
-            for quarter in 0..4 {
+            for eighth in 0..8 {
                 // SAFETY: as above.
                 let (w_now, w_next) = unsafe {
-                    let at = w.add(step * STEP + quarter * 16);
-                    (vld1q_s8(at), if LAST { vdupq_n_s8(0) } else { vld1q_s8(at.add(STEP)) })
+                    let at = w.add(step * STEP + eighth * 8);
+                    (vld1_s8(at), if LAST { vdup_n_s8(0) } else { vld1_s8(at.add(STEP)) })
                 };
                 for m in 0..M {
-                    let mut low = vmull_s8(vget_low_s8(w_now), vget_low_s8(now[m]));
-                    let mut high = vmull_high_s8(w_now, now[m]);
+                    let mut products = vmull_s8(w_now, now[m]);
                     if !LAST {
-                        low = vmlal_s8(low, vget_low_s8(w_next), vget_low_s8(next[m]));
-                        high = vmlal_high_s8(high, w_next, next[m]);
+                        products = vmlal_s8(products, w_next, next[m]);
                     }
-                    let total = &mut total[m][quarter];
-                    *total = [vpadalq_s16(total[0], low), vpadalq_s16(total[1], high)];
+                    total[m][eighth] = vpadalq_s16(total[m][eighth], products);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Random numbers, weights and a whole STAB made of them.
 
+#![allow(dead_code, reason = "no test needs all of it")]
+
 use ocelli_kernels::{Fsra, Gstra, Isa, Linear, Lsd, Lste, Project};
 
 /// SplitMix64: the same numbers on every machine.

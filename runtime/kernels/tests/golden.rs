@@ -1,0 +1,56 @@
+//! The same bits on every kind of machine: what was computed once, on x86-64, is what every set of instructions of this CPU
+//! gives. The other tests hold the sets of one CPU against one another.
+
+mod common;
+
+use common::{Random, Sizes, Stab};
+use ocelli_kernels::{Isa, Queries, attention};
+
+/// FNV-1a, 64 bits.
+fn hash(so_far: u64, values: &[f32]) -> u64 {
+    let bytes = values.iter().flat_map(|value| value.to_bits().to_le_bytes());
+    bytes.fold(so_far, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// What all of STAB gives over some frames of which a part changes, and what attention over as many random tokens gives.
+fn run(isa: Isa, sizes: Sizes, frames: usize) -> [u64; 2] {
+    let mut random = Random(11);
+    let patches = sizes.side * sizes.side;
+    let mut canvas = random.bytes(patches * 588);
+    let mut stab = Stab::new(isa, sizes, 7);
+    let mut tokens = EMPTY;
+    for frame in 0..frames {
+        let changed: Vec<u8> = (0..patches).map(|_| u8::from(frame == 0 || random.below(4) == 0)).collect();
+        for (row, _) in changed.iter().enumerate().filter(|(_, changed)| **changed == 1) {
+            canvas[row * 588..][..588].copy_from_slice(&random.bytes(588));
+        }
+        stab.step(&canvas, &changed);
+        tokens = hash(tokens, &stab.tokens);
+    }
+    let d = sizes.heads * sizes.dh;
+    let mut out = vec![0.0; patches * d];
+    let qkv = random.values(patches * 3 * d);
+    attention(isa, &qkv, &vec![1; patches], sizes.heads, Queries::All, &mut vec![0.0; patches], &mut out);
+    [tokens, hash(EMPTY, &out)]
+}
+
+fn check(sizes: Sizes, frames: usize, wanted: [u64; 2]) {
+    for isa in Isa::available() {
+        let found = run(isa, sizes, frames);
+        // Other arithmetic gives other bits: whoever changes it on purpose, on every machine, puts the new ones here.
+        assert_eq!(found, wanted, "{}: {found:#018x?}", isa.name());
+    }
+}
+
+#[test]
+fn a_small_stab_has_the_same_bits_everywhere() {
+    check(Sizes { side: 4, heads: 1, dh: 5, r: 3, hidden: 7, h: 9 }, 3, [0, 0]);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes there; the small one shows what there is to see")]
+fn a_stab_has_the_same_bits_everywhere() {
+    check(Sizes { side: 8, heads: 3, dh: 24, r: 40, hidden: 100, h: 52 }, 8, [0, 0]);
+}

@@ -46,8 +46,17 @@ calibrate() {
         --threads "$threads" --clips data/scenes/val "$@"
 }
 
+# evaluate NAME NOTE [REPORT [FLAG]]
 evaluate() {
-    "$python" tools/train/evaluate.py "data/checkpoints/$1.pt" --threads "$threads" --out "data/reports/$1.json" --note "$2"
+    # shellcheck disable=SC2086
+    "$python" tools/train/evaluate.py "data/checkpoints/$1.pt" --threads "$threads" --out "data/reports/${3:-$1}.json" \
+        --note "$2" $4
+}
+
+# both NAME NOTE: in f32, and in int8 as the pack's graphs compute it.
+both() {
+    evaluate "$1" "$2"
+    evaluate "$1" "$2" "$1-int8" --int8
 }
 
 if wanted 1; then
@@ -99,12 +108,12 @@ fi
 if wanted 8; then
     say 8 "evaluation"
     if have_real; then
-        evaluate base-a "nobody of GMDCSA24 trained on, calibrated on subject 1"
-        evaluate base-b "nobody of GMDCSA24 trained on, calibrated on subject 3"
+        both base-a "nobody of GMDCSA24 trained on, calibrated on subject 1"
+        both base-b "nobody of GMDCSA24 trained on, calibrated on subject 3"
         evaluate a-to-b "trained and calibrated on subject 1"
         evaluate b-to-a "trained and calibrated on subject 3"
     fi
-    evaluate home "the pack: nobody of GMDCSA24 trained on, calibrated on both"
+    both home "the pack: nobody of GMDCSA24 trained on, calibrated on both"
 fi
 if wanted 9; then
     say 9 "pack and card"

@@ -1,5 +1,6 @@
 """Tests of the training tools: `pytest tools/train` (a few seconds; no data and no network needed)."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,10 @@ import evaluate
 import export
 import gate
 import heads
+import int8
 import labels
 import narrator as nar
+import ops
 import speak as sp
 import stab as st
 import tokens as tok
@@ -206,6 +209,114 @@ def test_the_published_form_has_the_published_size():
     whole = sum(p.numel() for p in stab.parameters())
     assert round(core / 1e6, 2) == 24.09 and round(whole / 1e6, 2) == 45.07
     assert round(st.published_macs(stab.config, 8) / 1e9, 2) == 105.45
+
+
+# -- int8 ---------------------------------------------------------------------------------------
+def patches_of(frames, seed=0):
+    """u8 [1, T, 256, 588]: grey steps that differ from patch to patch, and noise."""
+    torch.manual_seed(seed)
+    level = torch.randint(20, 220, (1, frames, 256, 1))
+    return (level + torch.randint(-20, 20, (1, frames, 256, 588))).to(torch.uint8)
+
+
+def relative(a, b):
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("shape", [(4, 16), (7, 33), (24, 12), (2, 24, 12), (3, 5, 20)])
+def test_weights_lie_in_blocks_as_the_specification_says(shape):
+    w = np.random.default_rng(0).integers(-127, 128, shape).astype(np.int8)
+    blocked, (k, n) = int8.block(w), shape[-2:]
+    assert blocked.shape == (*shape[:-2], -(-n // 16), -(-k // 4), 16, 4)
+    assert (int8.unblock(blocked, k, n) == w).all() and (ops.unpacked(blocked, k, n) == w).all()
+    assert (blocked != 0).sum() == (w != 0).sum(), "what is left over is 0"
+
+
+def test_quantized_weights_are_half_a_step_off_at_most():
+    torch.manual_seed(0)
+    weight = torch.randn(3, 20, 9, dtype=torch.float64)
+    weight[1, :, 4] = 0
+    m = int8.quantize(weight)
+    step = m.s.view(3, 1, 9).double()
+    assert m.w.abs().max() == 127 and ((m.w * step - weight).abs() <= step * 0.5001).all()
+
+
+def test_lin_is_the_float_product_up_to_rounding_and_no_row_sees_another():
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(40, 588), torch.randn(588, 30, dtype=torch.float64), torch.randn(30)
+    x[3] = 0
+    m = int8.quantize(weight, bias)
+    y = int8.lin(x, m)
+    assert relative(y, x @ weight.float() + bias) < 2e-2
+    assert torch.equal(y[3], bias)
+    alone = torch.cat([int8.lin(row, m) for row in x.split(1)])
+    other = x.clone()
+    other[1::2] *= 100
+    assert torch.equal(y, alone) and torch.equal(y[::2], int8.lin(other, m)[::2])
+
+
+@torch.no_grad()
+def test_turning_a_row_turns_its_norm():
+    x, turn = torch.randn(5, 24, dtype=torch.float64), int8.turn(24)
+    assert torch.allclose(turn.t() @ turn, torch.eye(24, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(int8.norm(x @ turn), int8.norm(x) @ turn, atol=1e-12)
+
+
+@torch.no_grad()
+def test_int8_says_what_f32_says(tiny):
+    stab, narrator = tiny
+    patches = patches_of(6)
+    tokens, tokens8 = stab(patches)[0], int8.Int8Stab(stab)(patches)[0]
+    assert all(relative(a, b) < 3e-2 for a, b in zip(tokens8, tokens))
+    kept = np.zeros((6, 64), bool)
+    kept[0], kept[3, :20] = True, True
+    frame, index, valid = tok.select(kept, 5)
+    args = (tok.gather(tokens, frame, index, valid), torch.from_numpy(index), torch.from_numpy(valid))
+    args = [a.unsqueeze(0) for a in args]
+    assert relative(int8.Int8Narrator(narrator)(*args), narrator(*args)) < 3e-2
+
+
+@torch.no_grad()
+def test_folding_alone_changes_nothing(tiny, monkeypatch):
+    torch.manual_seed(2)
+    stab, narrator = copy.deepcopy(tiny)
+    for p in (*stab.parameters(), *narrator.parameters()):  # every bias and gain stirred, so that none is trivially right
+        p.add_(0.1 * torch.randn_like(p))
+    monkeypatch.setattr(int8, "quantize_rows", lambda x: (x, 1.0))
+
+    def exact(weight, bias=None):
+        one = torch.ones(weight.shape[:-2].numel() * weight.shape[-1])
+        return int8.Matrix(weight.float(), one, torch.zeros_like(one) if bias is None else bias.float())
+
+    monkeypatch.setattr(int8, "quantize", exact)
+    patches, tokens = patches_of(6), torch.randn(1, 128, 32)
+    assert relative(int8.Int8Stab(stab)(patches), stab(patches)) < 1e-5
+    args = (tokens, torch.randint(0, 32, (1, 128, 2)), (torch.rand(1, 128) < 0.7).float())
+    assert relative(int8.Int8Narrator(narrator)(*args), narrator(*args)) < 1e-5
+
+
+def test_int8_frame_by_frame_is_the_whole_clip(tiny):
+    emulated, patches = int8.Int8Stab(tiny[0]), patches_of(12)
+    whole = emulated(patches)[0]
+    for t in range(12):
+        start = max(t - evaluate.PAST, 0)
+        now = emulated(patches[:, start : t + 1])[0, -1]
+        assert relative(now, whole[t]) < 1e-3, t
+
+
+def test_the_int8_graphs_say_what_their_emulation_says(tiny, tmp_path):
+    stab, narrator = int8.Int8Stab(tiny[0]), int8.Int8Narrator(tiny[1])
+    int8.write_stab(stab, tmp_path / "stab.onnx")
+    int8.write_narrator(narrator, tmp_path / "narrator.onnx")
+    patches, graph = patches_of(6), ops.graph(tmp_path / "stab.onnx")
+    for t, wanted in enumerate(stab(patches)[0]):
+        feed = {"patches": patches[0, t].numpy(), "changed": np.ones(256, np.uint8)}
+        assert relative(torch.from_numpy(graph.run(None, feed)[0]), wanted) < 1e-3, t
+    feed = {"tokens": torch.randn(128, 32), "index": torch.randint(0, 32, (128, 2)), "valid": torch.ones(128)}
+    feed["valid"][100:] = 0
+    z = narrator(*(v.unsqueeze(0) for v in feed.values()))[0]
+    got = ops.graph(tmp_path / "narrator.onnx").run(None, {k: v.numpy() for k, v in feed.items()})[0]
+    assert relative(torch.from_numpy(got), z) < 1e-3
 
 
 # -- vocabulary ---------------------------------------------------------------------------------

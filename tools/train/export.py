@@ -107,6 +107,9 @@ def write_int8_goldens(folder, stab, narrator, patches, canvas, keep):
     _empty(folder)
     np.save(folder / "gate_patches.npy", patches)
     np.save(folder / "gate_keep.npy", keep.astype(np.uint8))
+    changed = np.ones(keep.shape, np.uint8)  # against the frame before
+    changed[1:] = (canvas[1:] != canvas[:-1]).any(-1)
+    np.save(folder / "gate_changed.npy", changed)
     outputs = {name: value[0] for name, value in stab.run(torch.from_numpy(canvas).unsqueeze(0)).items()}
     tokens = outputs.pop("tokens")
     np.save(folder / "int8_tokens.npy", tokens.numpy())

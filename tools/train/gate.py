@@ -3,8 +3,11 @@
 Integer arithmetic throughout, so that the Rust runtime (`runtime/pipeline`) and
 this file agree to the bit; `golden/gate_*.npy` in each pack checks that. The rule
 is TimeChat-Online's differential token drop in pixel mode, with the reference
-being the last KEPT patch (slow drift then shows in the end), a threshold that
-follows the sensor's noise, and a forced refresh.
+being the last SENT patch (slow drift then shows in the end), a threshold that
+follows the sensor's noise, and a forced refresh: every window is kept anew in
+turn, and the whole picture is sent once in as many frames. Pixels that moved by
+less than the threshold are not sent with their window's turn, because each sent
+patch makes STAB compute a neighbourhood of it for five frames.
 """
 
 from dataclasses import dataclass
@@ -82,6 +85,7 @@ class Gate:
         self.config = config
         self.reference = None
         self.previous = None
+        self.sent = None
         self.noise16 = 0  # 16 x the running lower quartile of frame-to-frame SAD
         self.seq = 0
         window = np.arange(WINDOWS)
@@ -90,11 +94,13 @@ class Gate:
         self._window_phase = window * 7
 
     def step(self, current):
-        """u8 [256, 588] -> keep bool [256]; updates `reference`."""
+        """u8 [256, 588] -> keep bool [256]: patches whose windows are remembered. Updates `sent`
+        bool [256], the patches whose pixels STAB gets, and `reference`."""
         if self.reference is None:
             self.reference, self.previous = current.copy(), current.copy()
             self.seq = 1
-            return np.ones(PATCHES, bool)
+            self.sent = np.ones(PATCHES, bool)
+            return self.sent
         c = self.config
         sad_ref = _sad(current, self.reference)
         quiet = np.sort(_sad(current, self.previous)[self.content])
@@ -110,14 +116,15 @@ class Gate:
             changed = self.content.copy()
         forced = (self.seq + self._window_phase) % c.refresh_frames == 0
         keep = changed | forced[self._window_of]
-        self.reference[keep] = current[keep]
+        self.sent = changed | (self.seq % c.refresh_frames == 0)
+        self.reference[self.sent] = current[self.sent]
         self.previous = current.copy()
         self.seq += 1
         return keep
 
 
 def run_gate(patches, content, config=GateConfig()):
-    """u8 [T, 256, 588] -> (canvas u8 [T, 256, 588], keep bool [T, 256])."""
+    """u8 [T, 256, 588] -> (canvas u8 [T, 256, 588], keep bool [T, 256]: whose windows are remembered)."""
     gate = Gate(content, config)
     canvas, keep = np.empty_like(patches), np.empty(patches.shape[:2], bool)
     for t, current in enumerate(patches):

@@ -23,7 +23,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     let macs = stab.macs() + narrator.macs();
     // What these refuse, `run` would refuse.
     wiring::Eye::new(&pack)?;
-    wiring::mind(&pack, stab, narrator)?;
+    wiring::thinking(&pack, stab, narrator)?;
     if args.json {
         print(&format!("{}\n", json!(plan)))?;
     } else {

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab};
-use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate};
+use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate, TokenSlot};
 use ocelli_types::SizePx;
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ const MOST_BYTES: u64 = 1 << 50;
 /// rewritten, and the packed copy.
 const LOADING_COPIES: u64 = 3;
 
-/// Patch slots that go round between capture and thinking.
+/// Slots that go round between two threads: patches between capture and STAB, tokens between STAB and narrator.
 pub const SLOTS: usize = 2;
 
 /// One part of the plan.
@@ -137,7 +137,8 @@ fn source_bytes(picture: SizePx) -> u64 {
 
 fn picture_bytes(pack: &Pack) -> u64 {
     let grid = pack.grid;
-    (grid.bytes() + TokenGate::bytes(grid) + SLOTS * PatchSlot::bytes(grid)) as u64
+    let tokens = TokenSlot::bytes(grid, pack.manifest.stab.token_width);
+    (grid.bytes() + TokenGate::bytes(grid) + SLOTS * (PatchSlot::bytes(grid) + tokens)) as u64
 }
 
 impl fmt::Display for Plan {

@@ -23,7 +23,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     plan.require()?;
     let mut voice = Voice::open(&config, None)?;
     let mut eye = Eye::new(&pack)?;
-    let mut mind = wiring::mind(&pack, stab, narrator)?;
+    let mut thinking = wiring::thinking(&pack, stab, narrator)?;
     let mut slot = PatchSlot::new(pack.grid);
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
     let ended = loop {
@@ -61,7 +61,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             }
             Err(error) => break Err(error),
         }
-        let report = mind.step(&slot.batch(), &clock, &mut events)?;
+        let report = thinking.step(&slot.batch(), &clock, &mut events)?;
         pulse.thought(report.encode_us, report.describe_us);
         for spoken in &events {
             voice.say(spoken, &pack.vocabulary)?;

@@ -1,7 +1,8 @@
-//! `ocelli run`: a camera, a command or a clip in real time, in two threads.
+//! `ocelli run`: a camera, a command or a clip in real time, in three threads.
 //!
 //! The capture thread takes pictures as they come and never waits for the model: a picture that is due while both
-//! slots are away is late, counted and left. The think thread (this one) owns models, memory and output.
+//! slots are away is late, counted and left. The STAB thread turns patches into tokens while the think thread (this one),
+//! which owns narrator, memory and output, is at the picture before.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
-use ocelli_pipeline::{EventBuf, PatchSlot};
+use ocelli_infer::{InferError, Narrator, Stab};
+use ocelli_pipeline::{EventBuf, Mind, PatchSlot, StepError, TokenSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::cli::RunArgs;
@@ -85,11 +87,11 @@ impl Wish {
     }
 }
 
-/// From the capture thread to the think thread. All times are stream time, and never go back.
-#[expect(clippy::large_enum_variant, reason = "pictures are nearly all that is sent, and the channel holds two")]
-enum Message {
+/// From one thread to the next. All times are stream time, and never go back.
+#[expect(clippy::large_enum_variant, reason = "pictures are nearly all that is sent, and a channel holds two")]
+enum Message<S> {
     Picture {
-        slot: PatchSlot,
+        slot: S,
         look: Look,
         captured_us: Micros,
         counts: Counts,
@@ -134,13 +136,17 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     }
     let (clock, live) = (SystemClock::new(), wish.may_return());
     let voice = Voice::open(&config, live.then(|| clock.unix_ms()))?;
-    let mind = wiring::mind(&pack, stab, narrator)?;
+    let (stab, mind) = wiring::thinking(&pack, stab, narrator)?.split();
 
     let (give, slots) = sync_channel(SLOTS);
+    let (give_tokens, token_slots) = sync_channel(SLOTS);
     for _ in 0..SLOTS {
         give.send(PatchSlot::new(pack.grid)).expect("the other end should be in this function");
+        give_tokens.send(mind.slot()).expect("the other end should be in this function");
     }
-    let (tell, messages) = sync_channel(SLOTS);
+    let (tell, pictures) = sync_channel(SLOTS);
+    let (tell_tokens, messages) = sync_channel(SLOTS);
+    let encode = Encode { stab, pictures, give, slots: token_slots, tell: tell_tokens, clock };
     let capture = Capture {
         wish,
         eye: Eye::new(&pack)?,
@@ -156,35 +162,81 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         counts: Counts::default(),
         spare: None,
     };
-    let capture = thread::Builder::new().name("capture".into()).spawn(move || capture.run());
-    let capture = capture.map_err(|source| Error::System { what: "a thread", source })?;
+    let thread = |name: &str| thread::Builder::new().name(name.into());
+    let no_thread = |source| Error::System { what: "a thread", source };
+    let capture = thread("capture").spawn(move || capture.run()).map_err(no_thread)?;
+    let encode = thread("stab").spawn(move || encode.run()).map_err(no_thread)?;
     let mut think = Think::new(mind, voice, &pack);
     let limit_us = args.seconds.map(Micros::from_seconds);
-    let thought = think.run(&messages, &give, &stop, limit_us, &clock, live);
-    // The capture thread may hang in a device that is silent; it is told, and not waited for longer than this.
+    let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
+    // The capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
+    // for longer than this.
     stop.store(true, Ordering::Relaxed);
-    drop((messages, give));
+    drop((messages, give_tokens));
     let until = SystemClock::new();
-    while !capture.is_finished() && until.now() < Micros(1_000_000) {
+    while !(capture.is_finished() && encode.is_finished()) && until.now() < Micros(1_000_000) {
         thread::sleep(Duration::from_millis(5));
     }
-    let captured =
-        capture.is_finished().then(|| capture.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-    let (captured, counts) = captured.unwrap_or((Ok(()), Counts::default()));
+    let (captured, counts) = ended(capture).unwrap_or((Ok(()), Counts::default()));
+    let encoded = ended(encode).unwrap_or(Ok(()));
     think.count(counts);
     if think.pulse.pictures > 0 || thought.is_ok() && captured.is_ok() {
         let since = if think.pulse_us > Micros(0) { "since the last pulse: " } else { "" };
         note(format_args!("{since}{}; {} events in all", think.pulse, think.voice.said()));
     }
     thought?;
+    encoded?;
     captured
+}
+
+/// What a thread came to, if it has ended.
+fn ended<T>(thread: thread::JoinHandle<T>) -> Option<T> {
+    thread.is_finished().then(|| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
+
+/// The thread between capture and thinking.
+struct Encode {
+    stab: Stab,
+    pictures: Receiver<Message<PatchSlot>>,
+    give: SyncSender<PatchSlot>,
+    slots: Receiver<TokenSlot>,
+    tell: SyncSender<Message<TokenSlot>>,
+    clock: SystemClock,
+}
+
+impl Encode {
+    /// Until one of its neighbours has gone.
+    fn run(mut self) -> Result<(), Error> {
+        while let Ok(message) = self.pictures.recv() {
+            let message = match message {
+                Message::Picture { slot: patches, look, captured_us, counts } => {
+                    let Ok(mut slot) = self.slots.recv() else { break };
+                    let filled: Result<(), StepError<InferError, InferError>> =
+                        slot.fill(&mut self.stab, &patches.batch(), &self.clock);
+                    filled?;
+                    // The capture thread may have ended with its stream: then nobody wants the slot.
+                    let _ = self.give.try_send(patches);
+                    Message::Picture { slot, look, captured_us, counts }
+                }
+                Message::Lost { seen_us, at_us, why } => Message::Lost { seen_us, at_us, why },
+                Message::Back { seen_us, at_us } => {
+                    self.stab.reset()?;
+                    Message::Back { seen_us, at_us }
+                }
+            };
+            if self.tell.send(message).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Capture {
     wish: Wish,
     eye: Eye,
     slots: Receiver<PatchSlot>,
-    tell: SyncSender<Message>,
+    tell: SyncSender<Message<PatchSlot>>,
     stop: Arc<AtomicBool>,
     plan: Plan,
     /// The largest picture that the plan was asked about.
@@ -362,7 +414,7 @@ impl Capture {
 }
 
 struct Think<'a> {
-    mind: wiring::Mind,
+    mind: Mind<Narrator>,
     voice: Voice,
     pack: &'a ocelli_infer::Pack,
     pulse: Pulse,
@@ -373,16 +425,16 @@ struct Think<'a> {
 }
 
 impl<'a> Think<'a> {
-    fn new(mind: wiring::Mind, voice: Voice, pack: &'a ocelli_infer::Pack) -> Self {
+    fn new(mind: Mind<Narrator>, voice: Voice, pack: &'a ocelli_infer::Pack) -> Self {
         Self { mind, voice, pack, pulse: Pulse::default(), pulse_us: Micros(0), now_us: Micros(0), greeted: false }
     }
 
-    /// Until the capture thread has gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
+    /// Until the threads before have gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
     /// it gives no pictures.
     fn run(
         &mut self,
-        messages: &Receiver<Message>,
-        give: &SyncSender<PatchSlot>,
+        messages: &Receiver<Message<TokenSlot>>,
+        give: &SyncSender<TokenSlot>,
         stop: &AtomicBool,
         limit_us: Option<Micros>,
         clock: &impl Clock,
@@ -402,9 +454,9 @@ impl<'a> Think<'a> {
                     self.pulse.looked(&look);
                     self.count(counts);
                     self.now_us = captured_us;
-                    let report = self.mind.step(&slot.batch(), clock, &mut events)?;
+                    let report = self.mind.take::<InferError>(&slot, clock, &mut events)?;
                     self.pulse.thought(report.encode_us, report.describe_us);
-                    // The capture thread may have ended with its stream: then nobody wants the slot.
+                    // As in `Encode`.
                     let _ = give.try_send(slot);
                     for spoken in &events {
                         self.voice.say(spoken, &self.pack.vocabulary)?;
@@ -416,7 +468,6 @@ impl<'a> Think<'a> {
                 }
                 Ok(Message::Back { seen_us, at_us }) => {
                     self.now_us = at_us;
-                    self.mind.encoder_mut().reset()?;
                     let text = format!("seeing again after {:.1} s", at_us.since(seen_us).seconds());
                     self.voice.tell(EventKind::Health, (seen_us, at_us), &text)?;
                 }
@@ -465,7 +516,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
         let tiny = root.join("models/tiny-test");
         let (pack, stab, narrator) = wiring::load(tiny.to_str().expect("a plain path")).expect("the pack of the tests");
-        let mind = wiring::mind(&pack, stab, narrator).expect("it is consistent");
+        let (mut stab, mind) = wiring::thinking(&pack, stab, narrator).expect("it is consistent").split();
+        let mut slots: Vec<TokenSlot> = (0..=150).map(|_| mind.slot()).collect();
         let mut think = Think::new(mind, Voice::open(&config, None).expect("it is writable"), &pack);
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
@@ -490,6 +542,11 @@ mod tests {
                     let mut slot = PatchSlot::new(pack.grid);
                     let look = eye.look(&frame, second(n), &mut slot, &SystemClock::new()).expect("a plain picture");
                     let counts = Counts { pictures: 3, late: 1, ..Counts::default() };
+                    let patches = slot;
+                    let mut slot = slots.pop().expect("one a picture");
+                    let filled: Result<(), StepError<InferError, InferError>> =
+                        slot.fill(&mut stab, &patches.batch(), &SystemClock::new());
+                    filled.expect("it runs");
                     Message::Picture { slot, look, captured_us: second(n), counts }
                 }
             };

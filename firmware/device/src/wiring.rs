@@ -19,7 +19,7 @@ const PACKS_VARIABLE: &str = "OCELLI_PACKS";
 const SYSTEM_PACKS: &str = "/usr/share/ocelli/models";
 
 /// The think side with real models.
-pub type Mind = Pipeline<Stab, Narrator>;
+pub type Thinking = Pipeline<Stab, Narrator>;
 
 /// The folders in which packs are looked for, in this order.
 pub fn pack_roots() -> Vec<PathBuf> {
@@ -139,8 +139,8 @@ pub fn memory(pack: &Pack) -> MemoryConfig {
     memory
 }
 
-/// A mind with nothing in its memory.
-pub fn mind(pack: &Pack, stab: Stab, narrator: Narrator) -> Result<Mind, Error> {
+/// The think side with nothing in its memory.
+pub fn thinking(pack: &Pack, stab: Stab, narrator: Narrator) -> Result<Thinking, Error> {
     let part = &pack.manifest.speak;
     let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
     let kinds: Vec<(&str, Speak)> =

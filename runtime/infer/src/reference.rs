@@ -76,13 +76,13 @@ impl ReferenceStab {
         self.canvas = blank::<u8>(&[self.grid.patches(), self.grid.patch_bytes()], 0);
     }
 
-    /// Puts the kept patches where they belong.
+    /// Puts the sent patches where they belong.
     fn paint(&mut self, batch: &PatchBatch<'_>) -> Result<(), InferError> {
         let bytes = self.grid.patch_bytes();
-        let expected = batch.kept.count() * bytes;
-        let beyond = batch.kept.iter().any(|index| index >= self.grid.patches());
+        let expected = batch.sent.count() * bytes;
+        let beyond = batch.sent.iter().any(|index| index >= self.grid.patches());
         if batch.grid != self.grid || batch.patches.len() != expected || beyond {
-            let found = format!("{} bytes for {} patches of {:?}", batch.patches.len(), batch.kept.count(), batch.grid);
+            let found = format!("{} bytes for {} patches of {:?}", batch.patches.len(), batch.sent.count(), batch.grid);
             return Err(InferError::BadInput {
                 model: "STAB",
                 expected: format!("{expected} of {:?}", self.grid),
@@ -93,7 +93,7 @@ impl ReferenceStab {
         let mut canvas = std::mem::replace(&mut self.canvas, Tensor::default().into_tvalue()).into_tensor();
         let pixels = canvas.try_as_plain_ram_mut().and_then(|mut plain| {
             let pixels = plain.as_slice_mut::<u8>()?;
-            for (index, patch) in batch.kept.iter().zip(batch.patches.chunks_exact(bytes)) {
+            for (index, patch) in batch.sent.iter().zip(batch.patches.chunks_exact(bytes)) {
                 pixels[index * bytes..(index + 1) * bytes].copy_from_slice(patch);
             }
             Ok(())

@@ -1,6 +1,6 @@
 //! STAB in its causal streaming form (Video-Panda, CVPR 2025; temporal convolutions padded on the left only).
 //!
-//! One frame in, `1 + windows` tokens out. What the gate left out is taken from the canvas, the last kept pixels of
+//! One frame in, `1 + windows` tokens out. What the gate left out is taken from the canvas, the last sent pixels of
 //! every patch, and the graph computes only what a changed patch can reach: the result equals that of a dense pass, bit
 //! for bit.
 
@@ -71,13 +71,13 @@ impl Stab {
         self.engine.state_bytes() + (self.grid.bytes() + self.grid.patches()) as u64
     }
 
-    /// Puts the kept patches where they belong, and marks those that differ from what was there.
+    /// Puts the sent patches where they belong, and marks those that differ from what was there.
     fn paint(&mut self, batch: &PatchBatch<'_>) -> Result<(), InferError> {
         let bytes = self.grid.patch_bytes();
-        let expected = batch.kept.count() * bytes;
-        let beyond = batch.kept.iter().any(|index| index >= self.grid.patches());
+        let expected = batch.sent.count() * bytes;
+        let beyond = batch.sent.iter().any(|index| index >= self.grid.patches());
         if batch.grid != self.grid || batch.patches.len() != expected || beyond {
-            let found = format!("{} bytes for {} patches of {:?}", batch.patches.len(), batch.kept.count(), batch.grid);
+            let found = format!("{} bytes for {} patches of {:?}", batch.patches.len(), batch.sent.count(), batch.grid);
             return Err(InferError::BadInput {
                 model: "STAB",
                 expected: format!("{expected} of {:?}", self.grid),
@@ -87,7 +87,7 @@ impl Stab {
         with(&mut self.canvas, |canvas| {
             with(&mut self.changed, |changed| {
                 changed.fill(0);
-                for (index, patch) in batch.kept.iter().zip(batch.patches.chunks_exact(bytes)) {
+                for (index, patch) in batch.sent.iter().zip(batch.patches.chunks_exact(bytes)) {
                     let place = &mut canvas[index * bytes..(index + 1) * bytes];
                     if place != patch {
                         place.copy_from_slice(patch);

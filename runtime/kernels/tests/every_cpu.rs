@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Sizes, Stab};
-use ocelli_kernels::{Act, AttentionScratch, Input, Isa, Queries, Scratch, attention, linear};
+use ocelli_kernels::{Act, AttentionScratch, Input, Isa, Linear, Queries, Scratch, attention, linear};
 use proptest::prelude::*;
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -39,18 +39,21 @@ fn some_rows(random: &mut Random, of: usize) -> Vec<u32> {
     rows
 }
 
+/// Fewer rows than this, and rows and columns of less than this many values. An interpreter (Miri) gets by with little: it
+/// looks at each access, of which the sizes only make more.
+const MOST: [usize; 2] = if cfg!(miri) { [8, 24] } else { [64, 150] };
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 96 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn products(seed: u64, rows in 1..64usize, k in 1..150usize, n in 1..150usize, groups in 1..4usize, kind in 0..4usize) {
+    fn products(seed: u64, rows in 1..MOST[0], k in 1..MOST[1], n in 1..MOST[1], groups in 1..4usize, kind in 0..4usize) {
         let mut random = Random(seed);
         let (k, groups) = if kind == 2 { (k.next_multiple_of(4), 1) } else { (k, groups) };
         let weights = random.linear(groups, k, n);
         let x = random.values(rows * groups * k);
         let pixels = random.bytes(rows * k);
         let input = match kind {
-            0 => Input::Rows(&x),
             1 => Input::Normed(&x),
             2 => Input::Pixels(&pixels),
             _ => Input::Rows(&x),
@@ -73,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn attentions(seed: u64, s in 1..40usize, heads in 1..4usize, dh in 1..40usize, last: bool) {
+    fn attentions(seed: u64, s in 1..MOST[0], heads in 1..4usize, dh in 1..MOST[1] / 3, last: bool) {
         let mut random = Random(seed);
         let qkv = random.values(s * 3 * heads * dh);
         let mut live: Vec<u8> = (0..s).map(|_| u8::from(random.below(4) > 0)).collect();
@@ -95,7 +98,7 @@ proptest! {
 /// hardly ever at random. The last of 48 rows ends where the room for quantized rows ends.
 #[test]
 fn sums_are_exact_at_the_extremes() {
-    let (k, n) = if cfg!(miri) { (20, 19) } else { (1028, 67) };
+    let (k, n): (usize, usize) = if cfg!(miri) { (20, 19) } else { (1028, 67) };
     let weight = |column: usize, row: usize| match column % 4 {
         0 => 127,
         1 => -127,
@@ -124,7 +127,8 @@ fn sums_are_exact_at_the_extremes() {
             for (i, found) in out.iter().enumerate() {
                 let (row, column) = (i / n, i % n);
                 let wanted: i32 = (0..k).map(|i| (i32::from(pixel(row, i)) - 128) * weight(column, i)).sum();
-                assert_eq!(*found, wanted as f32, "{}, {rows} rows: row {row}, column {column}", isa.name());
+                let same = found.to_bits() == (wanted as f32).to_bits();
+                assert!(same, "{}, {rows} rows: {found} for {wanted} in row {row}, column {column}", isa.name());
             }
         }
     }
@@ -132,19 +136,20 @@ fn sums_are_exact_at_the_extremes() {
 
 /// All of STAB, with odd widths, over frames of which some patches change.
 #[test]
+#[cfg_attr(miri, ignore = "has but one set there, and the small one of the golden tests shows what there is to see")]
 fn whole_encoders() {
     let all = [
         Sizes { side: 4, heads: 2, dh: 12, r: 16, hidden: 32, h: 20 },
         Sizes { side: 6, heads: 3, dh: 32, r: 64, hidden: 70, h: 96 },
         Sizes { side: 4, heads: 1, dh: 5, r: 3, hidden: 7, h: 9 },
     ];
-    for sizes in if cfg!(miri) { &all[2..] } else { &all[..] } {
+    for sizes in &all {
         let mut random = Random(5);
         let patches = sizes.side * sizes.side;
         let mut canvas = random.bytes(patches * 588);
         let mut plain = Stab::new(Isa::PORTABLE, *sizes, 3);
         let mut fast: Vec<Stab> = others().into_iter().map(|isa| Stab::new(isa, *sizes, 3)).collect();
-        for frame in 0..if cfg!(miri) { 2 } else { 12 } {
+        for frame in 0..12 {
             let changed: Vec<u8> = (0..patches).map(|_| u8::from(frame == 0 || random.below(5) == 0)).collect();
             for (row, _) in changed.iter().enumerate().filter(|(_, changed)| **changed == 1) {
                 canvas[row * 588..][..588].copy_from_slice(&random.bytes(588));

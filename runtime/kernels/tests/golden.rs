@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Random, Sizes, Stab};
-use ocelli_kernels::{Isa, Queries, attention};
+use ocelli_kernels::{AttentionScratch, Isa, Queries, attention};
 
 /// FNV-1a, 64 bits.
 fn hash(so_far: u64, values: &[f32]) -> u64 {
@@ -27,30 +27,36 @@ fn run(isa: Isa, sizes: Sizes, frames: usize) -> [u64; 2] {
             canvas[row * 588..][..588].copy_from_slice(&random.bytes(588));
         }
         stab.step(&canvas, &changed);
+        assert!(stab.tokens.iter().all(|token| token.is_finite()), "what is not a number has no bits of its own");
         tokens = hash(tokens, &stab.tokens);
     }
     let d = sizes.heads * sizes.dh;
     let mut out = vec![0.0; patches * d];
     let qkv = random.values(patches * 3 * d);
-    attention(isa, &qkv, &vec![1; patches], sizes.heads, Queries::All, &mut vec![0.0; patches], &mut out);
+    let mut scratch = AttentionScratch::new(patches, sizes.dh);
+    attention(isa, &qkv, &vec![1; patches], sizes.heads, Queries::All, &mut scratch, &mut out);
     [tokens, hash(EMPTY, &out)]
 }
 
 fn check(sizes: Sizes, frames: usize, wanted: [u64; 2]) {
     for isa in Isa::available() {
         let found = run(isa, sizes, frames);
-        // Other arithmetic gives other bits: whoever changes it on purpose, on every machine, puts the new ones here.
-        assert_eq!(found, wanted, "{}: {found:#018x?}", isa.name());
+        // Arithmetic that is changed on purpose gives other bits, but on every machine the same: they are put here then.
+        assert!(found == wanted, "{}: {found:#018x?}", isa.name());
     }
 }
 
 #[test]
 fn a_small_stab_has_the_same_bits_everywhere() {
-    check(Sizes { side: 4, heads: 1, dh: 5, r: 3, hidden: 7, h: 9 }, 3, [0, 0]);
+    check(Sizes { side: 2, heads: 1, dh: 5, r: 3, hidden: 7, h: 9 }, 3, [0x13da_7bac_f666_90bd, 0xb258_71bd_59d8_e0fe]);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes minutes there; the small one shows what there is to see")]
 fn a_stab_has_the_same_bits_everywhere() {
-    check(Sizes { side: 8, heads: 3, dh: 24, r: 40, hidden: 100, h: 52 }, 8, [0, 0]);
+    check(
+        Sizes { side: 8, heads: 3, dh: 24, r: 40, hidden: 100, h: 52 },
+        8,
+        [0x9b9b_21fd_89b9_ba94, 0x4f99_db1b_4544_82b7],
+    );
 }

@@ -50,5 +50,5 @@ mod speak;
 pub use error::ConfigError;
 pub use gate::{GateConfig, GateReport, PatchSlot, TokenGate};
 pub use memory::{MemoryConfig, MemoryRing, Selection};
-pub use pipeline::{Pipeline, PipelineConfig, StepError, StepReport};
+pub use pipeline::{Mind, Pipeline, PipelineConfig, StepError, StepReport, TokenSlot};
 pub use speak::{EventBuf, Lexicon, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};

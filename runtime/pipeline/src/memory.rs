@@ -208,6 +208,11 @@ impl MemoryRing {
         })
     }
 
+    /// Width of a token.
+    pub const fn token_width(&self) -> usize {
+        self.config.token_width
+    }
+
     /// How the pictures are cut whose tokens are held.
     pub const fn grid(&self) -> PatchGrid {
         self.config.grid

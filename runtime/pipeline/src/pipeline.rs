@@ -10,14 +10,25 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ocelli_types::{Clock, Encoder, EntryId, Fault, Faulty, FrameSeq, Head, Micros, PatchBatch};
+use ocelli_types::{
+    Clock, Encoder, EntryId, Fault, Faulty, FrameSeq, FrameTokens, Head, Micros, PatchBatch, PatchGrid, PatchMask,
+};
 
 use crate::{ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryRing, Seen, SpeakPolicy};
 
-/// The think side, whole: one encoder, one memory, one head, one policy.
+/// The think side, whole: one encoder, and the mind behind it.
+///
+/// [`step`](Self::step) does all of it in one thread, as a replay does. For two threads [`split`](Self::split) it: the
+/// encoder fills a [`TokenSlot`] in one, and the mind [`take`](Mind::take)s it in the other.
 #[derive(Debug)]
 pub struct Pipeline<E, H> {
     encoder: E,
+    mind: Mind<H>,
+}
+
+/// What comes after the encoder: one memory, one head, one policy.
+#[derive(Debug)]
+pub struct Mind<H> {
     memory: MemoryRing,
     head: H,
     policy: SpeakPolicy,
@@ -42,7 +53,7 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
     pub fn new(encoder: E, head: H, config: PipelineConfig) -> Result<Self, ConfigError> {
         let memory = MemoryRing::new(config.memory)?;
         let probabilities = vec![0.0; config.lexicon.entries()];
-        Ok(Self { encoder, memory, head, policy: SpeakPolicy::new(config.lexicon), probabilities })
+        Ok(Self { encoder, mind: Mind { memory, head, policy: SpeakPolicy::new(config.lexicon), probabilities } })
     }
 
     /// Takes one frame all the way, and leaves in `events` what it made the policy say (what was there is removed).
@@ -62,42 +73,23 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
         clock: &impl Clock,
         events: &mut EventBuf,
     ) -> Result<StepReport, StepError<E::Error, H::Error>> {
-        assert_eq!(batch.grid, self.memory.grid(), "the batch should be of the memory's grid");
+        let memory = &mut self.mind.memory;
+        assert_eq!(batch.grid, memory.grid(), "the batch should be of the memory's grid");
         events.clear();
         let start_us = clock.now();
-        let encoded = self.encoder.encode(batch, &mut self.memory.reserve());
+        let encoded = self.encoder.encode(batch, &mut memory.reserve());
         encoded.map_err(|error| StepError::Encode { seq: batch.seq, error })?;
-        let entry = self.memory.commit(batch.kept, batch.captured_us);
-
-        let encoded_us = clock.now();
-        self.describe(entry)?;
-        let described_us = clock.now();
-
-        let seen = Seen { entry, captured_us: batch.captured_us };
-        self.policy.hear(&self.probabilities, seen, events);
-        Ok(StepReport {
-            entry,
-            kept_patches: batch.kept.count() as u32,
-            encode_us: encoded_us - start_us,
-            describe_us: described_us - encoded_us,
-            ring_entries: self.memory.entries() as u32,
-            ring_tokens: self.memory.tokens() as u32,
-            evicted: self.memory.evicted(),
-        })
+        self.mind.think(batch.kept, batch.captured_us, clock.now() - start_us, clock, events)
     }
 
-    fn describe(&mut self, entry: EntryId) -> Result<(), StepError<E::Error, H::Error>> {
-        let view = self.memory.view().expect("a memory with a frame in it should have a view");
-        let described = self.head.describe(&view, &mut self.probabilities);
-        described.map_err(|error| StepError::Describe { entry, error })?;
-        // A single NaN would stay in the policy's running sums for ever, and the device would never speak again.
-        let is_number = self.probabilities.iter().all(|probability| probability.is_finite());
-        is_number.then_some(()).ok_or(StepError::NotANumber { entry })
+    /// The two halves.
+    pub fn split(self) -> (E, Mind<H>) {
+        (self.encoder, self.mind)
     }
 
     /// Probability of each vocabulary entry in the last frame, `[entries]`; zeros before the first.
     pub fn probabilities(&self) -> &[f32] {
-        &self.probabilities
+        &self.mind.probabilities
     }
 
     /// The encoder, to reset it.
@@ -107,7 +99,112 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
 
     /// The head.
     pub const fn head_mut(&mut self) -> &mut H {
-        &mut self.head
+        &mut self.mind.head
+    }
+}
+
+impl<H: Head> Mind<H> {
+    /// A slot of the size that [`take`](Self::take) expects.
+    pub fn slot(&self) -> TokenSlot {
+        TokenSlot::new(self.memory.grid(), self.memory.token_width())
+    }
+
+    /// Takes a frame that was encoded elsewhere the rest of the way, as [`Pipeline::step`] does.
+    ///
+    /// # Errors
+    /// See [`Pipeline::step`]; never [`StepError::Encode`], so that `E` is whatever the caller's errors are.
+    ///
+    /// # Panics
+    /// If the slot is of another size than the memory.
+    pub fn take<E>(
+        &mut self,
+        slot: &TokenSlot,
+        clock: &impl Clock,
+        events: &mut EventBuf,
+    ) -> Result<StepReport, StepError<E, H::Error>> {
+        events.clear();
+        self.memory.reserve().values.copy_from_slice(&slot.values);
+        self.think(&slot.kept, slot.captured_us, slot.encode_us, clock, events)
+    }
+
+    /// Goes on with the tokens that lie in the memory's reserved room.
+    fn think<E>(
+        &mut self,
+        kept: &PatchMask,
+        captured_us: Micros,
+        encode_us: Micros,
+        clock: &impl Clock,
+        events: &mut EventBuf,
+    ) -> Result<StepReport, StepError<E, H::Error>> {
+        let entry = self.memory.commit(kept, captured_us);
+        let start_us = clock.now();
+        self.describe(entry)?;
+        let describe_us = clock.now() - start_us;
+        self.policy.hear(&self.probabilities, Seen { entry, captured_us }, events);
+        Ok(StepReport {
+            entry,
+            kept_patches: kept.count() as u32,
+            encode_us,
+            describe_us,
+            ring_entries: self.memory.entries() as u32,
+            ring_tokens: self.memory.tokens() as u32,
+            evicted: self.memory.evicted(),
+        })
+    }
+
+    fn describe<E>(&mut self, entry: EntryId) -> Result<(), StepError<E, H::Error>> {
+        let view = self.memory.view().expect("a memory with a frame in it should have a view");
+        let described = self.head.describe(&view, &mut self.probabilities);
+        described.map_err(|error| StepError::Describe { entry, error })?;
+        // A single NaN would stay in the policy's running sums for ever, and the device would never speak again.
+        let is_number = self.probabilities.iter().all(|probability| probability.is_finite());
+        is_number.then_some(()).ok_or(StepError::NotANumber { entry })
+    }
+}
+
+/// The tokens of one frame on their way from the encoder's thread to the mind's.
+#[derive(Debug)]
+pub struct TokenSlot {
+    width: usize,
+    /// `[1 + windows][width]`
+    values: Vec<f32>,
+    kept: PatchMask,
+    captured_us: Micros,
+    encode_us: Micros,
+}
+
+impl TokenSlot {
+    fn new(grid: PatchGrid, width: usize) -> Self {
+        Self {
+            width,
+            values: vec![0.0; (1 + grid.windows()) * width],
+            kept: PatchMask::empty(),
+            captured_us: Micros(0),
+            encode_us: Micros(0),
+        }
+    }
+
+    /// What a slot allocates.
+    pub const fn bytes(grid: PatchGrid, width: usize) -> usize {
+        (1 + grid.windows()) * width * size_of::<f32>()
+    }
+
+    /// Encodes a batch into the slot.
+    ///
+    /// # Errors
+    /// [`StepError::Encode`]; the slot is then good for another batch only.
+    pub fn fill<E: Encoder, H>(
+        &mut self,
+        encoder: &mut E,
+        batch: &PatchBatch<'_>,
+        clock: &impl Clock,
+    ) -> Result<(), StepError<E::Error, H>> {
+        let start_us = clock.now();
+        let encoded = encoder.encode(batch, &mut FrameTokens { width: self.width, values: &mut self.values });
+        encoded.map_err(|error| StepError::Encode { seq: batch.seq, error })?;
+        (self.kept, self.captured_us) = (*batch.kept, batch.captured_us);
+        self.encode_us = clock.now() - start_us;
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ selection.bin (tools/train/tokens.py), per history: u8 frames; then per frame u6
 kept (bit = window) and the 128 slots after it as u8 age, u8 position (255, 255 = empty).
 Ages are not clipped.
 
-gate.bin (tools/train/gate.py), per frame of the pictures of `picture`: u256 patches kept.
+gate.bin (tools/train/gate.py), per frame of the pictures of `picture`: u256 patches kept, u256 sent.
 """
 
 import sys
@@ -53,7 +53,8 @@ def gate_choices():
     row = np.arange(PATCHES) // GRID
     gate = Gate((row >= 2) & (row < 14))
     for t in range(PICTURES):
-        yield np.packbits(gate.step(picture(t)), bitorder="little").tobytes()
+        for mask in (gate.step(picture(t)), gate.sent):
+            yield np.packbits(mask, bitorder="little").tobytes()
 
 
 (HERE / "selection.bin").write_bytes(b"".join(selections()))

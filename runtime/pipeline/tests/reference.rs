@@ -38,28 +38,30 @@ fn the_gate_keeps_what_gate_py_keeps() {
     let grid = home_grid();
     let (shape, pictures) = read_npy_u8("gate_patches.npy");
     let (_, expected) = read_npy_u8("gate_keep.npy");
+    let (_, changed) = read_npy_u8("gate_changed.npy");
     assert_eq!(shape[1..], [grid.patches(), grid.patch_bytes()]);
     // The golden clip is 224x168: 28 pixels of letter-box above and below.
     let content = Content { y0: 2, y1: 14, ..Content::whole(grid) };
 
     let mut gate = TokenGate::new(grid, GATE).expect("a valid gate");
     let mut slot = PatchSlot::new(grid);
-    let mut canvas = vec![0; grid.bytes()];
-    let frames = pictures.chunks_exact(grid.bytes()).zip(expected.chunks_exact(grid.patches()));
-    for (frame, (picture, expected)) in frames.enumerate() {
+    let (mut canvas, mut wanted) = (vec![0; grid.bytes()], vec![0; grid.bytes()]);
+    let masks = expected.chunks_exact(grid.patches()).zip(changed.chunks_exact(grid.patches()));
+    for (frame, (picture, (expected, changed))) in pictures.chunks_exact(grid.bytes()).zip(masks).enumerate() {
         let report = gate.select(picture, content, FrameSeq(frame as u64), Micros(frame as u64 * 200_000), &mut slot);
         let batch = slot.batch();
         let kept: Vec<u8> = (0..grid.patches()).map(|index| u8::from(batch.kept.contains(index))).collect();
         assert_eq!(kept, expected, "frame {frame}");
         assert_eq!(report.kept as usize, batch.kept.count());
         assert_eq!(report.content, 192);
-        for (index, patch) in batch.kept.iter().zip(batch.patches.chunks_exact(grid.patch_bytes())) {
+        for (index, patch) in batch.sent.iter().zip(batch.patches.chunks_exact(grid.patch_bytes())) {
             canvas[index * grid.patch_bytes()..][..grid.patch_bytes()].copy_from_slice(patch);
         }
-        let shown = canvas.chunks_exact(grid.patch_bytes()).zip(picture.chunks_exact(grid.patch_bytes()));
-        for (index, (canvas, now)) in shown.enumerate().filter(|(index, _)| batch.kept.contains(*index)) {
-            assert_eq!(canvas, now, "patch {index} of frame {frame}");
+        for index in (0..grid.patches()).filter(|index| changed[*index] == 1) {
+            let patch = index * grid.patch_bytes()..(index + 1) * grid.patch_bytes();
+            wanted[patch.clone()].copy_from_slice(&picture[patch]);
         }
+        assert!(canvas == wanted, "frame {frame}: the encoder should see what gate.py shows");
     }
 }
 
@@ -80,11 +82,14 @@ fn the_gate_follows_gate_py_through_noise_drift_and_cuts() {
     let content = Content { y0: 2, y1: 14, ..Content::whole(grid) };
     let mut gate = TokenGate::new(grid, GATE).expect("a valid gate");
     let (mut slot, mut pixels) = (PatchSlot::new(grid), vec![0; grid.bytes()]);
-    for (t, expected) in (0..).zip(include_bytes!("gate.bin").chunks_exact(32)) {
+    for (t, expected) in (0..).zip(include_bytes!("gate.bin").chunks_exact(64)) {
         picture(grid, t, &mut pixels);
         gate.select(&pixels, content, FrameSeq(t.into()), Micros(t.into()), &mut slot);
-        let expected: Vec<usize> = (0..256).filter(|index| expected[index / 8] >> (index % 8) & 1 == 1).collect();
-        assert!(slot.batch().kept.iter().eq(expected.iter().copied()), "frame {t} should keep {expected:?}");
+        let masks = [("keep", slot.batch().kept), ("send", slot.batch().sent)];
+        for ((what, found), expected) in masks.into_iter().zip(expected.chunks_exact(32)) {
+            let expected: Vec<usize> = (0..256).filter(|index| expected[index / 8] >> (index % 8) & 1 == 1).collect();
+            assert!(found.iter().eq(expected.iter().copied()), "frame {t} should {what} {expected:?}");
+        }
     }
 }
 

@@ -139,15 +139,17 @@ impl PatchMask {
     }
 }
 
-/// What the gate hands to the encoder: the patches that it kept, and which they are.
+/// What the gate hands to the encoder and the memory.
 #[derive(Clone, Copy, Debug)]
 pub struct PatchBatch<'a> {
-    /// The grid that `kept` indexes.
+    /// The grid that the masks index.
     pub grid: PatchGrid,
     /// Which patches are here.
-    pub kept: &'a PatchMask,
-    /// The kept patches in rising order, `[kept.count()][patch_bytes]`.
+    pub sent: &'a PatchMask,
+    /// The sent patches in rising order, `[sent.count()][patch_bytes]`.
     pub patches: &'a [u8],
+    /// Patches whose windows are remembered: those that changed, and those whose turn it is.
+    pub kept: &'a PatchMask,
     /// The frame that they come from.
     pub seq: FrameSeq,
     /// When it was captured.

@@ -3,14 +3,16 @@
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Crate, and the crates of the workspace that it may depend on outside its tests.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("ocelli-types", &[]),
     ("ocelli-pipeline", &["ocelli-types"]),
-    ("ocelli-infer", &["ocelli-types"]),
+    ("ocelli-kernels", &[]),
+    ("ocelli-infer", &["ocelli-types", "ocelli-kernels"]),
     ("ocelli-drivers", &["ocelli-types"]),
     ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-drivers"]),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline"]),
     ("ocelli-e2e", &[]),
+    ("ocelli-bench", &["ocelli-types", "ocelli-pipeline", "ocelli-kernels", "ocelli-infer", "ocelli-drivers"]),
     ("xtask", &[]),
 ];
 

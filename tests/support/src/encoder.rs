@@ -5,10 +5,10 @@ use ocelli_types::{Encoder, Fault, FrameSeq, FrameTokens, PatchBatch, PatchGrid}
 use crate::FakeError;
 use crate::failure::Appointments;
 
-/// Writes into each window's token the mean level (0 to 255) of its four patches as they were last kept, and into the
+/// Writes into each window's token the mean level (0 to 255) of its four patches as they were last sent, and into the
 /// frame token that of all: tokens that a test can work out in its head.
 ///
-/// Stricter than a model: it panics at a batch of another grid, one whose pixels are not those of its kept patches, a
+/// Stricter than a model: it panics at a batch of another grid, one whose pixels are not those of its sent patches, a
 /// first batch that is not the whole frame, a frame that is not newer than the last, and tokens of another shape.
 /// A call that fails changes nothing, so the same batch may come again. `encode` allocates nothing.
 ///
@@ -18,8 +18,10 @@ use crate::failure::Appointments;
 ///
 /// let grid = PatchGrid::new(4, 2).unwrap(); // 4 patches, 1 window
 /// let mut encoder = FakeEncoder::new(grid, 3).fails_on(1, Fault::Retry);
-/// let (kept, patches) = (PatchMask::first(4), [80; 48]);
-/// let batch = PatchBatch { grid, kept: &kept, patches: &patches, seq: FrameSeq(0), captured_us: Micros(0) };
+/// let (all, patches) = (PatchMask::first(4), [80; 48]);
+/// let batch = PatchBatch {
+///     grid, sent: &all, patches: &patches, kept: &all, seq: FrameSeq(0), captured_us: Micros(0),
+/// };
 /// let mut values = [0.0; 6];
 ///
 /// assert!(encoder.encode(&batch, &mut FrameTokens { width: 3, values: &mut values }).is_err());
@@ -30,7 +32,7 @@ use crate::failure::Appointments;
 pub struct FakeEncoder {
     grid: PatchGrid,
     token_width: usize,
-    /// Mean level of each patch as last kept, `[patches]`.
+    /// Mean level of each patch as last sent, `[patches]`.
     levels: Vec<f32>,
     last_seq: Option<FrameSeq>,
     appointments: Appointments,
@@ -62,15 +64,15 @@ impl FakeEncoder {
     }
 
     fn check(&self, batch: &PatchBatch<'_>, tokens: &FrameTokens<'_>) {
-        let (grid, kept) = (self.grid, batch.kept.count());
+        let (grid, sent) = (self.grid, batch.sent.count());
         assert_eq!(batch.grid, grid, "the batch should be of the encoder's grid");
-        assert_eq!(batch.patches.len(), kept * grid.patch_bytes(), "the batch should have the pixels of what it keeps");
-        assert!(batch.kept.iter().all(|index| index < grid.patches()), "the batch should keep patches of the grid");
+        assert_eq!(batch.patches.len(), sent * grid.patch_bytes(), "the batch should have the pixels of what it sends");
+        assert!(batch.sent.iter().all(|index| index < grid.patches()), "the batch should send patches of the grid");
         assert_eq!(tokens.width, self.token_width, "tokens should have the encoder's width");
         let values = (1 + grid.windows()) * self.token_width;
         assert_eq!(tokens.values.len(), values, "there should be room for the frame token and each window");
         match self.last_seq {
-            None => assert_eq!(kept, grid.patches(), "the first batch should be the whole frame"),
+            None => assert_eq!(sent, grid.patches(), "the first batch should be the whole frame"),
             Some(last) => assert!(batch.seq > last, "frame {} should not come after {}", batch.seq.0, last.0),
         }
     }
@@ -90,7 +92,7 @@ impl Encoder for FakeEncoder {
         self.check(batch, tokens);
         self.appointments.call()?;
         self.last_seq = Some(batch.seq);
-        for (index, patch) in batch.kept.iter().zip(batch.patches.chunks_exact(self.grid.patch_bytes())) {
+        for (index, patch) in batch.sent.iter().zip(batch.patches.chunks_exact(self.grid.patch_bytes())) {
             let sum: u64 = patch.iter().map(|&byte| u64::from(byte)).sum();
             self.levels[index] = sum as f32 / patch.len() as f32;
         }

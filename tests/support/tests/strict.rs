@@ -17,7 +17,7 @@ fn complaint(work: impl FnOnce()) -> String {
 fn encode(encoder: &mut FakeEncoder, kept: &PatchMask, patch_bytes: usize, seq: u64) {
     let grid = PatchGrid::new(8, 2).unwrap();
     let patches = vec![9; patch_bytes];
-    let batch = PatchBatch { grid, kept, patches: &patches, seq: FrameSeq(seq), captured_us: Micros(seq) };
+    let batch = PatchBatch { grid, sent: kept, patches: &patches, kept, seq: FrameSeq(seq), captured_us: Micros(seq) };
     encoder.encode(&batch, &mut FrameTokens { width: 2, values: &mut [0.0; 10] }).unwrap();
 }
 
@@ -26,7 +26,7 @@ fn the_encoder_wants_whole_batches_in_order() {
     let whole = PatchMask::first(16);
     let mut encoder = FakeEncoder::new(PatchGrid::new(8, 2).unwrap(), 2);
     assert!(complaint(|| encode(&mut encoder, &PatchMask::first(3), 36, 0)).contains("the whole frame"));
-    assert!(complaint(|| encode(&mut encoder, &whole, 191, 0)).contains("pixels of what it keeps"));
+    assert!(complaint(|| encode(&mut encoder, &whole, 191, 0)).contains("pixels of what it sends"));
     encode(&mut encoder, &whole, 192, 4);
     encode(&mut encoder, &PatchMask::first(1), 12, 5);
     assert!(complaint(|| encode(&mut encoder, &whole, 192, 5)).contains("frame 5 should not come after 5"));

@@ -93,7 +93,7 @@ impl Dot for DotProd {
             let w = unsafe { w.add(block * depth * STEP) };
             let mut rows = [vdupq_n_s8(0); M];
             let mut step = 0;
-            // Four steps of a row in one load: to broadcast each would cost as much as a product.
+            // Four steps of a row in one load, each of which `sdot` then takes by its lane: none is broadcast.
             while step + 4 <= depth {
                 // SAFETY: as above, and `step + 3 < depth`.
                 unsafe {
@@ -101,10 +101,10 @@ impl Dot for DotProd {
                         rows[m] = vld1q_s8(a[m].add(step * DEPTH).cast());
                     }
                     let w = w.add(step * STEP);
-                    add::<M, 0>(&mut total, &rows, w);
-                    add::<M, 1>(&mut total, &rows, w.add(STEP));
-                    add::<M, 2>(&mut total, &rows, w.add(2 * STEP));
-                    add::<M, 3>(&mut total, &rows, w.add(3 * STEP));
+                    sdot_step::<M, 0>(&mut total, &rows, w);
+                    sdot_step::<M, 1>(&mut total, &rows, w.add(STEP));
+                    sdot_step::<M, 2>(&mut total, &rows, w.add(2 * STEP));
+                    sdot_step::<M, 3>(&mut total, &rows, w.add(3 * STEP));
                 }
                 step += 4;
             }
@@ -114,7 +114,7 @@ impl Dot for DotProd {
                     for m in 0..M {
                         rows[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step)));
                     }
-                    add::<M, 0>(&mut total, &rows, w.add(step * STEP));
+                    sdot_step::<M, 0>(&mut total, &rows, w.add(step * STEP));
                 }
                 step += 1;
             }
@@ -125,25 +125,25 @@ impl Dot for DotProd {
                 }
             }
         }
+    }
+}
 
-        /// One step, of which the rows hold the bytes in `LANE`.
-        ///
-        /// # Safety
-        /// `w` can be read for 64 bytes.
-        #[inline]
-        #[target_feature(enable = "neon,dotprod")]
-        unsafe fn add<const M: usize, const LANE: usize>(
-            total: &mut [[int32x4_t; 4]; M],
-            rows: &[int8x16_t; M],
-            w: *const i8,
-        ) {
-            for quarter in 0..4 {
-                // SAFETY: the caller vouches for four times 16 bytes.
-                let weights = unsafe { vld1q_s8(w.add(quarter * 16)) };
-                for m in 0..M {
-                    total[m][quarter] = sdot::<LANE>(total[m][quarter], weights, rows[m]);
-                }
-            }
+/// One step, whose bytes of each row lie in `LANE`.
+///
+/// # Safety
+/// `w` can be read for 64 bytes.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn sdot_step<const M: usize, const LANE: usize>(
+    total: &mut [[int32x4_t; 4]; M],
+    rows: &[int8x16_t; M],
+    w: *const i8,
+) {
+    for quarter in 0..4 {
+        // SAFETY: the caller vouches for four times 16 bytes.
+        let weights = unsafe { vld1q_s8(w.add(quarter * 16)) };
+        for m in 0..M {
+            total[m][quarter] = sdot::<LANE>(total[m][quarter], weights, rows[m]);
         }
     }
 }
@@ -174,11 +174,11 @@ impl Dot for I8mm {
             let w = unsafe { w.add(block * depth * STEP) };
             for step in (0..depth - depth % 2).step_by(2) {
                 // SAFETY: as above, and `step + 1 < depth`.
-                unsafe { add::<M, false>(&mut total, &a, w, step) };
+                unsafe { smmla_steps::<M, false>(&mut total, &a, w, step) };
             }
             if depth % 2 == 1 {
                 // SAFETY: as above; the last single step is read alone.
-                unsafe { add::<M, true>(&mut total, &a, w, depth - 1) };
+                unsafe { smmla_steps::<M, true>(&mut total, &a, w, depth - 1) };
             }
             for pair in 0..M / 2 {
                 for quarter in 0..4 {
@@ -196,55 +196,55 @@ impl Dot for I8mm {
                 sums[M - 1][block] = single[0][0];
             }
         }
+    }
+}
 
-        /// Two steps of the pairs of rows, or the `LAST` one and zeros.
-        ///
-        /// # Safety
-        /// The rows and `w` can be read for these steps.
-        #[inline]
-        #[target_feature(enable = "neon,i8mm")]
-        unsafe fn add<const M: usize, const LAST: bool>(
-            total: &mut [[[int32x4_t; 2]; 4]; 3],
-            a: &[*const u8; M],
-            w: *const i8,
-            step: usize,
-        ) {
-            let mut pairs = [vdupq_n_s8(0); 3];
-            for (pair, rows) in pairs.iter_mut().zip(a.as_chunks::<2>().0) {
-                // SAFETY: the caller vouches for it.
-                *pair = unsafe { vcombine_s8(eight::<LAST>(rows[0], step), eight::<LAST>(rows[1], step)) };
-            }
-            for quarter in 0..4 {
-                // SAFETY: as above.
-                let (now, next) = unsafe {
-                    let at = w.add(step * STEP + quarter * 16);
-                    (vld1q_s8(at), if LAST { vdupq_n_s8(0) } else { vld1q_s8(at.add(STEP)) })
-                };
-                let (now, next) = (vreinterpretq_s32_s8(now), vreinterpretq_s32_s8(next));
-                let even = vreinterpretq_s8_s32(vtrn1q_s32(now, next));
-                let odd = vreinterpretq_s8_s32(vtrn2q_s32(now, next));
-                for pair in 0..M / 2 {
-                    let total = &mut total[pair][quarter];
-                    *total = [smmla(total[0], pairs[pair], even), smmla(total[1], pairs[pair], odd)];
-                }
-            }
+/// Two steps of the pairs of rows, or the `LAST` one and zeros.
+///
+/// # Safety
+/// The rows and `w` can be read for these steps.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn smmla_steps<const M: usize, const LAST: bool>(
+    total: &mut [[[int32x4_t; 2]; 4]; 3],
+    a: &[*const u8; M],
+    w: *const i8,
+    step: usize,
+) {
+    let mut pairs = [vdupq_n_s8(0); 3];
+    for (pair, rows) in pairs.iter_mut().zip(a.as_chunks::<2>().0) {
+        // SAFETY: the caller vouches for it.
+        *pair = unsafe { vcombine_s8(eight::<LAST>(rows[0], step), eight::<LAST>(rows[1], step)) };
+    }
+    for quarter in 0..4 {
+        // SAFETY: as above.
+        let (now, next) = unsafe {
+            let at = w.add(step * STEP + quarter * 16);
+            (vld1q_s8(at), if LAST { vdupq_n_s8(0) } else { vld1q_s8(at.add(STEP)) })
+        };
+        let (now, next) = (vreinterpretq_s32_s8(now), vreinterpretq_s32_s8(next));
+        let even = vreinterpretq_s8_s32(vtrn1q_s32(now, next));
+        let odd = vreinterpretq_s8_s32(vtrn2q_s32(now, next));
+        for pair in 0..M / 2 {
+            let total = &mut total[pair][quarter];
+            *total = [smmla(total[0], pairs[pair], even), smmla(total[1], pairs[pair], odd)];
         }
+    }
+}
 
-        /// Two steps of a row, or the `LAST` one and zeros.
-        ///
-        /// # Safety
-        /// `a` can be read for these steps.
-        #[inline]
-        #[target_feature(enable = "neon")]
-        unsafe fn eight<const LAST: bool>(a: *const u8, step: usize) -> int8x8_t {
-            // SAFETY: the caller vouches for it.
-            unsafe {
-                if LAST {
-                    vreinterpret_s8_s32(vset_lane_s32::<0>(four(a, step), vdup_n_s32(0)))
-                } else {
-                    vld1_s8(a.add(step * DEPTH).cast())
-                }
-            }
+/// Two steps of a row, or the `LAST` one and zeros.
+///
+/// # Safety
+/// `a` can be read for these steps.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn eight<const LAST: bool>(a: *const u8, step: usize) -> int8x8_t {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        if LAST {
+            vreinterpret_s8_s32(vset_lane_s32::<0>(four(a, step), vdup_n_s32(0)))
+        } else {
+            vld1_s8(a.add(step * DEPTH).cast())
         }
     }
 }
@@ -275,11 +275,11 @@ impl Dot for Neon {
             let w = unsafe { w.add(block * depth * STEP) };
             for step in (0..depth - depth % 2).step_by(2) {
                 // SAFETY: as above, and `step + 1 < depth`.
-                unsafe { add::<M, false>(&mut total, &a, w, step) };
+                unsafe { smlal_steps::<M, false>(&mut total, &a, w, step) };
             }
             if depth % 2 == 1 {
                 // SAFETY: as above; the last single step is read alone.
-                unsafe { add::<M, true>(&mut total, &a, w, depth - 1) };
+                unsafe { smlal_steps::<M, true>(&mut total, &a, w, depth - 1) };
             }
             for m in 0..M {
                 for quarter in 0..4 {
@@ -289,43 +289,43 @@ impl Dot for Neon {
                 }
             }
         }
+    }
+}
 
-        /// Two steps, or the `LAST` one.
-        ///
-        /// # Safety
-        /// The rows and `w` can be read for these steps.
-        #[inline]
-        #[target_feature(enable = "neon")]
-        unsafe fn add<const M: usize, const LAST: bool>(
-            total: &mut [[int32x4_t; 8]; M],
-            a: &[*const u8; M],
-            w: *const i8,
-            step: usize,
-        ) {
-            let (mut now, mut next) = ([vdup_n_s8(0); M], [vdup_n_s8(0); M]);
-            for m in 0..M {
-                // SAFETY: the caller vouches for it.
-                unsafe {
-                    now[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step)));
-                    if !LAST {
-                        next[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step + 1)));
-                    }
-                }
+/// Two steps, or the `LAST` one.
+///
+/// # Safety
+/// The rows and `w` can be read for these steps.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn smlal_steps<const M: usize, const LAST: bool>(
+    total: &mut [[int32x4_t; 8]; M],
+    a: &[*const u8; M],
+    w: *const i8,
+    step: usize,
+) {
+    let (mut now, mut next) = ([vdup_n_s8(0); M], [vdup_n_s8(0); M]);
+    for m in 0..M {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            now[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step)));
+            if !LAST {
+                next[m] = vreinterpret_s8_s32(vdup_n_s32(four(a[m], step + 1)));
             }
-            for eighth in 0..8 {
-                // SAFETY: as above.
-                let (w_now, w_next) = unsafe {
-                    let at = w.add(step * STEP + eighth * 8);
-                    (vld1_s8(at), if LAST { vdup_n_s8(0) } else { vld1_s8(at.add(STEP)) })
-                };
-                for m in 0..M {
-                    let mut products = vmull_s8(w_now, now[m]);
-                    if !LAST {
-                        products = vmlal_s8(products, w_next, next[m]);
-                    }
-                    total[m][eighth] = vpadalq_s16(total[m][eighth], products);
-                }
+        }
+    }
+    for eighth in 0..8 {
+        // SAFETY: as above.
+        let (w_now, w_next) = unsafe {
+            let at = w.add(step * STEP + eighth * 8);
+            (vld1_s8(at), if LAST { vdup_n_s8(0) } else { vld1_s8(at.add(STEP)) })
+        };
+        for m in 0..M {
+            let mut products = vmull_s8(w_now, now[m]);
+            if !LAST {
+                products = vmlal_s8(products, w_next, next[m]);
             }
+            total[m][eighth] = vpadalq_s16(total[m][eighth], products);
         }
     }
 }

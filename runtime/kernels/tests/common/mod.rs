@@ -4,7 +4,7 @@
 
 use ocelli_kernels::{Fsra, Gstra, Isa, Linear, Lsd, Lste, Project};
 
-/// SplitMix64: the same numbers on every machine.
+/// `SplitMix64`: the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 
@@ -43,7 +43,7 @@ impl Random {
             for column in 0..n {
                 for row in 0..k {
                     let at = ((group * blocks + column / 16) * depth + row / 4) * 64 + column % 16 * 4 + row % 4;
-                    w[at] = (self.below(255) as i32 - 127) as i8;
+                    w[at] = (self.below(255) as u8).wrapping_sub(127).cast_signed();
                 }
             }
         }

@@ -2,12 +2,17 @@
 //!
 //! Graphs have fixed shapes: with symbolic ones tract's element-wise kernels are 1.3 to 1.7 times slower, and the ops that
 //! matter bound their rows by themselves. The plan is kept with its state from run to run.
+//!
+//! What computes is behind tract's own trait `Runtime`, which a [`Backend`] names: tract's CPU runtime is the default, its
+//! CUDA runtime is the feature `cuda` of this crate. The int8 ops are for the CPU; another back end runs the f32 graphs of
+//! the pack, and is held against the CPU by the same golden tests. One for an NPU would be a sibling of these two.
 
 use std::path::{Path, PathBuf};
 
-use tract_onnx::prelude::{Framework, InferenceModelExt, TypedSimplePlan, TypedSimpleState};
+use tract_onnx::prelude::{Framework, InferenceModelExt};
 #[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
 use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::runtime::{DefaultRuntime, Runnable, Runtime, State};
 
 use crate::{InferError, ops};
 
@@ -25,10 +30,43 @@ pub fn onnx() -> tract_onnx::Onnx {
     onnx
 }
 
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The CPU, by tract and `ocelli-kernels`.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU, by tract.
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+impl Backend {
+    /// Those that this build has and this machine can run.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut, reason = "one is all there is in most builds")]
+        let mut all = vec![Self::Cpu];
+        #[cfg(feature = "cuda")]
+        if tract_cuda::CudaRuntime.check().is_ok() {
+            all.push(Self::Cuda);
+        }
+        all
+    }
+
+    /// tract's runtime of this name.
+    pub fn runtime(self) -> Box<dyn Runtime> {
+        match self {
+            Self::Cpu => Box::new(DefaultRuntime),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Box::new(tract_cuda::CudaRuntime),
+        }
+    }
+}
+
 /// A loaded graph, ready to run.
 pub(crate) struct Engine {
-    plan: Arc<TypedSimplePlan>,
-    state: TypedSimpleState,
+    plan: Box<dyn Runnable>,
+    state: Box<dyn State>,
     model_name: &'static str,
     macs: u64,
     weight_bytes: u64,
@@ -44,6 +82,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads and optimises the ONNX file, and holds its inputs and outputs against what the caller will feed and read.
     pub fn load(
+        backend: Backend,
         path: &Path,
         model_name: &'static str,
         inputs: &[Port<'_>],
@@ -55,10 +94,10 @@ impl Engine {
         check_ports(path, "input", &model, &model.inputs, inputs)?;
         check_ports(path, "output", &model, &model.outputs, outputs)?;
         let macs = count_macs(&model).map_err(failed)?;
-        let model = model.into_optimized().map_err(failed)?;
-        let weight_bytes = count_weights(&model).map_err(failed)?;
-        let state_bytes = count(&model, |cost| *cost == Cost::Buffer(ops::OURS)).map_err(failed)?;
-        let plan = TypedSimplePlan::new(model).map_err(failed)?;
+        let plan = backend.runtime().prepare(model).map_err(failed)?;
+        let model = plan.typed_model().context("a plan should know its graph").map_err(failed)?;
+        let weight_bytes = count_weights(model).map_err(failed)?;
+        let state_bytes = count(model, |cost| *cost == Cost::Buffer(ops::OURS)).map_err(failed)?;
         let state = plan.spawn().map_err(failed)?;
         Ok(Self { plan, state, model_name, macs, weight_bytes, state_bytes })
     }

@@ -7,7 +7,7 @@ use tract_onnx::prelude::*;
 
 use ocelli_types::{Head, MemoryView};
 
-use crate::engine::{Engine, Port};
+use crate::engine::{Backend, Engine, Port};
 use crate::{EMBEDDING, InferError, Pack, Vocabulary};
 
 /// The oldest age that the narrator tells apart.
@@ -29,6 +29,18 @@ impl Narrator {
     /// # Errors
     /// tract refuses it, or it is not the graph that the manifest describes.
     pub fn load(pack: &Pack) -> Result<Self, InferError> {
+        Self::load_graph(pack, Backend::Cpu, &pack.manifest.narrator.file)
+    }
+
+    /// Loads the f32 graph that the int8 one was made from.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_reference(pack: &Pack, backend: Backend) -> Result<Self, InferError> {
+        Self::load_graph(pack, backend, &pack.manifest.reference.narrator)
+    }
+
+    fn load_graph(pack: &Pack, backend: Backend, file: &str) -> Result<Self, InferError> {
         let part = &pack.manifest.narrator;
         let token_width = pack.manifest.stab.token_width;
         let f32 = f32::datum_type();
@@ -38,7 +50,7 @@ impl Narrator {
             Port { name: "valid", datum: f32, shape: &[part.slots] },
         ];
         let outputs = [Port { name: "z", datum: f32, shape: &[EMBEDDING] }];
-        let engine = Engine::load(&pack.folder.join(&part.file), "narrator", &inputs, &outputs)?;
+        let engine = Engine::load(backend, &pack.folder.join(file), "narrator", &inputs, &outputs)?;
         Ok(Self {
             engine,
             vocabulary: pack.vocabulary.clone(),

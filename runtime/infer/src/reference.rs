@@ -6,7 +6,7 @@ use tract_onnx::prelude::*;
 
 use ocelli_types::{Encoder, FrameTokens, PatchBatch, PatchGrid};
 
-use crate::engine::{Engine, Port};
+use crate::engine::{Backend, Engine, Port};
 use crate::{InferError, Pack};
 
 /// Frames that GSTRA keeps besides the present one.
@@ -36,7 +36,7 @@ impl ReferenceStab {
     ///
     /// # Errors
     /// tract refuses it, or it is not the graph that the manifest describes.
-    pub fn load(pack: &Pack) -> Result<Self, InferError> {
+    pub fn load(pack: &Pack, backend: Backend) -> Result<Self, InferError> {
         let part = &pack.manifest.stab;
         let patches = pack.grid.patches();
         let state_shapes = [
@@ -55,7 +55,8 @@ impl ReferenceStab {
         let tokens = [part.tokens, part.token_width];
         let mut outputs = vec![port("tokens", &tokens[..])];
         outputs.extend(states());
-        let engine = Engine::load(&pack.folder.join(&pack.manifest.reference.stab), "STAB", &inputs, &outputs)?;
+        let path = pack.folder.join(&pack.manifest.reference.stab);
+        let engine = Engine::load(backend, &path, "STAB", &inputs, &outputs)?;
         let mut stab = Self {
             engine,
             grid: pack.grid,

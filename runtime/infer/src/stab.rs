@@ -8,7 +8,7 @@ use tract_onnx::prelude::*;
 
 use ocelli_types::{Encoder, FrameTokens, PatchBatch, PatchGrid};
 
-use crate::engine::{Engine, Port};
+use crate::engine::{Backend, Engine, Port};
 use crate::{InferError, Pack};
 
 /// The encoder of a pack.
@@ -37,7 +37,7 @@ impl Stab {
             Port { name: "changed", datum: u8::datum_type(), shape: &picture[..1] },
         ];
         let outputs = [Port { name: "tokens", datum: f32::datum_type(), shape: &tokens }];
-        let engine = Engine::load(&pack.folder.join(&part.file), "STAB", &inputs, &outputs)?;
+        let engine = Engine::load(Backend::Cpu, &pack.folder.join(&part.file), "STAB", &inputs, &outputs)?;
         Ok(Self {
             engine,
             grid: pack.grid,

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::read_npy;
-use ocelli_infer::{Form, InferError, Narrator, Pack, ReferenceStab, Stab, StabShape, onnx};
+use ocelli_infer::{Backend, Form, InferError, Narrator, Pack, ReferenceStab, Stab, StabShape, onnx};
 use ocelli_types::{
     Encoder, EntryId, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch, PatchMask, TokenRef,
 };
-use tract_onnx::prelude::{Framework, InferenceModelExt, *};
+use tract_onnx::prelude::{Framework, InferenceModelExt, TypedModel, *};
+use tract_onnx::tract_core::runtime::Runnable;
 use tract_onnx::tract_hir::internal::OutletId;
 
 /// Largest relative error, L2, of f32 graphs.
@@ -65,16 +66,29 @@ fn check_values(what: &str, found: &[f32], wanted: &ArrayViewD<'_, f32>, toleran
     eprintln!("{what}: relative error {error:.1e}");
 }
 
-fn plan(path: &Path) -> Arc<TypedRunnableModel> {
+/// On the CPU and on whatever else this build and machine have.
+fn on_each(mut check: impl FnMut(Backend)) {
+    for backend in Backend::available() {
+        eprintln!("on {backend:?}:");
+        check(backend);
+    }
+}
+
+fn plan(backend: Backend, path: &Path) -> Box<dyn Runnable> {
     let model = tract_onnx::onnx().model_for_path(path).expect("an ONNX file");
-    model.into_optimized().expect("tract knows all of it").into_runnable().expect("it can be planned")
+    let model = model.into_typed().and_then(TypedModel::into_decluttered).expect("tract knows all of it");
+    backend.runtime().prepare(model).expect("it can be planned")
 }
 
 #[test]
 fn the_f32_graphs_give_the_recorded_tensors() {
+    on_each(f32_graphs);
+}
+
+fn f32_graphs(backend: Backend) {
     for pack in packs() {
         let (name, golden) = (&pack.manifest.name, pack.folder.join("reference/golden"));
-        let stab = plan(&pack.folder.join(&pack.manifest.reference.stab));
+        let stab = plan(backend, &pack.folder.join(&pack.manifest.reference.stab));
         for frame in 0..3 {
             let file = |side: &str, what: &str| golden.join(format!("stab_{side}_{frame}_{what}.npy"));
             let mut inputs = tvec![tensor::<u8>(&file("in", "patches"))];
@@ -86,7 +100,7 @@ fn the_f32_graphs_give_the_recorded_tensors() {
                 check(&format!("{name} STAB {frame} {state}"), &values(output), &wanted);
             }
         }
-        let narrator = plan(&pack.folder.join(&pack.manifest.reference.narrator));
+        let narrator = plan(backend, &pack.folder.join(&pack.manifest.reference.narrator));
         let outputs = narrator.run(narrator_inputs(&golden)).expect("it runs");
         check(&format!("{name} narrator"), &values(&outputs[0]), &golden.join("narrator_out.npy"));
     }
@@ -180,10 +194,12 @@ impl Recorded {
 
 #[test]
 fn the_published_chunked_form_gives_the_recorded_tokens() {
-    let folder = models().join("tiny-test/published");
-    let chunk = plan(&folder.join("stab_chunk.onnx"));
-    let outputs = chunk.run(tvec![tensor::<u8>(&folder.join("input.npy"))]).expect("it runs");
-    check("published form", &values(&outputs[0]), &folder.join("output.npy"));
+    on_each(|backend| {
+        let folder = models().join("tiny-test/published");
+        let chunk = plan(backend, &folder.join("stab_chunk.onnx"));
+        let outputs = chunk.run(tvec![tensor::<u8>(&folder.join("input.npy"))]).expect("it runs");
+        check("published form", &values(&outputs[0]), &folder.join("output.npy"));
+    });
 }
 
 /// The gate's recorded choice as a batch.
@@ -238,12 +254,14 @@ fn the_encoder_carries_canvas_and_states_from_frame_to_frame() {
             let wanted = tokens.index_axis(ndarray::Axis(0), frame);
             check_values(&format!("{name} stream, frame {frame}"), found, &wanted, INT8_TOLERANCE);
         });
-        let mut stab = ReferenceStab::load(&pack).expect("the pack is whole");
-        play(&pack, &mut stab, ReferenceStab::reset, |frame, found| {
-            if (1..4).contains(&frame) {
-                let wanted = pack.folder.join(format!("reference/golden/stab_out_{}_tokens.npy", frame - 1));
-                check(&format!("{name} f32 stream, frame {frame}"), found, &wanted);
-            }
+        on_each(|backend| {
+            let mut stab = ReferenceStab::load(&pack, backend).expect("the pack is whole");
+            play(&pack, &mut stab, ReferenceStab::reset, |frame, found| {
+                if (1..4).contains(&frame) {
+                    let wanted = pack.folder.join(format!("reference/golden/stab_out_{}_tokens.npy", frame - 1));
+                    check(&format!("{name} f32 stream, frame {frame}"), found, &wanted);
+                }
+            });
         });
     }
 }

@@ -88,7 +88,6 @@ impl Wish {
 }
 
 /// From one thread to the next. All times are stream time, and never go back.
-#[expect(clippy::large_enum_variant, reason = "pictures are nearly all that is sent, and a channel holds two")]
 enum Message<S> {
     Picture {
         slot: S,

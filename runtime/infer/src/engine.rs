@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use tract_onnx::prelude::{Framework, InferenceModelExt};
 #[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
 use tract_onnx::tract_core::internal::*;
+#[cfg(feature = "cuda")]
+use tract_onnx::tract_core::runtime::runtime_for_name;
 use tract_onnx::tract_core::runtime::{DefaultRuntime, Runnable, Runtime, State};
 
 use crate::{InferError, ops};
@@ -47,18 +49,24 @@ impl Backend {
         #[allow(unused_mut, reason = "one is all there is in most builds")]
         let mut all = vec![Self::Cpu];
         #[cfg(feature = "cuda")]
-        if tract_cuda::CudaRuntime.check().is_ok() {
+        if Self::Cuda.runtime().and_then(Runtime::check).is_ok() {
             all.push(Self::Cuda);
         }
         all
     }
 
     /// tract's runtime of this name.
-    pub fn runtime(self) -> Box<dyn Runtime> {
+    ///
+    /// # Errors
+    /// tract knows none: a fault of the build.
+    pub fn runtime(self) -> TractResult<&'static dyn Runtime> {
         match self {
-            Self::Cpu => Box::new(DefaultRuntime),
+            Self::Cpu => Ok(&DefaultRuntime),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Box::new(tract_cuda::CudaRuntime),
+            Self::Cuda => {
+                use tract_cuda as _;
+                runtime_for_name("cuda")?.context("tract-cuda should have named its runtime")
+            }
         }
     }
 }
@@ -94,7 +102,7 @@ impl Engine {
         check_ports(path, "input", &model, &model.inputs, inputs)?;
         check_ports(path, "output", &model, &model.outputs, outputs)?;
         let macs = count_macs(&model).map_err(failed)?;
-        let plan = backend.runtime().prepare(model).map_err(failed)?;
+        let plan = backend.runtime().and_then(|runtime| runtime.prepare(model)).map_err(failed)?;
         let model = plan.typed_model().context("a plan should know its graph").map_err(failed)?;
         let weight_bytes = count_weights(model).map_err(failed)?;
         let state_bytes = count(model, |cost| *cost == Cost::Buffer(ops::OURS)).map_err(failed)?;

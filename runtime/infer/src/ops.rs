@@ -563,7 +563,10 @@ impl Part for Attention {
 
     fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
         let fits = inputs.len() == 2 && inputs[0].len() == 2 && *inputs[1] == [inputs[0][0]];
-        ensure!(fits && self.heads > 0 && inputs[0][1] % (3 * self.heads) == 0 && inputs[0][0] > 0, "{inputs:?}");
+        ensure!(
+            fits && self.heads > 0 && inputs[0][1].is_multiple_of(3 * self.heads) && inputs[0][0] > 0,
+            "{inputs:?}"
+        );
         let rows = if self.queries == Queries::All { inputs[0][0] } else { 1 };
         Ok(vec![(F32, tvec![rows, inputs[0][1] / 3])])
     }

@@ -77,7 +77,7 @@ fn on_each(mut check: impl FnMut(Backend)) {
 fn plan(backend: Backend, path: &Path) -> Box<dyn Runnable> {
     let model = tract_onnx::onnx().model_for_path(path).expect("an ONNX file");
     let model = model.into_typed().and_then(TypedModel::into_decluttered).expect("tract knows all of it");
-    backend.runtime().prepare(model).expect("it can be planned")
+    backend.runtime().expect("it is there").prepare(model).expect("it can be planned")
 }
 
 #[test]
@@ -214,7 +214,14 @@ fn batch<'a>(
     for index in keep.iter() {
         patches.extend(picture.index_axis(ndarray::Axis(0), index));
     }
-    PatchBatch { grid: pack.grid, sent: keep, kept: keep, patches, seq: FrameSeq(seq), captured_us: Micros(seq * 200_000) }
+    PatchBatch {
+        grid: pack.grid,
+        sent: keep,
+        kept: keep,
+        patches,
+        seq: FrameSeq(seq),
+        captured_us: Micros(seq * 200_000),
+    }
 }
 
 /// Plays the recorded clip twice, with a reset between.

@@ -39,6 +39,7 @@ impl Isa {
 
     /// All sets that this CPU has, slowest first.
     pub fn available() -> Vec<Self> {
+        #[cfg_attr(miri, allow(unused_mut, reason = "nothing is added there"))]
         let mut kinds = vec![Kind::Portable];
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
@@ -96,7 +97,6 @@ impl Isa {
 macro_rules! for_each_isa {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
         $(#[$meta])*
-        #[allow(clippy::too_many_arguments, reason = "what a kernel reads and writes")]
         $vis fn $name(isa: crate::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[allow(unused_macros, reason = "not every CPU has more than the portable one")]
             macro_rules! with {

@@ -12,6 +12,8 @@
     clippy::needless_range_loop,
     reason = "loops over lanes of several arrays; closures would be compiled apart, for a CPU without vectors"
 )]
+#![allow(clippy::inline_always, reason = "what is not inlined is compiled apart, for a CPU without vectors")]
+#![allow(clippy::too_many_arguments, reason = "what a kernel reads and writes")]
 
 mod aligned;
 mod attention;

@@ -70,6 +70,7 @@ impl Scratch {
     }
 
     /// Makes room for any of these.
+    #[must_use]
     pub fn reserve<'a>(mut self, linears: impl IntoIterator<Item = &'a Linear>) -> Self {
         for linear in linears {
             let count = CHUNK * linear.groups;

@@ -42,7 +42,7 @@ impl Lsd {
         let chained = q.k() == d && q.n() == d && out.k() == d && q.groups() == 1 && out.groups() == 1;
         let by_head = [&k, &v].iter().all(|linear| linear.groups() == heads);
         let halves = heads * k.k() == d && k.n() == d && v.k() == d && heads * v.n() == d;
-        if !chained || !by_head || !halves || side < 2 || side % 2 != 0 {
+        if !chained || !by_head || !halves || side < 2 || !side.is_multiple_of(2) {
             return None;
         }
         let scratch = Scratch::default().reserve([&q, &k, &v, &out]);

@@ -57,7 +57,7 @@ impl Triples {
 
     /// Merges `runs`, in their order, into run `to` of `into`.
     pub fn merge(&self, isa: Isa, runs: &[usize], into: &mut Self, to: usize) {
-        merge(isa, self, runs, into.run_mut(to));
+        merge(isa, self, runs, &mut into.run_mut(to));
     }
 
     /// The weighted sum of all `runs` over their sum, `[heads][d]`.
@@ -118,7 +118,7 @@ impl Pool {
         let runs = x.chunks(self.block * self.d).zip(fresh.chunks(self.block)).enumerate();
         for (run, (x, _)) in runs.filter(|(_, (_, fresh))| fresh.iter().any(|f| *f != 0)) {
             any = true;
-            pool(isa, x, &self.keys, self.heads, &mut self.normed, &mut self.weights, self.triples.run_mut(run));
+            pool(isa, x, &self.keys, self.heads, &mut self.normed, &mut self.weights, &mut self.triples.run_mut(run));
         }
         any
     }
@@ -141,12 +141,19 @@ for_each_isa! {
         heads: usize,
         normed: &mut [f32],
         weights: &mut [f32],
-        to: Triple<'_>,
+        to: &mut Triple<'_>,
     ) = pool_body
 }
 
 #[inline(always)]
-fn pool_body<A: Dot>(x: &[f32], keys: &[f32], heads: usize, normed: &mut [f32], weights: &mut [f32], to: Triple<'_>) {
+fn pool_body<A: Dot>(
+    x: &[f32],
+    keys: &[f32],
+    heads: usize,
+    normed: &mut [f32],
+    weights: &mut [f32],
+    to: &mut Triple<'_>,
+) {
     let d = keys.len() / heads;
     let count = x.len() / d;
     let (normed, weights) = (&mut normed[..count * d], &mut weights[..count]);
@@ -200,11 +207,11 @@ fn some_channels<const C: usize>(weights: &[f32], rows: &[f32], d: usize, at: us
 }
 
 for_each_isa! {
-    fn merge(triples: &Triples, runs: &[usize], to: Triple<'_>) = merge_body
+    fn merge(triples: &Triples, runs: &[usize], to: &mut Triple<'_>) = merge_body
 }
 
 #[inline(always)]
-fn merge_body<A: Dot>(triples: &Triples, runs: &[usize], to: Triple<'_>) {
+fn merge_body<A: Dot>(triples: &Triples, runs: &[usize], to: &mut Triple<'_>) {
     let Triples { heads, d, .. } = *triples;
     for head in 0..heads {
         let maximum = runs.iter().map(|run| triples.maximum[run * heads + head]).fold(f32::NEG_INFINITY, f32::max);

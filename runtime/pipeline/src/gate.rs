@@ -358,7 +358,10 @@ mod tests {
         let content = Content { y0: 1, y1: 3, ..Content::whole(scene.grid) };
         scene.select_in(content);
         (4..9).for_each(|index| scene.paint(index, 200));
-        assert_eq!(scene.select_in(content), GateReport { content: 8, changed: 5, kept: 8, sent: 8, whole_frame: true });
+        assert_eq!(
+            scene.select_in(content),
+            GateReport { content: 8, changed: 5, kept: 8, sent: 8, whole_frame: true }
+        );
         assert!(!scene.kept(0) && scene.kept(4) && scene.kept(11) && !scene.kept(12));
     }
 
@@ -391,7 +394,10 @@ mod tests {
         let mut scene = Scene::with(GateConfig { refresh_frames: 1, ..CONFIG });
         let nothing = Content { x0: 0, x1: 0, y0: 0, y1: 0 };
         scene.select_in(nothing);
-        assert_eq!(scene.select_in(nothing), GateReport { content: 0, changed: 0, kept: 16, sent: 16, whole_frame: false });
+        assert_eq!(
+            scene.select_in(nothing),
+            GateReport { content: 0, changed: 0, kept: 16, sent: 16, whole_frame: false }
+        );
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl Frames {
 
     fn step<E: Encoder, H: Head>(&mut self, pipeline: &mut Pipeline<E, H>) -> Step<E, H> {
         let (seq, captured_us) = (FrameSeq(self.next), Micros(self.next * 200_000));
-        let batch = PatchBatch { grid: grid(), sent: &self.kept, kept: &self.kept, patches: &self.patches, seq, captured_us };
+        let batch =
+            PatchBatch { grid: grid(), sent: &self.kept, kept: &self.kept, patches: &self.patches, seq, captured_us };
         let result = pipeline.step(&batch, &SimClock::new(), &mut self.events);
         self.next += 1;
         result

@@ -15,6 +15,34 @@ unsafe fn four(a: *const u8, step: usize) -> i32 {
     unsafe { a.add(step * DEPTH).cast::<i32>().read_unaligned() }
 }
 
+/// One step of an AVX-512 tile.
+///
+/// # Safety
+/// As [`Dot::tile`], with `step < depth`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn add<const M: usize, const B: usize>(
+    total: &mut [[__m512i; B]; M],
+    a: &[*const u8; M],
+    w: *const i8,
+    depth: usize,
+    step: usize,
+) {
+    // SAFETY: the caller of `tile` vouches for `depth` steps of every row and block.
+    unsafe {
+        let mut weights = [_mm512_setzero_si512(); B];
+        for (b, weights) in weights.iter_mut().enumerate() {
+            *weights = _mm512_loadu_si512(w.add((b * depth + step) * STEP).cast());
+        }
+        for m in 0..M {
+            let row = _mm512_set1_epi32(four(a[m], step));
+            for b in 0..B {
+                total[m][b] = _mm512_dpbusd_epi32(total[m][b], row, weights[b]);
+            }
+        }
+    }
+}
+
 /// `vpdpbusd` on 512 bits: 64 products an instruction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512Vnni;
@@ -61,32 +89,6 @@ impl Dot for Avx512Vnni {
             for b in 0..B {
                 // SAFETY: 16 sums are 64 bytes.
                 unsafe { _mm512_storeu_si512(sums[m][b].as_mut_ptr().cast(), total[m][b]) };
-            }
-        }
-
-        /// # Safety
-        /// As `tile`, with `step < depth`.
-        #[inline]
-        #[target_feature(enable = "avx512f,avx512vnni")]
-        unsafe fn add<const M: usize, const B: usize>(
-            total: &mut [[__m512i; B]; M],
-            a: &[*const u8; M],
-            w: *const i8,
-            depth: usize,
-            step: usize,
-        ) {
-            // SAFETY: the caller of `tile` vouches for `depth` steps of every row and block.
-            unsafe {
-                let mut weights = [_mm512_setzero_si512(); B];
-                for (b, weights) in weights.iter_mut().enumerate() {
-                    *weights = _mm512_loadu_si512(w.add((b * depth + step) * STEP).cast());
-                }
-                for m in 0..M {
-                    let row = _mm512_set1_epi32(four(a[m], step));
-                    for b in 0..B {
-                        total[m][b] = _mm512_dpbusd_epi32(total[m][b], row, weights[b]);
-                    }
-                }
             }
         }
     }

@@ -136,34 +136,6 @@ impl Stab {
         self.project.step(isa, frame, (&self.y, &self.touched), &mut self.tokens, &mut self.changed);
     }
 
-    pub fn parts(&mut self, patches: &[u8], changed: &[u8]) -> [f64; 5] {
-        let isa = self.isa;
-        let mut t = [f64::MAX; 5];
-        for _ in 0..30 {
-            let mut n = [std::time::Instant::now(); 6];
-            self.lste.step(isa, patches, changed, &mut self.x2, &mut self.x3, &mut self.fresh);
-            n[1] = std::time::Instant::now();
-            let moved = self.gstra.step(isa, &self.x2, &self.fresh, &mut self.g);
-            n[2] = std::time::Instant::now();
-            self.lsd.step(isa, &self.x3, &self.fresh, &mut self.y, &mut self.touched);
-            n[3] = std::time::Instant::now();
-            let seen = self.fsra.step(isa, &self.y, &self.touched, &mut self.f);
-            n[4] = std::time::Instant::now();
-            self.project.step(
-                isa,
-                (&self.g[..], &self.f[..], moved || seen),
-                (&self.y, &self.touched),
-                &mut self.tokens,
-                &mut self.changed,
-            );
-            n[5] = std::time::Instant::now();
-            for i in 0..5 {
-                t[i] = t[i].min((n[i + 1] - n[i]).as_secs_f64() * 1e6);
-            }
-        }
-        t
-    }
-
     pub fn reset(&mut self) {
         self.lste.reset();
         self.gstra.reset();

@@ -289,55 +289,67 @@ fn tile<A: Dot, const M: usize, const B: usize>(
     // SAFETY: every row was cut to 4 * depth bytes and the weights to B blocks of `depth` steps, just above. The CPU has the
     // instructions: `A` was chosen by an `Isa`.
     unsafe { A::tile::<M, B>(std::array::from_fn(|m| bytes(m).as_ptr()), w.as_ptr(), depth, &mut sums) };
-    let columns = (group * linear.blocks() + block) * COLUMNS;
+    let columns = (group * linear.blocks() + block) * COLUMNS..(group * linear.blocks() + block + B) * COLUMNS;
+    let parts = Finish {
+        s: linear.s[columns.clone()].as_chunks::<COLUMNS>().0,
+        b: linear.b[columns.clone()].as_chunks::<COLUMNS>().0,
+        excess: linear.excess[columns].as_chunks::<COLUMNS>().0,
+        act,
+    };
+    let column = block * COLUMNS;
+    let width = (B * COLUMNS).min(linear.n - column);
     for m in 0..M {
         let slot = here.first + m;
         let sx = here.scratch.scales[slot * linear.groups + group];
-        let row = (here.to[slot] as usize * linear.groups + group) * linear.n;
-        for b in 0..B {
-            let values = finish::<A>(linear, columns + b * COLUMNS, act, sx, &sums[m][b]);
-            let column = (block + b) * COLUMNS;
-            let width = COLUMNS.min(linear.n - column);
-            let to = &mut out[row + column..][..width];
-            match (residual, to.as_chunks_mut::<COLUMNS>().0.first_mut()) {
-                (None, Some(to)) => *to = values,
-                (Some(r), Some(to)) => {
-                    let r = &r[row + column..][..COLUMNS];
-                    for l in 0..COLUMNS {
-                        to[l] = values[l] + r[l];
-                    }
-                }
-                (None, None) => to.copy_from_slice(&values[..width]),
-                (Some(r), None) => (0..width).for_each(|l| to[l] = values[l] + r[row + column + l]),
+        let at = (here.to[slot] as usize * linear.groups + group) * linear.n + column;
+        let to = &mut out[at..at + width];
+        let (whole, rest) = to.as_chunks_mut::<COLUMNS>();
+        for (b, to) in whole.iter_mut().enumerate() {
+            *to = parts.finish::<A>(b, sx, &sums[m][b]);
+        }
+        if !rest.is_empty() {
+            let b = width / COLUMNS;
+            rest.copy_from_slice(&parts.finish::<A>(b, sx, &sums[m][b])[..width % COLUMNS]);
+        }
+        if let Some(residual) = residual {
+            for (to, residual) in to.iter_mut().zip(&residual[at..at + width]) {
+                *to += residual;
             }
         }
     }
 }
 
-/// From sums to values of 16 columns.
-#[inline(always)]
-fn finish<A: Dot>(linear: &Linear, columns: usize, act: Act, sx: f32, sums: &Sums) -> [f32; COLUMNS] {
-    let expect = "columns should come by 16";
-    let s = linear.s[columns..].first_chunk::<COLUMNS>().expect(expect);
-    let b = linear.b[columns..].first_chunk::<COLUMNS>().expect(expect);
-    let excess = linear.excess[columns..].first_chunk::<COLUMNS>().expect(expect);
-    let mut values = [0.0; COLUMNS];
-    for l in 0..COLUMNS {
-        let sum = if A::FLIP == 0x80 { sums[l].wrapping_sub(excess[l]) } else { sums[l] };
-        values[l] = (sum as f32 * sx).mul_add(s[l], b[l]);
-    }
-    match act {
-        Act::None => {}
-        Act::Gelu => {
-            for v in &mut values {
-                *v = math::gelu(*v);
+/// What makes values of sums, by blocks of 16 columns.
+struct Finish<'a> {
+    s: &'a [[f32; COLUMNS]],
+    b: &'a [[f32; COLUMNS]],
+    excess: &'a [[i32; COLUMNS]],
+    act: Act,
+}
+
+impl Finish<'_> {
+    /// Values of block `b` in a row of scale `sx`.
+    #[inline(always)]
+    fn finish<A: Dot>(&self, b: usize, sx: f32, sums: &Sums) -> [f32; COLUMNS] {
+        let (s, bias, excess) = (&self.s[b], &self.b[b], &self.excess[b]);
+        let mut values = [0.0; COLUMNS];
+        for l in 0..COLUMNS {
+            let sum = if A::FLIP == 0x80 { sums[l].wrapping_sub(excess[l]) } else { sums[l] };
+            values[l] = (sum as f32 * sx).mul_add(s[l], bias[l]);
+        }
+        match self.act {
+            Act::None => {}
+            Act::Gelu => {
+                for v in &mut values {
+                    *v = math::gelu(*v);
+                }
+            }
+            Act::QuickGelu => {
+                for v in &mut values {
+                    *v = math::quick_gelu(*v);
+                }
             }
         }
-        Act::QuickGelu => {
-            for v in &mut values {
-                *v = math::quick_gelu(*v);
-            }
-        }
+        values
     }
-    values
 }

@@ -1,5 +1,7 @@
 //! The one door: everything that is done with the project by hand or by CI is a command here.
 
+mod bench;
+mod kernels;
 mod setup;
 
 use std::env;
@@ -13,7 +15,7 @@ use clap::{Parser, Subcommand};
 /// Length of a demonstration with a camera.
 const CAMERA_SECONDS: &str = "60";
 
-/// Set-up, demonstration and tests of Ocelli. Each command installs what the system lacks.
+/// Set-up, demonstration, tests and benchmarks of Ocelli. Each command installs what the system lacks.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -29,21 +31,30 @@ enum Task {
         #[arg(long)]
         ci: bool,
     },
-    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation.
+    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, and what `test-kernels` does.
     Test {
-        /// Leave out clippy and the documentation.
+        /// Leave out clippy, the documentation and what `test-kernels` does.
         #[arg(long)]
         quick: bool,
     },
+    /// Only the kernels' tests, on emulated ARM CPUs, under Miri and with checks of addresses.
+    TestKernels,
     /// Format and clippy only.
     Check,
+    /// Measure against other engines and against the CPU.
+    Bench {
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Demo { ci } => demo(ci),
         Task::Test { quick } => test(quick).map(|()| ExitCode::SUCCESS),
-        Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS)).map(|()| ExitCode::SUCCESS),
+        Task::Bench { what } => bench::run(&what).map(|()| ExitCode::SUCCESS),
+        Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
+        Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -51,41 +62,97 @@ fn main() -> ExitCode {
     })
 }
 
-/// One line of a run: its name, and the arguments of cargo.
-type Step = (&'static str, &'static [&'static str]);
+/// One line of a run.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    name: &'static str,
+    cargo: &'static [&'static str],
+    nightly: bool,
+    environment: &'static [(&'static str, &'static str)],
+}
+
+impl Step {
+    const fn cargo(name: &'static str, cargo: &'static [&'static str]) -> Self {
+        Self { name, cargo, nightly: false, environment: &[] }
+    }
+
+    const fn nightly(name: &'static str, cargo: &'static [&'static str]) -> Self {
+        Self { nightly: true, ..Self::cargo(name, cargo) }
+    }
+
+    const fn with(self, environment: &'static [(&'static str, &'static str)]) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// As one would type it.
+    fn line(&self) -> String {
+        let environment = self.environment.iter().map(|(name, value)| format!("{name}='{value}'"));
+        let cargo = if self.nightly { "rustup run nightly cargo" } else { "cargo" };
+        environment
+            .chain([cargo.into()])
+            .chain(self.cargo.iter().map(|argument| (*argument).into()))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = if self.nightly { Command::new("rustup") } else { cargo(&[]) };
+        if self.nightly {
+            command.args(["run", "nightly", "cargo"]).current_dir(root());
+        }
+        command.args(self.cargo).envs(self.environment.iter().copied());
+        command
+    }
+}
 
 const CHECKS: [Step; 2] = [
-    ("format", &["fmt", "--all", "--check"]),
-    ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    Step::cargo("format", &["fmt", "--all", "--check"]),
+    // With the CUDA back end, which is compiled here and nowhere else.
+    Step::cargo(
+        "clippy",
+        &["clippy", "--workspace", "--all-targets", "--features", "ocelli-infer/cuda", "--", "-D", "warnings"],
+    ),
 ];
 
 /// One command, so that the dependencies are compiled once: the program is built along with the tests of its crate, before
 /// any test runs.
-const TESTS: [Step; 1] = [("tests", &["test", "--workspace"])];
+const TESTS: [Step; 1] = [Step::cargo("tests", &["test", "--workspace"])];
 
-const DOCS: [Step; 1] = [("documentation", &["doc", "--workspace", "--no-deps"])];
+const DOCS: [Step; 1] = [Step::cargo("documentation", &["doc", "--workspace", "--no-deps"])];
 
 fn test(quick: bool) -> Result<()> {
     setup::run(setup::For::Tests)?;
     let (format, clippy) = (&CHECKS[..1], &CHECKS[1..]);
-    let all = if quick { [format, &TESTS].concat() } else { [format, &TESTS, clippy, &DOCS].concat() };
-    steps(&all)
+    if quick {
+        return steps(&[format, &TESTS].concat(), &[]);
+    }
+    let (kernels, skipped) = kernels::steps()?;
+    steps(&[format, &TESTS, clippy, &DOCS, &kernels].concat(), &skipped)
 }
 
-fn steps(steps: &[Step]) -> Result<()> {
+fn test_kernels() -> Result<()> {
+    let (kernels, skipped) = kernels::steps()?;
+    steps(&kernels, &skipped)
+}
+
+/// Runs them, and says at the end what ran and what was skipped.
+fn steps(steps: &[Step], skipped: &[String]) -> Result<()> {
     let mut summary = String::new();
-    for (name, arguments) in steps {
-        eprintln!("xtask: {name}: cargo {}", arguments.join(" "));
+    for step in steps {
+        eprintln!("xtask: {}: {}", step.name, step.line());
         let start = Instant::now();
-        let mut cargo = cargo(arguments);
-        cargo.env("RUSTDOCFLAGS", "-D warnings").env("OCELLI_E2E_PROGRAM", program());
-        let status = cargo.status().context("cargo does not start")?;
+        let mut command = step.command();
+        command.env("RUSTDOCFLAGS", "-D warnings").env("OCELLI_E2E_PROGRAM", program());
+        let status = command.status().context("cargo does not start")?;
         if !status.success() {
-            bail!("{name} failed: cargo {}", arguments.join(" "));
+            bail!("{} failed: {}", step.name, step.line());
         }
-        summary += &format!("  {name:<14} {:>5} s\n", start.elapsed().as_secs());
+        summary += &format!("  {:<14} {:>5} s\n", step.name, start.elapsed().as_secs());
     }
-    eprint!("xtask: all passed\n{summary}");
+    for line in skipped {
+        summary += &format!("  {line}\n");
+    }
+    eprint!("xtask: {} passed\n{summary}", if skipped.is_empty() { "all" } else { "all that ran" });
     Ok(())
 }
 

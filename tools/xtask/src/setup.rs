@@ -13,6 +13,10 @@ pub enum For {
     Build,
     /// Build and run the tests.
     Tests,
+    /// Build and run benchmarks.
+    Bench,
+    /// Build the kernels alone, and run their tests on an emulated ARM CPU.
+    Arm,
 }
 
 /// Something of the system that we need.
@@ -20,20 +24,50 @@ pub enum For {
 struct Need {
     package: &'static str,
     why: &'static str,
-    tests_only: bool,
+    /// Nothing else needs it.
+    only: Option<For>,
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 4] = [
-    Need { package: "g++", why: "compiles the H.264 decoder", tests_only: false, is_there: || on_path("c++") },
-    Need { package: "libclang-dev", why: "reads the camera interface", tests_only: false, is_there: has_libclang },
+const NEEDS: [Need; 8] = [
+    Need { package: "g++", why: "compiles the H.264 decoder", only: None, is_there: || on_path("c++") },
+    Need { package: "libclang-dev", why: "reads the camera interface", only: None, is_there: has_libclang },
     Need {
         package: "linux-libc-dev",
         why: "is the camera interface",
-        tests_only: false,
+        only: None,
         is_there: || Path::new("/usr/include/linux/videodev2.h").exists(),
     },
-    Need { package: "ffmpeg", why: "makes clips for the tests", tests_only: true, is_there: || on_path("ffmpeg") },
+    Need {
+        package: "ffmpeg",
+        why: "makes clips for the tests",
+        only: Some(For::Tests),
+        is_there: || on_path("ffmpeg"),
+    },
+    Need {
+        package: "python3-venv",
+        why: "holds ONNX Runtime",
+        only: Some(For::Bench),
+        is_there: || Command::new("python3").args(["-c", "import ensurepip, venv"]).status().is_ok_and(|s| s.success()),
+    },
+    Need {
+        package: "gcc-aarch64-linux-gnu",
+        why: "links programs for ARM",
+        only: Some(For::Arm),
+        is_there: || on_path("aarch64-linux-gnu-gcc"),
+    },
+    Need {
+        package: "libc6-dev-arm64-cross",
+        why: "is their C library",
+        only: Some(For::Arm),
+        is_there: || cfg!(target_arch = "aarch64") || Path::new("/usr/aarch64-linux-gnu/lib/Scrt1.o").exists(),
+    },
+    Need {
+        package: "qemu-user-static",
+        why: "runs them",
+        only: Some(For::Arm),
+        is_there: || on_path("qemu-aarch64-static"),
+    },
 ];
 
 /// Installs what lacks, or says what to install.
@@ -58,7 +92,8 @@ pub fn run(purpose: For) -> Result<()> {
 }
 
 fn lacking(purpose: For, needs: &[Need]) -> Vec<Need> {
-    needs.iter().filter(|need| (purpose == For::Tests || !need.tests_only) && !(need.is_there)()).copied().collect()
+    let wanted = needs.iter().filter(|need| need.only.map_or(purpose != For::Arm, |only| only == purpose));
+    wanted.filter(|need| !(need.is_there)()).copied().collect()
 }
 
 /// Whether apt-get did it; with sudo where that is there, which a root shell often lacks and does not need.
@@ -71,7 +106,7 @@ fn apt(arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn on_path(program: &str) -> bool {
+pub fn on_path(program: &str) -> bool {
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
@@ -96,14 +131,15 @@ mod tests {
 
     #[test]
     fn only_what_lacks_is_installed_and_test_tools_only_for_tests() {
-        let need = |package, tests_only, is_there| Need { package, why: "", tests_only, is_there };
+        let need = |package, only, is_there| Need { package, why: "", only, is_there };
         let needs = [
-            need("there", false, (|| true) as fn() -> bool),
-            need("lacks", false, || false),
-            need("lacks-in-tests", true, || false),
+            need("there", None, (|| true) as fn() -> bool),
+            need("lacks", None, || false),
+            need("lacks-in-tests", Some(For::Tests), || false),
         ];
         let names = |purpose| lacking(purpose, &needs).iter().map(|need| need.package).collect::<Vec<_>>();
         assert_eq!(names(For::Build), ["lacks"]);
         assert_eq!(names(For::Tests), ["lacks", "lacks-in-tests"]);
+        assert!(names(For::Arm).is_empty(), "the kernels alone need nothing else");
     }
 }

@@ -25,9 +25,9 @@ const SOURCE: &str = "camera or decoder";
 /// The largest amount that is counted with: sums of items do not overflow.
 const MOST_BYTES: u64 = 1 << 50;
 
-/// What loading holds for a while above the graph itself, in sizes of the file: the parsed file, the graph being
-/// rewritten, and the packed copy.
-const LOADING_COPIES: u64 = 3;
+/// What loading holds for a while above the graph itself, in sizes of the file: its content, of which each weight is freed
+/// when it was taken over, and the graph being rewritten.
+const LOADING_COPIES: u64 = 2;
 
 /// Slots that go round between two threads: patches between capture and STAB, tokens between STAB and narrator.
 pub const SLOTS: usize = 2;

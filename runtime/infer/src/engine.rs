@@ -9,12 +9,13 @@
 
 use std::path::{Path, PathBuf};
 
-use tract_onnx::prelude::{Framework, InferenceModelExt};
+use tract_onnx::prelude::InferenceModelExt;
 #[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
 use tract_onnx::tract_core::internal::*;
 #[cfg(feature = "cuda")]
 use tract_onnx::tract_core::runtime::runtime_for_name;
 use tract_onnx::tract_core::runtime::{DefaultRuntime, Runnable, Runtime, State};
+use tract_onnx::tract_hir::internal::InferenceModel;
 
 use crate::{InferError, ops};
 
@@ -25,11 +26,14 @@ pub(crate) struct Port<'a> {
     pub shape: &'a [usize],
 }
 
-/// tract's reader of ONNX files, taught the ops of the domain `ai.ocelli` (`models/OPS.md`).
-pub fn onnx() -> tract_onnx::Onnx {
+/// The graph of an ONNX file that may have ops of the domain `ai.ocelli` (`models/OPS.md`).
+///
+/// # Errors
+/// The file cannot be read, or tract does not take it.
+pub fn read_graph(path: &Path) -> TractResult<InferenceModel> {
     let mut onnx = tract_onnx::onnx();
     ops::register(&mut onnx);
-    onnx
+    ops::read(&onnx, path)
 }
 
 /// What computes.
@@ -97,7 +101,7 @@ impl Engine {
         outputs: &[Port<'_>],
     ) -> Result<Self, InferError> {
         let failed = |error: TractError| InferError::Load { path: path.to_path_buf(), why: one_line(&error) };
-        let model = onnx().model_for_path(path).map_err(failed)?.into_typed().map_err(failed)?;
+        let model = read_graph(path).map_err(failed)?.into_typed().map_err(failed)?;
         let model = model.into_decluttered().map_err(failed)?;
         check_ports(path, "input", &model, &model.inputs, inputs)?;
         check_ports(path, "output", &model, &model.outputs, outputs)?;

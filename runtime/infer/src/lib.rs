@@ -13,7 +13,7 @@ mod reference;
 mod stab;
 mod vocabulary;
 
-pub use engine::{Backend, onnx};
+pub use engine::{Backend, read_graph};
 pub use error::{InferError, PackError};
 pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;

@@ -1,9 +1,12 @@
 //! The ONNX domain `ai.ocelli` (`models/OPS.md`) for tract: each op is a part of `ocelli-kernels` with its weights, its
 //! memory and its outputs.
 //!
-//! The weights are read when the graph is, and tract never sees them. An op keeps the tensors that it gave out and writes
-//! only the rows that changed; by the next run nobody else holds them, so nothing is copied and nothing allocated.
+//! The weights go from the file to the ops and past tract, which would keep copies of all of them until the graph is
+//! complete. An op keeps the tensors that it gave out and writes only the rows that changed; by the next run nobody else
+//! holds them, so nothing is copied and nothing allocated.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,10 +15,55 @@ use ocelli_kernels::{
 };
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
-use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
 use tract_onnx::tract_core::internal::not_out_of_plan;
 #[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
 use tract_onnx::tract_hir::internal::*;
+
+/// The domain's name in ONNX files.
+const DOMAIN: &str = "ai.ocelli";
+
+thread_local! {
+    /// Weights between the file and the ops: of each node, by its name, the tensors at its inputs. tract builds ops by plain
+    /// functions, which can be handed nothing else.
+    static SHELF: RefCell<HashMap<String, Vec<Option<TensorProto>>>> = RefCell::default();
+}
+
+/// The graph in this file. Each op's weights are freed from the file's content when the op is made, so that reading takes
+/// no more memory than what is made.
+pub(crate) fn read(onnx: &Onnx, path: &std::path::Path) -> TractResult<InferenceModel> {
+    let mut proto = onnx.proto_model_for_path(path)?;
+    let shelf = take_weights(&mut proto);
+    SHELF.set(shelf);
+    let model = onnx.model_for_proto_model(&proto);
+    SHELF.take();
+    model
+}
+
+/// Takes the initializers of our nodes out of the graph; their inputs become empty names.
+fn take_weights(model: &mut ModelProto) -> HashMap<String, Vec<Option<TensorProto>>> {
+    let Some(graph) = model.graph.as_mut() else { return HashMap::new() };
+    let mut uses: HashMap<String, usize> = HashMap::new();
+    for name in graph.node.iter().flat_map(|node| &node.input) {
+        *uses.entry(name.clone()).or_default() += 1;
+    }
+    let named = std::mem::take(&mut graph.initializer).into_iter().map(|tensor| (tensor.name.clone(), tensor));
+    let mut tensors: HashMap<String, TensorProto> = named.collect();
+    let mut shelf = HashMap::new();
+    for node in graph.node.iter_mut().filter(|node| node.domain == DOMAIN) {
+        let mut take = |name: &mut String| {
+            let shared = uses.get(name).is_some_and(|uses| *uses > 1);
+            let tensor = if shared { tensors.get(name).cloned() } else { tensors.remove(name) };
+            if tensor.is_some() {
+                name.clear();
+            }
+            tensor
+        };
+        shelf.insert(node.name.clone(), node.input.iter_mut().map(&mut take).collect());
+    }
+    graph.initializer = tensors.into_values().collect();
+    shelf
+}
 
 /// Teaches tract the domain.
 pub(crate) fn register(onnx: &mut Onnx) {
@@ -30,10 +78,10 @@ pub(crate) fn register(onnx: &mut Onnx) {
 
 fn add<P: Part>(onnx: &mut Onnx) {
     onnx.op_register.insert(P::NAME, |context, node| {
-        let reader = Reader { context, node };
+        let weights = SHELF.with_borrow_mut(|shelf| shelf.remove(&node.name)).unwrap_or_default();
+        let reader = Reader { context, node, weights };
         let part = P::read(&reader).with_context(|| format!("the weights of `{}`", node.name))?;
-        let inputs = reader.runtime_inputs();
-        Ok((expand(PartOp { part: Arc::new(part), isa: Isa::detect(), inputs }), vec![]))
+        Ok((expand(PartOp { part: Arc::new(part), isa: Isa::detect() }), vec![]))
     });
 }
 
@@ -65,31 +113,22 @@ trait Part: Clone + fmt::Debug + Send + Sync + 'static {
 
 type Shape = TVec<usize>;
 
-/// A node of the file.
+/// A node of the file, and its weights by input.
 struct Reader<'a> {
     context: &'a ParsingContext<'a>,
     node: &'a NodeProto,
+    weights: Vec<Option<TensorProto>>,
 }
 
 impl Reader<'_> {
-    fn initializer(&self, input: usize) -> Option<&tract_onnx::pb::TensorProto> {
-        let name = self.node.input.get(input)?;
-        self.context.model.graph.as_ref()?.initializer.iter().find(|tensor| tensor.name == *name)
-    }
-
-    /// Which of the inputs that are there come anew with each run.
-    fn runtime_inputs(&self) -> Vec<usize> {
-        let present = (0..self.node.input.len()).filter(|input| !self.node.input[*input].is_empty());
-        present.enumerate().filter(|(_, input)| self.initializer(*input).is_none()).map(|(slot, _)| slot).collect()
-    }
-
+    /// Whether a tensor comes at this input with each run.
     fn has(&self, input: usize) -> bool {
         self.node.input.get(input).is_some_and(|name| !name.is_empty())
     }
 
     fn tensor(&self, input: usize) -> TractResult<Tensor> {
-        let proto = self.initializer(input).with_context(|| format!("input {input} should be an initializer"))?;
-        self.context.load_tensor(proto)
+        let proto = self.weights.get(input).and_then(Option::as_ref);
+        self.context.load_tensor(proto.with_context(|| format!("input {input} should be an initializer"))?)
     }
 
     fn floats(&self, input: usize) -> TractResult<Vec<f32>> {
@@ -121,8 +160,6 @@ impl Reader<'_> {
 struct PartOp<P> {
     part: Arc<P>,
     isa: Isa,
-    /// Of the node's inputs, those that are not weights.
-    inputs: Vec<usize>,
 }
 
 impl<P> PartialEq for PartOp<P> {
@@ -148,7 +185,7 @@ impl<P: Part> Expansion for PartOp<P> {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        let shapes = self.inputs.iter().map(|input| &inputs[*input].shape);
+        let shapes = inputs.iter().map(|input| &input.shape);
         solver.given_all(shapes, move |solver, shapes: Vec<TVec<TDim>>| {
             let shapes = shapes.iter().map(|shape| fixed(shape)).collect::<TractResult<Vec<Shape>>>()?;
             for (output, (datum, shape)) in outputs.iter().zip(self.part.outputs(&shapes)?) {
@@ -160,8 +197,7 @@ impl<P: Part> Expansion for PartOp<P> {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let inputs: TVec<OutletId> = self.inputs.iter().map(|input| inputs[*input]).collect();
-        model.wire_node(prefix, self.clone(), &inputs)
+        model.wire_node(prefix, self.clone(), inputs)
     }
 }
 
@@ -488,7 +524,7 @@ impl Part for QLinear {
             has_rows: reader.has(4),
             has_residual: reader.has(5),
             chosen: Vec::new(),
-            scratch: Scratch::default().reserve([&linear]),
+            scratch: Scratch::for_any([&linear]),
             linear: Arc::new(linear),
         })
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::read_npy;
-use ocelli_infer::{Backend, Form, InferError, Narrator, Pack, ReferenceStab, Stab, StabShape, onnx};
+use ocelli_infer::{Backend, Form, InferError, Narrator, Pack, ReferenceStab, Stab, StabShape, read_graph};
 use ocelli_types::{
     Encoder, EntryId, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch, PatchMask, TokenRef,
 };
@@ -125,7 +125,7 @@ fn every_op_of_the_int8_graphs_gives_the_recorded_tensor() {
     let parts = ["x2", "x3", "g", "y", "f", "tokens"];
     for pack in packs() {
         let (name, golden) = (&pack.manifest.name, pack.folder.join("golden"));
-        let mut model = onnx().model_for_path(pack.folder.join(&pack.manifest.stab.file)).expect("an ONNX file");
+        let mut model = read_graph(&pack.folder.join(&pack.manifest.stab.file)).expect("an ONNX file");
         let outlets: Vec<OutletId> = parts.iter().map(|part| model.find_outlet_label(part).expect(part)).collect();
         model.select_output_outlets(&outlets).expect("they are there");
         let plan = model.into_optimized().expect("tract knows all of it").into_runnable().expect("it can be planned");
@@ -151,7 +151,7 @@ fn every_op_of_the_int8_graphs_gives_the_recorded_tensor() {
             check_values(&what, &values(&outputs[5]), &wanted, INT8_TOLERANCE);
         }
         let path = pack.folder.join(&pack.manifest.narrator.file);
-        let narrator = onnx().model_for_path(path).expect("an ONNX file").into_optimized().expect("tract knows it");
+        let narrator = read_graph(&path).expect("an ONNX file").into_optimized().expect("tract knows it");
         let narrator = narrator.into_runnable().expect("it can be planned");
         let outputs = narrator.run(narrator_inputs(&golden)).expect("it runs");
         let wanted: ArrayD<f32> = array(&golden.join("narrator_out.npy"));

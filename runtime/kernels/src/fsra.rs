@@ -25,7 +25,7 @@ impl Fsra {
         if !by_head || out.groups() != 1 || out.k() != d || keys.len() != heads * d || block == 0 || rows == 0 {
             return None;
         }
-        let scratch = Scratch::default().reserve([&v, &out]);
+        let scratch = Scratch::for_any([&v, &out]);
         Some(Self {
             pool: Pool::new(keys, heads, rows, block),
             heads,

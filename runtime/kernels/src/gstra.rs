@@ -46,7 +46,7 @@ impl Gstra {
         if !chained || !single || !by_head || keys.len() != heads * d || block == 0 || rows == 0 {
             return None;
         }
-        let scratch = Scratch::default().reserve([&v, &out, &up, &down]);
+        let scratch = Scratch::for_any([&v, &out, &up, &down]);
         Some(Self {
             pool: Pool::new(keys, heads, rows, block),
             ring: Triples::new(FRAMES, heads, d),

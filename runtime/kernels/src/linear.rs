@@ -55,30 +55,42 @@ impl Input<'_> {
     }
 }
 
-/// Room for quantized rows.
+/// Room for quantized rows. It is made when it is first used, so that what has not run yet holds none.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
+    /// Bytes, rows and values that the largest product needs.
+    q_bytes: usize,
+    rows: usize,
+    values: usize,
     q: Vec<u8>,
     scales: Vec<f32>,
     row: Vec<f32>,
 }
 
 impl Scratch {
-    /// Bytes that it holds.
-    pub fn bytes(&self) -> usize {
-        self.q.len() + 4 * (self.scales.len() + self.row.len())
+    /// Room for any of these.
+    pub fn for_any<'a>(linears: impl IntoIterator<Item = &'a Linear>) -> Self {
+        let mut scratch = Self::default();
+        for linear in linears {
+            let rows = CHUNK * linear.groups;
+            scratch.q_bytes = scratch.q_bytes.max(rows * linear.row_bytes());
+            scratch.rows = scratch.rows.max(rows);
+            scratch.values = scratch.values.max(linear.k);
+        }
+        scratch
     }
 
-    /// Makes room for any of these.
-    #[must_use]
-    pub fn reserve<'a>(mut self, linears: impl IntoIterator<Item = &'a Linear>) -> Self {
-        for linear in linears {
-            let count = CHUNK * linear.groups;
-            self.q.resize(self.q.len().max(count * linear.row_bytes()), 0);
-            self.scales.resize(self.scales.len().max(count), 1.0);
-            self.row.resize(self.row.len().max(linear.k), 0.0);
+    /// Bytes that it holds once it is used.
+    pub const fn bytes(&self) -> usize {
+        self.q_bytes + 4 * (self.rows + self.values)
+    }
+
+    fn make(&mut self) {
+        if self.q.is_empty() {
+            self.q.resize(self.q_bytes, 0);
+            self.scales.resize(self.rows, 1.0);
+            self.row.resize(self.values, 0.0);
         }
-        self
     }
 }
 
@@ -186,6 +198,7 @@ fn body<A: Dot>(
         }
         _ => false,
     };
+    scratch.make();
     for (from, to) in from.chunks(CHUNK).zip(to.chunks(CHUNK)) {
         prepare(linear, input, direct, A::FLIP, from, scratch);
         for group in 0..linear.groups {
@@ -233,7 +246,7 @@ fn prepare(linear: &Linear, input: Input<'_>, direct: bool, flip: u8, rows: &[u3
         scratch.q.len() >= CHUNK * groups * row_bytes && scratch.row.len() >= k,
         "the scratch should be made for this product"
     );
-    let Scratch { q, scales, row: normed } = scratch;
+    let Scratch { q, scales, row: normed, .. } = scratch;
     let slots = q.chunks_exact_mut(row_bytes).zip(scales).enumerate().take(rows.len() * groups);
     for (slot, (q, scale)) in slots {
         let at = (rows[slot / groups] as usize * groups + slot % groups) * k;

@@ -45,7 +45,7 @@ impl Lsd {
         if !chained || !by_head || !halves || side < 2 || !side.is_multiple_of(2) {
             return None;
         }
-        let scratch = Scratch::default().reserve([&q, &k, &v, &out]);
+        let scratch = Scratch::for_any([&q, &k, &v, &out]);
         Some(Self {
             weights: [q, k, v, out].into(),
             side,

@@ -58,29 +58,42 @@ impl Lste {
         dpe_w: &[f32],
         dpe_b: &[f32],
     ) -> Option<Self> {
-        let (d, r, patches) = (patch.n(), reduce.n(), side * side);
+        let (d, r) = (patch.n(), reduce.n());
         let chained = reduce.k() == d && expand.k() == r && expand.n() == d && patch.k().is_multiple_of(4);
         let single = [&patch, &reduce, &expand].iter().all(|linear| linear.groups() == 1);
         let sizes = taps.len() == REACH * r && dpe_w.len() == TAPS * d && dpe_b.len() == d;
         if !chained || !single || !sizes || side < 2 {
             return None;
         }
-        let scratch = Scratch::default().reserve([&patch, &reduce, &expand]);
+        let scratch = Scratch::for_any([&patch, &reduce, &expand]);
         let weights = Weights { patch, reduce, taps: taps.into(), expand, dpe_w: dpe_w.into(), dpe_b: dpe_b.into() };
         Some(Self {
             weights: weights.into(),
             side,
-            age: vec![0; patches],
+            age: Vec::new(),
             frames: 0,
-            x0: Aligned::zeros(patches * d),
-            z: std::array::from_fn(|_| Aligned::zeros(patches * r)),
-            x1: std::array::from_fn(|_| Aligned::zeros(patches * d)),
-            mixed: Aligned::zeros(patches * r),
-            changed: Vec::with_capacity(patches),
-            moving: Vec::with_capacity(patches),
-            reached: Vec::with_capacity(patches),
+            x0: Aligned::zeros(0),
+            z: std::array::from_fn(|_| Aligned::zeros(0)),
+            x1: std::array::from_fn(|_| Aligned::zeros(0)),
+            mixed: Aligned::zeros(0),
+            changed: Vec::new(),
+            moving: Vec::new(),
+            reached: Vec::new(),
             scratch,
         })
+    }
+
+    /// Room for a stream, made at its first frame, so that what has not run yet holds weights alone.
+    fn make_room(&mut self) {
+        let (patches, d, r) = (self.patches(), self.width(), self.weights.reduce.n());
+        self.age = vec![0; patches];
+        self.x0 = Aligned::zeros(patches * d);
+        self.z = std::array::from_fn(|_| Aligned::zeros(patches * r));
+        self.x1 = std::array::from_fn(|_| Aligned::zeros(patches * d));
+        self.mixed = Aligned::zeros(patches * r);
+        for list in [&mut self.changed, &mut self.moving, &mut self.reached] {
+            list.reserve_exact(patches);
+        }
     }
 
     /// Patches of a frame.
@@ -105,11 +118,10 @@ impl Lste {
         self.patches() as u64 * row
     }
 
-    /// Bytes of what it remembers and works in.
+    /// Bytes of what it remembers and works in, from the first frame on.
     pub fn state_bytes(&self) -> usize {
-        let rings: usize = self.z.iter().chain(&self.x1).map(|ring| ring.len()).sum();
-        let lists = 4 * (self.changed.capacity() + self.moving.capacity() + self.reached.capacity());
-        4 * (rings + self.x0.len() + self.mixed.len()) + lists + self.age.len() + self.scratch.bytes()
+        let values = (REACH + 1) * (self.width() + self.weights.reduce.n());
+        self.patches() * (4 * values + 3 * 4 + 1) + self.scratch.bytes()
     }
 
     /// Bytes of weights.
@@ -135,6 +147,9 @@ impl Lste {
         let (count, d, r) = (self.patches(), self.width(), self.weights.reduce.n());
         assert!(changed.len() == count && fresh.len() == count, "one mark a patch");
         assert!(x2.len() == count * d && x3.len() == count * d, "one row a patch");
+        if self.age.is_empty() {
+            self.make_room();
+        }
         self.mark(changed, fresh);
         let newest = self.frames % REACH;
         let (last, oldest) = ((newest + 2) % REACH, (newest + 1) % REACH);

@@ -30,7 +30,7 @@ impl Project {
         if !chained || [&frame, &up, &down].iter().any(|linear| linear.groups() != 1) {
             return None;
         }
-        let scratch = Scratch::default().reserve([&frame, &up, &down]);
+        let scratch = Scratch::for_any([&frame, &up, &down]);
         Some(Self {
             share: share.into(),
             d,

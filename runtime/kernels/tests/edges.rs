@@ -72,7 +72,7 @@ fn nothing_beyond_the_end_is_touched() {
                     let some = &rows[48 - count..];
                     let run = |input| {
                         let mut out = vec![0.0; 48 * n];
-                        let mut scratch = Scratch::default().reserve([&weights]);
+                        let mut scratch = Scratch::for_any([&weights]);
                         linear(isa, &weights, input, some, some, Act::None, Some(&residual), &mut scratch, &mut out);
                     };
                     run(Input::Normed(&x));

@@ -65,7 +65,7 @@ proptest! {
         let to: Vec<u32> = from.iter().rev().copied().collect();
         let run = |isa| {
             let mut out = vec![7.0; rows * groups * n];
-            let mut scratch = Scratch::default().reserve([&weights]);
+            let mut scratch = Scratch::for_any([&weights]);
             linear(isa, &weights, input, &from, &to, act, residual, &mut scratch, &mut out);
             bits(&out)
         };
@@ -122,7 +122,7 @@ fn sums_are_exact_at_the_extremes() {
         let all: Vec<u32> = (0..rows as u32).collect();
         for isa in Isa::available() {
             let mut out = vec![7.0; rows * n];
-            let mut scratch = Scratch::default().reserve([&weights]);
+            let mut scratch = Scratch::for_any([&weights]);
             linear(isa, &weights, Input::Pixels(&pixels), &all, &all, Act::None, None, &mut scratch, &mut out);
             for (i, found) in out.iter().enumerate() {
                 let (row, column) = (i / n, i % n);

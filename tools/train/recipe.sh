@@ -119,4 +119,6 @@ if wanted 9; then
     say 9 "pack and card"
     "$python" tools/train/export.py pack models/home --checkpoint data/checkpoints/home.pt
     "$python" tools/train/card.py models/home --reports data/reports --data data
+    # What tract makes of the graphs, op by op, against what PyTorch recorded.
+    cargo test --workspace --test golden
 fi

@@ -11,7 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use ocelli_kernels::{
-    Act, AttentionScratch, Fsra, Gstra, Input, Isa, Linear, Lsd, Lste, Project, Queries, Scratch, attention, linear,
+    Act, AttentionScratch, Fsra, Gstra, Input, Isa, Linear, Lsd, Lste, Project, Rows, Scratch, attend_one, attention,
+    linear,
 };
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
@@ -580,7 +581,8 @@ impl Part for QLinear {
 #[derive(Clone, Debug)]
 struct Attention {
     heads: usize,
-    queries: Queries,
+    /// Only the last row asks.
+    last: bool,
     scratch: AttentionScratch,
 }
 
@@ -589,12 +591,12 @@ impl Part for Attention {
     const OUTPUTS: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
-        let queries = match reader.node.get_attr::<&str>("queries")? {
-            "all" => Queries::All,
-            "last" => Queries::Last,
+        let last = match reader.node.get_attr::<&str>("queries")? {
+            "all" => false,
+            "last" => true,
             other => bail!("queries called {other}"),
         };
-        Ok(Self { heads: reader.attribute("heads")?, queries, scratch: AttentionScratch::new(0, 0) })
+        Ok(Self { heads: reader.attribute("heads")?, last, scratch: AttentionScratch::new(0, 0) })
     }
 
     fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
@@ -603,13 +605,13 @@ impl Part for Attention {
             fits && self.heads > 0 && inputs[0][1].is_multiple_of(3 * self.heads) && inputs[0][0] > 0,
             "{inputs:?}"
         );
-        let rows = if self.queries == Queries::All { inputs[0][0] } else { 1 };
+        let rows = if self.last { 1 } else { inputs[0][0] };
         Ok(vec![(F32, tvec![rows, inputs[0][1] / 3])])
     }
 
     fn macs(&self, inputs: &[Shape]) -> u64 {
         let (s, d) = (inputs[0][0] as u64, inputs[0][1] as u64 / 3);
-        2 * s * d * if self.queries == Queries::All { s } else { 1 }
+        2 * s * d * if self.last { 1 } else { s }
     }
 
     fn weight_bytes(&self) -> usize {
@@ -628,7 +630,15 @@ impl Part for Attention {
             self.scratch = AttentionScratch::new(live.len(), dh);
         }
         let mut out = outputs[0].try_as_plain_ram_mut()?;
-        attention(isa, floats(&inputs[0])?, live, self.heads, self.queries, &mut self.scratch, out.as_slice_mut()?);
+        let (out, qkv) = (out.as_slice_mut()?, floats(&inputs[0])?);
+        if self.last {
+            let (row, d) = (3 * self.heads * dh, self.heads * dh);
+            let query = &qkv[(live.len() - 1) * row..][..d];
+            let rows = |from: usize| Rows { values: &qkv[from..], stride: row };
+            attend_one(isa, query, rows(d), rows(2 * d), live, self.heads, &mut self.scratch, out);
+        } else {
+            attention(isa, qkv, live, self.heads, &mut self.scratch, out);
+        }
         Ok(())
     }
 }

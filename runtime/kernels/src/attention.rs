@@ -8,20 +8,10 @@ use crate::math::{self, LANES};
 /// Queries that are asked together, so that a key once loaded serves all of them.
 const TOGETHER: usize = 4;
 
-/// Which tokens ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Queries {
-    /// All of them.
-    All,
-    /// The last one: where its answer is all that is read.
-    Last,
-}
-
 /// Room for the keys and values of one head, and for the weights of some queries.
 #[derive(Clone, Debug)]
 pub struct AttentionScratch {
     live: Vec<u32>,
-    asking: Vec<u32>,
     /// `[dh][keys to the next 16]`
     keys: Aligned<f32>,
     /// `[keys][dh]`
@@ -36,7 +26,6 @@ impl AttentionScratch {
         let padded = s.next_multiple_of(LANES);
         Self {
             live: Vec::with_capacity(s),
-            asking: Vec::with_capacity(s),
             keys: Aligned::zeros(dh * padded),
             values: Aligned::zeros(s * dh),
             weights: Aligned::zeros(TOGETHER * padded),
@@ -45,14 +34,13 @@ impl AttentionScratch {
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        let lists = self.live.capacity() + self.asking.capacity();
-        4 * (lists + self.keys.len() + self.values.len() + self.weights.len())
+        4 * (self.live.capacity() + self.keys.len() + self.values.len() + self.weights.len())
     }
 }
 
 for_each_isa! {
-    /// `softmax(q k^T / sqrt(dh)) v` of each head. `qkv` is `[s][3][heads][dh]`; keys whose `live` is 0 have no weight.
-    /// `out` is `[s][heads * dh]`, of which rows that are not live are left, or one row for the last.
+    /// `softmax(q k^T / sqrt(dh)) v` of each head, of all tokens with one another. `qkv` is `[s][3][heads][dh]`; keys whose
+    /// `live` is 0 have no weight. `out` is `[s][heads * dh]`, of which rows that are not live are left.
     ///
     /// # Panics
     /// If a slice is not of its size, or the scratch is for fewer tokens.
@@ -60,58 +48,39 @@ for_each_isa! {
         qkv: &[f32],
         live: &[u8],
         heads: usize,
-        queries: Queries,
         scratch: &mut AttentionScratch,
         out: &mut [f32],
     ) = body
 }
 
 #[inline(always)]
-fn body<A: Dot>(
-    qkv: &[f32],
-    live: &[u8],
-    heads: usize,
-    queries: Queries,
-    scratch: &mut AttentionScratch,
-    out: &mut [f32],
-) {
+fn body<A: Dot>(qkv: &[f32], live: &[u8], heads: usize, scratch: &mut AttentionScratch, out: &mut [f32]) {
     let s = live.len();
     let (row, d) = (qkv.len() / s, qkv.len() / s / 3);
     let dh = d / heads;
-    assert!(qkv.len() == s * 3 * heads * dh, "queries, keys and values of every token");
-    let AttentionScratch { live: keys_at, asking, keys, values, weights } = scratch;
-    keys_at.clear();
-    keys_at.extend((0..s as u32).filter(|at| live[*at as usize] != 0));
-    asking.clear();
-    match queries {
-        Queries::All => asking.extend(&*keys_at),
-        Queries::Last => asking.push(s as u32 - 1),
-    }
-    let out_rows = if queries == Queries::All { s } else { 1 };
-    assert!(out.len() == out_rows * d, "one row a query");
-    let (count, padded) = (keys_at.len(), keys_at.len().next_multiple_of(LANES));
+    assert!(qkv.len() == s * 3 * heads * dh && out.len() == s * d, "queries, keys, values and answers of every token");
+    let AttentionScratch { live: at, keys, values, weights } = scratch;
+    at.clear();
+    at.extend((0..s as u32).filter(|token| live[*token as usize] != 0));
+    let (count, padded) = (at.len(), at.len().next_multiple_of(LANES));
     assert!(keys.len() >= dh * padded && values.len() >= count * dh, "the scratch should have room");
     let scale = 1.0 / (dh as f32).sqrt();
     let (keys, values) = (&mut keys[..dh * padded], &mut values[..count * dh]);
     keys.fill(0.0);
     for head in 0..heads {
-        // Keys are turned, so that 16 of them lie side by side.
-        for (j, at) in keys_at.iter().enumerate() {
-            let token = &qkv[*at as usize * row..][..row];
+        // Keys are turned, so that 16 of them lie side by side: all queries share that.
+        for (j, token) in at.iter().enumerate() {
+            let token = &qkv[*token as usize * row..][..row];
             for (c, key) in token[d + head * dh..][..dh].iter().enumerate() {
                 keys[c * padded + j] = *key;
             }
             values[j * dh..][..dh].copy_from_slice(&token[2 * d + head * dh..][..dh]);
         }
-        for asking in asking.chunks(TOGETHER) {
+        for asking in at.chunks(TOGETHER) {
             let some = Some { qkv, row, head, dh, scale, count, keys, values };
-            let mut rows = [0; TOGETHER];
-            for (to, at) in rows.iter_mut().zip(asking) {
-                *to = if queries == Queries::All { *at as usize } else { 0 };
-            }
             macro_rules! ask {
                 ($n:literal) => {
-                    ask::<$n>(&some, std::array::from_fn(|i| asking[i] as usize), weights, &rows, out, d)
+                    ask::<$n>(&some, std::array::from_fn(|i| asking[i] as usize), weights, out, d)
                 };
             }
             match asking.len() {
@@ -122,6 +91,92 @@ fn body<A: Dot>(
             }
         }
     }
+}
+
+/// Rows of keys or values, wherever they lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// All of them, and what lies between.
+    pub values: &'a [f32],
+    /// Values from one row to the next.
+    pub stride: usize,
+}
+
+for_each_isa! {
+    /// `softmax(q k^T / sqrt(dh)) v` of one query, `[heads][dh]`, as in a step of decoding: keys and values, `[heads][dh]` a
+    /// row, are read once and where they lie, nothing is packed. Rows whose `live` is 0 have no weight. `out` is
+    /// `[heads][dh]`.
+    ///
+    /// # Panics
+    /// If a slice is not of its size, or the scratch is for fewer tokens.
+    pub fn attend_one(
+        query: &[f32],
+        keys: Rows<'_>,
+        values: Rows<'_>,
+        live: &[u8],
+        heads: usize,
+        scratch: &mut AttentionScratch,
+        out: &mut [f32],
+    ) = one_body
+}
+
+#[inline(always)]
+fn one_body<A: Dot>(
+    query: &[f32],
+    keys: Rows<'_>,
+    values: Rows<'_>,
+    live: &[u8],
+    heads: usize,
+    scratch: &mut AttentionScratch,
+    out: &mut [f32],
+) {
+    let (d, dh) = (query.len(), query.len() / heads);
+    assert!(d == heads * dh && out.len() == d, "one answer a query");
+    let AttentionScratch { live: at, weights, .. } = scratch;
+    at.clear();
+    at.extend((0..live.len() as u32).filter(|token| live[*token as usize] != 0));
+    let padded = at.len().next_multiple_of(LANES);
+    let scale = 1.0 / (dh as f32).sqrt();
+    let weights = &mut weights[..padded];
+    for head in 0..heads {
+        let asked = &query[head * dh..][..dh];
+        for (weight, token) in weights.iter_mut().zip(&*at) {
+            *weight = math::dot(asked, &keys.values[*token as usize * keys.stride + head * dh..][..dh]) * scale;
+        }
+        let whole = 1.0 / soften(weights, at.len());
+        let out = &mut out[head * dh..][..dh];
+        out.fill(0.0);
+        for (weight, token) in weights.iter().zip(&*at) {
+            math::add_scaled(out, *weight, &values.values[*token as usize * values.stride + head * dh..][..dh]);
+        }
+        for v in out.iter_mut() {
+            *v *= whole;
+        }
+    }
+}
+
+/// Turns the first `count` scores into `exp(score - maximum)` and the rest, to the next 16, into 0; gives their sum.
+#[inline(always)]
+fn soften(weights: &mut [f32], count: usize) -> f32 {
+    weights[count..].fill(f32::NEG_INFINITY);
+    let (weights, _) = weights.as_chunks_mut::<LANES>();
+    let mut top = [f32::NEG_INFINITY; LANES];
+    for weights in &*weights {
+        for l in 0..LANES {
+            top[l] = if weights[l] > top[l] { weights[l] } else { top[l] };
+        }
+    }
+    let top = math::largest_of(top);
+    let mut sum = [0.0; LANES];
+    for weights in weights {
+        for w in weights.iter_mut() {
+            *w = math::exp(*w - top);
+        }
+        for l in 0..LANES {
+            sum[l] += weights[l];
+        }
+    }
+    math::sum_of(sum)
 }
 
 /// One head's keys and values.
@@ -138,14 +193,7 @@ struct Some<'a> {
 
 /// Answers `N` queries.
 #[inline(always)]
-fn ask<const N: usize>(
-    some: &Some<'_>,
-    queries: [usize; N],
-    weights: &mut [f32],
-    rows: &[usize; TOGETHER],
-    out: &mut [f32],
-    d: usize,
-) {
+fn ask<const N: usize>(some: &Some<'_>, queries: [usize; N], weights: &mut [f32], out: &mut [f32], d: usize) {
     let Some { qkv, row, head, dh, scale, count, keys, values } = *some;
     let padded = count.next_multiple_of(LANES);
     let asked: [&[f32]; N] = std::array::from_fn(|i| &qkv[queries[i] * row + head * dh..][..dh]);
@@ -166,26 +214,7 @@ fn ask<const N: usize>(
     }
     let mut whole = [0.0; N];
     for (i, whole) in whole.iter_mut().enumerate() {
-        let weights = &mut weights[i * padded..][..padded];
-        weights[count..].fill(f32::NEG_INFINITY);
-        let (weights, _) = weights.as_chunks_mut::<LANES>();
-        let mut top = [f32::NEG_INFINITY; LANES];
-        for weights in &*weights {
-            for l in 0..LANES {
-                top[l] = if weights[l] > top[l] { weights[l] } else { top[l] };
-            }
-        }
-        let top = math::largest_of(top);
-        let mut sum = [0.0; LANES];
-        for weights in weights {
-            for w in weights.iter_mut() {
-                *w = math::exp(*w - top);
-            }
-            for l in 0..LANES {
-                sum[l] += weights[l];
-            }
-        }
-        *whole = 1.0 / math::sum_of(sum);
+        *whole = 1.0 / soften(&mut weights[i * padded..][..padded], count);
     }
     let mut at = 0;
     while at < dh {
@@ -202,7 +231,7 @@ fn ask<const N: usize>(
                     }
                 }
                 for i in 0..N {
-                    let out = &mut out[rows[i] * d + head * dh + at..][..$c];
+                    let out = &mut out[queries[i] * d + head * dh + at..][..$c];
                     for c in 0..$c {
                         out[c] = sums[i][c] * whole[i];
                     }

@@ -30,7 +30,7 @@ mod pool;
 mod project;
 mod rows;
 
-pub use attention::{AttentionScratch, Queries, attention};
+pub use attention::{AttentionScratch, Rows, attend_one, attention};
 pub use fsra::Fsra;
 pub use gstra::Gstra;
 pub use isa::Isa;

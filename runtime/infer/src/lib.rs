@@ -3,6 +3,7 @@
 //! A [`Pack`] is a folder of data. [`Stab`] is the pipeline's encoder, [`Narrator`] its head; both run one fixed graph
 //! through tract. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
 
+mod canvas;
 mod engine;
 mod error;
 mod macs;

@@ -289,6 +289,23 @@ pub(crate) const OURS: DatumType = DatumType::I8;
 const F32: DatumType = DatumType::F32;
 const U8: DatumType = DatumType::U8;
 
+/// What a part of STAB says of itself.
+macro_rules! costs_of_the_part {
+    () => {
+        fn macs(&self, _: &[Shape]) -> u64 {
+            self.macs()
+        }
+
+        fn weight_bytes(&self) -> usize {
+            self.weight_bytes()
+        }
+
+        fn state_bytes(&self) -> usize {
+            self.state_bytes()
+        }
+    };
+}
+
 impl Part for Lste {
     const NAME: &'static str = "Lste";
     const OUTPUTS: usize = 3;
@@ -311,17 +328,7 @@ impl Part for Lste {
         Ok(vec![(F32, rows.clone()), (F32, rows), (U8, tvec![patches])])
     }
 
-    fn macs(&self, _: &[Shape]) -> u64 {
-        self.macs()
-    }
-
-    fn weight_bytes(&self) -> usize {
-        self.weight_bytes()
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.state_bytes()
-    }
+    costs_of_the_part!();
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let [x2, x3, fresh] = outputs else { bail!("three outputs") };
@@ -363,17 +370,7 @@ impl Part for Gstra {
         Ok(vec![(F32, tvec![1, self.width()]), (U8, tvec![1])])
     }
 
-    fn macs(&self, _: &[Shape]) -> u64 {
-        self.macs()
-    }
-
-    fn weight_bytes(&self) -> usize {
-        self.weight_bytes()
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.state_bytes()
-    }
+    costs_of_the_part!();
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let (x, fresh) = (floats(&inputs[0])?, bytes(&inputs[1])?);
@@ -398,17 +395,7 @@ impl Part for Lsd {
         Ok(vec![(F32, tvec![self.windows(), self.width()]), (U8, tvec![self.windows()])])
     }
 
-    fn macs(&self, _: &[Shape]) -> u64 {
-        self.macs()
-    }
-
-    fn weight_bytes(&self) -> usize {
-        self.weight_bytes()
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.state_bytes()
-    }
+    costs_of_the_part!();
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let [y, touched] = outputs else { bail!("two outputs") };
@@ -433,17 +420,7 @@ impl Part for Fsra {
         Ok(vec![(F32, tvec![1, self.width()]), (U8, tvec![1])])
     }
 
-    fn macs(&self, _: &[Shape]) -> u64 {
-        self.macs()
-    }
-
-    fn weight_bytes(&self) -> usize {
-        self.weight_bytes()
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.state_bytes()
-    }
+    costs_of_the_part!();
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let (y, fresh) = (floats(&inputs[0])?, bytes(&inputs[1])?);

@@ -4,8 +4,9 @@
 
 use tract_onnx::prelude::*;
 
-use ocelli_types::{Encoder, FrameTokens, PatchBatch, PatchGrid};
+use ocelli_types::{Encoder, FrameTokens, PatchBatch};
 
+use crate::canvas::{Canvas, give};
 use crate::engine::{Backend, Engine, Port};
 use crate::{InferError, Pack};
 
@@ -21,12 +22,9 @@ const NAMES: [&str; 6] = ["patches", "lste_state", "dpe_state", "gstra_m", "gstr
 #[derive(Debug)]
 pub struct ReferenceStab {
     engine: Engine,
-    grid: PatchGrid,
-    token_width: usize,
     /// Shapes of the five states.
     state_shapes: [Vec<usize>; 5],
-    /// u8 `[patches][patch_bytes]`; given to the graph and taken back.
-    canvas: TValue,
+    canvas: Canvas,
     /// LSTE and DPE: the two frames before; GSTRA: maximum, sum and weighted sum of the three before.
     states: [TValue; 5],
 }
@@ -59,10 +57,8 @@ impl ReferenceStab {
         let engine = Engine::load(backend, &path, "STAB", &inputs, &outputs)?;
         let mut stab = Self {
             engine,
-            grid: pack.grid,
-            token_width: part.token_width,
-            canvas: blank::<u8>(&picture, 0),
-            states: [const { Vec::new() }; 5].map(|shape| blank::<f32>(&shape, 0.0)),
+            canvas: Canvas::new(pack.grid, part.token_width),
+            states: [const { Vec::new() }; 5].map(|shape| blank(&shape, 0.0)),
             state_shapes,
         };
         stab.reset();
@@ -74,33 +70,7 @@ impl ReferenceStab {
         for (index, (state, shape)) in self.states.iter_mut().zip(&self.state_shapes).enumerate() {
             *state = blank(shape, if index == 2 { NO_FRAME } else { 0.0 });
         }
-        self.canvas = blank::<u8>(&[self.grid.patches(), self.grid.patch_bytes()], 0);
-    }
-
-    /// Puts the sent patches where they belong.
-    fn paint(&mut self, batch: &PatchBatch<'_>) -> Result<(), InferError> {
-        let bytes = self.grid.patch_bytes();
-        let expected = batch.sent.count() * bytes;
-        let beyond = batch.sent.iter().any(|index| index >= self.grid.patches());
-        if batch.grid != self.grid || batch.patches.len() != expected || beyond {
-            let found = format!("{} bytes for {} patches of {:?}", batch.patches.len(), batch.sent.count(), batch.grid);
-            return Err(InferError::BadInput {
-                model: "STAB",
-                expected: format!("{expected} of {:?}", self.grid),
-                found,
-            });
-        }
-        // Nobody else holds the canvas now, so this takes it without a copy.
-        let mut canvas = std::mem::replace(&mut self.canvas, Tensor::default().into_tvalue()).into_tensor();
-        let pixels = canvas.try_as_plain_ram_mut().and_then(|mut plain| {
-            let pixels = plain.as_slice_mut::<u8>()?;
-            for (index, patch) in batch.sent.iter().zip(batch.patches.chunks_exact(bytes)) {
-                pixels[index * bytes..(index + 1) * bytes].copy_from_slice(patch);
-            }
-            Ok(())
-        });
-        self.canvas = canvas.into_tvalue();
-        pixels.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })
+        self.canvas.clear();
     }
 }
 
@@ -110,20 +80,10 @@ impl Encoder for ReferenceStab {
     /// # Errors
     /// The batch is of another grid, or tract failed; states and tokens are then those of before.
     fn encode(&mut self, batch: &PatchBatch<'_>, tokens: &mut FrameTokens<'_>) -> Result<(), InferError> {
-        let expected = (self.grid.windows() + 1) * self.token_width;
-        if tokens.width != self.token_width || tokens.values.len() != expected {
-            let found = format!("room for {} values of width {}", tokens.values.len(), tokens.width);
-            let expected = format!("room for {expected} of width {}", self.token_width);
-            return Err(InferError::BadInput { model: "STAB", expected, found });
-        }
-        self.paint(batch)?;
-        let inputs = std::iter::once(&self.canvas).chain(&self.states).cloned().collect();
+        self.canvas.paint(batch, tokens, |_| {})?;
+        let inputs = std::iter::once(self.canvas.tensor()).chain(self.states.iter().cloned()).collect();
         let mut outputs = self.engine.run(inputs)?;
-        let values = outputs[0].try_as_plain_ram().and_then(|plain| {
-            tokens.values.copy_from_slice(plain.as_slice()?);
-            Ok(())
-        });
-        values.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })?;
+        give(&outputs[0], tokens)?;
         for (state, next) in self.states.iter_mut().zip(outputs.drain(1..)) {
             *state = next;
         }
@@ -131,7 +91,7 @@ impl Encoder for ReferenceStab {
     }
 }
 
-fn blank<T: Datum + Copy>(shape: &[usize], value: T) -> TValue {
+fn blank(shape: &[usize], value: f32) -> TValue {
     let count = shape.iter().product();
     Tensor::from_shape(shape, &vec![value; count]).expect("the count should be that of the shape").into_tvalue()
 }

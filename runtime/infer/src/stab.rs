@@ -8,6 +8,7 @@ use tract_onnx::prelude::*;
 
 use ocelli_types::{Encoder, FrameTokens, PatchBatch, PatchGrid};
 
+use crate::canvas::{Canvas, failed, give, with, zeros};
 use crate::engine::{Backend, Engine, Port};
 use crate::{InferError, Pack};
 
@@ -16,10 +17,8 @@ use crate::{InferError, Pack};
 pub struct Stab {
     engine: Engine,
     grid: PatchGrid,
-    token_width: usize,
-    /// u8 `[patches][patch_bytes]` and `[patches]`: the canvas, and which patches changed; given to the graph and taken
-    /// back.
-    canvas: TValue,
+    canvas: Canvas,
+    /// u8 `[patches]`: which of the canvas changed.
     changed: TValue,
 }
 
@@ -41,8 +40,7 @@ impl Stab {
         Ok(Self {
             engine,
             grid: pack.grid,
-            token_width: part.token_width,
-            canvas: zeros(&picture),
+            canvas: Canvas::new(pack.grid, part.token_width),
             changed: zeros(&picture[..1]),
         })
     }
@@ -52,7 +50,7 @@ impl Stab {
     /// # Errors
     /// tract cannot set the graph up anew.
     pub fn reset(&mut self) -> Result<(), InferError> {
-        self.canvas = zeros(&[self.grid.patches(), self.grid.patch_bytes()]);
+        self.canvas.clear();
         self.engine.reset()
     }
 
@@ -70,47 +68,6 @@ impl Stab {
     pub fn state_bytes(&self) -> u64 {
         self.engine.state_bytes() + (self.grid.bytes() + self.grid.patches()) as u64
     }
-
-    /// Puts the sent patches where they belong, and marks those that differ from what was there.
-    fn paint(&mut self, batch: &PatchBatch<'_>) -> Result<(), InferError> {
-        let bytes = self.grid.patch_bytes();
-        let expected = batch.sent.count() * bytes;
-        let beyond = batch.sent.iter().any(|index| index >= self.grid.patches());
-        if batch.grid != self.grid || batch.patches.len() != expected || beyond {
-            let found = format!("{} bytes for {} patches of {:?}", batch.patches.len(), batch.sent.count(), batch.grid);
-            return Err(InferError::BadInput {
-                model: "STAB",
-                expected: format!("{expected} of {:?}", self.grid),
-                found,
-            });
-        }
-        with(&mut self.canvas, |canvas| {
-            with(&mut self.changed, |changed| {
-                changed.fill(0);
-                for (index, patch) in batch.sent.iter().zip(batch.patches.chunks_exact(bytes)) {
-                    let place = &mut canvas[index * bytes..(index + 1) * bytes];
-                    if place != patch {
-                        place.copy_from_slice(patch);
-                        changed[index] = 1;
-                    }
-                }
-            })
-        })
-        .flatten()
-        .map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })
-    }
-}
-
-fn zeros(shape: &[usize]) -> TValue {
-    Tensor::zero::<u8>(shape).expect("bytes should have room").into_tvalue()
-}
-
-/// Writes into a tensor of bytes. Nobody else holds it between two runs, so this takes it without a copy.
-fn with<T>(value: &mut TValue, write: impl FnOnce(&mut [u8]) -> T) -> TractResult<T> {
-    let mut tensor = std::mem::replace(value, Tensor::default().into_tvalue()).into_tensor();
-    let done = tensor.try_as_plain_ram_mut().and_then(|mut plain| Ok(write(plain.as_slice_mut::<u8>()?)));
-    *value = tensor.into_tvalue();
-    done
 }
 
 impl Encoder for Stab {
@@ -119,18 +76,15 @@ impl Encoder for Stab {
     /// # Errors
     /// The batch is of another grid, and nothing has changed; or tract failed, and the encoder must be reset.
     fn encode(&mut self, batch: &PatchBatch<'_>, tokens: &mut FrameTokens<'_>) -> Result<(), InferError> {
-        let expected = (self.grid.windows() + 1) * self.token_width;
-        if tokens.width != self.token_width || tokens.values.len() != expected {
-            let found = format!("room for {} values of width {}", tokens.values.len(), tokens.width);
-            let expected = format!("room for {expected} of width {}", self.token_width);
-            return Err(InferError::BadInput { model: "STAB", expected, found });
-        }
-        self.paint(batch)?;
-        let outputs = self.engine.run(tvec![self.canvas.clone(), self.changed.clone()])?;
-        let values = outputs[0].try_as_plain_ram().and_then(|plain| {
-            tokens.values.copy_from_slice(plain.as_slice()?);
-            Ok(())
-        });
-        values.map_err(|error| InferError::Run { model: "STAB", why: error.to_string() })
+        let Self { canvas, changed, .. } = self;
+        let mut painted = Ok(());
+        with(changed, |changed| {
+            changed.fill(0);
+            painted = canvas.paint(batch, tokens, |index| changed[index] = 1);
+        })
+        .map_err(failed)?;
+        painted?;
+        let outputs = self.engine.run(tvec![self.canvas.tensor(), self.changed.clone()])?;
+        give(&outputs[0], tokens)
     }
 }

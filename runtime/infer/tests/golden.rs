@@ -75,7 +75,7 @@ fn on_each(mut check: impl FnMut(Backend)) {
 }
 
 fn plan(backend: Backend, path: &Path) -> Box<dyn Runnable> {
-    let model = tract_onnx::onnx().model_for_path(path).expect("an ONNX file");
+    let model = onnx().model_for_path(path).expect("an ONNX file");
     let model = model.into_typed().and_then(TypedModel::into_decluttered).expect("tract knows all of it");
     backend.runtime().expect("it is there").prepare(model).expect("it can be planned")
 }

@@ -51,7 +51,7 @@ impl Canvas {
                 }
             }
         });
-        painted.map_err(failed)
+        painted.map_err(|error| failed(&error))
     }
 
     fn check(&self, batch: &PatchBatch<'_>, room: &FrameTokens<'_>) -> Result<(), InferError> {
@@ -73,8 +73,8 @@ impl Canvas {
 
 /// Copies a graph's tokens to where they are wanted.
 pub(crate) fn give(output: &TValue, tokens: &mut FrameTokens<'_>) -> Result<(), InferError> {
-    let plain = output.try_as_plain_ram().map_err(failed)?;
-    tokens.values.copy_from_slice(plain.as_slice().map_err(failed)?);
+    let plain = output.try_as_plain_ram().map_err(|error| failed(&error))?;
+    tokens.values.copy_from_slice(plain.as_slice().map_err(|error| failed(&error))?);
     Ok(())
 }
 
@@ -93,6 +93,6 @@ pub(crate) fn with(value: &mut TValue, write: impl FnOnce(&mut [u8])) -> TractRe
     done
 }
 
-pub(crate) fn failed(error: TractError) -> InferError {
+pub(crate) fn failed(error: &TractError) -> InferError {
     InferError::Run { model: "STAB", why: error.to_string() }
 }

@@ -82,7 +82,7 @@ impl Encoder for Stab {
             changed.fill(0);
             painted = canvas.paint(batch, tokens, |index| changed[index] = 1);
         })
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
         painted?;
         let outputs = self.engine.run(tvec![self.canvas.tensor(), self.changed.clone()])?;
         give(&outputs[0], tokens)

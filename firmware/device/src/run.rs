@@ -470,11 +470,11 @@ impl<'a> Think<'a> {
                     let text = format!("seeing again after {:.1} s", at_us.since(seen_us).seconds());
                     self.voice.tell(EventKind::Health, (seen_us, at_us), &text)?;
                 }
-                // What is captured now has not arrived yet, and time must not go back when it does, however long it
-                // was on its way.
+                // What is captured now has not arrived yet, and time must not go back when it does: it may have waited for
+                // two pictures in STAB's queue and two in this one, and a model that takes longer is too slow anyway.
                 Err(RecvTimeoutError::Timeout) => {
                     if live {
-                        self.now_us = self.now_us.max(clock.now().since(Micros(2 * MOST_DELAY_US)));
+                        self.now_us = self.now_us.max(clock.now().since(Micros(5 * MOST_DELAY_US)));
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -504,6 +504,62 @@ mod tests {
     use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange};
 
     use super::*;
+
+    /// What STAB remembers of the time before a loss must not show in the pictures after it.
+    #[test]
+    fn stab_forgets_what_it_saw_before_a_loss() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
+        let tiny = root.join("models/tiny-test");
+        let tiny = tiny.to_str().expect("a plain path");
+        let mut eye = Eye::new(&wiring::load(tiny).expect("the pack of the tests").0).expect("it is consistent");
+        let mut tokens_after = |before: &[Message<()>], levels: &[u8]| {
+            let (pack, stab, narrator) = wiring::load(tiny).expect("the pack of the tests");
+            let (stab, mind) = wiring::thinking(&pack, stab, narrator).expect("it is consistent").split();
+            let (tell_patches, pictures) = sync_channel(20);
+            let (tell, messages) = sync_channel(20);
+            let (give, _patches) = sync_channel(20);
+            let (give_tokens, slots) = sync_channel(20);
+            (0..20).for_each(|_| give_tokens.send(mind.slot()).expect("there is room"));
+            let mut picture = |level: u8| {
+                eye.forget();
+                let grey = [level; 64 * 48];
+                let frame = Frame {
+                    pixels: Pixels::Gray { data: &grey, stride: 64 },
+                    size_px: SizePx::new(64, 48),
+                    range: PixelRange::Full,
+                    matrix: ColorMatrix::Bt601,
+                    seq: FrameSeq(0),
+                    captured_us: Micros(0),
+                };
+                let mut slot = PatchSlot::new(pack.grid);
+                let look = eye.look(&frame, Micros(0), &mut slot, &SystemClock::new()).expect("a plain picture");
+                Message::Picture { slot, look, captured_us: Micros(0), counts: Counts::default() }
+            };
+            for message in before {
+                let message = match message {
+                    Message::Picture { .. } => picture(200),
+                    Message::Lost { .. } => Message::Lost { seen_us: Micros(0), at_us: Micros(0), why: "gone".into() },
+                    Message::Back { .. } => Message::Back { seen_us: Micros(0), at_us: Micros(0) },
+                };
+                tell_patches.send(message).expect("there is room");
+            }
+            levels.iter().for_each(|level| tell_patches.send(picture(*level)).expect("there is room"));
+            drop(tell_patches);
+            Encode { stab, pictures, give, slots, tell, clock: SystemClock::new() }.run().expect("nothing fails");
+            let slots = messages.iter().filter_map(|message| match message {
+                Message::Picture { slot, .. } => Some(slot.values().to_vec()),
+                _ => None,
+            });
+            slots.collect::<Vec<_>>().split_off(before.iter().filter(|m| matches!(m, Message::Picture { .. })).count())
+        };
+        let look = Look { gate: ocelli_pipeline::GateReport::default(), fit_us: Micros(0), gate_us: Micros(0) };
+        let seen = || Message::Picture { slot: (), look, captured_us: Micros(0), counts: Counts::default() };
+        let lost = Message::Lost { seen_us: Micros(0), at_us: Micros(0), why: String::new() };
+        let back = Message::Back { seen_us: Micros(0), at_us: Micros(0) };
+        let fresh = tokens_after(&[], &[90, 91]);
+        assert_eq!(tokens_after(&[seen(), seen(), lost, back], &[90, 91]), fresh);
+        assert_ne!(tokens_after(&[seen(), seen()], &[90, 91]), fresh, "without a loss it remembers");
+    }
 
     /// Minutes of stream in a moment: the messages bring their times.
     #[test]

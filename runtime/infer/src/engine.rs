@@ -75,6 +75,18 @@ impl Backend {
     }
 }
 
+/// What is said of a graph on which tract panics.
+const PANICKED: &str = "tract gave up on it";
+
+/// `None` if `work` panics; nothing is printed then.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    std::panic::set_hook(hook);
+    done.ok()
+}
+
 /// A loaded graph, ready to run.
 pub(crate) struct Engine {
     plan: Box<dyn Runnable>,
@@ -100,6 +112,18 @@ impl Engine {
         inputs: &[Port<'_>],
         outputs: &[Port<'_>],
     ) -> Result<Self, InferError> {
+        // tract panics on some graphs that no exporter writes; a damaged pack should be told like any other.
+        guarded(|| Self::plan(backend, path, model_name, inputs, outputs))
+            .unwrap_or_else(|| Err(InferError::Load { path: path.to_path_buf(), why: PANICKED.into() }))
+    }
+
+    fn plan(
+        backend: Backend,
+        path: &Path,
+        model_name: &'static str,
+        inputs: &[Port<'_>],
+        outputs: &[Port<'_>],
+    ) -> Result<Self, InferError> {
         let failed = |error: TractError| InferError::Load { path: path.to_path_buf(), why: one_line(&error) };
         let model = read_graph(path).map_err(failed)?.into_typed().map_err(failed)?;
         let model = model.into_decluttered().map_err(failed)?;
@@ -112,6 +136,18 @@ impl Engine {
         let state_bytes = count(model, |cost| *cost == Cost::Buffer(ops::OURS)).map_err(failed)?;
         let state = plan.spawn().map_err(failed)?;
         Ok(Self { plan, state, model_name, macs, weight_bytes, state_bytes })
+    }
+
+    /// Runs the graph once, after loading, so that what does not fit together shows then and not on the first picture. What
+    /// its ops remember of that is left.
+    pub fn rehearse(&mut self, path: &Path, inputs: TVec<TValue>) -> Result<(), InferError> {
+        let why = match guarded(|| self.run(inputs)) {
+            None => PANICKED.into(),
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(InferError::Run { why, .. })) => why,
+            Some(Err(other)) => other.to_string(),
+        };
+        Err(InferError::Load { path: path.to_path_buf(), why })
     }
 
     /// Forgets everything that the graph's ops remember.

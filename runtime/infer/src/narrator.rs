@@ -50,7 +50,13 @@ impl Narrator {
             Port { name: "valid", datum: f32, shape: &[part.slots] },
         ];
         let outputs = [Port { name: "z", datum: f32, shape: &[EMBEDDING] }];
-        let engine = Engine::load(backend, &pack.folder.join(file), "narrator", &inputs, &outputs)?;
+        let path = pack.folder.join(file);
+        let mut engine = Engine::load(backend, &path, "narrator", &inputs, &outputs)?;
+        // With the oldest age and the last position, so that the tables have them all.
+        let oldest = [MAX_AGE, pack.grid.windows() as i64].repeat(part.slots);
+        let rehearsal = tensors(part.slots, &vec![0.0; part.slots * token_width], &oldest, &vec![1.0; part.slots]);
+        let rehearsal = rehearsal.map_err(|error| InferError::Run { model: "narrator", why: error.to_string() })?;
+        engine.rehearse(&path, rehearsal)?;
         Ok(Self {
             engine,
             vocabulary: pack.vocabulary.clone(),
@@ -87,12 +93,17 @@ impl Narrator {
             index[slot * 2 + 1] = i64::from(chosen.position);
             valid[slot] = 1.0;
         }
-        Ok(tvec![
-            Tensor::from_shape(&[self.slots, self.token_width], &tokens)?.into_tvalue(),
-            Tensor::from_shape(&[self.slots, 2], &index)?.into_tvalue(),
-            Tensor::from_shape(&[self.slots], &valid)?.into_tvalue(),
-        ])
+        tensors(self.slots, &tokens, &index, &valid)
     }
+}
+
+/// `(tokens [slots, width], index [slots, 2], valid [slots])` for the graph.
+fn tensors(slots: usize, tokens: &[f32], index: &[i64], valid: &[f32]) -> TractResult<TVec<TValue>> {
+    Ok(tvec![
+        Tensor::from_shape(&[slots, tokens.len() / slots], tokens)?.into_tvalue(),
+        Tensor::from_shape(&[slots, 2], index)?.into_tvalue(),
+        Tensor::from_shape(&[slots], valid)?.into_tvalue(),
+    ])
 }
 
 impl Head for Narrator {

@@ -14,6 +14,7 @@ use ocelli_kernels::{
     Act, AttentionScratch, Fsra, Gstra, Input, Isa, Linear, Lsd, Lste, Project, Rows, Scratch, attend_one, attention,
     linear,
 };
+use ocelli_types::MAX_PATCHES;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
@@ -79,9 +80,16 @@ pub(crate) fn register(onnx: &mut Onnx) {
 
 fn add<P: Part>(onnx: &mut Onnx) {
     onnx.op_register.insert(P::NAME, |context, node| {
+        let version =
+            context.model.opset_import.iter().find(|import| import.domain == DOMAIN).map(|import| import.version);
+        ensure!(node.domain == DOMAIN && version == Some(1), "`{}` should be of {DOMAIN}, version 1", node.name);
         let weights = SHELF.with_borrow_mut(|shelf| shelf.remove(&node.name)).unwrap_or_default();
-        let reader = Reader { context, node, weights };
+        let reader = Reader { context, node, weights, read: RefCell::default() };
         let part = P::read(&reader).with_context(|| format!("the weights of `{}`", node.name))?;
+        // One that the op does not take, or that should come anew with each run.
+        let left =
+            (0..reader.weights.len()).find(|at| reader.weights[*at].is_some() && !reader.read.borrow().contains(at));
+        ensure!(left.is_none(), "input {} of `{}` should not be an initializer", left.unwrap_or(0), node.name);
         Ok((expand(PartOp { part: Arc::new(part), isa: Isa::detect() }), vec![]))
     });
 }
@@ -106,7 +114,7 @@ trait Part: Clone + fmt::Debug + Send + Sync + 'static {
     fn weight_bytes(&self) -> usize;
 
     /// Bytes of what it remembers and works in, its outputs apart.
-    fn state_bytes(&self) -> usize;
+    fn state_bytes(&self, inputs: &[Shape]) -> usize;
 
     /// One run; `outputs` are those of the run before.
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()>;
@@ -119,6 +127,8 @@ struct Reader<'a> {
     context: &'a ParsingContext<'a>,
     node: &'a NodeProto,
     weights: Vec<Option<TensorProto>>,
+    /// Which of them were read.
+    read: RefCell<Vec<usize>>,
 }
 
 impl Reader<'_> {
@@ -128,31 +138,54 @@ impl Reader<'_> {
     }
 
     fn tensor(&self, input: usize) -> TractResult<Tensor> {
+        self.read.borrow_mut().push(input);
         let proto = self.weights.get(input).and_then(Option::as_ref);
         self.context.load_tensor(proto.with_context(|| format!("input {input} should be an initializer"))?)
     }
 
     fn floats(&self, input: usize) -> TractResult<Vec<f32>> {
-        Ok(self.tensor(input)?.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        let values = self.tensor(input)?.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
+        ensure!(values.iter().all(|value| value.is_finite()), "input {input} holds what is not a number");
+        Ok(values)
     }
 
     /// `[rows, columns]` and the values.
     fn table(&self, input: usize) -> TractResult<(usize, usize, Vec<f32>)> {
-        let tensor = self.tensor(input)?;
-        let &[rows, columns] = tensor.shape() else { bail!("input {input} should have two axes") };
-        Ok((rows, columns, tensor.try_as_plain_ram()?.as_slice::<f32>()?.to_vec()))
+        let &[rows, columns] = self.tensor(input)?.shape() else { bail!("input {input} should have two axes") };
+        Ok((rows, columns, self.floats(input)?))
+    }
+
+    /// A table of so many rows and columns.
+    fn table_of(&self, input: usize, rows: usize, columns: usize) -> TractResult<Vec<f32>> {
+        let (found_rows, found_columns, values) = self.table(input)?;
+        ensure!((found_rows, found_columns) == (rows, columns), "input {input} should be [{rows}, {columns}]");
+        Ok(values)
     }
 
     /// Matrix, scales and biases at three inputs; `n` is what the scales say.
     fn linear(&self, input: usize, groups: usize, k: usize) -> TractResult<Linear> {
         let (w, s, b) = (self.tensor(input)?, self.floats(input + 1)?, self.floats(input + 2)?);
+        ensure!(
+            w.shape().ends_with(&[16, 4]) && w.rank() == if groups > 1 { 5 } else { w.rank() },
+            "blocks of 16 by 4"
+        );
         let w = w.try_as_plain_ram()?.as_slice::<i8>()?;
         let made = Linear::new(groups, k, s.len() / groups.max(1), w, &s, &b);
         made.with_context(|| format!("inputs {input} to {}: the sizes do not go together", input + 2))
     }
 
+    /// The side of a square of patches, or of windows.
+    fn side(&self, name: &str) -> TractResult<usize> {
+        let value = self.attribute(name)?;
+        ensure!(value * value <= MAX_PATCHES, "{name} is {value}, and a frame has at most {MAX_PATCHES} patches");
+        Ok(value)
+    }
+
+    /// A size. Beyond the largest that makes sense it is a slip, and products of it would not fit.
     fn attribute(&self, name: &str) -> TractResult<usize> {
-        self.node.get_attr::<usize>(name)
+        let value = self.node.get_attr::<usize>(name)?;
+        ensure!((1..=MOST).contains(&value), "{name} is {value}, and may be 1 to {MOST}");
+        Ok(value)
     }
 }
 
@@ -240,7 +273,7 @@ impl<P: Part> TypedOp for PartOp<P> {
         Ok(tvec![
             (Cost::FMA(F32), self.part.macs(&shapes).to_dim()),
             (Cost::Params(OURS), self.part.weight_bytes().to_dim()),
-            (Cost::Buffer(OURS), (self.part.state_bytes() + outputs).to_dim()),
+            (Cost::Buffer(OURS), (self.part.state_bytes(&shapes) + outputs).to_dim()),
         ])
     }
 
@@ -283,6 +316,9 @@ fn bytes(value: &TValue) -> TractResult<&[u8]> {
     value.try_as_plain_ram()?.as_slice::<u8>()
 }
 
+/// The largest size that an attribute may state.
+const MOST: usize = 1 << 16;
+
 /// Type under which our ops state the bytes that they hold; no op of tract's does so under this one.
 pub(crate) const OURS: DatumType = DatumType::I8;
 
@@ -300,7 +336,7 @@ macro_rules! costs_of_the_part {
             self.weight_bytes()
         }
 
-        fn state_bytes(&self) -> usize {
+        fn state_bytes(&self, _: &[Shape]) -> usize {
             self.state_bytes()
         }
     };
@@ -316,8 +352,9 @@ impl Part for Lste {
         let patch = reader.linear(2, 1, 4 * depth)?;
         let reduce = reader.linear(5, 1, patch.n())?;
         let expand = reader.linear(9, 1, reduce.n())?;
-        let side = reader.attribute("side")?;
-        let (taps, dpe_w, dpe_b) = (reader.floats(8)?, reader.floats(12)?, reader.floats(13)?);
+        let side = reader.side("side")?;
+        let (taps, dpe_w) = (reader.table_of(8, 3, reduce.n())?, reader.table_of(12, 27, patch.n())?);
+        let dpe_b = reader.floats(13)?;
         Self::new(side, patch, reduce, &taps, expand, &dpe_w, &dpe_b).context("the sizes do not go together")
     }
 
@@ -359,7 +396,7 @@ impl Part for Gstra {
     const OUTPUTS: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
-        let (block, (heads, d, keys)) = (reader.attribute("block")?, reader.table(2)?);
+        let (block, (heads, d, keys)) = (reader.side("block")?, reader.table(2)?);
         let (v, out, up) = (reader.linear(3, heads, d)?, reader.linear(6, 1, d)?, reader.linear(9, 1, d)?);
         let down = reader.linear(12, 1, up.n())?;
         Self::new(block * block, block, heads, &keys, v, out, up, down).context("the sizes do not go together")
@@ -383,7 +420,7 @@ impl Part for Lsd {
     const OUTPUTS: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
-        let (side, heads) = (reader.attribute("side")?, reader.attribute("heads")?);
+        let (side, heads) = (reader.side("side")?, reader.attribute("heads")?);
         let d = reader.floats(3)?.len();
         let (q, k) = (reader.linear(2, 1, d)?, reader.linear(5, heads, d / heads.max(1))?);
         let (v, out) = (reader.linear(8, heads, d)?, reader.linear(11, 1, d)?);
@@ -410,7 +447,7 @@ impl Part for Fsra {
     const OUTPUTS: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
-        let (block, (heads, d, keys)) = (reader.attribute("block")?, reader.table(2)?);
+        let (block, (heads, d, keys)) = (reader.side("block")?, reader.table(2)?);
         let (v, out) = (reader.linear(3, heads, d)?, reader.linear(6, 1, d)?);
         Self::new(block * block, block, heads, &keys, v, out).context("the sizes do not go together")
     }
@@ -442,7 +479,7 @@ impl Part for Project {
     fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
         let (one, vector): (Shape, Shape) = (tvec![1], tvec![1, self.width()]);
         let vectors = inputs.len() == 6 && inputs[0] == vector && inputs[2] == vector;
-        ensure!(vectors && inputs[1] == one && inputs[3] == one, "{inputs:?}");
+        ensure!(vectors && inputs[1] == one && inputs[3] == one && inputs[4].len() == 2, "{inputs:?}");
         let windows = inputs[4][0];
         check_rows(&inputs[4..], windows, self.width())?;
         Ok(vec![(F32, tvec![windows + 1, self.token_width()]), (U8, tvec![windows + 1])])
@@ -456,7 +493,7 @@ impl Part for Project {
         self.weight_bytes()
     }
 
-    fn state_bytes(&self) -> usize {
+    fn state_bytes(&self, _: &[Shape]) -> usize {
         self.state_bytes()
     }
 
@@ -524,8 +561,8 @@ impl Part for QLinear {
         self.linear.bytes()
     }
 
-    fn state_bytes(&self) -> usize {
-        self.scratch.bytes()
+    fn state_bytes(&self, inputs: &[Shape]) -> usize {
+        self.scratch.bytes() + 4 * inputs[0][0]
     }
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
@@ -595,8 +632,8 @@ impl Part for Attention {
         0
     }
 
-    fn state_bytes(&self) -> usize {
-        0
+    fn state_bytes(&self, inputs: &[Shape]) -> usize {
+        AttentionScratch::bytes_for(inputs[0][0], inputs[0][1] / 3 / self.heads)
     }
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
@@ -615,6 +652,9 @@ impl Part for Attention {
             attend_one(isa, query, rows(d), rows(2 * d), live, self.heads, &mut self.scratch, out);
         } else {
             attention(isa, qkv, live, self.heads, &mut self.scratch, out);
+            for (out, _) in out.chunks_exact_mut(self.heads * dh).zip(live).filter(|(_, live)| **live == 0) {
+                out.fill(0.0);
+            }
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub struct Stab {
     canvas: Canvas,
     /// u8 `[patches]`: which of the canvas changed.
     changed: TValue,
+    /// The graph failed half-way, and its ops remember what nobody knows.
+    broken: bool,
 }
 
 impl Stab {
@@ -36,12 +38,16 @@ impl Stab {
             Port { name: "changed", datum: u8::datum_type(), shape: &picture[..1] },
         ];
         let outputs = [Port { name: "tokens", datum: f32::datum_type(), shape: &tokens }];
-        let engine = Engine::load(Backend::Cpu, &pack.folder.join(&part.file), "STAB", &inputs, &outputs)?;
+        let path = pack.folder.join(&part.file);
+        let mut engine = Engine::load(Backend::Cpu, &path, "STAB", &inputs, &outputs)?;
+        engine.rehearse(&path, tvec![zeros(&picture), zeros(&picture[..1])])?;
+        engine.reset()?;
         Ok(Self {
             engine,
             grid: pack.grid,
             canvas: Canvas::new(pack.grid, part.token_width),
             changed: zeros(&picture[..1]),
+            broken: false,
         })
     }
 
@@ -51,7 +57,9 @@ impl Stab {
     /// tract cannot set the graph up anew.
     pub fn reset(&mut self) -> Result<(), InferError> {
         self.canvas.clear();
-        self.engine.reset()
+        self.engine.reset()?;
+        self.broken = false;
+        Ok(())
     }
 
     /// Multiply-adds of one frame of which everything changed.
@@ -76,6 +84,10 @@ impl Encoder for Stab {
     /// # Errors
     /// The batch is of another grid, and nothing has changed; or tract failed, and the encoder must be reset.
     fn encode(&mut self, batch: &PatchBatch<'_>, tokens: &mut FrameTokens<'_>) -> Result<(), InferError> {
+        if self.broken {
+            let why = "it failed before, and was not reset".into();
+            return Err(InferError::Run { model: "STAB", why });
+        }
         let Self { canvas, changed, .. } = self;
         let mut painted = Ok(());
         with(changed, |changed| {
@@ -84,7 +96,10 @@ impl Encoder for Stab {
         })
         .map_err(|error| failed(&error))?;
         painted?;
+        self.broken = true;
         let outputs = self.engine.run(tvec![self.canvas.tensor(), self.changed.clone()])?;
-        give(&outputs[0], tokens)
+        give(&outputs[0], tokens)?;
+        self.broken = false;
+        Ok(())
     }
 }

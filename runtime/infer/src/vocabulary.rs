@@ -117,12 +117,6 @@ impl Vocabulary {
         }
         probabilities.iter_mut().for_each(|p| *p /= sum);
     }
-
-    /// Bytes that the vocabulary holds.
-    pub fn bytes(&self) -> usize {
-        let texts: usize = self.entries.iter().map(|entry| entry.text.len() + size_of::<Entry>()).sum();
-        self.rows.len() + self.to_unit.len() * 4 + texts
-    }
 }
 
 /// Eight sums side by side, so that the compiler may use vectors: a single chain of f32 additions may not be reordered.

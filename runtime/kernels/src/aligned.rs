@@ -31,7 +31,8 @@ pub(crate) struct Aligned<T> {
 impl<T: Plain> Aligned<T> {
     /// So many zeros.
     pub fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0; 64]); (len * size_of::<T>()).div_ceil(64)], len, of: PhantomData }
+        let bytes = len.checked_mul(size_of::<T>()).expect("a buffer should fit into memory");
+        Self { lines: vec![Line([0; 64]); bytes.div_ceil(64)], len, of: PhantomData }
     }
 }
 

@@ -32,6 +32,12 @@ impl AttentionScratch {
         }
     }
 
+    /// Bytes that one for `s` tokens holds.
+    pub const fn bytes_for(s: usize, dh: usize) -> usize {
+        let padded = s.next_multiple_of(LANES);
+        4 * (s + dh * padded + s * dh + TOGETHER * padded)
+    }
+
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
         4 * (self.live.capacity() + self.keys.len() + self.values.len() + self.weights.len())
@@ -77,10 +83,10 @@ fn body<A: Dot>(qkv: &[f32], live: &[u8], heads: usize, scratch: &mut AttentionS
             values[j * dh..][..dh].copy_from_slice(&token[2 * d + head * dh..][..dh]);
         }
         for asking in at.chunks(TOGETHER) {
-            let some = Some { qkv, row, head, dh, scale, count, keys, values };
+            let head_of = OneHead { qkv, row, head, dh, scale, count, keys, values };
             macro_rules! ask {
                 ($n:literal) => {
-                    ask::<$n>(&some, std::array::from_fn(|i| asking[i] as usize), weights, out, d)
+                    ask::<$n>(&head_of, std::array::from_fn(|i| asking[i] as usize), weights, out, d)
                 };
             }
             match asking.len() {
@@ -180,7 +186,7 @@ fn soften(weights: &mut [f32], count: usize) -> f32 {
 }
 
 /// One head's keys and values.
-struct Some<'a> {
+struct OneHead<'a> {
     qkv: &'a [f32],
     row: usize,
     head: usize,
@@ -193,8 +199,8 @@ struct Some<'a> {
 
 /// Answers `N` queries.
 #[inline(always)]
-fn ask<const N: usize>(some: &Some<'_>, queries: [usize; N], weights: &mut [f32], out: &mut [f32], d: usize) {
-    let Some { qkv, row, head, dh, scale, count, keys, values } = *some;
+fn ask<const N: usize>(one: &OneHead<'_>, queries: [usize; N], weights: &mut [f32], out: &mut [f32], d: usize) {
+    let OneHead { qkv, row, head, dh, scale, count, keys, values } = *one;
     let padded = count.next_multiple_of(LANES);
     let asked: [&[f32]; N] = std::array::from_fn(|i| &qkv[queries[i] * row + head * dh..][..dh]);
     for at in (0..padded).step_by(LANES) {

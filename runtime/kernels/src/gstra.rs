@@ -110,7 +110,7 @@ impl Gstra {
         } else {
             self.quiet += 1;
             // Four frames alike, as on the frame before.
-            if self.quiet > FRAMES {
+            if self.quiet >= FRAMES {
                 return false;
             }
             self.ring.repeat(last, newest);

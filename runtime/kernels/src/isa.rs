@@ -32,11 +32,6 @@ impl Isa {
         Self::available().pop().unwrap_or(Self::PORTABLE)
     }
 
-    /// The set of this name, if this CPU has it.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::available().into_iter().find(|isa| isa.name() == name)
-    }
-
     /// All sets that this CPU has, slowest first.
     pub fn available() -> Vec<Self> {
         #[cfg_attr(miri, allow(unused_mut, reason = "nothing is added there"))]

@@ -8,6 +8,9 @@ use crate::{math, rows};
 /// Rows that are quantized before the product begins; their bytes stay in the first cache.
 const CHUNK: usize = 48;
 
+/// The deepest product whose sums fit into 32 bits whatever is multiplied: 2^17 times 128 times 127.
+const MOST_DEEP: usize = 1 << 17;
+
 /// A matrix of weights, `[groups][k, n]`, in the blocked layout of `models/OPS.md`.
 #[derive(Clone, Debug)]
 pub struct Linear {
@@ -95,12 +98,15 @@ impl Scratch {
 }
 
 impl Linear {
-    /// `w` `[groups, ceil(n/16), ceil(k/4), 16, 4]`, `s` and `b` `[groups * n]`; `None` if they are not of these sizes, or
-    /// a weight is -128 (which no packer writes, and whose products would not fit where two are added up in 16 bits).
+    /// `w` `[groups, ceil(n/16), ceil(k/4), 16, 4]`, `s` and `b` `[groups * n]`; `None` if they are not of these sizes or not
+    /// finite, or a weight is -128 (which no packer writes, and whose products would not fit where two are added up in 16 bits).
     pub fn new(groups: usize, k: usize, n: usize, w: &[i8], s: &[f32], b: &[f32]) -> Option<Self> {
         let (blocks, depth) = (n.div_ceil(COLUMNS), k.div_ceil(DEPTH));
-        let fits = w.len() == groups * blocks * depth * STEP && s.len() == groups * n && b.len() == groups * n;
-        if !fits || groups * k * n == 0 || w.contains(&i8::MIN) {
+        let columns = groups.checked_mul(n)?;
+        let bytes = groups.checked_mul(blocks)?.checked_mul(depth)?.checked_mul(STEP)?;
+        let fits = w.len() == bytes && s.len() == columns && b.len() == columns && bytes > 0 && k <= MOST_DEEP;
+        let numbers = s.iter().chain(b).all(|value| value.is_finite());
+        if !fits || !numbers || k == 0 || n == 0 || w.contains(&i8::MIN) {
             return None;
         }
         let width = blocks * COLUMNS;

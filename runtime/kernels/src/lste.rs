@@ -145,6 +145,7 @@ impl Lste {
     /// If a slice is not of its size.
     pub fn step(&mut self, isa: Isa, patches: &[u8], changed: &[u8], x2: &mut [f32], x3: &mut [f32], fresh: &mut [u8]) {
         let (count, d, r) = (self.patches(), self.width(), self.weights.reduce.n());
+        assert!(patches.len() == count * self.patch_bytes(), "all patches");
         assert!(changed.len() == count && fresh.len() == count, "one mark a patch");
         assert!(x2.len() == count * d && x3.len() == count * d, "one row a patch");
         if self.age.is_empty() {

@@ -1,7 +1,7 @@
 //! What is done to a row before a product: layer norm and quantization.
 
 use crate::EPSILON;
-use crate::math::{LANES, ROUND, largest_of, rounded, sum_of};
+use crate::math::{LANES, ROUND, rounded, sum_of};
 
 /// A row of less than this is taken for zeros: 127 over it would not be a number to multiply by.
 const LEAST: f32 = 1e-30;
@@ -37,20 +37,22 @@ pub(crate) fn normalize(x: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Quantizes a row to `q`, each byte with `FLIP`, and gives its scale. What `q` is longer becomes 0.
+/// Quantizes a row to `q`, each byte with `FLIP`, and gives its scale. What `q` is longer becomes 0. The scale of a row that
+/// holds what is not a number is none either, so that it shows in every value made of the row.
 #[inline(always)]
 pub(crate) fn quantize(x: &[f32], flip: u8, q: &mut [u8]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
+    // Without their sign, floats are ordered as their bits are, and what is not a number is the largest.
+    let mut lanes = [0u32; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
     for x in whole {
         for l in 0..LANES {
-            lanes[l] = larger(lanes[l], x[l].abs());
+            lanes[l] = lanes[l].max(x[l].to_bits() & MAGNITUDE);
         }
     }
     for (lane, x) in lanes.iter_mut().zip(rest) {
-        *lane = larger(*lane, x.abs());
+        *lane = (*lane).max(x.to_bits() & MAGNITUDE);
     }
-    let most = largest_of(lanes);
+    let most = f32::from_bits(lanes.into_iter().fold(0, u32::max));
     let (scale, inverse) = if most < LEAST { (1.0, 0.0) } else { (most / 127.0, 127.0 / most) };
     let (q, padding) = q.split_at_mut(x.len());
     for (q, x) in q.iter_mut().zip(x) {
@@ -60,11 +62,8 @@ pub(crate) fn quantize(x: &[f32], flip: u8, q: &mut [u8]) -> f32 {
     scale
 }
 
-/// The larger of two; the first where the second is not a number.
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if b > a { b } else { a }
-}
+/// All bits of a float but its sign.
+const MAGNITUDE: u32 = 0x7fff_ffff;
 
 #[cfg(test)]
 mod tests {
@@ -78,6 +77,17 @@ mod tests {
         assert_eq!(q.map(u8::cast_signed), [127, -127, 0, 2, 2, 0, -2, 0, 0, 0, 0, 0]);
         quantize(&x, 0x80, &mut q);
         assert_eq!(q[..4], [255, 1, 128, 130]);
+    }
+
+    #[test]
+    fn what_is_not_a_number_shows_in_the_scale() {
+        for at in 0..37 {
+            let mut x = [1.0; 37];
+            x[at] = f32::NAN;
+            assert!(quantize(&x, 0, &mut [0; 40]).is_nan());
+            x[at] = f32::NEG_INFINITY;
+            assert!(quantize(&x, 0, &mut [0; 40]).is_infinite());
+        }
     }
 
     #[test]

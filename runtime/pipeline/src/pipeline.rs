@@ -61,8 +61,8 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
     /// The clock is read for the report only.
     ///
     /// # Errors
-    /// [`StepError::Encode`]: nothing is remembered, and the same batch may be given again; to give it up, have the
-    /// gate [`forget`](crate::TokenGate::forget). [`StepError::Describe`] and [`StepError::NotANumber`]: the frame is
+    /// [`StepError::Encode`]: nothing is remembered. To go on, reset the encoder and have the gate
+    /// [`forget`](crate::TokenGate::forget), so that the next batch is whole. [`StepError::Describe`] and [`StepError::NotANumber`]: the frame is
     /// remembered and nothing is said; go on with the next.
     ///
     /// # Panics
@@ -184,6 +184,11 @@ impl TokenSlot {
         }
     }
 
+    /// The tokens, `[1 + windows][width]`.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// What a slot allocates.
     pub const fn bytes(grid: PatchGrid, width: usize) -> usize {
         (1 + grid.windows()) * width * size_of::<f32>()
@@ -213,7 +218,7 @@ impl TokenSlot {
 pub struct StepReport {
     /// The memory entry of this frame.
     pub entry: EntryId,
-    /// Patches that the encoder got.
+    /// Patches whose windows are remembered.
     pub kept_patches: u32,
     /// Time in the encoder.
     pub encode_us: Micros,

@@ -58,7 +58,7 @@ pub trait Encoder {
     /// Takes the changed patches of one frame and writes all of that frame's tokens.
     ///
     /// # Errors
-    /// The model failed; the state is that of before the call.
+    /// The batch does not fit, and nothing has changed; or the model failed, and must be reset before it is used again.
     fn encode(&mut self, batch: &PatchBatch<'_>, tokens: &mut FrameTokens<'_>) -> Result<(), Self::Error>;
 }
 

@@ -1,7 +1,7 @@
 //! What is done to a row before a product: layer norm and quantization.
 
 use crate::EPSILON;
-use crate::math::{LANES, ROUND, rounded, sum_of};
+use crate::math::{LANES, ROUND, largest_of, rounded, sum_of};
 
 /// A row of less than this is taken for zeros: 127 over it would not be a number to multiply by.
 const LEAST: f32 = 1e-30;
@@ -41,18 +41,20 @@ pub(crate) fn normalize(x: &[f32], to: &mut [f32]) {
 /// holds what is not a number is none either, so that it shows in every value made of the row.
 #[inline(always)]
 pub(crate) fn quantize(x: &[f32], flip: u8, q: &mut [u8]) -> f32 {
-    // Without their sign, floats are ordered as their bits are, and what is not a number is the largest.
-    let mut lanes = [0u32; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
+    let (mut lanes, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);
     for x in whole {
         for l in 0..LANES {
-            lanes[l] = lanes[l].max(x[l].to_bits() & MAGNITUDE);
+            lanes[l] = larger(lanes[l], x[l].abs());
+            // 0 unless something is infinite or no number, which comparing would pass over.
+            odd[l] = x[l].mul_add(0.0, odd[l]);
         }
     }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
-        *lane = (*lane).max(x.to_bits() & MAGNITUDE);
+    for ((lane, odd), x) in lanes.iter_mut().zip(&mut odd).zip(rest) {
+        *lane = larger(*lane, x.abs());
+        *odd = x.mul_add(0.0, *odd);
     }
-    let most = f32::from_bits(lanes.into_iter().fold(0, u32::max));
+    let most = largest_of(lanes) + sum_of(odd);
     let (scale, inverse) = if most < LEAST { (1.0, 0.0) } else { (most / 127.0, 127.0 / most) };
     let (q, padding) = q.split_at_mut(x.len());
     for (q, x) in q.iter_mut().zip(x) {
@@ -62,8 +64,11 @@ pub(crate) fn quantize(x: &[f32], flip: u8, q: &mut [u8]) -> f32 {
     scale
 }
 
-/// All bits of a float but its sign.
-const MAGNITUDE: u32 = 0x7fff_ffff;
+/// The larger of two; the first where the second is not a number.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
 
 #[cfg(test)]
 mod tests {
@@ -86,7 +91,7 @@ mod tests {
             x[at] = f32::NAN;
             assert!(quantize(&x, 0, &mut [0; 40]).is_nan());
             x[at] = f32::NEG_INFINITY;
-            assert!(quantize(&x, 0, &mut [0; 40]).is_infinite());
+            assert!(quantize(&x, 0, &mut [0; 40]).is_nan());
         }
     }
 

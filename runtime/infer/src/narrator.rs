@@ -53,7 +53,7 @@ impl Narrator {
         let path = pack.folder.join(file);
         let mut engine = Engine::load(backend, &path, "narrator", &inputs, &outputs)?;
         // With the oldest age and the last position, so that the tables have them all.
-        let oldest = [MAX_AGE, pack.grid.windows() as i64].repeat(part.slots);
+        let oldest = [MAX_AGE, i64::from(pack.grid.windows() as u32)].repeat(part.slots);
         let rehearsal = tensors(part.slots, &vec![0.0; part.slots * token_width], &oldest, &vec![1.0; part.slots]);
         let rehearsal = rehearsal.map_err(|error| InferError::Run { model: "narrator", why: error.to_string() })?;
         engine.rehearse(&path, rehearsal)?;

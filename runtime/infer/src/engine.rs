@@ -163,7 +163,7 @@ impl Engine {
         self.state.run(inputs).map_err(|error| InferError::Run { model, why: one_line(&error) })
     }
 
-    /// Multiply-adds of one run, as tract counts them in matrix products and convolutions.
+    /// Multiply-adds of one run in which everything is fresh, as tract and our ops state them.
     pub fn macs(&self) -> u64 {
         self.macs
     }

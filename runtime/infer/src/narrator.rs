@@ -66,12 +66,12 @@ impl Narrator {
         })
     }
 
-    /// Multiply-adds of one look, as tract counts them.
+    /// Multiply-adds of one look at full memory, as tract and our ops state them.
     pub fn macs(&self) -> u64 {
         self.engine.macs()
     }
 
-    /// Bytes of the plan's constants.
+    /// Bytes of the plan's weights.
     pub fn weight_bytes(&self) -> u64 {
         self.engine.weight_bytes()
     }

@@ -165,12 +165,11 @@ impl Reader<'_> {
     /// Matrix, scales and biases at three inputs; `n` is what the scales say.
     fn linear(&self, input: usize, groups: usize, k: usize) -> TractResult<Linear> {
         let (w, s, b) = (self.tensor(input)?, self.floats(input + 1)?, self.floats(input + 2)?);
-        ensure!(
-            w.shape().ends_with(&[16, 4]) && w.rank() == if groups > 1 { 5 } else { w.rank() },
-            "blocks of 16 by 4"
-        );
+        let n = s.len() / groups.max(1);
+        let blocked = [n.div_ceil(16), k.div_ceil(4), 16, 4];
+        ensure!(w.shape().ends_with(&blocked), "input {input} is {:?}, and should be blocks {blocked:?}", w.shape());
         let w = w.try_as_plain_ram()?.as_slice::<i8>()?;
-        let made = Linear::new(groups, k, s.len() / groups.max(1), w, &s, &b);
+        let made = Linear::new(groups, k, n, w, &s, &b);
         made.with_context(|| format!("inputs {input} to {}: the sizes do not go together", input + 2))
     }
 

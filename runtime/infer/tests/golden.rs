@@ -274,38 +274,45 @@ fn the_encoder_carries_canvas_and_states_from_frame_to_frame() {
 }
 
 #[test]
-fn the_head_gathers_the_recorded_tokens_and_looks_them_up() {
+fn the_heads_gather_the_recorded_tokens_and_look_them_up() {
     for pack in packs() {
-        let golden = pack.folder.join("golden");
-        let tokens: ArrayD<f32> = array(&golden.join("narrator_in_tokens.npy"));
-        let index: ArrayD<i64> = array(&golden.join("narrator_in_index.npy"));
-        let valid: ArrayD<f32> = array(&golden.join("narrator_in_valid.npy"));
-        let slots: Vec<Option<TokenRef>> = (0..pack.manifest.narrator.slots)
-            .map(|slot| {
-                (valid[[slot]] > 0.0).then(|| TokenRef {
-                    token: slot as u32,
-                    age_frames: index[[slot, 0]] as u32,
-                    position: index[[slot, 1]] as u32,
-                })
-            })
-            .collect();
-        assert!(slots.iter().any(Option::is_some));
-        let view = MemoryView {
-            width: pack.manifest.stab.token_width,
-            storage: tokens.as_slice().expect("in standard order"),
-            slots: &slots,
-            from: EntryId(1),
-            to: EntryId(10),
-            captured_us: Micros(0),
-        };
-        let mut found = vec![0.0; pack.vocabulary.entries.len()];
-        Narrator::load(&pack).expect("the pack is whole").describe(&view, &mut found).expect("it runs");
-        let z: ArrayD<f32> = array(&golden.join("narrator_out.npy"));
-        let mut wanted = vec![0.0; found.len()];
-        let temperature = pack.manifest.vocabulary.temperature;
-        pack.vocabulary.look_up(z.as_slice().expect("in standard order"), temperature, &mut wanted);
-        assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?} {wanted:?}");
+        look_up(&pack, &pack.folder.join("golden"), Narrator::load(&pack).expect("the pack is whole"));
+        on_each(|backend| {
+            let narrator = Narrator::load_reference(&pack, backend).expect("the pack is whole");
+            look_up(&pack, &pack.folder.join("reference/golden"), narrator);
+        });
     }
+}
+
+fn look_up(pack: &Pack, golden: &Path, mut narrator: Narrator) {
+    let tokens: ArrayD<f32> = array(&golden.join("narrator_in_tokens.npy"));
+    let index: ArrayD<i64> = array(&golden.join("narrator_in_index.npy"));
+    let valid: ArrayD<f32> = array(&golden.join("narrator_in_valid.npy"));
+    let slots: Vec<Option<TokenRef>> = (0..pack.manifest.narrator.slots)
+        .map(|slot| {
+            (valid[[slot]] > 0.0).then(|| TokenRef {
+                token: slot as u32,
+                age_frames: index[[slot, 0]] as u32,
+                position: index[[slot, 1]] as u32,
+            })
+        })
+        .collect();
+    assert!(slots.iter().any(Option::is_some));
+    let view = MemoryView {
+        width: pack.manifest.stab.token_width,
+        storage: tokens.as_slice().expect("in standard order"),
+        slots: &slots,
+        from: EntryId(1),
+        to: EntryId(10),
+        captured_us: Micros(0),
+    };
+    let mut found = vec![0.0; pack.vocabulary.entries.len()];
+    narrator.describe(&view, &mut found).expect("it runs");
+    let z: ArrayD<f32> = array(&golden.join("narrator_out.npy"));
+    let mut wanted = vec![0.0; found.len()];
+    let temperature = pack.manifest.vocabulary.temperature;
+    pack.vocabulary.look_up(z.as_slice().expect("in standard order"), temperature, &mut wanted);
+    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?} {wanted:?}");
 }
 
 /// What our ops state is what the formula counts, to the last one: norms and activations are in neither.

@@ -212,18 +212,26 @@ for_each_isa! {
 
 #[inline(always)]
 fn merge_body<A: Dot>(triples: &Triples, runs: &[usize], to: &mut Triple<'_>) {
-    let Triples { heads, d, .. } = *triples;
-    for head in 0..heads {
-        let maximum = runs.iter().map(|run| triples.maximum[run * heads + head]).fold(f32::NEG_INFINITY, f32::max);
-        let (mut sum, out) = (0.0, &mut to.weighted[head * d..][..d]);
-        out.fill(0.0);
-        for run in runs {
-            let share = math::exp(triples.maximum[run * heads + head] - maximum);
-            sum = share.mul_add(triples.sum[run * heads + head], sum);
-            math::add_scaled(out, share, &triples.weighted[(run * heads + head) * d..][..d]);
-        }
-        (to.maximum[head], to.sum[head]) = (maximum, sum);
+    let d = triples.d;
+    for head in 0..triples.heads {
+        let merged = merge_head(triples, runs, head, &mut to.weighted[head * d..][..d]);
+        (to.maximum[head], to.sum[head]) = merged;
     }
+}
+
+/// One head of all `runs`: the weighted sum into `out`, `[d]`, and (maximum, sum).
+#[inline(always)]
+fn merge_head(triples: &Triples, runs: &[usize], head: usize, out: &mut [f32]) -> (f32, f32) {
+    let Triples { heads, d, .. } = *triples;
+    let maximum = runs.iter().map(|run| triples.maximum[run * heads + head]).fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    out.fill(0.0);
+    for run in runs {
+        let share = math::exp(triples.maximum[run * heads + head] - maximum);
+        sum = share.mul_add(triples.sum[run * heads + head], sum);
+        math::add_scaled(out, share, &triples.weighted[(run * heads + head) * d..][..d]);
+    }
+    (maximum, sum)
 }
 
 for_each_isa! {
@@ -232,16 +240,8 @@ for_each_isa! {
 
 #[inline(always)]
 fn context_body<A: Dot>(triples: &Triples, runs: &[usize], out: &mut [f32]) {
-    let (heads, d) = (triples.heads, triples.d);
-    for (head, out) in out.chunks_exact_mut(d).enumerate().take(heads) {
-        let maximum = runs.iter().map(|run| triples.maximum[run * heads + head]).fold(f32::NEG_INFINITY, f32::max);
-        let mut sum = 0.0;
-        out.fill(0.0);
-        for run in runs {
-            let share = math::exp(triples.maximum[run * heads + head] - maximum);
-            sum = share.mul_add(triples.sum[run * heads + head], sum);
-            math::add_scaled(out, share, &triples.weighted[(run * heads + head) * d..][..d]);
-        }
+    for (head, out) in out.chunks_exact_mut(triples.d).enumerate().take(triples.heads) {
+        let (_, sum) = merge_head(triples, runs, head, out);
         let whole = 1.0 / sum;
         for v in out.iter_mut() {
             *v *= whole;

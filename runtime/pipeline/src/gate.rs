@@ -4,7 +4,7 @@
 //! ends: a patch is compared with its last *sent* version, so slow drift adds up until it shows; the threshold follows
 //! the sensor's noise; and in `refresh_frames` every window is kept anew in its turn, and the whole picture sent once, which
 //! bounds every error. Pixels are not sent with their window's turn: each sent patch makes STAB compute a neighbourhood of it
-//! for five frames, so that what is sent now and here costs a third of what is sent a little everywhere.
+//! for five frames, and neighbours that are sent together share theirs.
 //!
 //! Integers throughout: `tools/train/gate.py` makes the same choice to the bit, and the packs' goldens hold both.
 

@@ -72,6 +72,7 @@ impl Plan {
         let item = |name, bytes| Item { name, bytes };
         let manifest = &pack.manifest;
         let stab_file = pack.bytes_of(&manifest.stab.file);
+        let memory = wiring::memory(pack);
         let narrator_file = pack.bytes_of(&manifest.narrator.file);
         // What tract's own ops allocate between ours: a few rows of tokens for each slot.
         let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
@@ -82,7 +83,9 @@ impl Plan {
             item("loading", LOADING_COPIES * stab_file.max(narrator_file)),
             item("STAB canvas, states and activations", stab.state_bytes()),
             item("narrator activations", narrator.state_bytes() + between),
-            item("memory ring", MemoryRing::bytes(&wiring::memory(pack)) as u64),
+            item("memory: recent", MemoryRing::recent_bytes(&memory) as u64),
+            item("memory: segments", MemoryRing::segments_bytes(&memory) as u64),
+            item("memory: abstract", MemoryRing::abstract_bytes(&memory) as u64),
             item("vocabulary", (2 * pack.vocabulary.entries.len() * (EMBEDDING + 64)) as u64),
             item("picture, gate and slots", picture_bytes(pack)),
             item(SOURCE, source_bytes(picture)),

@@ -124,19 +124,9 @@ impl Eye {
 /// Size of the memory of a pack: exactly what its narrator reads.
 pub fn memory(pack: &Pack) -> MemoryConfig {
     let part = &pack.manifest.narrator;
-    let mut memory = MemoryConfig {
-        grid: pack.grid,
-        token_width: pack.manifest.stab.token_width,
-        tokens: 0,
-        selection: Selection {
-            slots: part.slots,
-            frame_tokens: part.frame_tokens,
-            max_age_frames: part.max_age_frames,
-        },
-        refresh_frames: pack.manifest.gate.refresh_frames,
-    };
-    memory.tokens = memory.least_tokens();
-    memory
+    let selection =
+        Selection { slots: part.slots, frame_tokens: part.frame_tokens, max_age_frames: part.max_age_frames };
+    MemoryConfig::new(pack.grid, pack.manifest.stab.token_width, selection, pack.manifest.gate.refresh_frames)
 }
 
 /// The think side with nothing in its memory.

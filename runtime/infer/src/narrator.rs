@@ -88,7 +88,8 @@ impl Narrator {
         let mut valid = vec![0.0f32; self.slots];
         for (slot, chosen) in view.slots.iter().enumerate() {
             let Some(chosen) = *chosen else { continue };
-            tokens[slot * self.token_width..(slot + 1) * self.token_width].copy_from_slice(view.token(chosen));
+            let to = &mut tokens[slot * self.token_width..][..self.token_width];
+            to.iter_mut().zip(view.token(chosen)).for_each(|(to, value)| *to = value);
             index[slot * 2] = i64::from(chosen.age_frames).min(MAX_AGE);
             index[slot * 2 + 1] = i64::from(chosen.position);
             valid[slot] = 1.0;

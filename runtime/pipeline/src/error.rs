@@ -28,6 +28,16 @@ pub enum ConfigError {
         /// See [`MemoryConfig::least_tokens`](crate::MemoryConfig::least_tokens).
         least: usize,
     },
+    /// A part of the memory has no room for anything.
+    #[error("the memory has {value} {what}; give it {least} or more")]
+    Memory {
+        /// Which part.
+        what: &'static str,
+        /// Its size.
+        value: usize,
+        /// The smallest that works.
+        least: usize,
+    },
     /// A number of the speak policy is out of its range.
     #[error("[speak] {key} = {value} is not {range}; correct it in pack.toml")]
     Speak {

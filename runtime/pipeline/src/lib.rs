@@ -17,7 +17,7 @@
 //!     min_mad: 4, noise_factor_num: 5, noise_factor_den: 2, refresh_frames: 25, whole_frame_tenths: 6,
 //! };
 //! let selection = Selection { slots: 16, frame_tokens: 8, max_age_frames: 15 };
-//! let memory = MemoryConfig { grid, token_width: 8, tokens: 500, selection, refresh_frames: gate.refresh_frames };
+//! let memory = MemoryConfig::new(grid, 8, selection, gate.refresh_frames);
 //! let default = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
 //! let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[] };
 //! let lexicon = Lexicon::new(&speak, &["silence", "walk"], [(0, Severity::None), (1, Severity::Info)])?;
@@ -49,6 +49,9 @@ mod speak;
 
 pub use error::ConfigError;
 pub use gate::{GateConfig, GateReport, PatchSlot, TokenGate};
-pub use memory::{MemoryConfig, MemoryRing, Selection};
+pub use memory::{
+    CutConfig, DropReference, FeatureDrop, Hole, HoleCause, MOST_RECALLED, MemoryConfig, MemoryReport, MemoryRing, Peak,
+    Recalled, SegmentConfig, Selection, SnapshotError, Tier,
+};
 pub use pipeline::{Mind, Pipeline, PipelineConfig, StepError, StepReport, TokenSlot};
 pub use speak::{EventBuf, Lexicon, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};

@@ -1,10 +1,10 @@
 //! From changed patches to words, one frame at a time. This is the page to read first.
 //!
 //! ```text
-//! PatchBatch -> Encoder -> MemoryRing -> Head -> SpeakPolicy -> EventBuf
-//!  (changed      (tokens     (recent      (P of    (when to
-//!   patches)      written     tokens,      each     speak)
-//!                 in place)   lent)        entry)
+//! PatchBatch -> Encoder -> TokenSlot -> MemoryRing -> Head -> SpeakPolicy -> EventBuf
+//!  (changed      (STAB)     (f32)       (int8, three  (P of    (when to
+//!   patches)                             tiers; the    each     speak)
+//!                                        recent lent)  entry)
 //! ```
 
 use alloc::vec;
@@ -14,7 +14,7 @@ use ocelli_types::{
     Clock, Encoder, EntryId, Fault, Faulty, FrameSeq, FrameTokens, Head, Micros, PatchBatch, PatchGrid, PatchMask,
 };
 
-use crate::{ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryRing, Seen, SpeakPolicy};
+use crate::{ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, SpeakPolicy};
 
 /// The think side, whole: one encoder, and the mind behind it.
 ///
@@ -23,6 +23,7 @@ use crate::{ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryRing, Seen, Spea
 #[derive(Debug)]
 pub struct Pipeline<E, H> {
     encoder: E,
+    slot: TokenSlot,
     mind: Mind<H>,
 }
 
@@ -51,9 +52,14 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
     /// # Errors
     /// The memory is too small, or does not fit the head.
     pub fn new(encoder: E, head: H, config: PipelineConfig) -> Result<Self, ConfigError> {
-        let memory = MemoryRing::new(config.memory)?;
-        let probabilities = vec![0.0; config.lexicon.entries()];
-        Ok(Self { encoder, mind: Mind { memory, head, policy: SpeakPolicy::new(config.lexicon), probabilities } })
+        Ok(Self::with_memory(encoder, head, MemoryRing::new(config.memory)?, config.lexicon))
+    }
+
+    /// A pipeline that remembers.
+    pub fn with_memory(encoder: E, head: H, memory: MemoryRing, lexicon: Lexicon) -> Self {
+        let probabilities = vec![0.0; lexicon.entries()];
+        let mind = Mind { memory, head, policy: SpeakPolicy::new(lexicon), probabilities };
+        Self { encoder, slot: mind.slot(), mind }
     }
 
     /// Takes one frame all the way, and leaves in `events` what it made the policy say (what was there is removed).
@@ -62,8 +68,8 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
     ///
     /// # Errors
     /// [`StepError::Encode`]: nothing is remembered. To go on, reset the encoder and have the gate
-    /// [`forget`](crate::TokenGate::forget), so that the next batch is whole. [`StepError::Describe`] and [`StepError::NotANumber`]: the frame is
-    /// remembered and nothing is said; go on with the next.
+    /// [`forget`](crate::TokenGate::forget), so that the next batch is whole. [`StepError::Describe`]: the frame is remembered
+    /// and nothing is said; go on with the next. [`StepError::NotANumber`]: nothing is said.
     ///
     /// # Panics
     /// If the batch is of another grid than the memory.
@@ -73,13 +79,9 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
         clock: &impl Clock,
         events: &mut EventBuf,
     ) -> Result<StepReport, StepError<E::Error, H::Error>> {
-        let memory = &mut self.mind.memory;
-        assert_eq!(batch.grid, memory.grid(), "the batch should be of the memory's grid");
-        events.clear();
-        let start_us = clock.now();
-        let encoded = self.encoder.encode(batch, &mut memory.reserve());
-        encoded.map_err(|error| StepError::Encode { seq: batch.seq, error })?;
-        self.mind.think(batch.kept, batch.captured_us, clock.now() - start_us, clock, events)
+        assert_eq!(batch.grid, self.mind.memory.grid(), "the batch should be of the memory's grid");
+        self.slot.fill(&mut self.encoder, batch, clock)?;
+        self.mind.take(&self.slot, clock, events)
     }
 
     /// The two halves.
@@ -100,6 +102,16 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
     /// The head.
     pub const fn head_mut(&mut self) -> &mut H {
         &mut self.mind.head
+    }
+
+    /// What comes after the encoder.
+    pub const fn mind(&self) -> &Mind<H> {
+        &self.mind
+    }
+
+    /// What comes after the encoder.
+    pub const fn mind_mut(&mut self) -> &mut Mind<H> {
+        &mut self.mind
     }
 }
 
@@ -123,33 +135,38 @@ impl<H: Head> Mind<H> {
         events: &mut EventBuf,
     ) -> Result<StepReport, StepError<E, H::Error>> {
         events.clear();
-        self.memory.reserve().values.copy_from_slice(&slot.values);
-        self.think(&slot.kept, slot.captured_us, slot.encode_us, clock, events)
-    }
-
-    /// Goes on with the tokens that lie in the memory's reserved room.
-    fn think<E>(
-        &mut self,
-        kept: &PatchMask,
-        captured_us: Micros,
-        encode_us: Micros,
-        clock: &impl Clock,
-        events: &mut EventBuf,
-    ) -> Result<StepReport, StepError<E, H::Error>> {
-        let entry = self.memory.commit(kept, captured_us);
+        let TokenSlot { values, kept, captured_us, encode_us, .. } = slot;
+        // The largest bits of an absolute value: those of what is no number are above all others. A loop without a branch.
+        let most = values.iter().fold(0, |most, value| most.max(value.abs().to_bits()));
+        if !f32::from_bits(most).is_finite() {
+            return Err(StepError::NotANumber { model: "STAB" });
+        }
+        let dropped = self.memory.report().dropped;
+        let entry = self.memory.commit(values, kept, *captured_us);
         let start_us = clock.now();
         self.describe(entry)?;
         let describe_us = clock.now() - start_us;
-        self.policy.hear(&self.probabilities, Seen { entry, captured_us }, events);
+        self.memory.hear(&self.probabilities);
+        self.policy.hear(&self.probabilities, Seen { entry, captured_us: *captured_us }, events);
+        let memory = self.memory.report();
         Ok(StepReport {
             entry,
             kept_patches: kept.count() as u32,
-            encode_us,
+            dropped_tokens: (memory.dropped - dropped) as u32,
+            encode_us: *encode_us,
             describe_us,
-            ring_entries: self.memory.entries() as u32,
-            ring_tokens: self.memory.tokens() as u32,
-            evicted: self.memory.evicted(),
+            memory,
         })
+    }
+
+    /// What is remembered.
+    pub const fn memory(&self) -> &MemoryRing {
+        &self.memory
+    }
+
+    /// What is remembered, to record a hole in it.
+    pub const fn memory_mut(&mut self) -> &mut MemoryRing {
+        &mut self.memory
     }
 
     fn describe<E>(&mut self, entry: EntryId) -> Result<(), StepError<E, H::Error>> {
@@ -158,7 +175,7 @@ impl<H: Head> Mind<H> {
         described.map_err(|error| StepError::Describe { entry, error })?;
         // A single NaN would stay in the policy's running sums for ever, and the device would never speak again.
         let is_number = self.probabilities.iter().all(|probability| probability.is_finite());
-        is_number.then_some(()).ok_or(StepError::NotANumber { entry })
+        is_number.then_some(()).ok_or(StepError::NotANumber { model: "the narrator" })
     }
 }
 
@@ -220,16 +237,14 @@ pub struct StepReport {
     pub entry: EntryId,
     /// Patches whose windows are remembered.
     pub kept_patches: u32,
+    /// Tokens of windows that were dropped because STAB found them unchanged.
+    pub dropped_tokens: u32,
     /// Time in the encoder.
     pub encode_us: Micros,
     /// Time in the head.
     pub describe_us: Micros,
-    /// Frames remembered now.
-    pub ring_entries: u32,
-    /// Tokens remembered now.
-    pub ring_tokens: u32,
-    /// Frames evicted since the start.
-    pub evicted: u64,
+    /// What is remembered now.
+    pub memory: MemoryReport,
 }
 
 /// Why a step failed, and where.
@@ -252,11 +267,11 @@ pub enum StepError<E, H> {
         /// What the head said.
         error: H,
     },
-    /// The head's answer is not a number: nothing was said.
-    #[error("entry {}: the model answered with what is not a number; install the model pack again", entry.0)]
+    /// A model's answer is not a number: nothing was said, and if it was the encoder's nothing remembered.
+    #[error("{model} answered with what is not a number; install the model pack again")]
     NotANumber {
-        /// The memory entry.
-        entry: EntryId,
+        /// Which model.
+        model: &'static str,
     },
 }
 

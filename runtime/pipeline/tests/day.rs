@@ -29,7 +29,7 @@ struct Device {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Day {
     kept_patches: u64,
-    most_tokens: u32,
+    most_tokens: usize,
     narrations: u64,
     alerts: u64,
     alert_ends: u64,
@@ -48,8 +48,7 @@ impl Device {
             whole_frame_tenths: 6,
         };
         let selection = Selection { slots: 16, frame_tokens: 8, max_age_frames: 15 };
-        let memory = MemoryConfig { grid, token_width: 8, tokens: 0, selection, refresh_frames: REFRESH_FRAMES };
-        let memory = MemoryConfig { tokens: memory.least_tokens(), ..memory };
+        let memory = MemoryConfig::new(grid, 8, selection, REFRESH_FRAMES);
         let default = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
         let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[] };
         let severities = [(0, Severity::None), (1, Severity::Info), (2, Severity::Alarm)];
@@ -81,8 +80,8 @@ impl Device {
             let report = self.gate.select(&self.picture, content, FrameSeq(frame), now, &mut self.slot);
             day.kept_patches += u64::from(report.kept);
             let step = self.pipeline.step(&self.slot.batch(), &self.clock, &mut self.events).expect("nothing fails");
-            day.most_tokens = day.most_tokens.max(step.ring_tokens);
-            (day.last_entry, day.evicted) = (step.entry.0, step.evicted);
+            day.most_tokens = day.most_tokens.max(step.memory.tokens);
+            (day.last_entry, day.evicted) = (step.entry.0, step.memory.evicted);
             for spoken in &self.events {
                 match spoken.kind {
                     EventKind::Narration => day.narrations += 1,
@@ -104,7 +103,7 @@ fn a_day_allocates_nothing_and_is_told_in_a_few_lines() {
 
     let day = counted.value;
     assert_eq!(day.last_entry, DAY_FRAMES);
-    assert!(u64::from(day.most_tokens) <= 26 * 5 + 4, "the ring holds no more than it was given");
+    assert!(day.most_tokens <= 26 * 5 + 4, "the ring holds no more than it was given");
     // 23 full rounds of 18,300 frames, and a quiet rest.
     assert_eq!((day.narrations, day.alerts, day.alert_ends), (23 * 3, 23, 23), "{day:?}");
     let share = day.kept_patches as f64 / (DAY_FRAMES * 16) as f64;

@@ -1,7 +1,7 @@
 //! One step: what is said, and what is left behind when a part fails.
 
 use ocelli_pipeline::{
-    EventBuf, Lexicon, MemoryConfig, Pipeline, PipelineConfig, Selection, Speak, SpeakConfig, StepError, StepReport,
+    EventBuf, Lexicon, MemoryConfig, MemoryReport, Pipeline, PipelineConfig, Selection, Speak, SpeakConfig, StepError, StepReport,
 };
 use ocelli_testkit::{FakeEncoder, FakeError, FakeHead, SimClock};
 use ocelli_types::{
@@ -18,7 +18,7 @@ fn grid() -> PatchGrid {
 
 fn config() -> PipelineConfig {
     let selection = Selection { slots: 12, frame_tokens: 3, max_age_frames: 4 };
-    let memory = MemoryConfig { grid: grid(), token_width: 2, tokens: 100, selection, refresh_frames: 6 };
+    let memory = MemoryConfig { tokens: 100, ..MemoryConfig::new(grid(), 2, selection, 6) };
     let default = Speak { threshold: 0.5, hold_off_us: Micros(200_000) };
     let speak = SpeakConfig { smoothing: 0.0, default, kinds: &[] };
     PipelineConfig { memory, lexicon: Lexicon::new(&speak, &KINDS, SEVERITIES).expect("a valid vocabulary") }
@@ -79,11 +79,10 @@ fn a_fall_is_told_with_its_evidence_and_its_cost() {
     let expected = StepReport {
         entry: EntryId(2),
         kept_patches: 16,
+        dropped_tokens: 0,
         encode_us: Micros(0),
         describe_us: Micros(0),
-        ring_entries: 2,
-        ring_tokens: 10,
-        evicted: 0,
+        memory: MemoryReport { entries: 2, tokens: 10, offered: 8, ..MemoryReport::default() },
     };
     assert_eq!(report, expected);
     frames.step(&mut pipeline).expect("nothing fails");
@@ -105,7 +104,7 @@ fn an_encoder_that_fails_leaves_no_trace_and_the_batch_may_come_again() {
     assert!(frames.events.is_empty());
     assert_eq!(pipeline.head_mut().calls(), 1, "the head is not asked about a frame that is not there");
     let report = frames.step_again(&mut pipeline).expect("the third call works");
-    assert_eq!((report.entry, report.ring_entries), (EntryId(2), 2), "no id was used up");
+    assert_eq!((report.entry, report.memory.entries), (EntryId(2), 2), "no id was used up");
     assert_eq!(frames.said().len(), 2);
 }
 
@@ -120,7 +119,7 @@ fn a_head_that_fails_says_nothing_but_the_frame_is_remembered() {
     assert_eq!(error.fault(), Fault::Stop);
     assert!(frames.events.is_empty());
     let report = frames.step(&mut pipeline).expect("the third call works");
-    assert_eq!((report.entry, report.ring_entries), (EntryId(3), 3));
+    assert_eq!((report.entry, report.memory.entries), (EntryId(3), 3));
     assert_eq!(frames.events[0].from, EntryId(1), "the policy goes on from what it knew");
 }
 
@@ -131,7 +130,7 @@ fn an_answer_that_is_not_a_number_does_not_silence_the_device_for_ever() {
     let mut frames = Frames::new();
     frames.step(&mut pipeline).expect("a number");
     let error = frames.step(&mut pipeline).expect_err("not a number");
-    assert_eq!((&error, error.fault()), (&StepError::NotANumber { entry: EntryId(2) }, Fault::Stop));
+    assert_eq!((&error, error.fault()), (&StepError::NotANumber { model: "the narrator" }, Fault::Stop));
     frames.step(&mut pipeline).expect("a number again");
     assert_eq!(frames.said(), [(EventKind::Narration, 1)]);
 }
@@ -142,7 +141,7 @@ fn the_head_sees_the_tokens_that_the_encoder_wrote() {
     impl Head for Looks {
         type Error = FakeError;
         fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), FakeError> {
-            self.0 = view.slots.iter().flatten().map(|slot| (slot.age_frames, view.token(*slot)[0])).collect();
+            self.0 = view.slots.iter().flatten().map(|slot| (slot.age_frames, view.token(*slot).next().unwrap_or_default())).collect();
             probabilities.fill(1.0 / 3.0);
             Ok(())
         }

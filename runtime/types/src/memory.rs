@@ -19,7 +19,9 @@ pub struct MemoryView<'a> {
     /// Width of a token.
     pub width: usize,
     /// The ring's storage, `[tokens][width]`.
-    pub storage: &'a [f32],
+    pub storage: &'a [i8],
+    /// What a byte of each token counts, `[tokens]`.
+    pub scales: &'a [f32],
     /// The chosen tokens in the order the head expects; `None` is an empty slot.
     pub slots: &'a [Option<TokenRef>],
     /// Oldest entry that a slot cites.
@@ -32,8 +34,9 @@ pub struct MemoryView<'a> {
 
 impl<'a> MemoryView<'a> {
     /// The values of one chosen token, `[width]`.
-    pub fn token(&self, chosen: TokenRef) -> &'a [f32] {
-        let start = chosen.token as usize * self.width;
-        &self.storage[start..start + self.width]
+    pub fn token(&self, chosen: TokenRef) -> impl Iterator<Item = f32> + use<'a> {
+        let token = chosen.token as usize;
+        let scale = self.scales[token];
+        self.storage[token * self.width..][..self.width].iter().map(move |byte| f32::from(*byte) * scale)
     }
 }

@@ -20,7 +20,7 @@ use crate::failure::Appointments;
 /// let mut probabilities = [0.0; 3];
 /// for id in 1..=2 {
 ///     let (from, to) = (EntryId(id), EntryId(id));
-///     let view = MemoryView { width: 2, storage: &[0.5; 2], slots: &slots, from, to, captured_us: Micros(id) };
+///     let view = MemoryView { width: 2, storage: &[5; 2], scales: &[0.1], slots: &slots, from, to, captured_us: Micros(id) };
 ///     head.describe(&view, &mut probabilities).unwrap();
 /// }
 /// assert_eq!(probabilities[1], 0.8);
@@ -122,7 +122,7 @@ impl FakeHead {
                 u64::from(chosen.age_frames) <= view.to.0 - view.from.0,
                 "{chosen:?} should be in the view's range"
             );
-            assert!(view.token(chosen).iter().all(|value| value.is_finite()), "{chosen:?} should be numbers");
+            assert!(view.token(chosen).all(f32::is_finite), "{chosen:?} should be numbers");
         }
     }
 

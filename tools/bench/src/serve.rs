@@ -106,13 +106,16 @@ impl Server {
     pub fn allocations(&mut self, play: &Play) -> Result<[Allocated; 2]> {
         let mut memory = MemoryRing::new(memory(&self.pack))?;
         let mut narrator = Narrator::load(&self.pack)?;
+        let (rows, width) = (self.pack.manifest.stab.tokens, self.pack.manifest.stab.token_width);
+        let mut tokens = vec![0.0; rows * width];
         let mut probabilities = vec![0.0; self.pack.vocabulary.entries.len()];
         let mut worst = [Allocated::default(); 2];
         self.stab.reset()?;
         for (frame, batch) in play.batches().enumerate() {
-            let (encoded, by_stab) = TallyAlloc::count(|| self.stab.encode(&batch, &mut memory.reserve()));
+            let mut room = FrameTokens { width, values: &mut tokens };
+            let (encoded, by_stab) = TallyAlloc::count(|| self.stab.encode(&batch, &mut room));
             encoded?;
-            memory.commit(batch.kept, batch.captured_us);
+            memory.commit(&tokens, batch.kept, batch.captured_us);
             let view = memory.view().context("a memory with a frame in it should have a view")?;
             let (described, by_narrator) = TallyAlloc::count(|| narrator.describe(&view, &mut probabilities));
             described?;
@@ -177,13 +180,5 @@ fn memory(pack: &Pack) -> MemoryConfig {
     let part = &pack.manifest.narrator;
     let selection =
         Selection { slots: part.slots, frame_tokens: part.frame_tokens, max_age_frames: part.max_age_frames };
-    let mut memory = MemoryConfig {
-        grid: pack.grid,
-        token_width: pack.manifest.stab.token_width,
-        tokens: 0,
-        selection,
-        refresh_frames: pack.manifest.gate.refresh_frames,
-    };
-    memory.tokens = memory.least_tokens();
-    memory
+    MemoryConfig::new(pack.grid, pack.manifest.stab.token_width, selection, pack.manifest.gate.refresh_frames)
 }

@@ -322,7 +322,9 @@ fn look_up(pack: &Pack, golden: &Path, mut narrator: Narrator) {
     let temperature = pack.manifest.vocabulary.temperature;
     pack.vocabulary.look_up(z.as_slice().expect("in standard order"), temperature, &mut wanted);
     // The golden has tokens in f32.
-    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 5e-3), "{found:?} {wanted:?}");
+    let off = found.iter().zip(&wanted).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+    println!("{}: probabilities differ by {off} at most", pack.manifest.name);
+    assert!(off < 0.02, "{found:?} {wanted:?}");
 }
 
 /// What our ops state is what the formula counts, to the last one: norms and activations are in neither.

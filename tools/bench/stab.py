@@ -53,7 +53,7 @@ class Ours:
     name = "ours"
 
     def __init__(self, arguments, data):
-        command = [arguments.program, "--pack", arguments.pack, "--demo", arguments.demo]
+        command = [arguments.program, "stab", "--pack", arguments.pack, "--demo", arguments.demo]
         command += ["--out", str(arguments.work / "canvases")]
         command += ["--data", str(data)] if data else []
         command += ["--quick"] if arguments.quick else []

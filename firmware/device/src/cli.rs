@@ -22,6 +22,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   ocelli run                                         the first camera of this machine
   ocelli run --device /dev/video2 --json             one JSON object a line
+  ocelli run --state /var/lib/ocelli                 remembers across restarts
   ocelli run clip.mp4                                a clip, at the speed at which it was recorded
   ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -' --command-format mjpeg
   ocelli run --command 'ffmpeg -loglevel error -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -; exit 1'";
@@ -100,6 +101,9 @@ pub struct RunArgs {
     /// Wanted picture size, such as 640x480; the size of a command's raw pictures.
     #[arg(long, value_name = "WxH", value_parser = config::parse_size)]
     pub size: Option<SizePx>,
+    /// A folder in which the memory of a camera or command is kept, so that it outlives a restart.
+    #[arg(long, value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
     /// End after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<f64>,
@@ -189,6 +193,9 @@ impl RunArgs {
         }
         if let Some(size_px) = self.size {
             config.camera.size_px = size_px;
+        }
+        if self.state.is_some() {
+            config.memory.state.clone_from(&self.state);
         }
         if self.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
             return Err(ConfigError::Usage("--seconds wants a number above zero".into()));

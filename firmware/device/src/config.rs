@@ -57,6 +57,8 @@ pub struct Config {
     pub camera: CameraTable,
     /// Where events go.
     pub output: OutputTable,
+    /// What is remembered.
+    pub memory: MemoryTable,
 }
 
 impl Default for Config {
@@ -66,6 +68,7 @@ impl Default for Config {
             pack: "home".into(),
             camera: CameraTable::default(),
             output: OutputTable::default(),
+            memory: MemoryTable::default(),
         }
     }
 }
@@ -132,6 +135,34 @@ pub struct OutputTable {
     pub file: Option<PathBuf>,
 }
 
+/// `[memory]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryTable {
+    /// A folder in which the memory of a camera or command is kept, so that it outlives a restart. Default: none, and a
+    /// restart forgets.
+    pub state: Option<PathBuf>,
+    /// How often it is written in seconds, 10 to 86400; also when the program ends. Default 600, to spare the SD card: a power
+    /// cut forgets as much.
+    pub save_every_s: f64,
+}
+
+impl Default for MemoryTable {
+    fn default() -> Self {
+        Self { state: None, save_every_s: 600.0 }
+    }
+}
+
+impl MemoryTable {
+    /// What no type says.
+    pub fn check(&self) -> Result<(), String> {
+        if !(10.0..=86_400.0).contains(&self.save_every_s) {
+            return Err(format!("`save_every_s` is {}; it may be 10 to 86400 seconds", self.save_every_s));
+        }
+        Ok(())
+    }
+}
+
 impl Config {
     /// Reads `path`, or takes the defaults without one.
     ///
@@ -156,7 +187,7 @@ impl Config {
             let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
             invalid(line, explain(error.message()))
         })?;
-        config.camera.check().map_err(|why| invalid(1, why))?;
+        config.camera.check().and_then(|()| config.memory.check()).map_err(|why| invalid(1, why))?;
         Ok(config)
     }
 }
@@ -317,6 +348,7 @@ mod tests {
             ("[camera]\nfps = 0", "at least one"),
             ("[camera]\nfps = \"many\"", "expected"),
             ("[camera]\ntimeout_s = 0", "0.1 to 3600"),
+            ("[memory]\nsave_every_s = 1", "10 to 86400"),
             ("[camera]\ncommand_format = \"y5m\"", "did you mean `y4m`"),
             ("[camera]\ndevice = \"/dev/video0\"\ncommand = \"cat\"", "choose one"),
             ("[camera\n", "ocelli.toml:1"),

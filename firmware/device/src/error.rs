@@ -56,6 +56,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The memory cannot be kept on disk.
+    #[error("{}: the memory cannot be kept here ({source}); choose a folder that can be written for [memory] state", path.display())]
+    State {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system refused something that it should not.
     #[error("the system refused {what}: {source}")]
     System {
@@ -72,7 +80,7 @@ impl Error {
         ExitCode::from(match self {
             // Nobody reads any more (`ocelli … | head`): that is how this job ends well.
             Self::Output { source: SinkError::Closed, .. } => 0,
-            Self::Output { .. } | Self::Unwritable { .. } | Self::System { .. } => 1,
+            Self::Output { .. } | Self::Unwritable { .. } | Self::State { .. } | Self::System { .. } => 1,
             Self::Config(_) => 2,
             Self::Source(_) => 3,
             Self::Pack(_) | Self::Infer(_) | Self::Step(_) => 4,

@@ -8,6 +8,7 @@ mod plan;
 mod pulse;
 mod replay;
 mod run;
+mod state;
 mod voice;
 mod wiring;
 

@@ -5,15 +5,15 @@
 //! which owns narrator, memory and output, is at the picture before.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
 use ocelli_infer::{InferError, Narrator, Stab};
-use ocelli_pipeline::{EventBuf, Mind, PatchSlot, StepError, TokenSlot};
+use ocelli_pipeline::{EventBuf, HoleCause, Mind, PatchSlot, StepError, TokenSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::cli::RunArgs;
@@ -21,6 +21,7 @@ use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
 use crate::plan::{Plan, SLOTS};
 use crate::pulse::Pulse;
+use crate::state::{Keeper, Kept, Reference, Store};
 use crate::voice::Voice;
 use crate::wiring::{self, Eye, Look};
 
@@ -133,9 +134,39 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .map_err(|source| Error::System { what: "to catch signals", source })?;
     }
-    let (clock, live) = (SystemClock::new(), wish.may_return());
-    let voice = Voice::open(&config, live.then(|| clock.unix_ms()))?;
-    let (stab, mind) = wiring::thinking(&pack, stab, narrator)?.split();
+    let live = wish.may_return();
+    let memory = wiring::memory(&pack);
+    let state = config.memory.state.as_deref().filter(|_| live);
+    let store = state.map(|folder| Store::open(folder, &config.camera.name, &pack, memory)).transpose()?;
+    let kept = store.as_ref().and_then(Store::load);
+    let now_unix_ms = SystemClock::new().unix_ms();
+    let start_us = kept.as_ref().map_or(Micros(0), |kept| kept.resume_us(now_unix_ms));
+    let clock = SystemClock::starting_at(start_us);
+    let voice = Voice::open(&config, live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000)))?;
+    let mut eye = Eye::new(&pack)?;
+    let picture = Reference::default();
+    let thinking = match kept {
+        None => wiring::thinking(&pack, stab, narrator)?,
+        Some(Kept { mut memory, picture: last, .. }) => {
+            if let Some((pixels, content)) = &last {
+                eye.resume(pixels, *content);
+            }
+            *picture.lock().expect("nobody else has it yet") = last;
+            let (from_us, report) = (memory.last_us(), memory.report());
+            memory.hole(from_us, start_us, HoleCause::Restart);
+            let (scenes, away_s) = (report.segments, start_us.since(from_us).seconds());
+            note(format_args!(
+                "remembering {scenes} scenes and {} frames; not running for {away_s:.0} s",
+                report.entries
+            ));
+            wiring::remembering(&pack, stab, narrator, memory)?
+        }
+    };
+    let (stab, mind) = thinking.split();
+    let every_us = Micros::from_seconds(config.memory.save_every_s);
+    let keeper = store.map(|store| Keeper::start(store, Arc::clone(&picture), every_us, start_us));
+    let no_thread = |source| Error::System { what: "a thread", source };
+    let keeper = keeper.transpose().map_err(no_thread)?;
 
     let (give, slots) = sync_channel(SLOTS);
     let (give_tokens, token_slots) = sync_channel(SLOTS);
@@ -148,7 +179,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let encode = Encode { stab, pictures, give, slots: token_slots, tell: tell_tokens, clock };
     let capture = Capture {
         wish,
-        eye: Eye::new(&pack)?,
+        eye,
+        reference: keeper.is_some().then_some(picture),
         slots,
         tell,
         stop: Arc::clone(&stop),
@@ -162,11 +194,10 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         spare: None,
     };
     let thread = |name: &str| thread::Builder::new().name(name.into());
-    let no_thread = |source| Error::System { what: "a thread", source };
     let capture = thread("capture").spawn(move || capture.run()).map_err(no_thread)?;
     let encode = thread("stab").spawn(move || encode.run()).map_err(no_thread)?;
-    let mut think = Think::new(mind, voice, &pack);
-    let limit_us = args.seconds.map(Micros::from_seconds);
+    let mut think = Think::new(mind, voice, &pack, keeper, start_us);
+    let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // The capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
     // for longer than this.
@@ -179,13 +210,15 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (captured, counts) = ended(capture).unwrap_or((Ok(()), Counts::default()));
     let encoded = ended(encode).unwrap_or(Ok(()));
     think.count(counts);
+    let saved = think.save(&clock);
     if think.pulse.pictures > 0 || thought.is_ok() && captured.is_ok() {
-        let since = if think.pulse_us > Micros(0) { "since the last pulse: " } else { "" };
+        let since = if think.pulse_us > start_us { "since the last pulse: " } else { "" };
         note(format_args!("{since}{}; {} events in all", think.pulse, think.voice.said()));
     }
     thought?;
     encoded?;
-    captured
+    captured?;
+    saved
 }
 
 /// What a thread came to, if it has ended.
@@ -234,6 +267,8 @@ impl Encode {
 struct Capture {
     wish: Wish,
     eye: Eye,
+    /// Where the picture goes that a snapshot holds.
+    reference: Option<Reference>,
     slots: Receiver<PatchSlot>,
     tell: SyncSender<Message<PatchSlot>>,
     stop: Arc<AtomicBool>,
@@ -342,6 +377,7 @@ impl Capture {
                     continue;
                 }
             };
+            self.show(&look);
             self.damaged_in_a_row = 0;
             self.seen_us = Some(captured_us);
             if let Some(seen_us) = self.lost_us.take()
@@ -355,6 +391,17 @@ impl Capture {
             }
         }
         Ok(())
+    }
+
+    /// Shares the picture with who saves it, each time that all of it was sent.
+    fn show(&self, look: &Look) {
+        let Some((shared, (pixels, content))) = self.reference.as_ref().zip(self.eye.reference()) else { return };
+        if look.gate.sent as usize == self.eye.patches() {
+            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let (held, of) = shared.get_or_insert_with(|| (vec![0; pixels.len()], content));
+            held.copy_from_slice(pixels);
+            *of = content;
+        }
     }
 
     /// Stream time of a picture; `None` if the program is to stop. `zero_us` is when this opening's time began.
@@ -414,6 +461,7 @@ impl Capture {
 
 struct Think<'a> {
     mind: Mind<Narrator>,
+    keeper: Option<Keeper>,
     voice: Voice,
     pack: &'a ocelli_infer::Pack,
     pulse: Pulse,
@@ -424,8 +472,20 @@ struct Think<'a> {
 }
 
 impl<'a> Think<'a> {
-    fn new(mind: Mind<Narrator>, voice: Voice, pack: &'a ocelli_infer::Pack) -> Self {
-        Self { mind, voice, pack, pulse: Pulse::default(), pulse_us: Micros(0), now_us: Micros(0), greeted: false }
+    fn new(
+        mind: Mind<Narrator>,
+        voice: Voice,
+        pack: &'a ocelli_infer::Pack,
+        keeper: Option<Keeper>,
+        start_us: Micros,
+    ) -> Self {
+        let pulse = Pulse::default();
+        Self { mind, keeper, voice, pack, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
+    }
+
+    /// Saves the memory a last time.
+    fn save(&mut self, clock: &impl Clock) -> Result<(), Error> {
+        self.keeper.take().map_or(Ok(()), |keeper| keeper.finish(self.mind.memory(), clock.unix_ms()))
     }
 
     /// Until the threads before have gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
@@ -467,6 +527,7 @@ impl<'a> Think<'a> {
                 }
                 Ok(Message::Back { seen_us, at_us }) => {
                     self.now_us = at_us;
+                    self.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
                     let text = format!("seeing again after {:.1} s", at_us.since(seen_us).seconds());
                     self.voice.tell(EventKind::Health, (seen_us, at_us), &text)?;
                 }
@@ -478,6 +539,11 @@ impl<'a> Think<'a> {
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            let news =
+                self.keeper.as_mut().and_then(|keeper| keeper.tick(self.mind.memory(), self.now_us, clock.unix_ms()));
+            if let Some(text) = news {
+                self.voice.tell(EventKind::Health, (self.now_us, self.now_us), &text)?;
             }
             if self.now_us.since(self.pulse_us) >= Micros(PULSE_US) {
                 let text = self.pulse.to_string();
@@ -573,7 +639,7 @@ mod tests {
         let (pack, stab, narrator) = wiring::load(tiny.to_str().expect("a plain path")).expect("the pack of the tests");
         let (mut stab, mind) = wiring::thinking(&pack, stab, narrator).expect("it is consistent").split();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| mind.slot()).collect();
-        let mut think = Think::new(mind, Voice::open(&config, None).expect("it is writable"), &pack);
+        let mut think = Think::new(mind, Voice::open(&config, None).expect("it is writable"), &pack, None, Micros(0));
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

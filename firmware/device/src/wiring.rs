@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use ocelli_drivers::{DriverError, Fitter, Sampler};
 use ocelli_infer::{Narrator, Pack, PackError, Stab};
 use ocelli_pipeline::{
-    ConfigError, GateConfig, GateReport, Lexicon, MemoryConfig, PatchSlot, Pipeline, PipelineConfig, Selection, Speak,
-    SpeakConfig, TokenGate,
+    ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing, PatchSlot,
+    Pipeline, Selection, Speak, SpeakConfig, TokenGate,
 };
-use ocelli_types::{Clock, Frame, Micros};
+use ocelli_types::{Clock, Content, Frame, Micros};
 
 use crate::error::Error;
 
@@ -62,6 +62,7 @@ pub struct Eye {
     fitter: Fitter,
     /// `[patches][patch_bytes]`
     picture: Vec<u8>,
+    patches: usize,
     gate: TokenGate,
 }
 
@@ -91,6 +92,7 @@ impl Eye {
             sampler: Sampler::new(pack.manifest.input.fps),
             fitter: Fitter::new(pack.grid, pack.manifest.input.letterbox),
             picture: vec![0; pack.grid.bytes()],
+            patches: pack.grid.patches(),
             gate: TokenGate::new(pack.grid, config).map_err(|error| inconsistent(pack, &error))?,
         })
     }
@@ -115,22 +117,54 @@ impl Eye {
         Ok(Look { gate, fit_us: fitted_us - start_us, gate_us: clock.now() - fitted_us })
     }
 
+    /// Goes on from the picture that a snapshot holds.
+    pub fn resume(&mut self, picture: &[u8], content: Content) {
+        self.gate.resume(picture, content);
+    }
+
+    /// Patches of a picture.
+    pub const fn patches(&self) -> usize {
+        self.patches
+    }
+
+    /// What the encoder saw last of each place, and where the picture lies in it.
+    pub fn reference(&self) -> Option<(&[u8], Content)> {
+        self.gate.reference()
+    }
+
     /// The next picture is sent whole, as the first was.
     pub fn forget(&mut self) {
         self.gate.forget();
     }
 }
 
-/// Size of the memory of a pack: exactly what its narrator reads.
+/// Size of the memory of a pack: what its narrator reads, and scenes behind it.
 pub fn memory(pack: &Pack) -> MemoryConfig {
     let part = &pack.manifest.narrator;
     let selection =
         Selection { slots: part.slots, frame_tokens: part.frame_tokens, max_age_frames: part.max_age_frames };
-    MemoryConfig::new(pack.grid, pack.manifest.stab.token_width, selection, pack.manifest.gate.refresh_frames)
+    let refresh_frames = pack.manifest.gate.refresh_frames;
+    let config = MemoryConfig::new(pack.grid, pack.manifest.stab.token_width, selection, refresh_frames);
+    let drop = pack.manifest.drop.as_ref().map(|part| FeatureDrop {
+        reference: match part.reference {
+            ocelli_infer::DropReference::Previous => DropReference::Previous,
+            ocelli_infer::DropReference::LastKept => DropReference::LastKept,
+            ocelli_infer::DropReference::Both => DropReference::Both,
+        },
+        cosine: part.cosine,
+    });
+    let config = MemoryConfig { drop, ..config };
+    MemoryConfig { tokens: config.least_tokens(), ..config }
 }
 
 /// The think side with nothing in its memory.
 pub fn thinking(pack: &Pack, stab: Stab, narrator: Narrator) -> Result<Thinking, Error> {
+    let memory = MemoryRing::new(memory(pack)).map_err(|error| inconsistent(pack, &error))?;
+    remembering(pack, stab, narrator, memory)
+}
+
+/// The think side with a memory.
+pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRing) -> Result<Thinking, Error> {
     let part = &pack.manifest.speak;
     let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
     let kinds: Vec<(&str, Speak)> =
@@ -140,7 +174,7 @@ pub fn thinking(pack: &Pack, stab: Stab, narrator: Narrator) -> Result<Thinking,
     let entries = pack.vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
     let config_error = |error: ConfigError| inconsistent(pack, &error);
     let lexicon = Lexicon::new(&config, &pack.vocabulary.kinds, entries).map_err(config_error)?;
-    Pipeline::new(stab, narrator, PipelineConfig { memory: memory(pack), lexicon }).map_err(config_error)
+    Ok(Pipeline::with_memory(stab, narrator, memory, lexicon))
 }
 
 fn inconsistent(pack: &Pack, error: &ConfigError) -> Error {

@@ -4,16 +4,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ocelli_types::{Clock, Micros};
 
-/// Monotonic time since it was made, and the wall clock for people.
+/// Monotonic time since it was made (or since the stream began), and the wall clock for people.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: Instant,
+    /// Its time at `start`.
+    from: Micros,
 }
 
 impl SystemClock {
+    /// A clock that stands at `from` now, for a stream that goes on after a restart.
+    pub fn starting_at(from: Micros) -> Self {
+        Self { start: Instant::now(), from }
+    }
+
     /// A clock that starts at zero now.
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self::starting_at(Micros(0))
     }
 }
 
@@ -25,7 +32,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Micros {
-        Micros(self.start.elapsed().as_micros() as u64)
+        self.from + Micros(self.start.elapsed().as_micros() as u64)
     }
 
     fn sleep(&self, duration: Micros) {

@@ -19,8 +19,8 @@ pub use error::{InferError, PackError};
 pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;
 pub use pack::{
-    GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest, NarratorPart, Pack, PackInfo, ReferencePart,
-    SpeakPart, StabPart, VocabularyPart, list_packs,
+    DropPart, DropReference, GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest, NarratorPart, Pack,
+    PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
 };
 pub use reference::ReferenceStab;
 pub use stab::Stab;

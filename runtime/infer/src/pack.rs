@@ -43,8 +43,10 @@ pub struct Manifest {
     pub version: String,
     /// The picture that the model sees.
     pub input: InputPart,
-    /// Token drop.
+    /// Token drop by pixels.
     pub gate: GatePart,
+    /// Token drop by features; without it what the gate keeps is remembered.
+    pub drop: Option<DropPart>,
     /// The visual front end.
     pub stab: StabPart,
     /// The language head.
@@ -89,6 +91,28 @@ pub struct GatePart {
     pub refresh_frames: u32,
     /// So many tenths of changed patches make the whole frame change.
     pub whole_frame_tenths: u32,
+}
+
+/// `[drop]`, as the pipeline's memory takes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropPart {
+    /// What a token is compared with.
+    pub reference: DropReference,
+    /// A token more alike than this is dropped: a cosine, -1 to 1. `cargo xtask bench memory` finds it for a ratio.
+    pub cosine: f32,
+}
+
+/// What a token is compared with before it is dropped.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReference {
+    /// That of the frame before.
+    Previous,
+    /// The last that was kept at its place.
+    LastKept,
+    /// Both: dropped only if it is like either.
+    Both,
 }
 
 /// `[stab]`
@@ -278,6 +302,11 @@ impl Manifest {
         if self.stab.tokens != tokens {
             return Err(format!("[stab] has {} tokens, and the input makes {tokens}", self.stab.tokens));
         }
+        if let Some(DropPart { cosine, .. }) = self.drop
+            && !(-1.0..=1.0).contains(&cosine)
+        {
+            return Err(format!("[drop] cosine is {cosine}"));
+        }
         let NarratorPart { slots, frame_tokens, embedding, max_age_frames, .. } = self.narrator;
         // Memory grows with these; a number beyond is a slip.
         for (name, value, most) in [
@@ -448,6 +477,7 @@ mod tests {
             ("smoothing = 0.5", "smoothing = 1.0"),
             ("threshold = 0.5", "threshold = 1.5"),
             ("[speak.kinds.fall]", "[speak.kinds.fly]"),
+            ("[stab]", "[drop]\nreference = \"last_kept\"\ncosine = 1.5\n[stab]"),
         ] {
             let (_copy, error) = altered(from, to);
             assert!(matches!(error, PackError::Inconsistent { .. }), "{to}: {error}");

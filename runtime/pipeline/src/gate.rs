@@ -141,6 +141,27 @@ impl TokenGate {
         self.content = None;
     }
 
+    /// Goes on from what was kept before a restart: the next picture is sent whole, because the encoder has seen nothing, and
+    /// kept where it differs from `reference`, `[patches][patch_bytes]`. Where the picture lies elsewhere in the next one, that
+    /// is kept whole.
+    ///
+    /// # Panics
+    /// If `reference` is not [`PatchGrid::bytes`] long.
+    pub fn resume(&mut self, reference: &[u8], content: Content) {
+        self.reference.copy_from_slice(reference);
+        self.previous.copy_from_slice(reference);
+        self.content = Some(content);
+        // Frame 0 is the refresh's turn.
+        self.frames = 0;
+        self.noise16 = 0;
+    }
+
+    /// The last sent version of each patch, `[patches][patch_bytes]`, and where the picture lies; `None` before the first
+    /// picture and after [`forget`](Self::forget).
+    pub fn reference(&self) -> Option<(&[u8], Content)> {
+        self.content.map(|content| (&self.reference[..], content))
+    }
+
     fn start_over(&mut self, content: Content, slot: &mut PatchSlot) -> GateReport {
         self.content = Some(content);
         self.frames = 0;
@@ -414,5 +435,20 @@ mod tests {
         let gate = scene.gate.reference.capacity() + scene.gate.previous.capacity() + scene.gate.quiet.capacity() * 4;
         assert_eq!(TokenGate::bytes(scene.grid), gate);
         assert_eq!(PatchSlot::bytes(scene.grid), scene.slot.patches.capacity());
+    }
+
+    #[test]
+    fn after_a_restart_all_is_sent_and_what_changed_meanwhile_is_kept() {
+        let mut before = Scene::new();
+        before.select();
+        let (reference, content) = before.gate.reference().expect("a picture was seen");
+        let (reference, mut after) = (reference.to_vec(), Scene::new());
+        assert!(after.gate.reference().is_none());
+        after.gate.resume(&reference, content);
+        after.paint(9, 200);
+        let report = after.select();
+        assert_eq!((report.changed, report.sent, report.whole_frame), (1, 16, false));
+        // And the windows whose turn it is.
+        assert!(after.slot.batch().kept.contains(9) && after.slot.batch().kept.count() < 16);
     }
 }

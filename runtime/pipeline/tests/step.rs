@@ -1,7 +1,8 @@
 //! One step: what is said, and what is left behind when a part fails.
 
 use ocelli_pipeline::{
-    EventBuf, Lexicon, MemoryConfig, MemoryReport, Pipeline, PipelineConfig, Selection, Speak, SpeakConfig, StepError, StepReport,
+    EventBuf, Lexicon, MemoryConfig, MemoryReport, Pipeline, PipelineConfig, Selection, Speak, SpeakConfig, StepError,
+    StepReport,
 };
 use ocelli_testkit::{FakeEncoder, FakeError, FakeHead, SimClock};
 use ocelli_types::{
@@ -141,7 +142,12 @@ fn the_head_sees_the_tokens_that_the_encoder_wrote() {
     impl Head for Looks {
         type Error = FakeError;
         fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), FakeError> {
-            self.0 = view.slots.iter().flatten().map(|slot| (slot.age_frames, view.token(*slot).next().unwrap_or_default())).collect();
+            self.0 = view
+                .slots
+                .iter()
+                .flatten()
+                .map(|slot| (slot.age_frames, view.token(*slot).next().unwrap_or_default()))
+                .collect();
             probabilities.fill(1.0 / 3.0);
             Ok(())
         }

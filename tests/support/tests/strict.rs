@@ -40,7 +40,8 @@ fn the_head_wants_a_view_that_holds_together() {
     let describe = |head: &mut FakeHead, age_frames, to, scale: f32| {
         let slots = [Some(TokenRef { token: 0, age_frames, position: 0 })];
         let (from, to) = (EntryId(to), EntryId(to));
-        let view = MemoryView { width: 1, storage: &[1], scales: &[scale], slots: &slots, from, to, captured_us: Micros(0) };
+        let view =
+            MemoryView { width: 1, storage: &[1], scales: &[scale], slots: &slots, from, to, captured_us: Micros(0) };
         head.describe(&view, &mut [0.0; 2]).unwrap();
     };
     let mut head = FakeHead::new(2);
@@ -56,7 +57,8 @@ fn the_script_of_the_head_holds_or_begins_again() {
     let firsts = |mut head: FakeHead| -> Vec<f32> {
         let answer = |id| {
             let (from, to) = (EntryId(id), EntryId(id));
-            let view = MemoryView { width: 1, storage: &[0], scales: &[0.0], slots: &slots, from, to, captured_us: Micros(0) };
+            let view =
+                MemoryView { width: 1, storage: &[0], scales: &[0.0], slots: &slots, from, to, captured_us: Micros(0) };
             let mut probabilities = [0.0; 2];
             head.describe(&view, &mut probabilities).map_or(-1.0, |()| probabilities[0])
         };

@@ -222,7 +222,10 @@ pub fn cases(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) -> Resu
 }
 
 /// Every clip below a folder, in order of names.
-fn clips(folder: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// A folder cannot be read.
+pub fn clips(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();

@@ -1,7 +1,7 @@
-//! Measures our int8 STAB on real pictures, and the products beneath it, on the machine that it runs on.
+//! Measures our int8 STAB on real pictures, the products beneath it, and the memory behind it, on the machine that it runs on.
 //!
 //! `tools/bench/stab.py` runs the program in turn with ONNX Runtime, which gets the same canvases; `cargo xtask bench
-//! stab` does both.
+//! stab` does both, `cargo xtask bench memory` runs the rest.
 #![deny(unsafe_code)]
 
 #[expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
@@ -10,14 +10,16 @@ mod case;
 mod clip;
 mod kernels;
 mod machine;
+mod memory;
 #[expect(unsafe_code, reason = "instructions that the compiler does not know to be there, or does not know at all")]
 mod peak;
 mod serve;
 
 pub use alloc::{Allocated, TallyAlloc};
-pub use case::{Case, Movement, Play, Shot, WARM_UP, cases};
+pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};
 pub use clip::{Seen, gate, watch};
 pub use kernels::{Product, SHAPES, products};
 pub use machine::{Cache, caches, holder};
+pub use memory::{config as memory_config, drop_curve, needle};
 pub use peak::{Line, dot, read};
 pub use serve::{Server, answer};

@@ -1,20 +1,43 @@
-//! Serves measurements over standard input and output; see `ocelli_bench`.
+//! The program behind `cargo xtask bench`; see `ocelli_bench`.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
-use ocelli_bench::{Server, TallyAlloc, answer, cases};
+use clap::{Args, Parser, Subcommand};
+use ocelli_bench::{Server, TallyAlloc, answer, cases, clips, drop_curve, needle, watch};
 use ocelli_infer::Pack;
 use serde_json::json;
 
 #[global_allocator]
 static ALLOC: TallyAlloc = TallyAlloc;
 
-/// Runs our STAB on real clips on request. `tools/bench/stab.py` asks; `cargo xtask bench stab` starts both.
+/// Measures STAB and memory on real clips.
 #[derive(Parser)]
 struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Runs STAB on request, a line each, and answers with a line of JSON. `tools/bench/stab.py` asks.
+    Stab {
+        #[command(flatten)]
+        on: On,
+        /// Where canvases go.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Token drop against what the narrator says, and events found again after a day; one JSON object.
+    Memory {
+        #[command(flatten)]
+        on: On,
+    },
+}
+
+#[derive(Args)]
+struct On {
     /// Folder of the pack.
     #[arg(long)]
     pack: PathBuf,
@@ -24,25 +47,48 @@ struct Arguments {
     /// The demonstration's clip.
     #[arg(long)]
     demo: PathBuf,
-    /// Where canvases go.
-    #[arg(long)]
-    out: PathBuf,
     /// Fewer clips and rounds.
     #[arg(long)]
     quick: bool,
 }
 
 fn main() -> Result<()> {
-    let Arguments { pack, data, demo, out, quick } = Arguments::parse();
+    match Arguments::parse().what {
+        What::Stab { on, out } => stab(on, &out),
+        What::Memory { on } => memory(&on),
+    }
+}
+
+fn stab(on: On, out: &std::path::Path) -> Result<()> {
+    let On { pack, data, demo, quick } = on;
     let pack = Pack::open(&pack)?;
     let cases = cases(&pack, data.as_deref(), &demo, quick)?;
     let mut server = Server::new(pack, cases, quick)?;
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", server.introduce(&out)?)?;
+    writeln!(stdout, "{}", server.introduce(out)?)?;
     for request in io::stdin().lock().lines() {
         let request = request.context("requests are lines of text")?;
         let said = answer(&mut server, &request).unwrap_or_else(|error| json!({ "error": format!("{error:#}") }));
         writeln!(stdout, "{said}")?;
     }
+    Ok(())
+}
+
+/// Falls of the first subject are the events of the needle test; people who do not fall are its background.
+fn memory(On { pack, data, demo, quick }: &On) -> Result<()> {
+    let pack = Pack::open(pack)?;
+    let drop = drop_curve(&pack, data.as_deref(), demo, *quick)?;
+    let needle = match data {
+        None => json!(null),
+        Some(data) => {
+            let paths = clips(&data.join("gmdcsa24"))?;
+            let falls = |path: &&PathBuf| path.to_string_lossy().to_lowercase().contains("fall");
+            let event = paths.iter().find(falls).context("no clip of a fall")?;
+            let quiet: Vec<&PathBuf> = paths.iter().filter(|path| !falls(path)).collect();
+            let background = quiet.iter().map(|path| watch(&pack, path)).collect::<Result<Vec<_>>>()?;
+            needle(&pack, &background, &watch(&pack, event)?, "fall", if *quick { 2.4 } else { 24.0 })?
+        }
+    };
+    println!("{}", json!({ "drop": drop, "needle": needle }));
     Ok(())
 }

@@ -9,12 +9,12 @@ use ndarray::Array3;
 use ndarray_npy::write_npy;
 use ocelli_infer::{Narrator, Pack, Stab};
 use ocelli_kernels::Isa;
-use ocelli_pipeline::{MemoryConfig, MemoryRing, Selection};
+use ocelli_pipeline::MemoryRing;
 use ocelli_types::{Encoder, FrameTokens, Head};
 use serde_json::{Value, json};
 
 use crate::kernels::{Product, SHAPES, products};
-use crate::{Allocated, Case, Play, TallyAlloc, WARM_UP};
+use crate::{Allocated, Case, Play, TallyAlloc, WARM_UP, memory_config};
 
 /// The engine that is measured, and what it is measured on.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Server {
     /// # Errors
     /// A model failed.
     pub fn allocations(&mut self, play: &Play) -> Result<[Allocated; 2]> {
-        let mut memory = MemoryRing::new(memory(&self.pack))?;
+        let mut memory = MemoryRing::new(memory_config(&self.pack, None))?;
         let mut narrator = Narrator::load(&self.pack)?;
         let (rows, width) = (self.pack.manifest.stab.tokens, self.pack.manifest.stab.token_width);
         let mut tokens = vec![0.0; rows * width];
@@ -173,12 +173,4 @@ fn row(product: &Product) -> Value {
         "gb_per_s": product.gb_per_s(), "peak_gb_per_s": product.peak_gb_per_s, "level": product.level,
         "efficiency_percent": product.efficiency(),
     })
-}
-
-/// As the program sizes it: what the narrator reads, and no more.
-fn memory(pack: &Pack) -> MemoryConfig {
-    let part = &pack.manifest.narrator;
-    let selection =
-        Selection { slots: part.slots, frame_tokens: part.frame_tokens, max_age_frames: part.max_age_frames };
-    MemoryConfig::new(pack.grid, pack.manifest.stab.token_width, selection, pack.manifest.gate.refresh_frames)
 }

@@ -52,16 +52,7 @@ pub(super) struct CutFinder {
 
 impl CutFinder {
     pub fn new(config: CutConfig, width: usize) -> Self {
-        Self {
-            config,
-            before: vec![0; width],
-            frames: 0,
-            similarity: 1.0,
-            top: 1.0,
-            mean: 0.0,
-            variance: 0.0,
-            seen: 0,
-        }
+        Self { config, before: vec![0; width], frames: 0, similarity: 1.0, top: 1.0, mean: 0.0, variance: 0.0, seen: 0 }
     }
 
     pub const fn bytes(width: usize) -> usize {

@@ -102,8 +102,7 @@ pub struct MemoryConfig {
 impl MemoryConfig {
     /// The least that serves this head, with some hours of scenes behind it and no feature drop.
     pub fn new(grid: PatchGrid, token_width: usize, selection: Selection, refresh_frames: u32) -> Self {
-        let segment =
-            SegmentConfig { segments: 512, tokens: 12, longest_us: Micros(300_000_000), still_cosine: 0.9 };
+        let segment = SegmentConfig { segments: 512, tokens: 12, longest_us: Micros(300_000_000), still_cosine: 0.9 };
         let mut config = Self {
             grid,
             token_width,

@@ -300,8 +300,7 @@ impl OpenSegment {
             values.fill(0.0);
             add(values, token, scale);
             self.bytes[at * self.width..][..self.width].copy_from_slice(token);
-            self.loose[at] =
-                Loose { position: window as u16, weight: 1.0, offset_ms: offset_ms as f32, gone: false };
+            self.loose[at] = Loose { position: window as u16, weight: 1.0, offset_ms: offset_ms as f32, gone: false };
         } else {
             still.offsets_ms += offset_ms;
             add(&mut self.sums[place], token, scale);
@@ -317,8 +316,7 @@ impl OpenSegment {
             *value = sum / weight;
         }
         quantize(values, &mut self.bytes[at * self.width..][..self.width]);
-        self.loose[at] =
-            Loose { position: window as u16, weight, offset_ms: offsets_ms as f32 / weight, gone: false };
+        self.loose[at] = Loose { position: window as u16, weight, offset_ms: offsets_ms as f32 / weight, gone: false };
     }
 
     /// Room for one more; half of them are merged where there is none.

@@ -1,0 +1,388 @@
+//! The memory on disk, so that it outlives a restart: one file a camera, written now and then, read at start.
+//!
+//! ```text
+//! "ocelli memory 1\n"  16 bytes
+//! pack                 SHA-256 of pack.toml, 32 bytes
+//! saved                milliseconds since 1970, u64
+//! content              x0 x1 y0 y1 in patches, u16 each
+//! picture              length, u32, and the last sent pixels of every patch, or nothing
+//! memory               as `MemoryRing::save` writes it
+//! checksum             SHA-256 of all of the above, 32 bytes
+//! ```
+//!
+//! Numbers are little-endian. A file is written beside the old one, brought to the disk and renamed over it, so that a power
+//! cut leaves one of the two. What is torn or of another pack is set aside and said; it never stops a start.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use ocelli_infer::Pack;
+use ocelli_pipeline::{MemoryConfig, MemoryRing};
+use ocelli_types::{Content, Micros};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, note};
+
+const MAGIC: &[u8; 16] = b"ocelli memory 1\n";
+
+/// Bytes before the picture.
+const HEAD_BYTES: usize = 16 + 32 + 8 + 8 + 4;
+
+const CHECKSUM_BYTES: usize = 32;
+
+/// The last picture that STAB was sent whole, shared by the capture thread, which sees it, and the think thread, which saves it.
+pub type Reference = Arc<Mutex<Option<(Vec<u8>, Content)>>>;
+
+/// What a restart finds.
+#[derive(Debug)]
+pub struct Kept {
+    /// The memory as it was.
+    pub memory: MemoryRing,
+    /// The last picture.
+    pub picture: Option<(Vec<u8>, Content)>,
+    /// Wall clock when it was saved.
+    pub saved_unix_ms: u64,
+}
+
+impl Kept {
+    /// Stream time at which a program that starts now goes on. A wall clock that stands before the snapshot's, as on a board
+    /// without a battery, counts as no time passed.
+    pub fn resume_us(&self, now_unix_ms: u64) -> Micros {
+        self.memory.last_us() + Micros(now_unix_ms.saturating_sub(self.saved_unix_ms).saturating_mul(1000))
+    }
+}
+
+/// Where the memory of one camera is kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    path: PathBuf,
+    pack: [u8; 32],
+    picture_bytes: usize,
+    config: MemoryConfig,
+}
+
+impl Store {
+    /// A store in `folder`, which is made if it is not there and must be writable.
+    pub fn open(folder: &Path, camera: &str, pack: &Pack, config: MemoryConfig) -> Result<Self, Error> {
+        let unusable = |source| Error::State { path: folder.to_path_buf(), source };
+        fs::create_dir_all(folder).map_err(unusable)?;
+        let manifest = fs::read(pack.folder.join("pack.toml")).map_err(unusable)?;
+        // Whatever the camera's name holds becomes part of a file's name.
+        let name: String = camera.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        let path = folder.join(format!("{name}.memory"));
+        let store = Self { path, pack: Sha256::digest(manifest).into(), picture_bytes: pack.grid.bytes(), config };
+        File::create(store.beside("new")).map_err(unusable)?;
+        Ok(store)
+    }
+
+    /// The most bytes of a file.
+    pub fn most_bytes(picture_bytes: usize, config: &MemoryConfig) -> usize {
+        HEAD_BYTES + picture_bytes + MemoryRing::snapshot_bytes(config) + CHECKSUM_BYTES
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        self.path.with_extension(format!("memory.{what}"))
+    }
+
+    /// What was kept; `None` where nothing was, or it cannot be used, which is said.
+    pub fn load(&self) -> Option<Kept> {
+        let refused = match self.read() {
+            Ok(bytes) => match self.parse(&bytes) {
+                Ok(kept) => return Some(kept),
+                Err(why) => why,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => error.to_string(),
+        };
+        let aside = self.beside("refused");
+        let moved = fs::rename(&self.path, &aside);
+        let place = if moved.is_ok() { format!("it is now {}", aside.display()) } else { "it is left there".into() };
+        note(format_args!(
+            "{}: not a memory of this pack ({refused}); {place}, and nothing is remembered",
+            self.path.display()
+        ));
+        None
+    }
+
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let most = Self::most_bytes(self.picture_bytes, &self.config) as u64;
+        let mut bytes = Vec::new();
+        File::open(&self.path)?.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(io::Error::other("it is too long"));
+        }
+        Ok(bytes)
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Kept, String> {
+        let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or("it is too short")?;
+        let mut rest = body.strip_prefix(MAGIC).ok_or("it is of another kind or version")?;
+        if Sha256::digest(body)[..] != checksum[..] {
+            return Err("it is torn: its checksum is wrong".into());
+        }
+        let mut take = |count: usize| {
+            let (taken, left) = rest.split_at_checked(count).ok_or("it is too short")?;
+            rest = left;
+            Ok::<&[u8], String>(taken)
+        };
+        if take(32)? != self.pack {
+            return Err("it is of another pack".into());
+        }
+        let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+        let saved_unix_ms = number(take(8)?);
+        let mut corner = || Ok::<usize, String>(number(take(2)?) as usize);
+        let content = Content { x0: corner()?, x1: corner()?, y0: corner()?, y1: corner()? };
+        let length = number(take(4)?) as usize;
+        if length != 0 && length != self.picture_bytes {
+            return Err("its picture is of another size".into());
+        }
+        let picture = take(length)?.to_vec();
+        let memory = MemoryRing::restore(self.config, rest).map_err(|error| error.to_string())?;
+        Ok(Kept { memory, picture: (length > 0).then_some((picture, content)), saved_unix_ms })
+    }
+
+    /// Puts the file together in `bytes`; nothing is allocated where they have [`most_bytes`](Self::most_bytes).
+    pub fn compose(&self, bytes: &mut Vec<u8>, memory: &MemoryRing, picture: Option<(&[u8], Content)>, unix_ms: u64) {
+        let (pixels, content) = picture.unwrap_or((&[], Content { x0: 0, x1: 0, y0: 0, y1: 0 }));
+        bytes.clear();
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&self.pack);
+        bytes.extend_from_slice(&unix_ms.to_le_bytes());
+        for corner in [content.x0, content.x1, content.y0, content.y1] {
+            bytes.extend_from_slice(&(corner as u16).to_le_bytes());
+        }
+        bytes.extend_from_slice(&(pixels.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(pixels);
+        memory.save(bytes);
+        let checksum = Sha256::digest(&bytes[..]);
+        bytes.extend_from_slice(&checksum);
+    }
+
+    /// Replaces the file.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let new = self.beside("new");
+        let mut file = File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, &self.path)?;
+        // The name itself must reach the disk too.
+        self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Saves a memory now and then. A thread of its own waits for the disk, so that nobody else does.
+#[derive(Debug)]
+pub struct Keeper {
+    store: Store,
+    picture: Reference,
+    every_us: Micros,
+    due_us: Micros,
+    /// Room for a file, while the thread has none.
+    bytes: Option<Vec<u8>>,
+    give: Option<SyncSender<Vec<u8>>>,
+    back: Receiver<(Vec<u8>, io::Result<()>)>,
+    thread: Option<thread::JoinHandle<()>>,
+    /// Whether the last save failed, so that it is said once.
+    failed: bool,
+}
+
+impl Keeper {
+    /// One that saves for the first time `every_us` after `now_us`.
+    pub fn start(store: Store, picture: Reference, every_us: Micros, now_us: Micros) -> io::Result<Self> {
+        let room = Vec::with_capacity(Store::most_bytes(store.picture_bytes, &store.config));
+        let (give, work) = sync_channel::<Vec<u8>>(1);
+        let (done, back) = sync_channel(1);
+        let writer = store.clone();
+        let thread = thread::Builder::new().name("keeper".into()).spawn(move || {
+            while let Ok(bytes) = work.recv() {
+                let written = writer.write(&bytes);
+                if done.send((bytes, written)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let due_us = now_us + every_us;
+        let (bytes, give, thread) = (Some(room), Some(give), Some(thread));
+        Ok(Self { store, picture, every_us, due_us, bytes, give, back, thread, failed: false })
+    }
+
+    /// Saves where it is due. Gives what the person should hear: that it fails, once, or that it works again.
+    pub fn tick(&mut self, memory: &MemoryRing, now_us: Micros, unix_ms: u64) -> Option<String> {
+        let mut news = None;
+        match self.back.try_recv() {
+            Ok((bytes, written)) => {
+                self.bytes = Some(bytes);
+                news = self.judge(written);
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+        }
+        if now_us >= self.due_us
+            && let Some(mut bytes) = self.bytes.take()
+        {
+            self.due_us = now_us + self.every_us;
+            self.compose(&mut bytes, memory, unix_ms);
+            if let Some(give) = &self.give {
+                // The channel has room: the thread gave the last bytes back.
+                let _ = give.try_send(bytes);
+            }
+        }
+        news
+    }
+
+    /// Saves a last time, and waits until that is done.
+    pub fn finish(mut self, memory: &MemoryRing, unix_ms: u64) -> Result<(), Error> {
+        self.give = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let mut bytes = self.back.try_recv().map(|(bytes, _)| bytes).ok().or(self.bytes.take()).unwrap_or_default();
+        self.compose(&mut bytes, memory, unix_ms);
+        self.store.write(&bytes).map_err(|source| Error::State { path: self.store.path.clone(), source })
+    }
+
+    fn compose(&self, bytes: &mut Vec<u8>, memory: &MemoryRing, unix_ms: u64) {
+        let picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
+        let picture = picture.as_ref().map(|(pixels, content)| (&pixels[..], *content));
+        self.store.compose(bytes, memory, picture, unix_ms);
+    }
+
+    fn judge(&mut self, written: io::Result<()>) -> Option<String> {
+        let failed_before = std::mem::replace(&mut self.failed, written.is_err());
+        match written {
+            Err(error) if !failed_before => Some(format!(
+                "{}: the memory is not saved ({error}); a restart would forget",
+                self.store.path.display()
+            )),
+            Ok(()) if failed_before => Some(format!("{}: the memory is saved again", self.store.path.display())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wiring;
+    use ocelli_pipeline::HoleCause;
+    use ocelli_types::PatchMask;
+
+    fn pack() -> Pack {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        Pack::open(&root).expect("the pack of the tests")
+    }
+
+    fn lived(pack: &Pack) -> MemoryRing {
+        let mut memory = MemoryRing::new(wiring::memory(pack)).expect("a valid memory");
+        let values: Vec<f32> = (0..pack.manifest.stab.tokens * pack.manifest.stab.token_width)
+            .map(|index| (index % 17) as f32 - 8.0)
+            .collect();
+        for frame in 0..100 {
+            memory.commit(&values, &PatchMask::first(64), Micros(frame * 200_000));
+            memory.hear(&[0.1, 0.9]);
+        }
+        memory.hole(Micros(20_000_000), Micros(30_000_000), HoleCause::Blind);
+        memory
+    }
+
+    fn store(folder: &Path, pack: &Pack) -> Store {
+        Store::open(folder, "the hall/1", pack, wiring::memory(pack)).expect("a writable folder")
+    }
+
+    fn saved(store: &Store, pack: &Pack) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let pixels = vec![7; pack.grid.bytes()];
+        store.compose(&mut bytes, &lived(pack), Some((&pixels, Content::whole(pack.grid))), 1_000);
+        assert!(bytes.len() <= Store::most_bytes(pack.grid.bytes(), &wiring::memory(pack)));
+        bytes
+    }
+
+    #[test]
+    fn what_was_saved_is_there_after_a_restart() {
+        let (folder, pack) = (tempfile::tempdir().expect("a folder"), pack());
+        let store = store(&folder.path().join("new/folder"), &pack);
+        assert!(store.load().is_none());
+        store.write(&saved(&store, &pack)).expect("there is room");
+        let kept = store.load().expect("it was saved");
+        assert_eq!(kept.memory.report(), lived(&pack).report());
+        assert_eq!(kept.picture, Some((vec![7; pack.grid.bytes()], Content::whole(pack.grid))));
+        assert_eq!(kept.resume_us(61_000), Micros(90_000_000), "a minute went by");
+        assert_eq!(kept.resume_us(0), Micros(30_000_000), "a clock that was set back");
+        assert!(store.path().ends_with("the-hall-1.memory"));
+    }
+
+    #[test]
+    fn torn_and_foreign_files_are_set_aside() {
+        let (folder, pack) = (tempfile::tempdir().expect("a folder"), pack());
+        let store = store(folder.path(), &pack);
+        let whole = saved(&store, &pack);
+        let mut flipped = whole.clone();
+        flipped[5000] ^= 1;
+        let mut other_pack = whole.clone();
+        other_pack[20] ^= 1;
+        let end = other_pack.len() - CHECKSUM_BYTES;
+        let checksum = Sha256::digest(&other_pack[..end]);
+        other_pack[end..].copy_from_slice(&checksum);
+        let long = [&whole[..], &vec![0; 10 << 20]].concat();
+        for (bytes, why) in [
+            (&whole[..whole.len() / 2], "torn"),
+            (&flipped[..], "torn"),
+            (&b"ocelli memory 2\n, and more of it than a checksum"[..], "version"),
+            (&other_pack[..], "another pack"),
+            (&[], "short"),
+            (&long[..], "long"),
+        ] {
+            fs::write(store.path(), bytes).expect("there is room");
+            let read = store.read().map_err(|error| error.to_string()).and_then(|bytes| store.parse(&bytes));
+            let refused = read.expect_err(why);
+            assert!(refused.contains(why), "{refused}");
+            assert!(store.load().is_none());
+            assert!(!store.path().exists(), "it is out of the way");
+            assert_eq!(fs::read(store.beside("refused")).expect("and not lost").len(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_is_said_at_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("there is room");
+        let error = Store::open(&file, "hall", &pack(), wiring::memory(&pack())).expect_err("a file is no folder");
+        assert!(error.to_string().contains("[memory] state"), "{error}");
+    }
+
+    #[test]
+    fn the_keeper_saves_when_it_is_due_and_says_once_when_it_cannot() {
+        let (folder, pack) = (tempfile::tempdir().expect("a folder"), pack());
+        let state = folder.path().join("state");
+        let store = store(&state, &pack);
+        let (every, picture) = (Micros(10_000_000), Reference::default());
+        let mut keeper = Keeper::start(store.clone(), picture, every, Micros(0)).expect("a thread");
+        let memory = lived(&pack);
+        assert_eq!(keeper.tick(&memory, Micros(9_000_000), 1), None);
+        assert!(!store.path().exists(), "not yet");
+        fs::remove_dir_all(&state).expect("it is there");
+        let mut said = Vec::new();
+        for second in 10..80 {
+            said.extend(keeper.tick(&memory, Micros(second * 1_000_000), second));
+            thread::sleep(std::time::Duration::from_millis(10));
+            if second == 45 {
+                fs::create_dir_all(&state).expect("it can be made again");
+            }
+        }
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("not saved") && said[1].contains("saved again"), "{said:?}");
+        assert!(store.load().is_some());
+        fs::remove_file(store.path()).expect("it is there");
+        keeper.finish(&memory, 99).expect("there is room");
+        assert_eq!(store.load().expect("it was saved").saved_unix_ms, 99);
+    }
+}

@@ -1,0 +1,300 @@
+//! What the memory keeps and loses: token drop against what the narrator says, and events found again after a day.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use ocelli_infer::{Narrator, Pack, Stab};
+use ocelli_pipeline::{
+    DropReference, FeatureDrop, GateConfig, MemoryConfig, MemoryRing, PatchSlot, Selection, Tier, TokenGate,
+};
+use ocelli_types::{Encoder, FrameSeq, FrameTokens, Head, Micros, PatchMask};
+use serde_json::{Value, json};
+
+use crate::{Play, Seen, Shot, clips, gate, watch};
+
+/// Thresholds of the curve, from no drop at all.
+const COSINES: [f32; 9] = [1.0, 0.99, 0.98, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8];
+
+/// The rate of the simulated day.
+const FRAME_US: u64 = 200_000;
+
+/// How far from its event a moment may lie that counts as found.
+const NEAR_US: u64 = 5_000_000;
+
+/// One way to drop, over all clips.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dropped {
+    /// Tokens of windows that show the picture.
+    offered: u64,
+    /// Of these, those that were kept.
+    kept: u64,
+    frames: u64,
+    /// Frames on which the most probable sentence is that of the run without drop.
+    same_sentence: u64,
+    /// Frames on which the most probable kind is.
+    same_kind: u64,
+    /// Frames on which the most probable kind is that of the run with the gate alone.
+    same_as_gated: u64,
+    /// Sum of half the absolute differences of probabilities.
+    variation: f64,
+}
+
+impl Dropped {
+    fn share(part: u64, of: u64) -> f64 {
+        part as f64 / of.max(1) as f64
+    }
+
+    /// Share of the tokens that are not remembered.
+    pub fn drop_ratio(&self) -> f64 {
+        1.0 - Self::share(self.kept, self.offered)
+    }
+
+    /// Share of the frames with the same kind of sentence.
+    pub fn agreement(&self) -> f64 {
+        Self::share(self.same_kind, self.frames)
+    }
+
+    fn row(&self, mode: &str, cosine: Option<f32>) -> Value {
+        json!({
+            "mode": mode, "cosine": cosine, "drop_ratio": self.drop_ratio(), "agreement": self.agreement(),
+            "agreement_sentence": Self::share(self.same_sentence, self.frames),
+            "agreement_with_gate": Self::share(self.same_as_gated, self.frames),
+            "total_variation": self.variation / self.frames.max(1) as f64, "frames": self.frames,
+        })
+    }
+}
+
+/// As the program sizes it.
+pub fn config(pack: &Pack, drop: Option<FeatureDrop>) -> MemoryConfig {
+    let part = &pack.manifest.narrator;
+    let selection =
+        Selection { slots: part.slots, frame_tokens: part.frame_tokens, max_age_frames: part.max_age_frames };
+    let refresh_frames = pack.manifest.gate.refresh_frames;
+    let config = MemoryConfig::new(pack.grid, pack.manifest.stab.token_width, selection, refresh_frames);
+    let config = MemoryConfig { drop, ..config };
+    MemoryConfig { tokens: config.least_tokens(), ..config }
+}
+
+/// All pictures whole and all tokens kept.
+fn undropped(play: &Play, pictures: &[Seen]) -> Play {
+    let all = PatchMask::first(play.grid.patches());
+    let shots = pictures.iter().map(|seen| Shot {
+        sent: all,
+        kept: all,
+        patches: seen.pixels.clone(),
+        captured_us: seen.captured_us,
+    });
+    Play { name: play.name.clone(), grid: play.grid, shots: shots.collect() }
+}
+
+/// STAB and narrator of a pack.
+struct Models<'a> {
+    pack: &'a Pack,
+    stab: Stab,
+    narrator: Narrator,
+}
+
+impl Models<'_> {
+    /// Tokens of each frame, `[1 + windows][token_width]`.
+    fn encode(&mut self, play: &Play) -> Result<Vec<Vec<f32>>> {
+        let (rows, width) = (self.pack.manifest.stab.tokens, self.pack.manifest.stab.token_width);
+        self.stab.reset()?;
+        play.batches()
+            .map(|batch| {
+                let mut values = vec![0.0; rows * width];
+                self.stab.encode(&batch, &mut FrameTokens { width, values: &mut values })?;
+                Ok(values)
+            })
+            .collect()
+    }
+
+    /// Probabilities on each frame, and the tokens of windows kept.
+    fn narrate(&mut self, play: &Play, tokens: &[Vec<f32>], drop: Option<FeatureDrop>) -> Result<(Vec<Vec<f32>>, u64)> {
+        let mut memory = MemoryRing::new(config(self.pack, drop))?;
+        let mut said = Vec::with_capacity(tokens.len());
+        for (shot, tokens) in play.shots.iter().zip(tokens) {
+            memory.commit(tokens, &shot.kept, shot.captured_us);
+            let mut probabilities = vec![0.0; self.pack.vocabulary.entries.len()];
+            let view = memory.view().context("a memory with a frame in it should have a view")?;
+            self.narrator.describe(&view, &mut probabilities)?;
+            said.push(probabilities);
+        }
+        let report = memory.report();
+        Ok((said, report.offered - report.dropped))
+    }
+}
+
+fn largest(values: &[f32]) -> Option<usize> {
+    (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
+}
+
+/// The curve: pixel drop alone, feature drop alone, and both, against a run that keeps every token.
+///
+/// # Errors
+/// A clip cannot be read, or a model fails.
+pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) -> Result<Value> {
+    let mut paths = match data {
+        Some(data) => [clips(&data.join("gmdcsa24"))?, clips(&data.join("assist-iot"))?].concat(),
+        None => vec![demo.to_path_buf()],
+    };
+    if quick {
+        let step = paths.len().div_ceil(3).max(1);
+        paths = paths.into_iter().step_by(step).collect();
+    }
+    let mut ways: Vec<(&str, bool, Option<FeatureDrop>)> = vec![("pixels", true, None)];
+    for (name, gated, reference) in [
+        ("features, previous", false, DropReference::Previous),
+        ("features, last kept", false, DropReference::LastKept),
+        ("features, both", false, DropReference::Both),
+        ("pixels and features, last kept", true, DropReference::LastKept),
+        ("pixels and features, both", true, DropReference::Both),
+    ] {
+        ways.extend(
+            COSINES.iter().skip(1).map(|cosine| (name, gated, Some(FeatureDrop { reference, cosine: *cosine }))),
+        );
+    }
+    let mut sums = vec![Dropped::default(); ways.len()];
+    let mut models = Models { pack, stab: Stab::load(pack)?, narrator: Narrator::load(pack)? };
+    let kinds: Vec<usize> = pack.vocabulary.entries.iter().map(|entry| entry.kind).collect();
+    let kind_of = |probabilities: &[f32]| {
+        let mut by_kind = vec![0.0; pack.vocabulary.kinds.len()];
+        kinds.iter().zip(probabilities).for_each(|(kind, probability)| by_kind[*kind] += probability);
+        largest(&by_kind)
+    };
+    for (done, path) in (1..).zip(&paths) {
+        eprintln!("bench: {done} of {}: {}", paths.len(), path.file_name().unwrap_or_default().display());
+        let pictures = match watch(pack, path) {
+            Ok(pictures) => pictures,
+            Err(error) => {
+                eprintln!("bench: left out: {error:#}");
+                continue;
+            }
+        };
+        let gated = gate(pack, "", &pictures)?;
+        let whole = undropped(&gated, &pictures);
+        let (gated_tokens, whole_tokens) = (models.encode(&gated)?, models.encode(&whole)?);
+        let (wanted, _) = models.narrate(&whole, &whole_tokens, None)?;
+        let (usual, _) = models.narrate(&gated, &gated_tokens, None)?;
+        for (sum, (_, is_gated, drop)) in sums.iter_mut().zip(&ways) {
+            let (play, tokens) = if *is_gated { (&gated, &gated_tokens) } else { (&whole, &whole_tokens) };
+            let (found, kept) = models.narrate(play, tokens, *drop)?;
+            // Of the letter-box nothing is kept but the first picture and the refresh; that is no merit.
+            let windows: u64 = pictures.iter().map(|seen| content_windows(pack, seen)).sum();
+            sum.offered += windows;
+            sum.kept += kept.min(windows);
+            sum.frames += found.len() as u64;
+            for ((found, wanted), usual) in found.iter().zip(&wanted).zip(&usual) {
+                sum.same_as_gated += u64::from(kind_of(found) == kind_of(usual));
+                sum.same_sentence += u64::from(largest(found) == largest(wanted));
+                sum.same_kind += u64::from(kind_of(found) == kind_of(wanted));
+                let off: f32 = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).sum();
+                sum.variation += f64::from(off) / 2.0;
+            }
+        }
+    }
+    let rows = sums.iter().zip(&ways).map(|(sum, (name, _, drop))| sum.row(name, drop.map(|drop| drop.cosine)));
+    Ok(json!({ "clips": paths.len(), "rows": rows.collect::<Vec<_>>() }))
+}
+
+/// Windows of which a patch shows the picture.
+fn content_windows(pack: &Pack, seen: &Seen) -> u64 {
+    let mut windows = PatchMask::empty();
+    (0..pack.grid.patches())
+        .filter(|patch| seen.content.contains(pack.grid, *patch))
+        .for_each(|patch| windows.insert(pack.grid.window_of(patch)));
+    windows.count() as u64
+}
+
+/// A day of which most is a still room, with people in it now and then and three events planted 23, 6 and 1 hours before its
+/// end, and whether a question for the event's sentence finds each, with its time.
+///
+/// # Errors
+/// A clip cannot be read, or a model fails.
+pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str, hours: f64) -> Result<Value> {
+    ensure!(!background.is_empty() && !event.is_empty(), "there should be clips");
+    let frames = (hours * 3600e6 / FRAME_US as f64) as u64;
+    let hour = frames as f64 / hours;
+    let planted: Vec<u64> =
+        [23.0, 6.0, 1.0].iter().map(|back| (frames as f64 - back / 24.0 * hours * hour) as u64).collect();
+    let part = &pack.manifest.gate;
+    let gate = GateConfig {
+        min_mad: part.min_mad,
+        noise_factor_num: part.noise_factor_num,
+        noise_factor_den: part.noise_factor_den,
+        refresh_frames: part.refresh_frames,
+        whole_frame_tenths: part.whole_frame_tenths,
+    };
+    let mut gate = TokenGate::new(pack.grid, gate)?;
+    let mut slot = PatchSlot::new(pack.grid);
+    let (mut stab, mut narrator) = (Stab::load(pack)?, Narrator::load(pack)?);
+    let mut memory = MemoryRing::new(config(pack, None))?;
+    let width = pack.manifest.stab.token_width;
+    let mut tokens = vec![0.0; pack.manifest.stab.tokens * width];
+    let mut probabilities = vec![0.0; pack.vocabulary.entries.len()];
+    let mut schedule = Schedule { background, event, planted: &planted };
+    for frame in 0..frames {
+        if frame % 36_000 == 0 {
+            eprintln!("bench: hour {:.0} of {hours:.0}", frame as f64 / hour);
+        }
+        let (seen, at_us) = (schedule.at(frame), Micros(frame * FRAME_US));
+        gate.select(&seen.pixels, seen.content, FrameSeq(frame), at_us, &mut slot);
+        stab.encode(&slot.batch(), &mut FrameTokens { width, values: &mut tokens })?;
+        memory.commit(&tokens, slot.batch().kept, at_us);
+        let view = memory.view().context("a memory with a frame in it should have a view")?;
+        narrator.describe(&view, &mut probabilities)?;
+        memory.hear(&probabilities);
+    }
+    let kind = pack.vocabulary.kinds.iter().position(|known| known == kind).context("no such kind")?;
+    let mut moments = Vec::new();
+    for (sentence, _) in (0..).zip(&pack.vocabulary.entries).filter(|(_, entry)| entry.kind == kind) {
+        moments.extend(memory.recall(sentence));
+    }
+    moments.sort_by(|a, b| b.peak.probability.total_cmp(&a.peak.probability));
+    let length_us = event.len() as u64 * FRAME_US;
+    let rows: Vec<Value> = planted
+        .iter()
+        .map(|frame| {
+            let start_us = frame * FRAME_US;
+            let near = start_us.saturating_sub(NEAR_US)..=start_us + length_us + NEAR_US;
+            let rank = moments.iter().position(|moment| near.contains(&moment.peak.at_us.0));
+            let moment = rank.map(|rank| moments[rank]);
+            let tier = moment.map(|moment| match moment.tier {
+                Tier::Open => "open",
+                Tier::Segment => "segment",
+                Tier::Abstract => "abstract",
+            });
+            json!({
+                "hours_back": (frames - frame) as f64 / hour, "found": moment.is_some(), "rank": rank.map(|rank| rank + 1),
+                "tier": tier, "off_s": moment.map(|moment| moment.peak.at_us.0 as f64 / 1e6 - start_us as f64 / 1e6),
+                "probability": moment.map(|moment| moment.peak.probability),
+            })
+        })
+        .collect();
+    let report = memory.report();
+    Ok(json!({
+        "hours": hours, "frames": frames, "needles": rows, "moments": moments.len(), "segments": report.segments,
+        "evicted_segments": report.evicted_segments, "centroids": report.centroids, "evicted_frames": report.evicted,
+        "drop_ratio": 1.0 - (report.offered - report.dropped) as f64 / (frames * pack.grid.windows() as u64) as f64,
+    }))
+}
+
+/// Which picture is seen when.
+struct Schedule<'a> {
+    background: &'a [Vec<Seen>],
+    event: &'a [Seen],
+    planted: &'a [u64],
+}
+
+impl<'a> Schedule<'a> {
+    /// Somebody is there for one clip in each ten minutes; the rest of the time the first picture of that clip stands.
+    fn at(&mut self, frame: u64) -> &'a Seen {
+        for start in self.planted {
+            if let Some(seen) = frame.checked_sub(*start).and_then(|index| self.event.get(index as usize)) {
+                return seen;
+            }
+        }
+        let (round, index) = (frame / 3000, (frame % 3000) as usize);
+        let clip = &self.background[round as usize % self.background.len()];
+        clip.get(index).unwrap_or(&clip[0])
+    }
+}

@@ -56,6 +56,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A soak found that something grows or gets lost.
+    #[error("the soak failed: see `flat` and `unaccounted_losses` in the report above")]
+    Unsound,
     /// The memory cannot be kept on disk.
     #[error("{}: the memory cannot be kept here ({source}); choose a folder that can be written for [memory] state", path.display())]
     State {
@@ -80,7 +83,11 @@ impl Error {
         ExitCode::from(match self {
             // Nobody reads any more (`ocelli … | head`): that is how this job ends well.
             Self::Output { source: SinkError::Closed, .. } => 0,
-            Self::Output { .. } | Self::Unwritable { .. } | Self::State { .. } | Self::System { .. } => 1,
+            Self::Unsound
+            | Self::Output { .. }
+            | Self::Unwritable { .. }
+            | Self::State { .. }
+            | Self::System { .. } => 1,
             Self::Config(_) => 2,
             Self::Source(_) => 3,
             Self::Pack(_) | Self::Infer(_) | Self::Step(_) => 4,

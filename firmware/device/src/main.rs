@@ -8,6 +8,7 @@ mod plan;
 mod pulse;
 mod replay;
 mod run;
+mod soak;
 mod state;
 mod voice;
 mod wiring;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::command(args),
         Command::Check(args) => check::command(args),
         Command::Packs(args) => check::packs(args),
+        Command::Soak(args) => soak::command(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

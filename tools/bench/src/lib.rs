@@ -20,6 +20,6 @@ pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};
 pub use clip::{Seen, gate, watch};
 pub use kernels::{Product, SHAPES, products};
 pub use machine::{Cache, caches, holder};
-pub use memory::{config as memory_config, drop_curve, needle};
+pub use memory::{config as memory_config, drop_curve, needle, table};
 pub use peak::{Line, dot, read};
 pub use serve::{Server, answer};

@@ -1,11 +1,12 @@
 //! The program behind `cargo xtask bench`; see `ocelli_bench`.
 
+use std::fs;
 use std::io::{self, BufRead as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use ocelli_bench::{Server, TallyAlloc, answer, cases, clips, drop_curve, needle, watch};
+use ocelli_bench::{Server, TallyAlloc, answer, cases, clips, drop_curve, needle, table, watch};
 use ocelli_infer::Pack;
 use serde_json::json;
 
@@ -29,10 +30,16 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Token drop against what the narrator says, and events found again after a day; one JSON object.
+    /// Token drop against what the narrator says, and events found again after a day.
     Memory {
         #[command(flatten)]
         on: On,
+        /// Find the similarity at which so much is dropped.
+        #[arg(long, default_value_t = 0.828)]
+        target_drop: f64,
+        /// Write the figures into this file.
+        #[arg(long)]
+        json: Option<PathBuf>,
     },
 }
 
@@ -55,11 +62,11 @@ struct On {
 fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Stab { on, out } => stab(on, &out),
-        What::Memory { on } => memory(&on),
+        What::Memory { on, target_drop, json } => memory(&on, target_drop, json.as_deref()),
     }
 }
 
-fn stab(on: On, out: &std::path::Path) -> Result<()> {
+fn stab(on: On, out: &Path) -> Result<()> {
     let On { pack, data, demo, quick } = on;
     let pack = Pack::open(&pack)?;
     let cases = cases(&pack, data.as_deref(), &demo, quick)?;
@@ -75,7 +82,7 @@ fn stab(on: On, out: &std::path::Path) -> Result<()> {
 }
 
 /// Falls of the first subject are the events of the needle test; people who do not fall are its background.
-fn memory(On { pack, data, demo, quick }: &On) -> Result<()> {
+fn memory(On { pack, data, demo, quick }: &On, target_drop: f64, json: Option<&Path>) -> Result<()> {
     let pack = Pack::open(pack)?;
     let drop = drop_curve(&pack, data.as_deref(), demo, *quick)?;
     let needle = match data {
@@ -89,6 +96,10 @@ fn memory(On { pack, data, demo, quick }: &On) -> Result<()> {
             needle(&pack, &background, &watch(&pack, event)?, "fall", if *quick { 2.4 } else { 24.0 })?
         }
     };
-    println!("{}", json!({ "drop": drop, "needle": needle }));
+    let found = json!({ "drop": drop, "needle": needle });
+    println!("{}", table(&found, target_drop));
+    if let Some(path) = json {
+        fs::write(path, format!("{found}\n")).with_context(|| path.display().to_string())?;
+    }
     Ok(())
 }

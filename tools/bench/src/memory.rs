@@ -298,3 +298,76 @@ impl<'a> Schedule<'a> {
         clip.get(index).unwrap_or(&clip[0])
     }
 }
+
+/// What was found, for people, and the similarity at which `target_drop` of the tokens go.
+pub fn table(found: &Value, target_drop: f64) -> String {
+    let number = |row: &Value, key: &str| row[key].as_f64().unwrap_or(f64::NAN);
+    let mut text = format!(
+        "{:<32} {:>7} {:>8} {:>10} {:>10} {:>10}\n",
+        "token drop", "cosine", "dropped", "same kind", "same text", "as gated"
+    );
+    let rows = found["drop"]["rows"].as_array().map_or(&[][..], Vec::as_slice);
+    for row in rows {
+        let percent = |key: &str| format!("{:.1}%", 100.0 * number(row, key));
+        text += &format!(
+            "{:<32} {:>7} {:>8} {:>10} {:>10} {:>10}\n",
+            row["mode"].as_str().unwrap_or_default(),
+            row["cosine"].as_f64().map_or_else(String::new, |cosine| format!("{cosine:.2}")),
+            percent("drop_ratio"),
+            percent("agreement"),
+            percent("agreement_sentence"),
+            percent("agreement_with_gate"),
+        );
+    }
+    let mut modes: Vec<&str> =
+        rows.iter().filter(|row| row["cosine"].is_number()).filter_map(|row| row["mode"].as_str()).collect();
+    modes.dedup();
+    for mode in modes {
+        let points: Vec<(f64, f64)> = rows
+            .iter()
+            .filter(|row| row["mode"] == *mode)
+            .map(|row| (number(row, "drop_ratio"), number(row, "cosine")))
+            .collect();
+        text += &match at(&points, target_drop) {
+            Some(cosine) => format!("{mode}: {:.1}% dropped at cosine {cosine:.3}\n", 100.0 * target_drop),
+            None => format!("{mode}: {:.1}% dropped at no cosine of the curve\n", 100.0 * target_drop),
+        };
+    }
+    for needle in found["needle"]["needles"].as_array().map_or(&[][..], Vec::as_slice) {
+        let back = number(needle, "hours_back");
+        text += &if needle["found"] == true {
+            format!(
+                "event {back:.1} hours back: found by {}, rank {}, {:+.1} s from its start, probability {:.2}\n",
+                needle["tier"].as_str().unwrap_or_default(),
+                needle["rank"],
+                number(needle, "off_s"),
+                number(needle, "probability"),
+            )
+        } else {
+            format!("event {back:.1} hours back: NOT FOUND\n")
+        };
+    }
+    text
+}
+
+/// The cosine at which a curve of `(drop ratio, cosine)` crosses a ratio, on a straight line between its points.
+fn at(points: &[(f64, f64)], ratio: f64) -> Option<f64> {
+    points.windows(2).find_map(|pair| {
+        let ((a, from), (b, to)) = (pair[0], pair[1]);
+        ((a.min(b)..=a.max(b)).contains(&ratio))
+            .then(|| if a == b { from } else { from + (to - from) * (ratio - a) / (b - a) })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_found_between_the_points_of_the_curve() {
+        let curve = [(0.5, 0.99), (0.7, 0.95), (0.9, 0.8)];
+        assert!((at(&curve, 0.6).expect("on the first line") - 0.97).abs() < 1e-9);
+        assert!((at(&curve, 0.8).expect("on the second") - 0.875).abs() < 1e-9);
+        assert_eq!(at(&curve, 0.95), None);
+    }
+}

@@ -21,32 +21,131 @@ pub enum Bench {
         #[arg(long)]
         quick: bool,
     },
+    /// What the memory keeps: token drop against what is said, the KV cache, events found again after a day.
+    Memory {
+        /// Write the figures into this file.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Print the similarity at which so much is dropped, for the pack's `[drop]`.
+        #[arg(long, default_value_t = 0.828, value_name = "RATIO")]
+        target_drop: f64,
+        /// Three clips and a tenth of a day: two minutes in place of ten.
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 /// Runs one.
 pub fn run(bench: &Bench) -> Result<()> {
-    let Bench::Stab { json, quick } = bench;
     setup::run(setup::For::Bench)?;
+    match bench {
+        Bench::Stab { json, quick } => stab(json.as_deref(), *quick),
+        Bench::Memory { json, target_drop, quick } => memory(json.as_deref(), *target_drop, *quick),
+    }
+}
+
+/// A program built with all optimisations.
+fn released(package: &str) -> Result<PathBuf> {
+    eprintln!("xtask: building with all optimisations (the first time takes some ten minutes)");
+    // Together, so that tract is compiled once for both.
+    let built = cargo(&["build", "--release", "-p", "ocelli", "-p", "ocelli-bench"]).status();
+    if !built.context("cargo does not start")?.success() {
+        bail!("{package} does not build; the lines above say why");
+    }
+    Ok(target().join("release").join(format!("{package}{}", env::consts::EXE_SUFFIX)))
+}
+
+fn finish(job: &mut Command) -> Result<()> {
+    if !job.status().with_context(|| format!("{} does not start", job.get_program().display()))?.success() {
+        bail!("it stopped, or found what should not be; the lines above say why");
+    }
+    Ok(())
+}
+
+fn memory(json: Option<&Path>, target_drop: f64, quick: bool) -> Result<()> {
+    let mut job = Command::new(released("ocelli-bench")?);
+    job.current_dir(root()).args(["memory", "--pack", "models/home", "--demo", "tests/clips/demo.mp4"]);
+    job.arg("--target-drop").arg(target_drop.to_string());
+    if root().join("../shared/data").is_dir() {
+        job.args(["--data", "../shared/data"]);
+    } else {
+        eprintln!("xtask: SKIPPED the real clips, which are not here: the demonstration's stands for them");
+    }
+    if let Some(json) = json {
+        job.arg("--json").arg(path::absolute(json)?);
+    }
+    if quick {
+        job.arg("--quick");
+    }
+    finish(&mut job)
+}
+
+/// A day of stream. Clips are made small and slow first: what is watched is memory, not the decoder.
+pub fn soak(hours: f64, json: Option<&Path>) -> Result<()> {
+    setup::run(setup::For::Bench)?;
+    let program = released("ocelli")?;
+    let folder = target().join("soak");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let mut clips = vec![root().join("tests/clips/demo.mp4")];
+    for data in ["../shared/data/gmdcsa24", "../shared/data/assist-iot", "data/scenes"] {
+        collect(&root().join(data), &mut clips)?;
+    }
+    if clips.len() == 1 {
+        eprintln!("xtask: SKIPPED the real clips, which are not here: the demonstration's stands for them");
+    }
+    // Of rendered scenes there are thousands.
+    clips.truncate(MOST_CLIPS);
+    let mut job = Command::new(program);
+    job.current_dir(root()).arg("soak").arg("--hours").arg(hours.to_string()).arg("--state").arg(folder.join("state"));
+    for (index, clip) in clips.iter().enumerate() {
+        let small = folder.join(format!("{index}.mp4"));
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-i"])
+            .arg(clip)
+            .args(["-an", "-vf", "fps=5,scale=-2:240", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "20"])
+            .arg(&small)
+            .status();
+        let made = made.is_ok_and(|status| status.success());
+        job.arg(if made { &small } else { clip });
+    }
+    if let Some(json) = json {
+        job.arg("--json").arg(path::absolute(json)?);
+    }
+    finish(&mut job)
+}
+
+/// Clips that a soak plays.
+const MOST_CLIPS: usize = 64;
+
+/// Adds the clips below a folder, in order of names; a folder that is not there has none.
+fn collect(folder: &Path, clips: &mut Vec<PathBuf>) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            collect(&path, clips)?;
+        } else if path.extension().is_some_and(|extension| extension == "mp4" || extension == "mkv") {
+            clips.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn stab(json: Option<&Path>, quick: bool) -> Result<()> {
     let work = target().join("bench");
     let python = python(&work)?;
-    eprintln!("xtask: building with all optimisations (the first time takes some ten minutes)");
-    if !cargo(&["build", "--release", "-p", "ocelli-bench"]).status().context("cargo does not start")?.success() {
-        bail!("the benchmark does not build; the lines above say why");
-    }
-    let program = target().join("release").join(format!("ocelli-bench{}", env::consts::EXE_SUFFIX));
+    let program = released("ocelli-bench")?;
     let mut job = Command::new(python);
     job.current_dir(root()).arg("tools/bench/stab.py").arg("--program").arg(program).arg("--work").arg(work);
     job.args(["--pack", "models/home", "--demo", "tests/clips/demo.mp4", "--data", "../shared/data"]);
     if let Some(json) = json {
         job.arg("--json").arg(path::absolute(json)?);
     }
-    if *quick {
+    if quick {
         job.arg("--quick");
     }
-    if !job.status().context("python does not start")?.success() {
-        bail!("the benchmark stopped; the lines above say why");
-    }
-    Ok(())
+    finish(&mut job)
 }
 
 /// The Python of an environment with what `tools/bench/requirements.txt` names, made or brought up to date.

@@ -41,6 +41,15 @@ enum Task {
     TestKernels,
     /// Format and clippy only.
     Check,
+    /// A day of stream in simulated time, with faults and restarts, on whatever clips there are: does anything grow?
+    Soak {
+        /// Hours of stream.
+        #[arg(long, default_value_t = 24.0)]
+        hours: f64,
+        /// Write the report into this file.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
     /// Measure against other engines and against the CPU.
     Bench {
         #[command(subcommand)]
@@ -53,6 +62,7 @@ fn main() -> ExitCode {
         Task::Demo { ci } => demo(ci),
         Task::Test { quick } => test(quick).map(|()| ExitCode::SUCCESS),
         Task::Bench { what } => bench::run(&what).map(|()| ExitCode::SUCCESS),
+        Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
     };

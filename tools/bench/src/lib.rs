@@ -4,8 +4,6 @@
 //! stab` does both.
 #![deny(unsafe_code)]
 
-#[expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
-mod alloc;
 mod case;
 mod clip;
 mod kernels;
@@ -14,7 +12,6 @@ mod machine;
 mod peak;
 mod serve;
 
-pub use alloc::{Allocated, TallyAlloc};
 pub use case::{Case, Movement, Play, Shot, WARM_UP, cases};
 pub use clip::{Seen, gate, watch};
 pub use kernels::{Product, SHAPES, products};

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use ocelli_bench::{Server, TallyAlloc, answer, cases};
+use ocelli_bench::{Server, answer, cases};
+use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use serde_json::json;
 
 #[global_allocator]
-static ALLOC: TallyAlloc = TallyAlloc;
+static ALLOC: CountingAlloc = CountingAlloc;
 
 /// Runs our STAB on real clips on request. `tools/bench/stab.py` asks; `cargo xtask bench stab` starts both.
 #[derive(Parser)]

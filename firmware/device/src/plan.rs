@@ -12,8 +12,17 @@ use serde::Serialize;
 
 use crate::wiring;
 
-/// Code, libraries, thread stacks and the allocator's slack: peak of a run less everything below.
-const PROGRAM_BYTES: u64 = 28 << 20;
+/// Code.
+const CODE: &str = "code and libraries";
+const CODE_BYTES: u64 = 22 << 20;
+/// Stack of each of the two threads beside the main one.
+pub const STACK_BYTES: usize = 512 << 10;
+const STACKS: &str = "thread stacks";
+const STACKS_BYTES: u64 = 2 * STACK_BYTES as u64 + (128 << 10) + (256 << 10);
+const SLACK: &str = "allocator's slack";
+const SLACK_BYTES: u64 = 4 << 20;
+const OUTPUT: &str = "output";
+const OUTPUT_BYTES: u64 = 64 << 10;
 
 /// 4:2:0 pictures that the largest source, the H.264 decoder, holds at a time. Peaks of clips from 720p to 2160p grow
 /// by 16 pictures each; a camera holds fewer.
@@ -67,8 +76,8 @@ pub struct OverBudget {
 }
 
 impl Plan {
-    /// The plan for this pack with pictures of `picture`; `budget_bytes` in place of the pack's own.
-    pub fn new(budget_bytes: Option<u64>, pack: &Pack, stab: &Stab, narrator: &Narrator, picture: SizePx) -> Self {
+    /// The plan for this pack with pictures of `picture`.
+    pub fn new(budget_bytes: u64, pack: &Pack, stab: &Stab, narrator: &Narrator, picture: SizePx) -> Self {
         let item = |name, bytes| Item { name, bytes };
         let manifest = &pack.manifest;
         let stab_file = pack.bytes_of(&manifest.stab.file);
@@ -76,7 +85,10 @@ impl Plan {
         // What tract's own ops allocate between ours: a few rows of tokens for each slot.
         let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
         let items = vec![
-            item("program, libraries, stacks and slack", PROGRAM_BYTES),
+            item(CODE, CODE_BYTES),
+            item(STACKS, STACKS_BYTES),
+            item(SLACK, SLACK_BYTES),
+            item(OUTPUT, OUTPUT_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),
             item("narrator weights", narrator.weight_bytes().max(narrator_file)),
             item("loading", LOADING_COPIES * stab_file.max(narrator_file)),
@@ -87,7 +99,7 @@ impl Plan {
             item("picture, gate and slots", picture_bytes(pack)),
             item(SOURCE, source_bytes(picture)),
         ];
-        Self::of(budget_bytes.unwrap_or(manifest.budget.memory_bytes), items)
+        Self::of(budget_bytes, items)
     }
 
     fn of(budget_bytes: u64, items: Vec<Item>) -> Self {
@@ -112,6 +124,20 @@ impl Plan {
             item.bytes = source_bytes(picture);
         }
         Self::of(self.budget_bytes, items)
+    }
+
+    /// Code, which is mapped from files and not written.
+    pub fn code_bytes(&self) -> u64 {
+        self.bytes_of(&[CODE])
+    }
+
+    /// All that is held beside blocks of the heap.
+    pub fn beside_heap_bytes(&self) -> u64 {
+        self.bytes_of(&[CODE, STACKS, SLACK])
+    }
+
+    fn bytes_of(&self, names: &[&str]) -> u64 {
+        self.items.iter().filter(|item| names.contains(&item.name)).map(|item| item.bytes).sum()
     }
 
     /// Refuses a plan above the budget, with its largest items.

@@ -62,7 +62,8 @@ impl Fence {
         let refused = |what, source| Error::Enforce { what, source, advice: advice(budget_bytes) };
         let by = match self.holder {
             Holder::Own(cgroup) => {
-                let commands = cgroup.close(budget_bytes).map_err(|source| refused("memory.max of its cgroup", source))?;
+                let commands =
+                    cgroup.close(budget_bytes).map_err(|source| refused("memory.max of its cgroup", source))?;
                 release_commands(Release { cgroup: Some(commands), data_limit: None });
                 format!("memory.max of the cgroup {}", cgroup.name)
             }
@@ -88,7 +89,7 @@ impl Fence {
 
 /// What a person can do for a cgroup.
 fn advice(budget_bytes: u64) -> String {
-    format!("start it in a systemd unit with MemoryMax={budget_bytes} or Delegate=yes")
+    format!("start it in a systemd unit with MemoryMax={}M or Delegate=yes", budget_bytes >> 20)
 }
 
 /// Lowers the soft limit of private writable memory to `most` bytes, unless it is lower already. The hard one stays, so that
@@ -180,11 +181,14 @@ impl Cgroup {
 
     /// Limits it, and gives the file with which commands move out.
     fn close(&self, budget_bytes: u64) -> io::Result<File> {
-        let commands = File::options().write(true).create(true).truncate(false).open(self.commands.join("cgroup.procs"))?;
+        let commands =
+            File::options().write(true).create(true).truncate(false).open(self.commands.join("cgroup.procs"))?;
         let swap = self.folder.join("memory.swap.max");
         // A kernel without swap has no such file.
         match fs::write(swap, "0") {
-            Err(error) if error.kind() != io::ErrorKind::NotFound && error.kind() != io::ErrorKind::PermissionDenied => {
+            Err(error)
+                if error.kind() != io::ErrorKind::NotFound && error.kind() != io::ErrorKind::PermissionDenied =>
+            {
                 return Err(error);
             }
             _ => {}
@@ -258,7 +262,8 @@ mod tests {
         fs::create_dir(busy.path().join("unit/cgroup.subtree_control")).expect("it is writable");
         fs::create_dir(no_limit.path().join("unit/ocelli-12")).expect("it is writable");
         fs::write(no_limit.path().join("unit/ocelli-12/kept"), "in use").expect("it is writable");
-        for (root, word) in [(&no_memory, "/unit has no memory controller"), (&busy, "/unit: "), (&no_limit, "/unit: ")] {
+        for (root, word) in [(&no_memory, "/unit has no memory controller"), (&busy, "/unit: "), (&no_limit, "/unit: ")]
+        {
             let Holder::Data { why } = find(root) else { panic!("{word}: it is not ours") };
             assert!(why.starts_with(word), "{why}");
         }

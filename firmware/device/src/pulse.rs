@@ -152,10 +152,7 @@ impl Pulse {
         for (name, times) in stages {
             let (mean, p50, p95) = (times.mean_ms(), times.quantile_ms(0.5), times.quantile_ms(0.95));
             let allocations = times.allocations as f64 / times.count.max(1) as f64;
-            table += &format!(
-                "{name:<10} {:>8} {mean:>9.2} {p50:>9.2} {p95:>9.2} {allocations:>12.1}\n",
-                times.count
-            );
+            table += &format!("{name:<10} {:>8} {mean:>9.2} {p50:>9.2} {p95:>9.2} {allocations:>12.1}\n", times.count);
         }
         table
     }
@@ -179,7 +176,8 @@ impl fmt::Display for Pulse {
         if let Some(bytes) = status_bytes("VmRSS:") {
             write!(f, "; {} resident", mebibytes(bytes))?;
         }
-        let [live, peak] = [CountingAlloc::live_bytes(), CountingAlloc::peak_bytes()].map(|bytes| mebibytes(bytes as u64));
+        let [live, peak] =
+            [CountingAlloc::live_bytes(), CountingAlloc::peak_bytes()].map(|bytes| mebibytes(bytes as u64));
         write!(f, "; heap {live}, at most {peak}; allocations a picture:")?;
         let mut nothing = true;
         for (name, pool, before) in self.threads.0 {

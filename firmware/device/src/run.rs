@@ -568,7 +568,12 @@ mod tests {
             });
             slots.collect::<Vec<_>>().split_off(before.iter().filter(|m| matches!(m, Message::Picture { .. })).count())
         };
-        let look = Look { gate: ocelli_pipeline::GateReport::default(), fit_us: Micros(0), gate_us: Micros(0), allocations: [0; 2] };
+        let look = Look {
+            gate: ocelli_pipeline::GateReport::default(),
+            fit_us: Micros(0),
+            gate_us: Micros(0),
+            allocations: [0; 2],
+        };
         let seen = || Message::Picture { slot: (), look, captured_us: Micros(0), counts: Counts::default() };
         let lost = Message::Lost { seen_us: Micros(0), at_us: Micros(0), why: String::new() };
         let back = Message::Back { seen_us: Micros(0), at_us: Micros(0) };

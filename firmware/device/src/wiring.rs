@@ -119,8 +119,7 @@ impl Eye {
         let fitted = CountingAlloc::count(|| self.fitter.fit(frame, &mut self.picture));
         let content = fitted.value?;
         let fitted_us = clock.now();
-        let gate =
-            CountingAlloc::count(|| self.gate.select(&self.picture, content, frame.seq, captured_us, slot));
+        let gate = CountingAlloc::count(|| self.gate.select(&self.picture, content, frame.seq, captured_us, slot));
         Ok(Look {
             gate: gate.value,
             fit_us: fitted_us - start_us,

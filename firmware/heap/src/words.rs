@@ -84,7 +84,8 @@ mod tests {
                 assert!(advice.len() > 100 || line.contains(advice), "{line}");
             }
         }
-        let refusal = Refusal { asked_bytes: 1, held_bytes: 0, ceiling_bytes: Some(41 << 20), budget_bytes: Some(64 << 20) };
+        let refusal =
+            Refusal { asked_bytes: 1, held_bytes: 0, ceiling_bytes: Some(41 << 20), budget_bytes: Some(64 << 20) };
         let line = refusal.line("");
         assert!(String::from_utf8_lossy(line.bytes()).contains("the budget of 64.0 MiB leaves 41.0 MiB for the heap"));
     }

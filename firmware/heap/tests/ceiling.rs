@@ -58,7 +58,8 @@ fn a_ceiling_ends_the_program_in_one_line() {
                 let err = String::from_utf8_lossy(&ended.stderr);
                 assert_eq!(ended.status.code(), Some(6), "{case}: {err}");
                 let said: Vec<&str> = err.lines().filter(|line| line.contains("out of memory")).collect();
-                let (asked, why) = ("bytes asked with ", "the budget of 64.0 MiB leaves 24.0 MiB for the heap; eat less");
+                let (asked, why) =
+                    ("bytes asked with ", "the budget of 64.0 MiB leaves 24.0 MiB for the heap; eat less");
                 assert!(said.len() == 1 && said[0].contains(asked) && said[0].ends_with(why), "{case}: {err}");
             }
             let ended = again("too large for the system");

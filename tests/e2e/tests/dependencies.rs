@@ -13,7 +13,10 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-drivers", "ocelli-heap"]),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
-    ("ocelli-bench", &["ocelli-types", "ocelli-pipeline", "ocelli-kernels", "ocelli-infer", "ocelli-drivers", "ocelli-heap"]),
+    (
+        "ocelli-bench",
+        &["ocelli-types", "ocelli-pipeline", "ocelli-kernels", "ocelli-infer", "ocelli-drivers", "ocelli-heap"],
+    ),
     ("xtask", &[]),
 ];
 

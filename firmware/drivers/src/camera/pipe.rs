@@ -26,7 +26,7 @@ const SLICE: Duration = Duration::from_millis(100);
 /// How long to listen after the end of a command.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Stack of the thread that hears standard error; it reads lines, and touched 12 KiB where it was measured.
+/// Stack of the thread that hears standard error; it reads lines, and touches 8 KiB by smaps.
 const LISTENER_STACK_BYTES: usize = 128 << 10;
 
 /// How commands leave the limits that hold this program.

@@ -150,11 +150,9 @@ impl Holder {
 impl Cgroup {
     /// Makes a cgroup below `parent` and moves the process `pid` into it; leaves all as it was where that fails.
     fn enter(parent: &Path, name: &str, pid: u32) -> io::Result<Self> {
-        // Earlier runs could not remove the cgroup that they were in. One that is in use cannot be removed.
-        for entry in fs::read_dir(parent)?.flatten() {
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
-                let _ = fs::remove_dir(entry.path());
-            }
+        // Earlier runs could not remove the cgroup that they were in.
+        for entry in fs::read_dir(parent)?.flatten().filter(|entry| is_stale(&entry.file_name().to_string_lossy())) {
+            let _ = fs::remove_dir(entry.path());
         }
         let own = format!("{PREFIX}{pid}");
         let name = format!("{}/{own}", name.trim_end_matches('/'));
@@ -198,6 +196,12 @@ impl Cgroup {
     }
 }
 
+/// Whether a cgroup of this name is ours, of a process that is no more.
+fn is_stale(name: &str) -> bool {
+    let pid = name.strip_prefix(PREFIX).map(|rest| rest.trim_end_matches("-commands"));
+    pid.and_then(|pid| pid.parse::<u32>().ok()).is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,10 +228,12 @@ mod tests {
     #[test]
     fn a_delegated_cgroup_gets_one_for_us_and_one_for_commands() {
         let root = tree("cpu memory pids\n");
-        let stale = root.path().join("unit/ocelli-7");
-        fs::create_dir(&stale).expect("it is writable");
+        // No process has this number; one has that of this test.
+        let [stale, used] = ["ocelli-4200000-commands".to_owned(), format!("ocelli-{}-commands", std::process::id())]
+            .map(|name| root.path().join("unit").join(name));
+        [&stale, &used].iter().for_each(|folder| fs::create_dir(folder).expect("it is writable"));
         let Holder::Own(cgroup) = find(&root) else { panic!("it is ours") };
-        assert!(!stale.exists(), "what an earlier run left is gone");
+        assert!(!stale.exists() && used.exists(), "what an earlier run left is gone, and no other");
         assert_eq!(cgroup.name, "/unit/ocelli-12");
         assert_eq!(read(&root, "unit/ocelli-12/cgroup.procs"), "12");
         assert_eq!(read(&root, "unit/cgroup.subtree_control"), "+memory");

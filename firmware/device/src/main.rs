@@ -1,4 +1,5 @@
 //! The program. Commands are dispatched and exit codes decided here, and nowhere else.
+#![deny(unsafe_code)]
 
 mod check;
 mod cli;

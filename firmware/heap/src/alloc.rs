@@ -217,10 +217,10 @@ fn refused(bytes: usize, by_ceiling: bool) -> *mut u8 {
     }
     let known = |bytes: usize| (bytes != usize::MAX).then_some(bytes);
     let refusal = Refusal {
-        asked_bytes: bytes,
-        held_bytes: CountingAlloc::live_bytes(),
-        ceiling_bytes: known(CEILING_BYTES.load(Ordering::Relaxed)).filter(|_| by_ceiling),
-        budget_bytes: known(BUDGET_BYTES.load(Ordering::Relaxed)),
+        asked: bytes,
+        held: CountingAlloc::live_bytes(),
+        ceiling: known(CEILING_BYTES.load(Ordering::Relaxed)).filter(|_| by_ceiling),
+        budget: known(BUDGET_BYTES.load(Ordering::Relaxed)),
     };
     let line = refusal.line(end.advice);
     let text = line.bytes();

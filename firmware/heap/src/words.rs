@@ -32,15 +32,15 @@ impl fmt::Write for Line {
     }
 }
 
-/// Why an allocation was refused.
+/// Why an allocation was refused, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
-    pub asked_bytes: usize,
-    pub held_bytes: usize,
+    pub asked: usize,
+    pub held: usize,
     /// What may be held, if that is what was reached.
-    pub ceiling_bytes: Option<usize>,
+    pub ceiling: Option<usize>,
     /// What the ceiling was made from.
-    pub budget_bytes: Option<usize>,
+    pub budget: Option<usize>,
 }
 
 impl Refusal {
@@ -50,9 +50,9 @@ impl Refusal {
         let mut line = Line::new();
         let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
         // Writing into a line does not fail.
-        let (asked, held) = (self.asked_bytes, mib(self.held_bytes));
+        let (asked, held) = (self.asked, mib(self.held));
         let _ = write!(line, "ocelli: out of memory: {asked} bytes asked with {held:.1} MiB held; ");
-        let _ = match (self.ceiling_bytes, self.budget_bytes.map(mib)) {
+        let _ = match (self.ceiling, self.budget.map(mib)) {
             (Some(ceiling), Some(budget)) => {
                 write!(line, "the budget of {budget:.1} MiB leaves {:.1} MiB for the heap; ", mib(ceiling))
             }
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn every_refusal_is_one_whole_line() {
         let all = [(None, None), (Some(1 << 20), None), (None, Some(64 << 20)), (Some(41 << 20), Some(64 << 20))];
-        for (ceiling_bytes, budget_bytes) in all {
-            let refusal = Refusal { asked_bytes: 4096, held_bytes: 40 << 20, ceiling_bytes, budget_bytes };
+        for (ceiling, budget) in all {
+            let refusal = Refusal { asked: 4096, held: 40 << 20, ceiling, budget };
             for advice in ["raise memory_budget", &"x".repeat(1000)] {
                 let line = refusal.line(advice);
                 let line = std::str::from_utf8(line.bytes()).expect("a text");
@@ -84,8 +84,7 @@ mod tests {
                 assert!(advice.len() > 100 || line.contains(advice), "{line}");
             }
         }
-        let refusal =
-            Refusal { asked_bytes: 1, held_bytes: 0, ceiling_bytes: Some(41 << 20), budget_bytes: Some(64 << 20) };
+        let refusal = Refusal { asked: 1, held: 0, ceiling: Some(41 << 20), budget: Some(64 << 20) };
         let line = refusal.line("");
         assert!(String::from_utf8_lossy(line.bytes()).contains("the budget of 64.0 MiB leaves 41.0 MiB for the heap"));
     }

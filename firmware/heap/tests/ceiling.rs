@@ -30,13 +30,13 @@ fn a_ceiling_ends_the_program_in_one_line() {
         Ok("one") => {
             CountingAlloc::end_with(6, "eat less");
             CountingAlloc::set_ceiling(24 << 20, 64 << 20);
-            hungry()
+            hungry();
         }
         Ok("many") => {
             CountingAlloc::end_with(6, "eat less");
             CountingAlloc::set_ceiling(24 << 20, 64 << 20);
             (0..4).for_each(|_| drop(thread::spawn(hungry)));
-            hungry()
+            hungry();
         }
         Ok("too large for the system") => {
             CountingAlloc::end_with(6, "eat less");

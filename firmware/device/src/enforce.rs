@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use ocelli_drivers::{Release, release_commands};
 use ocelli_heap::CountingAlloc;
 
-use crate::error::Error;
+use crate::error::{Error, note};
 use crate::plan::{Plan, mebibytes};
 
 /// Where cgroups of version 2 are: alone, or beside those of version 1.
@@ -53,7 +53,18 @@ impl Fence {
             Some(root) => Holder::find(root, &membership, budget_bytes, std::process::id()),
             None => Holder::Data { why: "this system has no cgroups of version 2".into() },
         };
-        Self { budget_bytes, holder }
+        let Holder::Given { name, bytes } = &holder else { return Self { budget_bytes, holder } };
+        if *bytes < budget_bytes {
+            let (bytes, budget) = (mebibytes(*bytes), mebibytes(budget_bytes));
+            note(format_args!("the cgroup {name} has memory.max {bytes}: that is the budget, and not {budget}"));
+        }
+        CountingAlloc::set_ceiling(*bytes, *bytes);
+        Self { budget_bytes: *bytes, holder }
+    }
+
+    /// What may be planned for: the budget, or less where the cgroup that the program was started in has less.
+    pub fn budget_bytes(&self) -> u64 {
+        self.budget_bytes
     }
 
     /// Holds the budget from here on, with the commands outside, and says what does.
@@ -67,9 +78,7 @@ impl Fence {
                 release_commands(Release { cgroup: Some(commands), data_limit: None });
                 format!("memory.max of the cgroup {}", cgroup.name)
             }
-            Holder::Given { name, bytes } => {
-                format!("memory.max of the cgroup {name}, which is {} and holds commands too", mebibytes(bytes))
-            }
+            Holder::Given { name, .. } => format!("memory.max of the cgroup {name}, which holds commands too"),
             Holder::Data { why } => {
                 let most = budget_bytes.saturating_sub(plan.code_bytes());
                 let before = limit_data(most).map_err(|source| refused("RLIMIT_DATA", source))?;

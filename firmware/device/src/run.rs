@@ -129,6 +129,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let pack = wiring::open_pack(&config.pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let fence = config.enforce.then(|| Fence::enter(budget_bytes));
+    let budget_bytes = fence.as_ref().map_or(budget_bytes, Fence::budget_bytes);
     let (pack, stab, narrator) = wiring::load_models(pack)?;
     let plan = Plan::new(budget_bytes, &pack, &stab, &narrator, config.camera.size_px);
     plan.require()?;

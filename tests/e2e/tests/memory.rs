@@ -130,7 +130,7 @@ fn commands_are_not_held_by_the_budget() {
     assert!(command.contains(limit), "as it was before: {seen}");
     let said = holder(&ran);
     // A cgroup with a limit of its own holds commands too.
-    assert!(command != program || said.contains("and holds commands too"), "{said}: {seen}");
+    assert!(command != program || said.contains("which holds commands too"), "{said}: {seen}");
     assert!(!said.contains("RLIMIT_DATA") || !program.contains(limit), "{said}: {seen}");
 
     let old = folder.path().join("old.avi");

@@ -19,7 +19,8 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     }
     let config = args.common.config()?;
     let (pack, stab, narrator) = wiring::load(&config.pack)?;
-    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+    let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
+    let plan = Plan::new(budget_bytes, &pack, &stab, &narrator, config.camera.size_px);
     let macs = stab.macs() + narrator.macs();
     // What these refuse, `run` would refuse.
     wiring::Eye::new(&pack)?;

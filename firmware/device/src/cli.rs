@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ocelli_types::SizePx;
 
-use crate::config::{self, CommandFormat, Config, ConfigError};
+use crate::config::{self, CommandFormat, Config, ConfigError, Profile};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done (also when the reader of the output has gone, as `head` does)
-  1  the events could not be written
+  1  the events could not be written, or the system refused what it should not
   2  the command line or the config is wrong
   3  the camera, clip or command cannot be used or gives no picture, or the clip is damaged (what was seen before is
      still told)
   4  the pack cannot be used
   5  the memory plan exceeds the budget, or would with a picture as large as this one
+  6  out of memory: the system, or with --enforce the budget, gives no more
 A second SIGINT or SIGTERM ends the program at once, with 1.";
 
 const RUN_EXAMPLES: &str = "\
@@ -74,6 +75,9 @@ pub struct Common {
     /// Name of a pack, or the path of its folder.
     #[arg(long, value_name = "PACK")]
     pub pack: Option<String>,
+    /// What kind of board: its default budget.
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    pub profile: Option<Profile>,
     /// The most memory to plan for, such as 128MiB.
     #[arg(long, value_name = "BYTES", value_parser = config::parse_bytes)]
     pub memory_budget: Option<u64>,
@@ -112,6 +116,10 @@ pub struct RunArgs {
     /// A folder in which the memory of a camera or command is kept, so that it outlives a restart.
     #[arg(long, value_name = "FOLDER")]
     pub state: Option<PathBuf>,
+    /// Let the system hold the memory budget: a cgroup where one is ours, else a limit of this process. Commands are not
+    /// held.
+    #[arg(long)]
+    pub enforce: bool,
     /// End after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<f64>,
@@ -191,6 +199,9 @@ impl Common {
         if let Some(pack) = &self.pack {
             config.pack.clone_from(pack);
         }
+        if let Some(profile) = self.profile {
+            config.profile = profile;
+        }
         if let Some(bytes) = self.memory_budget {
             config.memory_budget = Some(bytes);
         }
@@ -215,6 +226,7 @@ impl RunArgs {
     pub fn config(&self) -> Result<Config, ConfigError> {
         let mut config = self.common.config()?;
         self.output.lay_over(&mut config);
+        config.enforce |= self.enforce;
         if let Some(device) = &self.device {
             (config.camera.device, config.camera.command) = (Some(device.clone()), None);
         }

@@ -47,10 +47,15 @@ pub enum ConfigError {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The most memory that the program may plan for, as bytes or with a unit: `"128MiB"`. Default: as the pack says.
+    /// What kind of board: `home` (default) or `pico`. It sets the default budget.
+    pub profile: Profile,
+    /// The most memory that the program may plan for, as bytes or with a unit: `"128MiB"`. Default: as the profile says.
     #[serde(deserialize_with = "bytes")]
     #[schemars(with = "Option<BytesText>")]
     pub memory_budget: Option<u64>,
+    /// Whether `ocelli run` lets the system hold the budget: a cgroup where one is ours, else a limit of the process.
+    /// Default false.
+    pub enforce: bool,
     /// Name of a pack, or the path of its folder. Default `home`.
     pub pack: String,
     /// Where pictures come from.
@@ -64,11 +69,34 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            profile: Profile::default(),
             memory_budget: None,
+            enforce: false,
             pack: "home".into(),
             camera: CameraTable::default(),
             output: OutputTable::default(),
             memory: MemoryTable::default(),
+        }
+    }
+}
+
+/// What kind of board the program is on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// A board of a Raspberry Pi's size; the budget is the pack's, 128 MiB for `home`.
+    #[default]
+    Home,
+    /// The smallest board: 64 MiB. It runs no web pages and no text encoder.
+    Pico,
+}
+
+impl Profile {
+    /// The budget of this kind of board with a pack that asks for `pack_bytes`.
+    pub fn budget_bytes(self, pack_bytes: u64) -> u64 {
+        match self {
+            Self::Home => pack_bytes,
+            Self::Pico => pack_bytes.min(64 << 20),
         }
     }
 }
@@ -164,6 +192,11 @@ impl MemoryTable {
 }
 
 impl Config {
+    /// What may be planned for with a pack that asks for `pack_bytes`.
+    pub fn budget_bytes(&self, pack_bytes: u64) -> u64 {
+        self.memory_budget.unwrap_or_else(|| self.profile.budget_bytes(pack_bytes))
+    }
+
     /// Reads `path`, or takes the defaults without one.
     ///
     /// # Errors
@@ -311,16 +344,24 @@ mod tests {
     fn every_key_may_be_left_out() {
         let config = parse("").expect("the defaults");
         assert_eq!((config.memory_budget, config.pack.as_str()), (None, "home"));
+        assert_eq!((config.profile, config.enforce, config.budget_bytes(128 << 20)), (Profile::Home, false, 128 << 20));
         assert_eq!(config.camera.size_px, SizePx::new(640, 480));
     }
 
     #[test]
+    fn a_profile_sets_the_budget_that_none_is_given_for() {
+        let config = parse("profile = \"pico\"\n").expect("it is known");
+        assert_eq!(config.budget_bytes(128 << 20), 64 << 20);
+    }
+
+    #[test]
     fn a_whole_config_is_read() {
-        let text = "memory_budget = \"96MiB\"\npack = \"/packs/kitchen\"\n[camera]\nname = \"hall\"\n\
+        let text = "profile = \"pico\"\nmemory_budget = \"96MiB\"\nenforce = true\npack = \"/packs/kitchen\"\n[camera]\nname = \"hall\"\n\
                     device = \"/dev/video2\"\nsize_px = \"1280x720\"\nfps = 30\ntimeout_s = 2.5\n\
                     [output]\njson = true\nfile = \"events.jsonl\"\n";
         let config = parse(text).expect("all keys are known");
         assert_eq!(config.memory_budget, Some(96 << 20));
+        assert_eq!((config.profile, config.enforce, config.budget_bytes(128 << 20)), (Profile::Pico, true, 96 << 20));
         assert_eq!(config.camera.size_px, SizePx::new(1280, 720));
         assert!(config.output.json);
     }
@@ -332,13 +373,15 @@ mod tests {
             "ocelli.toml:3: unknown key `devcie`; did you mean `device`?"
         );
         let far = parse("zebra = 1\n").expect_err("no such key");
-        assert!(far.contains(":1: unknown key `zebra`; there are: memory_budget, pack"), "{far}");
+        assert!(far.contains(":1: unknown key `zebra`; there are: profile, memory_budget, enforce, pack"), "{far}");
     }
 
     #[test]
     fn wrong_values_are_explained_in_one_line() {
         for (text, word) in [
             ("memory_budget = \"a lot\"", "128MiB"),
+            ("profile = \"picco\"", "did you mean `pico`"),
+            ("enforce = 1", "expected a boolean"),
             ("memory_budget = \"99999999999GiB\"", "128MiB"),
             ("memory_budget = -1", "128MiB"),
             ("[camera]\nsize_px = \"4294967295x4294967295\"", "16384"),

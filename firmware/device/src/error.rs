@@ -11,6 +11,13 @@ use ocelli_pipeline::StepError;
 use crate::config::ConfigError;
 use crate::plan::OverBudget;
 
+/// The exit code of a program that asked for memory and got none.
+pub const OUT_OF_MEMORY: i32 = 6;
+
+/// What the last line of such a program says that one can do.
+pub const MEMORY_ADVICE: &str =
+    "raise memory_budget, or take a smaller picture or pack; `ocelli check` shows what is planned";
+
 /// Says something to the person in front of the program. That nobody listens is no failure.
 pub fn note(text: impl std::fmt::Display) {
     // What comes from a command or a pack must not break the line or steer the terminal.
@@ -67,6 +74,16 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The budget cannot be held.
+    #[error("the budget cannot be enforced: {what}: {source}; {advice}, or leave out --enforce")]
+    Enforce {
+        /// What should hold it.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+        /// What to do.
+        advice: String,
+    },
     /// The system refused something that it should not.
     #[error("the system refused {what}: {source}")]
     System {
@@ -87,6 +104,7 @@ impl Error {
             | Self::Output { .. }
             | Self::Unwritable { .. }
             | Self::State { .. }
+            | Self::Enforce { .. }
             | Self::System { .. } => 1,
             Self::Config(_) => 2,
             Self::Source(_) => 3,

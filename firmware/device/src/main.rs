@@ -1,8 +1,10 @@
 //! The program. Commands are dispatched and exit codes decided here, and nowhere else.
+#![deny(unsafe_code)]
 
 mod check;
 mod cli;
 mod config;
+mod enforce;
 mod error;
 mod plan;
 mod pulse;
@@ -16,11 +18,17 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ocelli_heap::{CountingAlloc, Pool};
 
 use crate::cli::{Cli, Command};
 use crate::error::note;
 
+#[global_allocator]
+static HEAP: CountingAlloc = CountingAlloc;
+
 fn main() -> ExitCode {
+    CountingAlloc::join(Pool::Think);
+    CountingAlloc::end_with(error::OUT_OF_MEMORY, error::MEMORY_ADVICE);
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(args) => run::command(args),

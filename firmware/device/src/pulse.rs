@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use ocelli_heap::{CountingAlloc, Pool};
 use ocelli_types::Micros;
 
+use crate::plan::mebibytes;
 use crate::wiring::Look;
 
 /// Parts of an octave that are told apart: a quantile is right to 1 in 8.
@@ -15,11 +17,12 @@ pub struct Times {
     bins: [u32; 32 * PARTS],
     count: u64,
     sum_us: u64,
+    allocations: u64,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { bins: [0; 32 * PARTS], count: 0, sum_us: 0 }
+        Self { bins: [0; 32 * PARTS], count: 0, sum_us: 0, allocations: 0 }
     }
 }
 
@@ -29,6 +32,11 @@ impl Times {
         self.count += 1;
         self.sum_us += time.0;
         self.bins[Self::bin(time.0)] += 1;
+    }
+
+    /// Counts what was allocated in one of the times.
+    pub fn allocated(&mut self, calls: u64) {
+        self.allocations += calls;
     }
 
     fn bin(us: u64) -> usize {
@@ -55,6 +63,18 @@ impl Times {
     /// Mean in milliseconds; zero without a time.
     pub fn mean_ms(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.sum_us as f64 / self.count as f64 / 1000.0 }
+    }
+}
+
+/// Threads by name, and what they had allocated when a pulse began.
+#[derive(Clone, Copy, Debug)]
+struct Threads([(&'static str, Pool, u64); 4]);
+
+impl Default for Threads {
+    fn default() -> Self {
+        let threads =
+            [("capture", Pool::Capture), ("STAB", Pool::Stab), ("main", Pool::Think), ("others", Pool::Other)];
+        Self(threads.map(|(name, pool)| (name, pool, CountingAlloc::tally(pool).calls)))
     }
 }
 
@@ -87,6 +107,8 @@ pub struct Pulse {
     pub stab: Times,
     /// Narrator, per picture seen.
     pub narrator: Times,
+    /// Who allocated what before.
+    threads: Threads,
 }
 
 impl Pulse {
@@ -98,6 +120,8 @@ impl Pulse {
         self.whole += u64::from(look.gate.whole_frame);
         self.fit.add(look.fit_us);
         self.gate.add(look.gate_us);
+        self.fit.allocated(look.allocations[0]);
+        self.gate.allocated(look.allocations[1]);
     }
 
     /// Counts a step of the mind.
@@ -112,9 +136,12 @@ impl Pulse {
         100.0 * self.kept as f64 / self.content.max(1) as f64
     }
 
-    /// A table of what a picture costs, in milliseconds.
+    /// A table of what a picture costs, in milliseconds and calls of the allocator.
     pub fn table(&self) -> String {
-        let mut table = format!("{:<10} {:>8} {:>9} {:>9} {:>9}\n", "stage", "pictures", "mean ms", "p50 ms", "p95 ms");
+        let mut table = format!(
+            "{:<10} {:>8} {:>9} {:>9} {:>9} {:>12}\n",
+            "stage", "pictures", "mean ms", "p50 ms", "p95 ms", "allocations"
+        );
         let stages = [
             ("decode", &self.decode),
             ("fit", &self.fit),
@@ -124,7 +151,8 @@ impl Pulse {
         ];
         for (name, times) in stages {
             let (mean, p50, p95) = (times.mean_ms(), times.quantile_ms(0.5), times.quantile_ms(0.95));
-            table += &format!("{name:<10} {:>8} {mean:>9.2} {p50:>9.2} {p95:>9.2}\n", times.count);
+            let allocations = times.allocations as f64 / times.count.max(1) as f64;
+            table += &format!("{name:<10} {:>8} {mean:>9.2} {p50:>9.2} {p95:>9.2} {allocations:>12.1}\n", times.count);
         }
         table
     }
@@ -145,17 +173,28 @@ impl fmt::Display for Pulse {
             self.stab.mean_ms(),
             self.narrator.mean_ms(),
         )?;
-        match resident_bytes() {
-            Some(bytes) => write!(f, "; {} resident", crate::plan::mebibytes(bytes)),
-            None => Ok(()),
+        if let Some(bytes) = status_bytes("VmRSS:") {
+            write!(f, "; {} resident", mebibytes(bytes))?;
         }
+        let [live, peak] =
+            [CountingAlloc::live_bytes(), CountingAlloc::peak_bytes()].map(|bytes| mebibytes(bytes as u64));
+        write!(f, "; heap {live}, at most {peak}; allocations a picture:")?;
+        let mut nothing = true;
+        for (name, pool, before) in self.threads.0 {
+            let calls = CountingAlloc::tally(pool).calls - before;
+            if calls > 0 {
+                nothing = false;
+                write!(f, " {:.1} {name}", calls as f64 / self.seen.max(1) as f64)?;
+            }
+        }
+        if nothing { write!(f, " none") } else { Ok(()) }
     }
 }
 
-/// Resident set of this program, where the system tells.
-pub fn resident_bytes() -> Option<u64> {
+/// What the kernel says of this program's memory, by its name there, such as `VmRSS:`.
+pub fn status_bytes(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 

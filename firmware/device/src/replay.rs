@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use ocelli_drivers::{Clip, DriverError, SystemClock};
-use ocelli_pipeline::{EventBuf, PatchSlot};
+use ocelli_heap::{Counted, CountingAlloc};
+use ocelli_infer::InferError;
+use ocelli_pipeline::{EventBuf, PatchSlot, StepError};
 use ocelli_types::{Clock, Fault, Faulty, FrameSource, Pixels, SizePx};
 
 use crate::cli::ReplayArgs;
@@ -13,22 +15,28 @@ use crate::pulse::Pulse;
 use crate::voice::Voice;
 use crate::wiring::{self, Eye};
 
+/// What filling a slot with tokens came to.
+type CountedStep = Counted<Result<(), StepError<InferError, InferError>>>;
+
 /// Narrates the clip.
 pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
     let (pack, stab, narrator) = wiring::load(&config.pack)?;
-    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
+    let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
+    let plan = Plan::new(budget_bytes, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
     let mut voice = Voice::open(&config, None)?;
     let mut eye = Eye::new(&pack)?;
-    let mut thinking = wiring::thinking(&pack, stab, narrator)?;
-    let mut slot = PatchSlot::new(pack.grid);
+    let (mut stab, mut mind) = wiring::thinking(&pack, stab, narrator)?.split();
+    let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
     let ended = loop {
         let start_us = clock.now();
-        let frame = match clip.next() {
+        let next = CountingAlloc::count(|| clip.next());
+        pulse.decode.allocated(next.allocations);
+        let frame = match next.value {
             Ok(Some(frame)) => frame,
             Ok(None) => break Ok(()),
             Err(error) if error.fault() == Fault::Retry => {
@@ -61,8 +69,14 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             }
             Err(error) => break Err(error),
         }
-        let report = thinking.step(&slot.batch(), &clock, &mut events)?;
+        // As `Pipeline::step` does, in its two halves, so that each can be counted.
+        let encoded: CountedStep = CountingAlloc::count(|| tokens.fill(&mut stab, &slot.batch(), &clock));
+        encoded.value?;
+        let thought = CountingAlloc::count(|| mind.take::<InferError>(&tokens, &clock, &mut events));
+        let report = thought.value?;
         pulse.thought(report.encode_us, report.describe_us);
+        pulse.stab.allocated(encoded.allocations);
+        pulse.narrator.allocated(thought.allocations);
         for spoken in &events {
             voice.say(spoken, &pack.vocabulary)?;
         }

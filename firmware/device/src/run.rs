@@ -12,14 +12,16 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
+use ocelli_heap::{CountingAlloc, Pool};
 use ocelli_infer::{InferError, Narrator, Stab};
 use ocelli_pipeline::{EventBuf, HoleCause, Mind, PatchSlot, StepError, TokenSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::cli::RunArgs;
 use crate::config::{Config, ConfigError};
+use crate::enforce::Fence;
 use crate::error::{Error, note};
-use crate::plan::{Plan, SLOTS};
+use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::pulse::Pulse;
 use crate::state::{Keeper, Kept, Reference, Store};
 use crate::voice::Voice;
@@ -125,9 +127,16 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     config.camera.check().map_err(ConfigError::Usage)?;
     let stop = Arc::new(AtomicBool::new(false));
     let wish = Wish::new(args, &config, &stop);
-    let (pack, stab, narrator) = wiring::load(&config.pack)?;
-    let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+    let pack = wiring::open_pack(&config.pack)?;
+    let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
+    let fence = config.enforce.then(|| Fence::enter(budget_bytes));
+    let budget_bytes = fence.as_ref().map_or(budget_bytes, Fence::budget_bytes);
+    let (pack, stab, narrator) = wiring::load_models(pack)?;
+    let plan = Plan::new(budget_bytes, &pack, &stab, &narrator, config.camera.size_px);
     plan.require()?;
+    if let Some(fence) = fence {
+        note(fence.close(&plan)?);
+    }
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // The second one ends the program at once, should it hang in an output that takes nothing.
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
@@ -193,9 +202,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         counts: Counts::default(),
         spare: None,
     };
-    let thread = |name: &str| thread::Builder::new().name(name.into());
-    let capture = thread("capture").spawn(move || capture.run()).map_err(no_thread)?;
-    let encode = thread("stab").spawn(move || encode.run()).map_err(no_thread)?;
+    let thread = |name: &str| thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
+    let capture = thread("capture").spawn(in_pool(Pool::Capture, move || capture.run())).map_err(no_thread)?;
+    let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
     let mut think = Think::new(mind, voice, &pack, keeper, start_us);
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
@@ -219,6 +228,14 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     encoded?;
     captured?;
     saved
+}
+
+/// The work of a thread whose allocations are counted to `pool`.
+fn in_pool<T>(pool: Pool, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    move || {
+        CountingAlloc::join(pool);
+        work()
+    }
 }
 
 /// What a thread came to, if it has ended.
@@ -618,7 +635,12 @@ mod tests {
             });
             slots.collect::<Vec<_>>().split_off(before.iter().filter(|m| matches!(m, Message::Picture { .. })).count())
         };
-        let look = Look { gate: ocelli_pipeline::GateReport::default(), fit_us: Micros(0), gate_us: Micros(0) };
+        let look = Look {
+            gate: ocelli_pipeline::GateReport::default(),
+            fit_us: Micros(0),
+            gate_us: Micros(0),
+            allocations: [0; 2],
+        };
         let seen = || Message::Picture { slot: (), look, captured_us: Micros(0), counts: Counts::default() };
         let lost = Message::Lost { seen_us: Micros(0), at_us: Micros(0), why: String::new() };
         let back = Message::Back { seen_us: Micros(0), at_us: Micros(0) };

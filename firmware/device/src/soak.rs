@@ -15,7 +15,7 @@ use crate::cli::SoakArgs;
 use crate::config::ConfigError;
 use crate::error::{Error, note};
 use crate::plan::{Plan, mebibytes};
-use crate::pulse::{Times, resident_bytes};
+use crate::pulse::{Times, status_bytes};
 use crate::state::{Kept, Store};
 use crate::wiring::{self, Eye, Thinking};
 
@@ -158,7 +158,13 @@ impl<'a> Soak<'a> {
     fn new(args: &'a SoakArgs, folder: &Path) -> Result<Self, Error> {
         let config = args.common.config()?;
         let (pack, stab, narrator) = wiring::load(&config.pack)?;
-        let plan = Plan::new(config.memory_budget, &pack, &stab, &narrator, config.camera.size_px);
+        let plan = Plan::new(
+            config.budget_bytes(pack.manifest.budget.memory_bytes),
+            &pack,
+            &stab,
+            &narrator,
+            config.camera.size_px,
+        );
         plan.require()?;
         drop((stab, narrator));
         let store = Store::open(folder, "soak", &pack, wiring::memory(&pack))?;
@@ -315,7 +321,7 @@ impl<'a> Soak<'a> {
                 away_us = away_us + (self.now_us - before_us);
                 if self.now_us >= next_sample_us {
                     next_sample_us = self.now_us + Micros(SAMPLE_US);
-                    samples.extend(resident_bytes().map(|bytes| (self.now_us.0 as f64 / 3.6e9, bytes)));
+                    samples.extend(status_bytes("VmRSS:").map(|bytes| (self.now_us.0 as f64 / 3.6e9, bytes)));
                 }
                 if hour > said_hour {
                     said_hour = hour;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ocelli_drivers::{DriverError, Fitter, Sampler};
+use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Narrator, Pack, PackError, Stab};
 use ocelli_pipeline::{
     ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing, PatchSlot,
@@ -34,7 +35,7 @@ pub fn pack_roots() -> Vec<PathBuf> {
 }
 
 /// Opens the pack of this name, or in this folder.
-fn open_pack(name: &str) -> Result<Pack, PackError> {
+pub fn open_pack(name: &str) -> Result<Pack, PackError> {
     let path = Path::new(name);
     if path.join("pack.toml").is_file() {
         return Pack::open(path);
@@ -43,9 +44,13 @@ fn open_pack(name: &str) -> Result<Pack, PackError> {
     Pack::open(&named.ok_or_else(|| PackError::Unknown { name: name.to_owned() })?)
 }
 
-/// Opens the pack and loads both graphs, which must not cost more than the pack says.
+/// Opens the pack and loads both graphs.
 pub fn load(name: &str) -> Result<(Pack, Stab, Narrator), Error> {
-    let pack = open_pack(name)?;
+    load_models(open_pack(name)?)
+}
+
+/// Loads both graphs, which must not cost more than the pack says.
+pub fn load_models(pack: Pack) -> Result<(Pack, Stab, Narrator), Error> {
     let (stab, narrator) = (Stab::load(&pack)?, Narrator::load(&pack)?);
     let (macs, most) = (stab.macs() + narrator.macs(), pack.manifest.budget.multiply_adds);
     if macs > most {
@@ -75,6 +80,8 @@ pub struct Look {
     pub fit_us: Micros,
     /// Time to compare.
     pub gate_us: Micros,
+    /// Calls of the allocator for the one and the other.
+    pub allocations: [u64; 2],
 }
 
 impl Eye {
@@ -111,10 +118,16 @@ impl Eye {
         clock: &impl Clock,
     ) -> Result<Look, DriverError> {
         let start_us = clock.now();
-        let content = self.fitter.fit(frame, &mut self.picture)?;
+        let fitted = CountingAlloc::count(|| self.fitter.fit(frame, &mut self.picture));
+        let content = fitted.value?;
         let fitted_us = clock.now();
-        let gate = self.gate.select(&self.picture, content, frame.seq, captured_us, slot);
-        Ok(Look { gate, fit_us: fitted_us - start_us, gate_us: clock.now() - fitted_us })
+        let gate = CountingAlloc::count(|| self.gate.select(&self.picture, content, frame.seq, captured_us, slot));
+        Ok(Look {
+            gate: gate.value,
+            fit_us: fitted_us - start_us,
+            gate_us: clock.now() - fitted_us,
+            allocations: [fitted.allocations, gate.allocations],
+        })
     }
 
     /// Goes on from the picture that a snapshot holds.

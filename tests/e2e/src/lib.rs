@@ -73,7 +73,12 @@ pub fn ocelli(arguments: &[&str]) -> Ran {
 ///
 /// # Panics
 /// If it does not start, or does not end within four minutes.
-pub fn finish(mut command: Command) -> Ran {
+pub fn finish(command: Command) -> Ran {
+    finish_watched(command, |_| {})
+}
+
+/// Runs a command to its end; `watch` gets its process number every few milliseconds.
+fn finish_watched(mut command: Command, mut watch: impl FnMut(u32)) -> Ran {
     let (out, err) = (tempfile::NamedTempFile::new(), tempfile::NamedTempFile::new());
     let (out, err) = (out.expect("a temporary file"), err.expect("a temporary file"));
     command.stdin(Stdio::null());
@@ -84,6 +89,7 @@ pub fn finish(mut command: Command) -> Ran {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             break status;
         }
+        watch(child.id());
         if start.elapsed() > LIMIT {
             let _ = child.kill();
             panic!("{command:?} does not end");
@@ -94,6 +100,38 @@ pub fn finish(mut command: Command) -> Ran {
         String::from_utf8_lossy(&std::fs::read(file.path()).expect("it is there")).into_owned()
     };
     Ran { code: status.code(), out: text(&out), err: text(&err) }
+}
+
+/// The most memory that a run of the program held, by the kernel's own marks.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peak {
+    /// The whole resident set: its high-water mark, or the sum that `smaps_rollup` shows, if that is more.
+    pub bytes: u64,
+    /// Pages of files among it, as far as they were seen.
+    pub file_bytes: u64,
+}
+
+/// Runs the program to its end, from the root of the project, and looks at its memory from outside meanwhile.
+///
+/// # Panics
+/// If it does not start, or does not end within four minutes.
+#[cfg(target_os = "linux")]
+pub fn watched(arguments: &[&str]) -> (Ran, Peak) {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(root());
+    let mut peak = Peak::default();
+    let ran = finish_watched(command, |pid| {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let of = |text: &str, name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) << 10
+        };
+        let (status, rollup) = (read("status"), read("smaps_rollup"));
+        peak.bytes = peak.bytes.max(of(&status, "VmHWM:")).max(of(&rollup, "Rss:"));
+        peak.file_bytes = peak.file_bytes.max(of(&status, "RssFile:"));
+    });
+    (ran, peak)
 }
 
 /// The JSON lines of an output.

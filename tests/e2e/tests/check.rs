@@ -15,6 +15,16 @@ fn the_plan_adds_up() {
 }
 
 #[test]
+fn a_profile_sets_the_budget_and_nothing_else_of_the_plan() {
+    let [home, pico, own] =
+        [&["--profile", "home"][..], &["--profile", "pico"], &["--profile", "pico", "--memory-budget", "96MiB"]]
+            .map(|profile| lines(&ocelli(&[&["check", "--json"][..], profile].concat()).out).remove(0));
+    let budgets = [&home, &pico, &own].map(|plan| plan["budget_bytes"].as_u64().expect("a number") >> 20);
+    assert_eq!(budgets, [128, 64, 96]);
+    assert_eq!((&home["items"], &pico["fits"]), (&pico["items"], &true.into()));
+}
+
+#[test]
 fn people_see_pack_board_camera_and_memory() {
     let ran = ocelli(&["check"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -36,5 +46,7 @@ fn the_schema_is_json_and_knows_the_keys() {
     let ran = ocelli(&["check", "--schema"]);
     let schema: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
     let keys = schema["properties"].as_object().expect("properties");
-    assert!(["memory_budget", "pack", "camera", "output"].iter().all(|key| keys.contains_key(*key)));
+    assert!(
+        ["profile", "memory_budget", "enforce", "pack", "camera", "output"].iter().all(|key| keys.contains_key(*key))
+    );
 }

@@ -3,16 +3,20 @@
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Crate, and the crates of the workspace that it may depend on outside its tests.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("ocelli-types", &[]),
     ("ocelli-pipeline", &["ocelli-types"]),
     ("ocelli-kernels", &[]),
     ("ocelli-infer", &["ocelli-types", "ocelli-kernels"]),
+    ("ocelli-heap", &[]),
     ("ocelli-drivers", &["ocelli-types"]),
-    ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-drivers"]),
-    ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline"]),
+    ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-drivers", "ocelli-heap"]),
+    ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
-    ("ocelli-bench", &["ocelli-types", "ocelli-pipeline", "ocelli-kernels", "ocelli-infer", "ocelli-drivers"]),
+    (
+        "ocelli-bench",
+        &["ocelli-types", "ocelli-pipeline", "ocelli-kernels", "ocelli-infer", "ocelli-drivers", "ocelli-heap"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -4,8 +4,6 @@
 //! stab` does both, `cargo xtask bench memory` runs the rest.
 #![deny(unsafe_code)]
 
-#[expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
-mod alloc;
 mod case;
 mod clip;
 mod kernels;
@@ -15,7 +13,6 @@ mod memory;
 mod peak;
 mod serve;
 
-pub use alloc::{Allocated, TallyAlloc};
 pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};
 pub use clip::{Seen, gate, watch};
 pub use kernels::{Product, SHAPES, products};

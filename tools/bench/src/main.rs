@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use ocelli_bench::{Server, TallyAlloc, answer, cases, clips, drop_curve, needle, table, watch};
+use ocelli_bench::{Server, answer, cases, clips, drop_curve, needle, table, watch};
+use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use serde_json::json;
 
 #[global_allocator]
-static ALLOC: TallyAlloc = TallyAlloc;
+static ALLOC: CountingAlloc = CountingAlloc;
 
 /// Measures STAB and memory on real clips.
 #[derive(Parser)]

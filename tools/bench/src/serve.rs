@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use ndarray::Array3;
 use ndarray_npy::write_npy;
+use ocelli_heap::{CountingAlloc, Tally};
 use ocelli_infer::{Narrator, Pack, Stab};
 use ocelli_kernels::Isa;
 use ocelli_pipeline::MemoryRing;
@@ -14,7 +15,7 @@ use ocelli_types::{Encoder, FrameTokens, Head};
 use serde_json::{Value, json};
 
 use crate::kernels::{Product, SHAPES, products};
-use crate::{Allocated, Case, Play, TallyAlloc, WARM_UP, memory_config};
+use crate::{Case, Play, WARM_UP, memory_config};
 
 /// The engine that is measured, and what it is measured on.
 #[derive(Debug)]
@@ -103,22 +104,24 @@ impl Server {
     ///
     /// # Errors
     /// A model failed.
-    pub fn allocations(&mut self, play: &Play) -> Result<[Allocated; 2]> {
+    pub fn allocations(&mut self, play: &Play) -> Result<[Tally; 2]> {
         let mut memory = MemoryRing::new(memory_config(&self.pack, None))?;
         let mut narrator = Narrator::load(&self.pack)?;
         let (rows, width) = (self.pack.manifest.stab.tokens, self.pack.manifest.stab.token_width);
         let mut tokens = vec![0.0; rows * width];
         let mut probabilities = vec![0.0; self.pack.vocabulary.entries.len()];
-        let mut worst = [Allocated::default(); 2];
+        let mut worst = [Tally::default(); 2];
         self.stab.reset()?;
         for (frame, batch) in play.batches().enumerate() {
             let mut room = FrameTokens { width, values: &mut tokens };
-            let (encoded, by_stab) = TallyAlloc::count(|| self.stab.encode(&batch, &mut room));
-            encoded?;
+            let encoded = CountingAlloc::count(|| self.stab.encode(&batch, &mut room));
+            let by_stab = encoded.tally();
+            encoded.value?;
             memory.commit(&tokens, batch.kept, batch.captured_us);
             let view = memory.view().context("a memory with a frame in it should have a view")?;
-            let (described, by_narrator) = TallyAlloc::count(|| narrator.describe(&view, &mut probabilities));
-            described?;
+            let described = CountingAlloc::count(|| narrator.describe(&view, &mut probabilities));
+            let by_narrator = described.tally();
+            described.value?;
             if frame >= WARM_UP {
                 for (worst, now) in worst.iter_mut().zip([by_stab, by_narrator]) {
                     *worst = (*worst).max(now);
@@ -151,7 +154,7 @@ pub fn answer(server: &mut Server, request: &str) -> Result<Value> {
             let mut rows = Vec::new();
             for (case, play) in plays {
                 let [stab, narrator] = server.allocations(&play)?;
-                let counts = |of: Allocated| json!({ "allocations": of.calls, "bytes": of.bytes });
+                let counts = |of: Tally| json!({ "allocations": of.calls, "bytes": of.bytes });
                 rows.push(json!({ "case": case, "stab": counts(stab), "narrator": counts(narrator) }));
             }
             Ok(json!({ "allocations": rows }))

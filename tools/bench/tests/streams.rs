@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array3, Axis, s};
 use ndarray_npy::read_npy;
-use ocelli_bench::{Case, Play, Server, Shot, TallyAlloc, WARM_UP, answer, cases};
+use ocelli_bench::{Case, Play, Server, Shot, WARM_UP, answer, cases};
+use ocelli_heap::{CountingAlloc, Tally};
 use ocelli_infer::Pack;
 use ocelli_types::PatchMask;
 
 #[global_allocator]
-static ALLOC: TallyAlloc = TallyAlloc;
+static ALLOC: CountingAlloc = CountingAlloc;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -114,10 +115,10 @@ fn requests_are_answered_and_wrong_ones_refused() {
 
 #[test]
 fn what_is_allocated_is_counted_with_what_is_freed_again() {
-    let (_, counted) = TallyAlloc::count(|| {
+    let counted = CountingAlloc::count(|| {
         drop(vec![1_u8; 1000]);
         Array1::<u8>::zeros(24)
     });
-    assert_eq!((counted.calls, counted.bytes), (2, 1024));
-    assert_eq!(TallyAlloc::count(|| 1 + 1).1, ocelli_bench::Allocated::default());
+    assert_eq!((counted.allocations, counted.asked_bytes), (2, 1024));
+    assert_eq!(CountingAlloc::count(|| 1 + 1).tally(), Tally::default());
 }

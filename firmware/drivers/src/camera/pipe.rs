@@ -1,11 +1,12 @@
 //! Frames from the standard output of a command: an IP camera through ffmpeg, a Pi camera through its own tool.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use ocelli_types::{Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
@@ -24,6 +25,46 @@ const SLICE: Duration = Duration::from_millis(100);
 
 /// How long to listen after the end of a command.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Stack of the thread that hears standard error; it reads lines, and touches 8 KiB by smaps.
+const LISTENER_STACK_BYTES: usize = 128 << 10;
+
+/// How commands leave the limits that hold this program.
+static RELEASE: OnceLock<Release> = OnceLock::new();
+
+/// What holds this program, and is not meant for the commands that it starts: limits are inherited.
+#[derive(Debug, Default)]
+pub struct Release {
+    /// `cgroup.procs` of the group that commands move to.
+    pub cgroup: Option<File>,
+    /// Soft limit of `RLIMIT_DATA` that they get back.
+    pub data_limit: Option<u64>,
+}
+
+/// Lets every command that is started from now on leave the limits of this program. The first call counts.
+pub fn release_commands(release: Release) {
+    RELEASE.get_or_init(|| release);
+}
+
+impl Release {
+    /// Done by a child between fork and exec, where nothing may be allocated.
+    fn leave(&self) -> io::Result<()> {
+        if let Some(soft) = self.data_limit {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: `limit` is a live rlimit that the first call fills and the second one reads.
+            let set = unsafe {
+                libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit);
+                limit.rlim_cur = soft;
+                libc::setrlimit(libc::RLIMIT_DATA, &raw const limit)
+            };
+            if set != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        // Zero is the process that writes.
+        self.cgroup.as_ref().map_or(Ok(()), |mut procs| procs.write_all(b"0"))
+    }
+}
 
 /// What the command writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +227,10 @@ impl Process {
     ) -> Result<(Self, Output), DriverError> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let failed = |why: io::Error| DriverError::Command { command: name.clone(), why: why.to_string() };
+        if let Some(release) = RELEASE.get() {
+            // SAFETY: `leave` makes system calls and nothing else, as must be after a fork of a program with threads.
+            unsafe { command.pre_exec(|| release.leave()) };
+        }
         let mut child = command.spawn().map_err(failed)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let last_words = Arc::new(Mutex::new(String::new()));
@@ -193,9 +238,13 @@ impl Process {
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(failed(io::Error::other("it has no standard output")));
         };
-        let listener = Some(std::thread::spawn(move || listen(stderr, &heard)));
+        let listener = std::thread::Builder::new().name("listener".into()).stack_size(LISTENER_STACK_BYTES);
+        let listener = listener.spawn(move || listen(stderr, &heard)).map_err(|why| {
+            let _ = child.kill().and_then(|()| child.wait());
+            failed(why)
+        })?;
         let wait = Wait { since: Arc::new(Mutex::new(Instant::now())), timeout, stop };
-        let process = Self { child, name, last_words, listener, wait: wait.clone() };
+        let process = Self { child, name, last_words, listener: Some(listener), wait: wait.clone() };
         Ok((process, Output { stdout, wait }))
     }
 

@@ -1,7 +1,7 @@
 //! The W8A8 product: rows quantized on use, int8 weights, and what follows (scale, bias, activation, residual) in one go.
 
 use crate::aligned::Aligned;
-use crate::dot::{COLUMNS, DEPTH, Dot, STEP, Sums};
+use crate::dot::{COLUMNS, Columns, DEPTH, Dot, STEP};
 use crate::isa::for_each_isa;
 use crate::{math, rows};
 
@@ -22,8 +22,8 @@ pub struct Linear {
     /// Of each column, `[groups][n to the next 16]`.
     s: Aligned<f32>,
     b: Aligned<f32>,
-    /// 128 times the column's sum of weights: what the sums are too large by where activations are unsigned.
-    excess: Aligned<i32>,
+    /// Minus 128 times the column's sum of weights: what sums start from where activations are unsigned.
+    start: Aligned<i32>,
 }
 
 /// What is done to a sum.
@@ -117,13 +117,13 @@ impl Linear {
                 .for_each(|(to, from)| to[..n].copy_from_slice(from));
             out
         };
-        let mut excess = Aligned::<i32>::zeros(groups * width);
-        for (sums, block) in excess.chunks_exact_mut(COLUMNS).zip(w.chunks_exact(depth * STEP)) {
+        let mut start = Aligned::<i32>::zeros(groups * width);
+        for (sums, block) in start.chunks_exact_mut(COLUMNS).zip(w.chunks_exact(depth * STEP)) {
             for (index, weight) in block.iter().enumerate() {
-                sums[index % STEP / DEPTH] += 128 * i32::from(*weight);
+                sums[index % STEP / DEPTH] -= 128 * i32::from(*weight);
             }
         }
-        Some(Self { k, n, groups, w: w.into(), s: padded(s), b: padded(b), excess })
+        Some(Self { k, n, groups, w: w.into(), s: padded(s), b: padded(b), start })
     }
 
     /// Columns of the result, for each group.
@@ -148,7 +148,7 @@ impl Linear {
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        self.w.len() + 4 * (self.s.len() + self.b.len() + self.excess.len())
+        self.w.len() + 4 * (self.s.len() + self.b.len() + self.start.len())
     }
 
     const fn row_bytes(&self) -> usize {
@@ -206,7 +206,7 @@ fn body<A: Dot>(
     };
     scratch.make();
     for (from, to) in from.chunks(CHUNK).zip(to.chunks(CHUNK)) {
-        prepare(linear, input, direct, A::FLIP, from, scratch);
+        prepare::<A>(linear, input, direct, from, scratch);
         for group in 0..linear.groups {
             let mut block = 0;
             while block < linear.blocks() {
@@ -246,7 +246,7 @@ fn body<A: Dot>(
 
 /// Quantizes `rows` side by side into the scratch.
 #[inline(always)]
-fn prepare(linear: &Linear, input: Input<'_>, direct: bool, flip: u8, rows: &[u32], scratch: &mut Scratch) {
+fn prepare<A: Dot>(linear: &Linear, input: Input<'_>, direct: bool, rows: &[u32], scratch: &mut Scratch) {
     let (k, groups, row_bytes) = (linear.k, linear.groups, linear.row_bytes());
     assert!(
         scratch.q.len() >= CHUNK * groups * row_bytes && scratch.row.len() >= k,
@@ -257,16 +257,18 @@ fn prepare(linear: &Linear, input: Input<'_>, direct: bool, flip: u8, rows: &[u3
     for (slot, (q, scale)) in slots {
         let at = (rows[slot / groups] as usize * groups + slot % groups) * k;
         *scale = match input {
-            Input::Rows(x) => rows::quantize(&x[at..at + k], flip, q),
+            // SAFETY: the CPU has the instructions: `A` was chosen by an `Isa`.
+            Input::Rows(x) => unsafe { A::quantize(&x[at..at + k], q) },
             Input::Normed(x) => {
                 rows::normalize(&x[at..at + k], &mut normed[..k]);
-                rows::quantize(&normed[..k], flip, q)
+                // SAFETY: as above.
+                unsafe { A::quantize(&normed[..k], q) }
             }
             Input::Pixels(x) => {
                 if !direct {
                     // A pixel less 128 is the pixel with its highest bit turned.
                     for (q, x) in q.iter_mut().zip(&x[at..at + k]) {
-                        *q = x ^ 0x80 ^ flip;
+                        *q = x ^ 0x80 ^ A::FLIP;
                     }
                 }
                 1.0
@@ -305,72 +307,67 @@ fn tile<A: Dot, const M: usize, const B: usize>(
         Some(Input::Pixels(x)) => &x[here.from[here.first + m] as usize * row_bytes..][..row_bytes],
         _ => &here.scratch.q[((here.first + m) * linear.groups + group) * row_bytes..][..row_bytes],
     };
-    let w = &linear.w[(group * linear.blocks() + block) * depth * STEP..][..B * depth * STEP];
-    let mut sums: [[Sums; B]; M] = [[[0; COLUMNS]; B]; M];
-    // SAFETY: every row was cut to 4 * depth bytes and the weights to B blocks of `depth` steps, just above. The CPU has the
-    // instructions: `A` was chosen by an `Isa`.
-    unsafe { A::tile::<M, B>(std::array::from_fn(|m| bytes(m).as_ptr()), w.as_ptr(), depth, &mut sums) };
-    let columns = (group * linear.blocks() + block) * COLUMNS..(group * linear.blocks() + block + B) * COLUMNS;
-    let parts = Finish {
-        s: linear.s[columns.clone()].as_chunks::<COLUMNS>().0,
-        b: linear.b[columns.clone()].as_chunks::<COLUMNS>().0,
-        excess: linear.excess[columns].as_chunks::<COLUMNS>().0,
-        act,
+    let first = group * linear.blocks() + block;
+    let w = &linear.w[first * depth * STEP..][..B * depth * STEP];
+    let columns = Columns::<B> {
+        start: blocks_of(&linear.start, first),
+        s: blocks_of(&linear.s, first),
+        b: blocks_of(&linear.b, first),
     };
     let column = block * COLUMNS;
     let width = (B * COLUMNS).min(linear.n - column);
+    let (mut rows, mut scales, mut places) = ([std::ptr::null(); M], [0.0; M], [0; M]);
     for m in 0..M {
         let slot = here.first + m;
-        let sx = here.scratch.scales[slot * linear.groups + group];
-        let at = (here.to[slot] as usize * linear.groups + group) * linear.n + column;
-        let to = &mut out[at..at + width];
-        let (whole, rest) = to.as_chunks_mut::<COLUMNS>();
-        for (b, to) in whole.iter_mut().enumerate() {
-            *to = parts.finish::<A>(b, sx, &sums[m][b]);
+        rows[m] = bytes(m).as_ptr();
+        scales[m] = here.scratch.scales[slot * linear.groups + group];
+        places[m] = (here.to[slot] as usize * linear.groups + group) * linear.n + column;
+        assert!(places[m] + width <= out.len(), "every row should be in the output");
+    }
+    let mut ragged = [[[0.0; COLUMNS]; B]; M];
+    let whole = width == B * COLUMNS;
+    let mut to = [std::ptr::null_mut(); M];
+    let start = out.as_mut_ptr();
+    for m in 0..M {
+        to[m] = if whole { start.wrapping_add(places[m]) } else { ragged[m].as_mut_ptr().cast() };
+    }
+    // SAFETY: every row was cut to 4 * depth bytes and the weights to B blocks of `depth` steps, just above, where the places
+    // in `out` were looked at too. The CPU has the instructions: `A` was chosen by an `Isa`.
+    unsafe { A::tile::<M, B>(rows, w.as_ptr(), depth, &columns, scales, to) };
+    for m in 0..M {
+        let to = &mut out[places[m]..][..width];
+        if !whole {
+            to.copy_from_slice(&ragged[m].as_flattened()[..width]);
         }
-        if !rest.is_empty() {
-            let b = width / COLUMNS;
-            rest.copy_from_slice(&parts.finish::<A>(b, sx, &sums[m][b])[..width % COLUMNS]);
-        }
-        if let Some(residual) = residual {
-            for (to, residual) in to.iter_mut().zip(&residual[at..at + width]) {
-                *to += residual;
-            }
-        }
+        finish(act, residual.map(|residual| &residual[places[m]..][..width]), to);
     }
 }
 
-/// What makes values of sums, by blocks of 16 columns.
-struct Finish<'a> {
-    s: &'a [[f32; COLUMNS]],
-    b: &'a [[f32; COLUMNS]],
-    excess: &'a [[i32; COLUMNS]],
-    act: Act,
+/// `B` blocks of 16 columns, from block `first` on.
+#[inline(always)]
+fn blocks_of<T, const B: usize>(values: &[T], first: usize) -> &[[T; COLUMNS]; B] {
+    values[first * COLUMNS..].as_chunks().0.first_chunk().expect("every column should have its numbers")
 }
 
-impl Finish<'_> {
-    /// Values of block `b` in a row of scale `sx`.
-    #[inline(always)]
-    fn finish<A: Dot>(&self, b: usize, sx: f32, sums: &Sums) -> [f32; COLUMNS] {
-        let (s, bias, excess) = (&self.s[b], &self.b[b], &self.excess[b]);
-        let mut values = [0.0; COLUMNS];
-        for l in 0..COLUMNS {
-            let sum = if A::FLIP == 0x80 { sums[l].wrapping_sub(excess[l]) } else { sums[l] };
-            values[l] = (sum as f32 * sx).mul_add(s[l], bias[l]);
-        }
-        match self.act {
-            Act::None => {}
-            Act::Gelu => {
-                for v in &mut values {
-                    *v = math::gelu(*v);
-                }
-            }
-            Act::QuickGelu => {
-                for v in &mut values {
-                    *v = math::quick_gelu(*v);
-                }
+/// What is done to values of a row.
+#[inline(always)]
+fn finish(act: Act, residual: Option<&[f32]>, values: &mut [f32]) {
+    match act {
+        Act::None => {}
+        Act::Gelu => {
+            for v in &mut *values {
+                *v = math::gelu(*v);
             }
         }
-        values
+        Act::QuickGelu => {
+            for v in &mut *values {
+                *v = math::quick_gelu(*v);
+            }
+        }
+    }
+    if let Some(residual) = residual {
+        for (v, residual) in values.iter_mut().zip(residual) {
+            *v += residual;
+        }
     }
 }

@@ -6,7 +6,7 @@ use core::arch::asm;
 #[allow(clippy::wildcard_imports, reason = "intrinsics")]
 use std::arch::aarch64::*;
 
-use super::{DEPTH, Dot, STEP, Sums};
+use super::{COLUMNS, Columns, DEPTH, Dot, STEP};
 
 /// Four bytes of a row, to be broadcast.
 ///
@@ -85,8 +85,11 @@ impl Dot for DotProd {
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     ) {
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             let mut total = [[vdupq_n_s32(0); 4]; M];
             // SAFETY: the caller vouches for `depth` steps of every row and block.
@@ -124,6 +127,10 @@ impl Dot for DotProd {
                     unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), total[m][quarter]) };
                 }
             }
+        }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
         }
     }
 }
@@ -165,8 +172,11 @@ impl Dot for I8mm {
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     ) {
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             // Of each pair of rows and quarter: sums of columns 0 and 2, and of 1 and 3.
             let mut total = [[[vdupq_n_s32(0); 2]; 4]; 3];
@@ -189,12 +199,14 @@ impl Dot for I8mm {
                     }
                 }
             }
-            if M % 2 == 1 {
-                let mut single = [[[0; 16]; 1]; 1];
-                // SAFETY: as above: one row and one block, and `sdot` is among the features.
-                unsafe { DotProd::tile::<1, 1>([a[M - 1]], w, depth, &mut single) };
-                sums[M - 1][block] = single[0][0];
-            }
+        }
+        for m in 0..M / 2 * 2 {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
+        }
+        if M % 2 == 1 {
+            // SAFETY: as above: one row of them, and `sdot` is among the features.
+            unsafe { DotProd::tile::<1, B>([a[M - 1]], w, depth, columns, [scales[M - 1]], [to[M - 1]]) };
         }
     }
 }
@@ -266,8 +278,11 @@ impl Dot for Neon {
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     ) {
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             // Of each eighth (2 columns), two sums a column.
             let mut total = [[vdupq_n_s32(0); 8]; M];
@@ -288,6 +303,10 @@ impl Dot for Neon {
                     unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), four) };
                 }
             }
+        }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
         }
     }
 }

@@ -10,6 +10,8 @@ pub(crate) use aarch64::{DotProd, I8mm, Neon};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{Avx2, Avx512Vnni, AvxVnni};
 
+use crate::rows;
+
 /// Columns of a block.
 pub(crate) const COLUMNS: usize = 16;
 /// Rows of weights that lie side by side in a block.
@@ -20,26 +22,67 @@ pub(crate) const STEP: usize = COLUMNS * DEPTH;
 /// Sums of one row and one block.
 pub(crate) type Sums = [i32; COLUMNS];
 
-/// How a CPU multiplies bytes.
+/// What makes values of the sums of some blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns<'a, const B: usize> {
+    /// What sums start from where activations are unsigned: minus 128 times the column's sum of weights.
+    pub(crate) start: &'a [Sums; B],
+    /// Scales.
+    pub(crate) s: &'a [[f32; COLUMNS]; B],
+    /// What is added.
+    pub(crate) b: &'a [[f32; COLUMNS]; B],
+}
+
+impl<const B: usize> Columns<'_, B> {
+    /// Writes the values of a row of scale `sx`.
+    ///
+    /// # Safety
+    /// `16 * B` values can be written to `to`.
+    #[inline(always)]
+    pub(crate) unsafe fn finish(&self, sums: &[Sums; B], sx: f32, to: *mut f32) {
+        for b in 0..B {
+            let mut values = [0.0; COLUMNS];
+            for c in 0..COLUMNS {
+                values[c] = (sums[b][c] as f32 * sx).mul_add(self.s[b][c], self.b[b][c]);
+            }
+            // SAFETY: the caller vouches for it.
+            unsafe { to.cast::<[f32; COLUMNS]>().add(b).write(values) };
+        }
+    }
+}
+
+/// How a CPU multiplies bytes, and makes them.
 pub(crate) trait Dot {
     /// Exclusive or that turns a signed activation into what the instruction takes: 0x80 where activations are unsigned.
-    /// The sums are then too large by 128 times the column's sum of weights.
     const FLIP: u8;
     /// Rows of a tile, at most 6.
     const ROWS: usize;
     /// Blocks of a tile: 4 or 1.
     const BLOCKS: usize;
 
-    /// `sums[m][b][c] = sum_k a[m][k] * w[b][k][c]` over `depth` steps of 4.
+    /// `to[m][b][c] = (sum_k a[m][k] * w[b][k][c]) * scales[m] * s[b][c] + b[b][c]` over `depth` steps of 4, the last product
+    /// and sum rounded once.
     ///
     /// # Safety
-    /// Every `a[m]` can be read for `4 * depth` bytes, and `w` for `64 * depth * B`. The CPU has the instructions.
+    /// Every `a[m]` can be read for `4 * depth` bytes, `w` for `64 * depth * B`, and every `to[m]` written for `16 * B` values.
+    /// The CPU has the instructions.
     unsafe fn tile<const M: usize, const B: usize>(
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     );
+
+    /// As [`rows::quantize`].
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    #[inline(always)]
+    unsafe fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
+        rows::quantize(x, Self::FLIP, q)
+    }
 }
 
 /// Plain Rust.
@@ -56,9 +99,11 @@ impl Dot for Portable {
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     ) {
-        *sums = [[[0; COLUMNS]; B]; M];
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             for step in 0..depth {
                 // SAFETY: `block < B` and `step < depth`, and the caller vouches for so much.
@@ -72,6 +117,10 @@ impl Dot for Portable {
                     }
                 }
             }
+        }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
         }
     }
 }

@@ -3,7 +3,8 @@
 #[allow(clippy::wildcard_imports, reason = "intrinsics")]
 use std::arch::x86_64::*;
 
-use super::{DEPTH, Dot, STEP, Sums};
+use super::{COLUMNS, Columns, DEPTH, Dot, STEP};
+use crate::rows;
 
 /// Four bytes of a row, to be broadcast.
 ///
@@ -13,34 +14,6 @@ use super::{DEPTH, Dot, STEP, Sums};
 unsafe fn four(a: *const u8, step: usize) -> i32 {
     // SAFETY: the caller vouches for it.
     unsafe { a.add(step * DEPTH).cast::<i32>().read_unaligned() }
-}
-
-/// One step of an AVX-512 tile.
-///
-/// # Safety
-/// As [`Dot::tile`], with `step < depth`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn add<const M: usize, const B: usize>(
-    total: &mut [[__m512i; B]; M],
-    a: &[*const u8; M],
-    w: *const i8,
-    depth: usize,
-    step: usize,
-) {
-    // SAFETY: the caller of `tile` vouches for `depth` steps of every row and block.
-    unsafe {
-        let mut weights = [_mm512_setzero_si512(); B];
-        for (b, weights) in weights.iter_mut().enumerate() {
-            *weights = _mm512_loadu_si512(w.add((b * depth + step) * STEP).cast());
-        }
-        for m in 0..M {
-            let row = _mm512_set1_epi32(four(a[m], step));
-            for b in 0..B {
-                total[m][b] = _mm512_dpbusd_epi32(total[m][b], row, weights[b]);
-            }
-        }
-    }
 }
 
 /// `vpdpbusd` on 512 bits: 64 products an instruction.
@@ -59,39 +32,171 @@ impl Dot for Avx512Vnni {
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     ) {
-        let mut total = [[_mm512_setzero_si512(); B]; M];
-        let mut step = 0;
-        // A few sums would wait for one another (5 cycles each): even and odd steps are summed apart then.
-        if M * B <= 8 {
-            let mut odd = [[_mm512_setzero_si512(); B]; M];
-            while step + 2 <= depth {
-                // SAFETY: `step + 1 < depth`.
-                unsafe {
-                    add(&mut total, &a, w, depth, step);
-                    add(&mut odd, &a, w, depth, step + 1);
-                }
-                step += 2;
-            }
-            for m in 0..M {
-                for b in 0..B {
-                    total[m][b] = _mm512_add_epi32(total[m][b], odd[m][b]);
-                }
-            }
+        let mut start = [_mm512_setzero_si512(); B];
+        for b in 0..B {
+            // SAFETY: 16 sums are 64 bytes.
+            start[b] = unsafe { _mm512_loadu_si512(columns.start[b].as_ptr().cast()) };
         }
-        while step < depth {
+        let mut total = [start; M];
+        // A few sums would wait for one another (5 cycles each): even and odd steps are summed apart then.
+        let apart = M * B <= 8;
+        let mut odd = [[_mm512_setzero_si512(); B]; M];
+        let mut step = 0;
+        while step + 2 <= depth {
+            // SAFETY: `step + 1 < depth`.
+            unsafe {
+                add(&mut total, &a, w, depth, step);
+                add(if apart { &mut odd } else { &mut total }, &a, w, depth, step + 1);
+            }
+            step += 2;
+        }
+        if step < depth {
             // SAFETY: `step < depth`.
             unsafe { add(&mut total, &a, w, depth, step) };
-            step += 1;
         }
         for m in 0..M {
+            let scale = _mm512_set1_ps(scales[m]);
             for b in 0..B {
-                // SAFETY: 16 sums are 64 bytes.
-                unsafe { _mm512_storeu_si512(sums[m][b].as_mut_ptr().cast(), total[m][b]) };
+                let sum = if apart { _mm512_add_epi32(total[m][b], odd[m][b]) } else { total[m][b] };
+                let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
+                // SAFETY: 16 values are 64 bytes, and the caller vouches for those of `to`.
+                unsafe {
+                    let (s, bias) = (_mm512_loadu_ps(columns.s[b].as_ptr()), _mm512_loadu_ps(columns.b[b].as_ptr()));
+                    _mm512_storeu_ps(to[m].add(b * COLUMNS), _mm512_fmadd_ps(sum, s, bias));
+                }
             }
         }
     }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+    unsafe fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
+        quantize(x, q)
+    }
+}
+
+/// One step of an AVX-512 tile.
+///
+/// # Safety
+/// As [`Dot::tile`], with `step < depth`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn add<const M: usize, const B: usize>(
+    total: &mut [[__m512i; B]; M],
+    a: &[*const u8; M],
+    w: *const i8,
+    depth: usize,
+    step: usize,
+) {
+    // SAFETY: the caller of `tile` vouches for `depth` steps of every row and block.
+    unsafe {
+        let mut weights = [_mm512_setzero_si512(); B];
+        for b in 0..B {
+            weights[b] = _mm512_loadu_si512(w.add((b * depth + step) * STEP).cast());
+        }
+        for m in 0..M {
+            let row = _mm512_set1_epi32(four(a[m], step));
+            for b in 0..B {
+                total[m][b] = _mm512_dpbusd_epi32(total[m][b], row, weights[b]);
+            }
+        }
+    }
+}
+
+/// Values that are quantized at a time: their bytes fill a register.
+const PART: usize = 64;
+
+/// As [`rows::quantize`], with 0x80 turned. Comparing passes over what is not a number, but its byte is -128, which no
+/// number has.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
+    let (whole, rest) = x.as_chunks::<PART>();
+    assert!((x.len()..=(whole.len() + 1) * PART).contains(&q.len()), "a row's bytes should fit");
+    let mut most = [_mm512_setzero_ps(); 4];
+    for x in whole {
+        larger(&mut most, values(x));
+    }
+    let some = !(u64::MAX << rest.len());
+    let rest = some_values(rest, some);
+    larger(&mut most, rest);
+    let most =
+        _mm512_range_ps::<MOST>(_mm512_range_ps::<MOST>(most[0], most[1]), _mm512_range_ps::<MOST>(most[2], most[3]));
+    let most = _mm512_reduce_max_ps(most);
+    let (scale, inverse) = rows::scale(most);
+    let inverse = _mm512_set1_ps(inverse);
+    let mut least = _mm512_set1_epi8(0);
+    let (q_whole, q_rest) = q.split_at_mut(whole.len() * PART);
+    for (q, x) in q_whole.as_chunks_mut::<PART>().0.iter_mut().zip(whole) {
+        let bytes = bytes(values(x), inverse);
+        least = _mm512_min_epi8(least, bytes);
+        // SAFETY: 64 bytes.
+        unsafe { _mm512_storeu_si512(q.as_mut_ptr().cast(), _mm512_xor_si512(bytes, _mm512_set1_epi8(i8::MIN))) };
+    }
+    if !q_rest.is_empty() {
+        let bytes = bytes(rest, inverse);
+        least = _mm512_min_epi8(least, bytes);
+        let mask = u64::MAX >> (PART - q_rest.len());
+        // SAFETY: as many bytes as are left.
+        unsafe {
+            _mm512_mask_storeu_epi8(
+                q_rest.as_mut_ptr().cast(),
+                mask,
+                _mm512_xor_si512(bytes, _mm512_set1_epi8(i8::MIN)),
+            );
+        }
+    }
+    if _mm512_cmpeq_epi8_mask(least, _mm512_set1_epi8(i8::MIN)) == 0 { scale } else { f32::NAN }
+}
+
+/// Of `vrangeps`: the larger, without its sign.
+const MOST: i32 = 0b1011;
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn larger(most: &mut [__m512; 4], x: [__m512; 4]) {
+    for i in 0..4 {
+        most[i] = _mm512_range_ps::<MOST>(most[i], x[i]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn values(x: &[f32; PART]) -> [__m512; 4] {
+    let mut values = [_mm512_setzero_ps(); 4];
+    for i in 0..4 {
+        // SAFETY: four times 16 values.
+        values[i] = unsafe { _mm512_loadu_ps(x.as_ptr().add(16 * i)) };
+    }
+    values
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn some_values(x: &[f32], some: u64) -> [__m512; 4] {
+    let mut values = [_mm512_setzero_ps(); 4];
+    for i in 0..4 {
+        // SAFETY: those that the mask names are there.
+        values[i] = unsafe { _mm512_maskz_loadu_ps((some >> (16 * i)) as u16, x.as_ptr().wrapping_add(16 * i)) };
+    }
+    values
+}
+
+/// The nearest bytes, ties to even.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn bytes(x: [__m512; 4], inverse: __m512) -> __m512i {
+    let mut q = [_mm512_setzero_si512(); 4];
+    for i in 0..4 {
+        q[i] = _mm512_cvtps_epi32(_mm512_mul_ps(x[i], inverse));
+    }
+    let packed = _mm512_packs_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_permutexvar_epi32(order, packed)
 }
 
 /// `vpdpbusd` on 256 bits.
@@ -110,10 +215,16 @@ impl Dot for AvxVnni {
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     ) {
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
-            let mut total = [[_mm256_setzero_si256(); 2]; M];
+            let start = columns.start[block].as_ptr();
+            // SAFETY: 16 sums are two times 32 bytes.
+            let start = unsafe { [_mm256_loadu_si256(start.cast()), _mm256_loadu_si256(start.add(8).cast())] };
+            let mut total = [start; M];
             for step in 0..depth {
                 // SAFETY: the caller vouches for `depth` steps of every row and block.
                 unsafe {
@@ -136,6 +247,10 @@ impl Dot for AvxVnni {
                 }
             }
         }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
+        }
     }
 }
 
@@ -155,8 +270,11 @@ impl Dot for Avx2 {
         a: [*const u8; M],
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        scales: [f32; M],
+        to: [*mut f32; M],
     ) {
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             // Of each quarter (4 columns), two sums a column.
             let mut total = [[_mm256_setzero_si256(); 4]; M];
@@ -186,6 +304,10 @@ impl Dot for Avx2 {
                     unsafe { _mm256_storeu_si256(sums[m][block].as_mut_ptr().add(half * 8).cast(), ordered) };
                 }
             }
+        }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
         }
     }
 }

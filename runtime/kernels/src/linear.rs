@@ -210,19 +210,21 @@ fn body<A: Dot>(
         for group in 0..linear.groups {
             let mut block = 0;
             while block < linear.blocks() {
-                let at = Place { linear, group, block, act };
+                let at = Place { linear, group, block };
+                let wide = A::BLOCKS == 4 && (block + 4) * COLUMNS <= linear.n;
+                let column = block * COLUMNS;
+                let width = if wide { 4 * COLUMNS } else { COLUMNS.min(linear.n - column) };
                 let mut first = 0;
                 while first < to.len() {
                     let here =
                         Tile { from, to, first, direct: if direct { Some(input) } else { None }, scratch: &*scratch };
-                    let wide = A::BLOCKS == 4 && block + 4 <= linear.blocks();
                     let m = A::ROWS.min(to.len() - first);
                     macro_rules! tile {
                         ($m:literal) => {
                             if wide {
-                                tile::<A, $m, 4>(&at, &here, residual, out);
+                                tile::<A, $m, 4>(&at, &here, out);
                             } else {
-                                tile::<A, $m, 1>(&at, &here, residual, out);
+                                tile::<A, $m, 1>(&at, &here, out);
                             }
                         };
                     }
@@ -236,9 +238,15 @@ fn body<A: Dot>(
                         6 if A::ROWS >= 6 => tile!(6),
                         _ => unreachable!("a tile has at most ROWS rows"),
                     }
+                    if act != Act::None || residual.is_some() {
+                        for row in &to[first..first + m] {
+                            let at = (*row as usize * linear.groups + group) * linear.n + column;
+                            finish(act, residual.map(|residual| &residual[at..at + width]), &mut out[at..at + width]);
+                        }
+                    }
                     first += m;
                 }
-                block += if A::BLOCKS == 4 && block + 4 <= linear.blocks() { 4 } else { 1 };
+                block += if wide { 4 } else { 1 };
             }
         }
     }
@@ -282,7 +290,6 @@ struct Place<'a> {
     linear: &'a Linear,
     group: usize,
     block: usize,
-    act: Act,
 }
 
 /// Which rows, and where their bytes lie.
@@ -295,13 +302,8 @@ struct Tile<'a> {
 }
 
 #[inline(always)]
-fn tile<A: Dot, const M: usize, const B: usize>(
-    at: &Place<'_>,
-    here: &Tile<'_>,
-    residual: Option<&[f32]>,
-    out: &mut [f32],
-) {
-    let Place { linear, group, block, act } = *at;
+fn tile<A: Dot, const M: usize, const B: usize>(at: &Place<'_>, here: &Tile<'_>, out: &mut [f32]) {
+    let Place { linear, group, block } = *at;
     let (row_bytes, depth) = (linear.row_bytes(), linear.k.div_ceil(DEPTH));
     let bytes = |m: usize| match here.direct {
         Some(Input::Pixels(x)) => &x[here.from[here.first + m] as usize * row_bytes..][..row_bytes],
@@ -315,7 +317,7 @@ fn tile<A: Dot, const M: usize, const B: usize>(
         b: blocks_of(&linear.b, first),
     };
     let column = block * COLUMNS;
-    let width = (B * COLUMNS).min(linear.n - column);
+    let width = if B == 1 { COLUMNS.min(linear.n - column) } else { B * COLUMNS };
     let (mut rows, mut scales, mut places) = ([std::ptr::null(); M], [0.0; M], [0; M]);
     for m in 0..M {
         let slot = here.first + m;
@@ -324,22 +326,19 @@ fn tile<A: Dot, const M: usize, const B: usize>(
         places[m] = (here.to[slot] as usize * linear.groups + group) * linear.n + column;
         assert!(places[m] + width <= out.len(), "every row should be in the output");
     }
-    let mut ragged = [[[0.0; COLUMNS]; B]; M];
-    let whole = width == B * COLUMNS;
+    let mut ragged = [[0.0; COLUMNS]; M];
     let mut to = [std::ptr::null_mut(); M];
     let start = out.as_mut_ptr();
     for m in 0..M {
-        to[m] = if whole { start.wrapping_add(places[m]) } else { ragged[m].as_mut_ptr().cast() };
+        to[m] = if width == B * COLUMNS { start.wrapping_add(places[m]) } else { ragged[m].as_mut_ptr() };
     }
     // SAFETY: every row was cut to 4 * depth bytes and the weights to B blocks of `depth` steps, just above, where the places
-    // in `out` were looked at too. The CPU has the instructions: `A` was chosen by an `Isa`.
+    // in `out` were looked at too; only a single block is ragged. The CPU has the instructions: `A` was chosen by an `Isa`.
     unsafe { A::tile::<M, B>(rows, w.as_ptr(), depth, &columns, scales, to) };
-    for m in 0..M {
-        let to = &mut out[places[m]..][..width];
-        if !whole {
-            to.copy_from_slice(&ragged[m].as_flattened()[..width]);
+    if width < B * COLUMNS {
+        for m in 0..M {
+            out[places[m]..][..width].copy_from_slice(&ragged[m][..width]);
         }
-        finish(act, residual.map(|residual| &residual[places[m]..][..width]), to);
     }
 }
 

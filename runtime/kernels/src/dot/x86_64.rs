@@ -26,7 +26,8 @@ impl Dot for Avx512Vnni {
     const ROWS: usize = 6;
     const BLOCKS: usize = 4;
 
-    #[inline]
+    // Apart, so that all registers are for the loop.
+    #[inline(never)]
     #[target_feature(enable = "avx512f,avx512vnni")]
     unsafe fn tile<const M: usize, const B: usize>(
         a: [*const u8; M],

@@ -61,9 +61,8 @@ impl Input<'_> {
 /// Room for quantized rows. It is made when it is first used, so that what has not run yet holds none.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    /// Bytes, rows and values that the largest product needs.
+    /// Bytes and values that the largest product needs.
     q_bytes: usize,
-    rows: usize,
     values: usize,
     q: Vec<u8>,
     scales: Vec<f32>,
@@ -75,9 +74,7 @@ impl Scratch {
     pub fn for_any<'a>(linears: impl IntoIterator<Item = &'a Linear>) -> Self {
         let mut scratch = Self::default();
         for linear in linears {
-            let rows = CHUNK * linear.groups;
-            scratch.q_bytes = scratch.q_bytes.max(rows * linear.row_bytes());
-            scratch.rows = scratch.rows.max(rows);
+            scratch.q_bytes = scratch.q_bytes.max(CHUNK * linear.row_bytes());
             scratch.values = scratch.values.max(linear.k);
         }
         scratch
@@ -85,13 +82,13 @@ impl Scratch {
 
     /// Bytes that it holds once it is used.
     pub const fn bytes(&self) -> usize {
-        self.q_bytes + 4 * (self.rows + self.values)
+        self.q_bytes + 4 * (CHUNK + self.values)
     }
 
     fn make(&mut self) {
         if self.q.is_empty() {
             self.q.resize(self.q_bytes, 0);
-            self.scales.resize(self.rows, 1.0);
+            self.scales.resize(CHUNK, 1.0);
             self.row.resize(self.values, 0.0);
         }
     }
@@ -190,7 +187,6 @@ fn body<A: Dot>(
     out: &mut [f32],
 ) {
     let (width_in, width_out) = (linear.groups * linear.k, linear.groups * linear.n);
-    let height = |rows: &[u32]| rows.iter().max().map_or(0, |row| *row as usize + 1);
     assert!(from.len() == to.len(), "every row should come from one");
     assert!(input.len() >= height(from) * width_in, "every row should be in the input");
     let height = height(to);
@@ -206,65 +202,57 @@ fn body<A: Dot>(
     };
     scratch.make();
     for (from, to) in from.chunks(CHUNK).zip(to.chunks(CHUNK)) {
-        prepare::<A>(linear, input, direct, from, scratch);
         for group in 0..linear.groups {
-            let mut block = 0;
-            while block < linear.blocks() {
-                let at = Place { linear, group, block };
-                let wide = A::BLOCKS == 4 && (block + 4) * COLUMNS <= linear.n;
-                let column = block * COLUMNS;
-                let width = if wide { 4 * COLUMNS } else { COLUMNS.min(linear.n - column) };
-                let mut first = 0;
-                while first < to.len() {
-                    let here =
-                        Tile { from, to, first, direct: if direct { Some(input) } else { None }, scratch: &*scratch };
-                    let m = A::ROWS.min(to.len() - first);
-                    macro_rules! tile {
-                        ($m:literal) => {
-                            if wide {
-                                tile::<A, $m, 4>(&at, &here, out);
-                            } else {
-                                tile::<A, $m, 1>(&at, &here, out);
-                            }
-                        };
-                    }
-                    match m {
-                        1 => tile!(1),
-                        2 => tile!(2),
-                        // Taller tiles than a CPU has registers for are not compiled for it.
-                        3 if A::ROWS >= 3 => tile!(3),
-                        4 if A::ROWS >= 4 => tile!(4),
-                        5 if A::ROWS >= 5 => tile!(5),
-                        6 if A::ROWS >= 6 => tile!(6),
-                        _ => unreachable!("a tile has at most ROWS rows"),
-                    }
-                    if act != Act::None || residual.is_some() {
-                        for row in &to[first..first + m] {
-                            let at = (*row as usize * linear.groups + group) * linear.n + column;
-                            finish(act, residual.map(|residual| &residual[at..at + width]), &mut out[at..at + width]);
-                        }
-                    }
-                    first += m;
-                }
-                block += if wide { 4 } else { 1 };
-            }
+            let chunk = prepare::<A>(linear, group, input, direct, (from, to), scratch);
+            multiply::<A>(linear, group, &chunk, act, residual, out);
         }
     }
 }
 
-/// Quantizes `rows` side by side into the scratch.
+/// Rows up to the last of these.
 #[inline(always)]
-fn prepare<A: Dot>(linear: &Linear, input: Input<'_>, direct: bool, rows: &[u32], scratch: &mut Scratch) {
+fn height(rows: &[u32]) -> usize {
+    let mut height = 0;
+    for row in rows {
+        height = height.max(*row as usize + 1);
+    }
+    height
+}
+
+/// Some rows of a group, ready to be multiplied.
+struct Chunk<'a> {
+    /// What their bytes lie in, and where each begins.
+    bytes: &'a [u8],
+    starts: [usize; CHUNK],
+    scales: &'a [f32],
+    /// Where each row of the result begins.
+    places: [usize; CHUNK],
+    len: usize,
+}
+
+/// Quantizes the rows `from` side by side into the scratch; pixels are taken as they are if `direct`.
+#[inline(always)]
+fn prepare<'a, A: Dot>(
+    linear: &Linear,
+    group: usize,
+    input: Input<'a>,
+    direct: bool,
+    (from, to): (&[u32], &[u32]),
+    scratch: &'a mut Scratch,
+) -> Chunk<'a> {
     let (k, groups, row_bytes) = (linear.k, linear.groups, linear.row_bytes());
     assert!(
-        scratch.q.len() >= CHUNK * groups * row_bytes && scratch.row.len() >= k,
+        scratch.q.len() >= CHUNK * row_bytes && scratch.row.len() >= k,
         "the scratch should be made for this product"
     );
     let Scratch { q, scales, row: normed, .. } = scratch;
-    let slots = q.chunks_exact_mut(row_bytes).zip(scales).enumerate().take(rows.len() * groups);
-    for (slot, (q, scale)) in slots {
-        let at = (rows[slot / groups] as usize * groups + slot % groups) * k;
-        *scale = match input {
+    let (mut starts, mut places) = ([0; CHUNK], [0; CHUNK]);
+    for i in 0..from.len() {
+        starts[i] = i * row_bytes;
+        places[i] = (to[i] as usize * groups + group) * linear.n;
+        let at = (from[i] as usize * groups + group) * k;
+        let q = &mut q[starts[i]..][..row_bytes];
+        scales[i] = match input {
             // SAFETY: the CPU has the instructions: `A` was chosen by an `Isa`.
             Input::Rows(x) => unsafe { A::quantize(&x[at..at + k], q) },
             Input::Normed(x) => {
@@ -272,74 +260,118 @@ fn prepare<A: Dot>(linear: &Linear, input: Input<'_>, direct: bool, rows: &[u32]
                 // SAFETY: as above.
                 unsafe { A::quantize(&normed[..k], q) }
             }
+            Input::Pixels(_) if direct => {
+                starts[i] = at;
+                1.0
+            }
+            // A pixel less 128 is the pixel with its highest bit turned.
             Input::Pixels(x) => {
-                if !direct {
-                    // A pixel less 128 is the pixel with its highest bit turned.
-                    for (q, x) in q.iter_mut().zip(&x[at..at + k]) {
-                        *q = x ^ 0x80 ^ A::FLIP;
-                    }
+                for (q, x) in q.iter_mut().zip(&x[at..at + k]) {
+                    *q = x ^ 0x80 ^ A::FLIP;
                 }
                 1.0
             }
         };
     }
+    let bytes = match input {
+        Input::Pixels(x) if direct => x,
+        _ => q,
+    };
+    Chunk { bytes, starts, scales, places, len: from.len() }
 }
 
-/// Which columns.
-struct Place<'a> {
-    linear: &'a Linear,
+/// Multiplies the rows with a group of columns.
+#[inline(always)]
+fn multiply<A: Dot>(
+    linear: &Linear,
+    group: usize,
+    chunk: &Chunk<'_>,
+    act: Act,
+    residual: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let mut block = 0;
+    while block < linear.blocks() {
+        let wide = A::BLOCKS == 4 && (block + 4) * COLUMNS <= linear.n;
+        let mut first = 0;
+        while first < chunk.len {
+            let m = A::ROWS.min(chunk.len - first);
+            macro_rules! tile {
+                ($m:literal) => {
+                    if wide {
+                        tile::<A, $m, 4>(linear, group, block, chunk, first, out);
+                    } else {
+                        tile::<A, $m, 1>(linear, group, block, chunk, first, out);
+                    }
+                };
+            }
+            match m {
+                1 => tile!(1),
+                2 => tile!(2),
+                // Taller tiles than a CPU has registers for are not compiled for it.
+                3 if A::ROWS >= 3 => tile!(3),
+                4 if A::ROWS >= 4 => tile!(4),
+                5 if A::ROWS >= 5 => tile!(5),
+                6 if A::ROWS >= 6 => tile!(6),
+                _ => unreachable!("a tile has at most ROWS rows"),
+            }
+            if act != Act::None || residual.is_some() {
+                let column = block * COLUMNS;
+                let width = if wide { 4 * COLUMNS } else { COLUMNS.min(linear.n - column) };
+                for place in &chunk.places[first..first + m] {
+                    let at = place + column..place + column + width;
+                    finish(act, residual.map(|residual| &residual[at.clone()]), &mut out[at]);
+                }
+            }
+            first += m;
+        }
+        block += if wide { 4 } else { 1 };
+    }
+}
+
+/// Multiplies `M` rows from row `first` on with `B` blocks from `block` on.
+#[inline(always)]
+fn tile<A: Dot, const M: usize, const B: usize>(
+    linear: &Linear,
     group: usize,
     block: usize,
-}
-
-/// Which rows, and where their bytes lie.
-struct Tile<'a> {
-    from: &'a [u32],
-    to: &'a [u32],
+    chunk: &Chunk<'_>,
     first: usize,
-    direct: Option<Input<'a>>,
-    scratch: &'a Scratch,
-}
-
-#[inline(always)]
-fn tile<A: Dot, const M: usize, const B: usize>(at: &Place<'_>, here: &Tile<'_>, out: &mut [f32]) {
-    let Place { linear, group, block } = *at;
-    let (row_bytes, depth) = (linear.row_bytes(), linear.k.div_ceil(DEPTH));
-    let bytes = |m: usize| match here.direct {
-        Some(Input::Pixels(x)) => &x[here.from[here.first + m] as usize * row_bytes..][..row_bytes],
-        _ => &here.scratch.q[((here.first + m) * linear.groups + group) * row_bytes..][..row_bytes],
-    };
-    let first = group * linear.blocks() + block;
-    let w = &linear.w[first * depth * STEP..][..B * depth * STEP];
+    out: &mut [f32],
+) {
+    let depth = linear.k.div_ceil(DEPTH);
+    let index = group * linear.blocks() + block;
+    let w = &linear.w[index * depth * STEP..][..B * depth * STEP];
     let columns = Columns::<B> {
-        start: blocks_of(&linear.start, first),
-        s: blocks_of(&linear.s, first),
-        b: blocks_of(&linear.b, first),
+        start: blocks_of(&linear.start, index),
+        s: blocks_of(&linear.s, index),
+        b: blocks_of(&linear.b, index),
     };
     let column = block * COLUMNS;
     let width = if B == 1 { COLUMNS.min(linear.n - column) } else { B * COLUMNS };
-    let (mut rows, mut scales, mut places) = ([std::ptr::null(); M], [0.0; M], [0; M]);
-    for m in 0..M {
-        let slot = here.first + m;
-        rows[m] = bytes(m).as_ptr();
-        scales[m] = here.scratch.scales[slot * linear.groups + group];
-        places[m] = (here.to[slot] as usize * linear.groups + group) * linear.n + column;
-        assert!(places[m] + width <= out.len(), "every row should be in the output");
-    }
+    let (starts, places) = (some::<_, M>(&chunk.starts, first), some::<_, M>(&chunk.places, first));
     let mut ragged = [[0.0; COLUMNS]; M];
-    let mut to = [std::ptr::null_mut(); M];
+    let (mut rows, mut to) = ([std::ptr::null(); M], [std::ptr::null_mut(); M]);
     let start = out.as_mut_ptr();
     for m in 0..M {
-        to[m] = if width == B * COLUMNS { start.wrapping_add(places[m]) } else { ragged[m].as_mut_ptr() };
+        assert!(starts[m] + depth * DEPTH <= chunk.bytes.len() && places[m] + column + width <= out.len());
+        rows[m] = chunk.bytes.as_ptr().wrapping_add(starts[m]);
+        to[m] = if width == B * COLUMNS { start.wrapping_add(places[m] + column) } else { ragged[m].as_mut_ptr() };
     }
-    // SAFETY: every row was cut to 4 * depth bytes and the weights to B blocks of `depth` steps, just above, where the places
-    // in `out` were looked at too; only a single block is ragged. The CPU has the instructions: `A` was chosen by an `Isa`.
-    unsafe { A::tile::<M, B>(rows, w.as_ptr(), depth, &columns, scales, to) };
+    // SAFETY: rows and places were looked at just above, and the weights cut to B blocks of `depth` steps; only a single block
+    // is ragged. The CPU has the instructions: `A` was chosen by an `Isa`.
+    unsafe { A::tile::<M, B>(rows, w.as_ptr(), depth, &columns, *some(chunk.scales, first), to) };
     if width < B * COLUMNS {
         for m in 0..M {
-            out[places[m]..][..width].copy_from_slice(&ragged[m][..width]);
+            out[places[m] + column..][..width].copy_from_slice(&ragged[m][..width]);
         }
     }
+}
+
+/// `M` values, from the first on.
+#[inline(always)]
+fn some<T, const M: usize>(values: &[T], first: usize) -> &[T; M] {
+    values[first..].first_chunk().expect("a tile should be within its rows")
 }
 
 /// `B` blocks of 16 columns, from block `first` on.

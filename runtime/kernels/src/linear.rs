@@ -8,6 +8,9 @@ use crate::{math, rows};
 /// Rows that are quantized before the product begins; their bytes stay in the first cache.
 const CHUNK: usize = 48;
 
+/// Rows that are quantized together, so that none waits for what there is one of in a row, as its largest value.
+const TOGETHER: usize = 4;
+
 /// The deepest product whose sums fit into 32 bits whatever is multiplied: 2^17 times 128 times 127.
 const MOST_DEEP: usize = 1 << 17;
 
@@ -66,7 +69,7 @@ pub struct Scratch {
     values: usize,
     q: Vec<u8>,
     scales: Vec<f32>,
-    row: Vec<f32>,
+    normed: Vec<f32>,
 }
 
 impl Scratch {
@@ -75,7 +78,7 @@ impl Scratch {
         let mut scratch = Self::default();
         for linear in linears {
             scratch.q_bytes = scratch.q_bytes.max(CHUNK * linear.row_bytes());
-            scratch.values = scratch.values.max(linear.k);
+            scratch.values = scratch.values.max(TOGETHER * linear.k);
         }
         scratch
     }
@@ -89,7 +92,7 @@ impl Scratch {
         if self.q.is_empty() {
             self.q.resize(self.q_bytes, 0);
             self.scales.resize(CHUNK, 1.0);
-            self.row.resize(self.values, 0.0);
+            self.normed.resize(self.values, 0.0);
         }
     }
 }
@@ -242,42 +245,73 @@ fn prepare<'a, A: Dot>(
 ) -> Chunk<'a> {
     let (k, groups, row_bytes) = (linear.k, linear.groups, linear.row_bytes());
     assert!(
-        scratch.q.len() >= CHUNK * row_bytes && scratch.row.len() >= k,
+        scratch.q.len() >= CHUNK * row_bytes && scratch.normed.len() >= TOGETHER * k,
         "the scratch should be made for this product"
     );
-    let Scratch { q, scales, row: normed, .. } = scratch;
     let (mut starts, mut places) = ([0; CHUNK], [0; CHUNK]);
     for i in 0..from.len() {
         starts[i] = i * row_bytes;
         places[i] = (to[i] as usize * groups + group) * linear.n;
-        let at = (from[i] as usize * groups + group) * k;
-        let q = &mut q[starts[i]..][..row_bytes];
-        scales[i] = match input {
-            // SAFETY: the CPU has the instructions: `A` was chosen by an `Isa`.
-            Input::Rows(x) => unsafe { A::quantize(&x[at..at + k], q) },
-            Input::Normed(x) => {
-                rows::normalize(&x[at..at + k], &mut normed[..k]);
-                // SAFETY: as above.
-                unsafe { A::quantize(&normed[..k], q) }
-            }
-            Input::Pixels(_) if direct => {
+    }
+    let mut bytes = None;
+    if let Input::Pixels(x) = input {
+        scratch.scales[..from.len()].fill(1.0);
+        for i in 0..from.len() {
+            let at = from[i] as usize * k;
+            if direct {
                 starts[i] = at;
-                1.0
-            }
-            // A pixel less 128 is the pixel with its highest bit turned.
-            Input::Pixels(x) => {
-                for (q, x) in q.iter_mut().zip(&x[at..at + k]) {
+            } else {
+                // A pixel less 128 is the pixel with its highest bit turned.
+                for (q, x) in scratch.q[starts[i]..][..k].iter_mut().zip(&x[at..at + k]) {
                     *q = x ^ 0x80 ^ A::FLIP;
                 }
-                1.0
             }
-        };
+        }
+        bytes = direct.then_some(x);
+    } else {
+        let mut first = 0;
+        while first < from.len() {
+            if first + TOGETHER <= from.len() {
+                quantize::<A, TOGETHER>(linear, group, input, from, first, scratch);
+                first += TOGETHER;
+            } else {
+                quantize::<A, 1>(linear, group, input, from, first, scratch);
+                first += 1;
+            }
+        }
     }
-    let bytes = match input {
-        Input::Pixels(x) if direct => x,
-        _ => q,
-    };
-    Chunk { bytes, starts, scales, places, len: from.len() }
+    Chunk { bytes: bytes.unwrap_or(&scratch.q), starts, scales: &scratch.scales, places, len: from.len() }
+}
+
+/// Quantizes `R` rows of a group from row `first` on.
+#[inline(always)]
+fn quantize<A: Dot, const R: usize>(
+    linear: &Linear,
+    group: usize,
+    input: Input<'_>,
+    from: &[u32],
+    first: usize,
+    scratch: &mut Scratch,
+) {
+    let (k, row_bytes) = (linear.k, linear.row_bytes());
+    let (Input::Rows(x) | Input::Normed(x)) = input else { return };
+    let mut rows = [&[][..]; R];
+    for r in 0..R {
+        rows[r] = &x[(from[first + r] as usize * linear.groups + group) * k..][..k];
+    }
+    let Scratch { q, scales, normed, .. } = scratch;
+    if let Input::Normed(_) = input {
+        let mut rest = &mut normed[..];
+        for r in 0..R {
+            let row;
+            (row, rest) = rest.split_at_mut(k);
+            rows::normalize(rows[r], row);
+            rows[r] = row;
+        }
+    }
+    let scales = scales[first..].first_chunk_mut().expect("every row should have a scale");
+    // SAFETY: the CPU has the instructions: `A` was chosen by an `Isa`.
+    unsafe { A::quantize::<R>(rows, &mut q[first * row_bytes..][..R * row_bytes], scales) };
 }
 
 /// Multiplies the rows with a group of columns.

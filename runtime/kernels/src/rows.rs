@@ -4,7 +4,7 @@ use crate::EPSILON;
 use crate::math::{LANES, ROUND, largest_of, rounded, sum_of};
 
 /// A row of less than this is taken for zeros: 127 over it would not be a number to multiply by.
-const LEAST: f32 = 1e-30;
+pub(crate) const LEAST: f32 = 1e-30;
 
 /// `(x - mean) / sqrt(var + 1e-5)` into `to`.
 #[inline(always)]
@@ -55,19 +55,13 @@ pub(crate) fn quantize(x: &[f32], flip: u8, q: &mut [u8]) -> f32 {
         *odd = x.mul_add(0.0, *odd);
     }
     let most = largest_of(lanes) + sum_of(odd);
-    let (scale, inverse) = scale(most);
+    let (scale, inverse) = if most < LEAST { (1.0, 0.0) } else { (most / 127.0, 127.0 / most) };
     let (q, padding) = q.split_at_mut(x.len());
     for (q, x) in q.iter_mut().zip(x) {
         *q = rounded(x * inverse + ROUND) as u8 ^ flip;
     }
     padding.fill(flip);
     scale
-}
-
-/// The scale of a row, and what its values are multiplied by.
-#[inline(always)]
-pub(crate) fn scale(most: f32) -> (f32, f32) {
-    if most < LEAST { (1.0, 0.0) } else { (most / 127.0, 127.0 / most) }
 }
 
 /// The larger of two; the first where the second is not a number.

@@ -75,13 +75,16 @@ pub(crate) trait Dot {
         to: [*mut f32; M],
     );
 
-    /// As [`rows::quantize`].
+    /// Quantizes rows of one width to `q`, side by side and each as [`rows::quantize`] does.
     ///
     /// # Safety
     /// The CPU has the instructions.
     #[inline(always)]
-    unsafe fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
-        rows::quantize(x, Self::FLIP, q)
+    unsafe fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R]) {
+        let row_bytes = q.len() / R;
+        for r in 0..R {
+            scales[r] = rows::quantize(x[r], Self::FLIP, &mut q[r * row_bytes..][..row_bytes]);
+        }
     }
 }
 

@@ -74,9 +74,9 @@ impl Dot for Avx512Vnni {
     }
 
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-    unsafe fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
-        quantize(x, q)
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R]) {
+        quantize(x, q, scales);
     }
 }
 
@@ -111,78 +111,101 @@ unsafe fn add<const M: usize, const B: usize>(
 /// Values that are quantized at a time: their bytes fill a register.
 const PART: usize = 64;
 
-/// As [`rows::quantize`], with 0x80 turned. Comparing passes over what is not a number, but its byte is -128, which no
-/// number has.
+/// As [`Dot::quantize`]. Comparing passes over what is not a number, but its byte is -128, which no number has.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
-    let (whole, rest) = x.as_chunks::<PART>();
-    assert!((x.len()..=(whole.len() + 1) * PART).contains(&q.len()), "a row's bytes should fit");
-    let mut most = [_mm512_setzero_ps(); 4];
-    for x in whole {
-        larger(&mut most, values(x));
-    }
-    let some = !(u64::MAX << rest.len());
-    let rest = some_values(rest, some);
-    larger(&mut most, rest);
-    let most =
-        _mm512_range_ps::<MOST>(_mm512_range_ps::<MOST>(most[0], most[1]), _mm512_range_ps::<MOST>(most[2], most[3]));
-    let most = _mm512_reduce_max_ps(most);
-    let (scale, inverse) = rows::scale(most);
-    let inverse = _mm512_set1_ps(inverse);
-    let mut least = _mm512_set1_epi8(0);
-    let (q_whole, q_rest) = q.split_at_mut(whole.len() * PART);
-    for (q, x) in q_whole.as_chunks_mut::<PART>().0.iter_mut().zip(whole) {
-        let bytes = bytes(values(x), inverse);
-        least = _mm512_min_epi8(least, bytes);
-        // SAFETY: 64 bytes.
-        unsafe { _mm512_storeu_si512(q.as_mut_ptr().cast(), _mm512_xor_si512(bytes, _mm512_set1_epi8(i8::MIN))) };
-    }
-    if !q_rest.is_empty() {
-        let bytes = bytes(rest, inverse);
-        least = _mm512_min_epi8(least, bytes);
-        let mask = u64::MAX >> (PART - q_rest.len());
-        // SAFETY: as many bytes as are left.
-        unsafe {
-            _mm512_mask_storeu_epi8(
-                q_rest.as_mut_ptr().cast(),
-                mask,
-                _mm512_xor_si512(bytes, _mm512_set1_epi8(i8::MIN)),
-            );
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R]) {
+    const { assert!(R <= 4, "a lane for each row") };
+    let (width, row_bytes) = (x[0].len(), q.len() / R);
+    let whole = width / PART * PART;
+    assert!((width..=whole + PART).contains(&row_bytes), "a row's bytes should fit");
+    let some = !(u64::MAX << (width - whole));
+    let mut most = [_mm512_setzero_ps(); R];
+    for r in 0..R {
+        assert!(x[r].len() == width, "rows should have one width");
+        let mut lanes = [_mm512_setzero_ps(); 2];
+        let mut at = 0;
+        while at < whole {
+            // SAFETY: `at + 64` is at most the width.
+            let x = unsafe { values(x[r].as_ptr().add(at), u64::MAX) };
+            lanes = [larger(lanes[0], larger(x[0], x[1])), larger(lanes[1], larger(x[2], x[3]))];
+            at += PART;
         }
+        if whole < width {
+            // SAFETY: those that are left.
+            let x = unsafe { values(x[r].as_ptr().add(whole), some) };
+            lanes = [larger(lanes[0], larger(x[0], x[1])), larger(lanes[1], larger(x[2], x[3]))];
+        }
+        most[r] = larger(lanes[0], lanes[1]);
     }
-    if _mm512_cmpeq_epi8_mask(least, _mm512_set1_epi8(i8::MIN)) == 0 { scale } else { f32::NAN }
+    let most = largest_of_each([most[0], most[1 % R], most[2 % R], most[3 % R]]);
+    let counts = _mm_cmp_ps_mask::<_CMP_NLT_UQ>(most, _mm_set1_ps(rows::LEAST));
+    let (one, full) = (_mm_set1_ps(1.0), _mm_set1_ps(127.0));
+    let (mut found, mut inverses) = ([0.0; 4], [0.0; 4]);
+    // SAFETY: four values.
+    unsafe {
+        _mm_storeu_ps(found.as_mut_ptr(), _mm_mask_div_ps(one, counts, most, full));
+        _mm_storeu_ps(inverses.as_mut_ptr(), _mm_maskz_div_ps(counts, full, most));
+    }
+    let turn = _mm512_set1_epi8(i8::MIN);
+    for r in 0..R {
+        let inverse = _mm512_set1_ps(inverses[r]);
+        let q = &mut q[r * row_bytes..][..row_bytes];
+        let mut least = _mm512_setzero_si512();
+        let mut at = 0;
+        while at < whole {
+            // SAFETY: `at + 64` is at most the width, and so at most `row_bytes`.
+            unsafe {
+                let bytes = bytes(values(x[r].as_ptr().add(at), u64::MAX), inverse);
+                least = _mm512_min_epi8(least, bytes);
+                _mm512_storeu_si512(q.as_mut_ptr().add(at).cast(), _mm512_xor_si512(bytes, turn));
+            }
+            at += PART;
+        }
+        if whole < row_bytes {
+            // SAFETY: those that are left.
+            unsafe {
+                let bytes = bytes(values(x[r].as_ptr().add(whole), some), inverse);
+                least = _mm512_min_epi8(least, bytes);
+                let mask = u64::MAX >> (PART - (row_bytes - whole));
+                _mm512_mask_storeu_epi8(q.as_mut_ptr().add(whole).cast(), mask, _mm512_xor_si512(bytes, turn));
+            }
+        }
+        scales[r] = if _mm512_cmpeq_epi8_mask(least, turn) == 0 { found[r] } else { f32::NAN };
+    }
 }
 
-/// Of `vrangeps`: the larger, without its sign.
-const MOST: i32 = 0b1011;
-
+/// The larger of two, without its sign.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
-fn larger(most: &mut [__m512; 4], x: [__m512; 4]) {
-    for i in 0..4 {
-        most[i] = _mm512_range_ps::<MOST>(most[i], x[i]);
-    }
+#[target_feature(enable = "avx512dq")]
+fn larger(a: __m512, b: __m512) -> __m512 {
+    _mm512_range_ps::<0b1011>(a, b)
 }
 
+/// The largest of each of four registers.
+#[inline]
+#[target_feature(enable = "avx512dq")]
+fn largest_of_each([a, b, c, d]: [__m512; 4]) -> __m128 {
+    let ab = larger(_mm512_shuffle_f32x4::<0b01_00_01_00>(a, b), _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b));
+    let cd = larger(_mm512_shuffle_f32x4::<0b01_00_01_00>(c, d), _mm512_shuffle_f32x4::<0b11_10_11_10>(c, d));
+    let all = larger(_mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd), _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd));
+    let all = larger(all, _mm512_permute_ps::<0b01_00_11_10>(all));
+    let all = larger(all, _mm512_permute_ps::<0b10_11_00_01>(all));
+    let firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, all))
+}
+
+/// 64 values, of which those that the mask does not name are 0.
+///
+/// # Safety
+/// Those that it names can be read.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn values(x: &[f32; PART]) -> [__m512; 4] {
+unsafe fn values(x: *const f32, mask: u64) -> [__m512; 4] {
     let mut values = [_mm512_setzero_ps(); 4];
     for i in 0..4 {
-        // SAFETY: four times 16 values.
-        values[i] = unsafe { _mm512_loadu_ps(x.as_ptr().add(16 * i)) };
-    }
-    values
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn some_values(x: &[f32], some: u64) -> [__m512; 4] {
-    let mut values = [_mm512_setzero_ps(); 4];
-    for i in 0..4 {
-        // SAFETY: those that the mask names are there.
-        values[i] = unsafe { _mm512_maskz_loadu_ps((some >> (16 * i)) as u16, x.as_ptr().wrapping_add(16 * i)) };
+        // SAFETY: the caller vouches for it.
+        values[i] = unsafe { _mm512_maskz_loadu_ps((mask >> (16 * i)) as u16, x.wrapping_add(16 * i)) };
     }
     values
 }

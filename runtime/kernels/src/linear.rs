@@ -1,15 +1,12 @@
 //! The W8A8 product: rows quantized on use, int8 weights, and what follows (scale, bias, activation, residual) in one go.
 
 use crate::aligned::Aligned;
-use crate::dot::{COLUMNS, Columns, DEPTH, Dot, STEP};
+use crate::dot::{COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
 use crate::isa::for_each_isa;
 use crate::{math, rows};
 
 /// Rows that are quantized before the product begins; their bytes stay in the first cache.
 const CHUNK: usize = 48;
-
-/// Rows that are quantized together, so that none waits for what there is one of in a row, as its largest value.
-const TOGETHER: usize = 4;
 
 /// The deepest product whose sums fit into 32 bits whatever is multiplied: 2^17 times 128 times 127.
 const MOST_DEEP: usize = 1 << 17;
@@ -269,23 +266,16 @@ fn prepare<'a, A: Dot>(
         }
         bytes = direct.then_some(x);
     } else {
-        let mut first = 0;
-        while first < from.len() {
-            if first + TOGETHER <= from.len() {
-                quantize::<A, TOGETHER>(linear, group, input, from, first, scratch);
-                first += TOGETHER;
-            } else {
-                quantize::<A, 1>(linear, group, input, from, first, scratch);
-                first += 1;
-            }
+        for (index, from) in from.chunks(TOGETHER).enumerate() {
+            quantize::<A>(linear, group, input, from, index * TOGETHER, scratch);
         }
     }
     Chunk { bytes: bytes.unwrap_or(&scratch.q), starts, scales: &scratch.scales, places, len: from.len() }
 }
 
-/// Quantizes `R` rows of a group from row `first` on.
+/// Quantizes the rows `from` of a group, of which the scratch holds the first as its row `first`.
 #[inline(always)]
-fn quantize<A: Dot, const R: usize>(
+fn quantize<A: Dot>(
     linear: &Linear,
     group: usize,
     input: Input<'_>,
@@ -295,23 +285,21 @@ fn quantize<A: Dot, const R: usize>(
 ) {
     let (k, row_bytes) = (linear.k, linear.row_bytes());
     let (Input::Rows(x) | Input::Normed(x)) = input else { return };
-    let mut rows = [&[][..]; R];
-    for r in 0..R {
-        rows[r] = &x[(from[first + r] as usize * linear.groups + group) * k..][..k];
-    }
     let Scratch { q, scales, normed, .. } = scratch;
-    if let Input::Normed(_) = input {
-        let mut rest = &mut normed[..];
-        for r in 0..R {
+    let mut rows = [&[][..]; TOGETHER];
+    let mut rest = &mut normed[..];
+    for r in 0..from.len() {
+        rows[r] = &x[(from[r] as usize * linear.groups + group) * k..][..k];
+        if let Input::Normed(_) = input {
             let row;
             (row, rest) = rest.split_at_mut(k);
             rows::normalize(rows[r], row);
             rows[r] = row;
         }
     }
-    let scales = scales[first..].first_chunk_mut().expect("every row should have a scale");
+    let (q, scales) = (&mut q[first * row_bytes..], &mut scales[first..]);
     // SAFETY: the CPU has the instructions: `A` was chosen by an `Isa`.
-    unsafe { A::quantize::<R>(rows, &mut q[first * row_bytes..][..R * row_bytes], scales) };
+    unsafe { A::quantize(&rows[..from.len()], &mut q[..from.len() * row_bytes], &mut scales[..from.len()]) };
 }
 
 /// Multiplies the rows with a group of columns.

@@ -19,6 +19,9 @@ pub(crate) const DEPTH: usize = 4;
 /// Bytes of a block by one step of depth.
 pub(crate) const STEP: usize = COLUMNS * DEPTH;
 
+/// Rows that are quantized together.
+pub(crate) const TOGETHER: usize = 16;
+
 /// Sums of one row and one block.
 pub(crate) type Sums = [i32; COLUMNS];
 
@@ -75,14 +78,15 @@ pub(crate) trait Dot {
         to: [*mut f32; M],
     );
 
-    /// Quantizes rows of one width to `q`, side by side and each as [`rows::quantize`] does.
+    /// Quantizes at least one row and at most [`TOGETHER`], all of one width, to `q`, side by side and each as
+    /// [`rows::quantize`] does.
     ///
     /// # Safety
     /// The CPU has the instructions.
     #[inline(always)]
-    unsafe fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R]) {
-        let row_bytes = q.len() / R;
-        for r in 0..R {
+    unsafe fn quantize(x: &[&[f32]], q: &mut [u8], scales: &mut [f32]) {
+        let row_bytes = q.len() / x.len();
+        for r in 0..x.len() {
             scales[r] = rows::quantize(x[r], Self::FLIP, &mut q[r * row_bytes..][..row_bytes]);
         }
     }

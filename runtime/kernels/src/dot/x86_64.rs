@@ -3,7 +3,7 @@
 #[allow(clippy::wildcard_imports, reason = "intrinsics")]
 use std::arch::x86_64::*;
 
-use super::{COLUMNS, Columns, DEPTH, Dot, STEP};
+use super::{COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
 use crate::rows;
 
 /// Four bytes of a row, to be broadcast.
@@ -75,7 +75,7 @@ impl Dot for Avx512Vnni {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R]) {
+    unsafe fn quantize(x: &[&[f32]], q: &mut [u8], scales: &mut [f32]) {
         quantize(x, q, scales);
     }
 }
@@ -111,17 +111,17 @@ unsafe fn add<const M: usize, const B: usize>(
 /// Values that are quantized at a time: their bytes fill a register.
 const PART: usize = 64;
 
-/// As [`Dot::quantize`]. Comparing passes over what is not a number, but its byte is -128, which no number has.
+/// As [`Dot::quantize`]: first what is largest in each row, then all scales, then all bytes, so that nothing waits for the
+/// divisions. Comparing passes over what is not a number, but its byte is -128, which no number has.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R]) {
-    const { assert!(R <= 4, "a lane for each row") };
-    let (width, row_bytes) = (x[0].len(), q.len() / R);
+fn quantize(x: &[&[f32]], q: &mut [u8], scales: &mut [f32]) {
+    let (rows, width, row_bytes) = (x.len(), x[0].len(), q.len() / x.len());
     let whole = width / PART * PART;
     assert!((width..=whole + PART).contains(&row_bytes), "a row's bytes should fit");
     let some = !(u64::MAX << (width - whole));
-    let mut most = [_mm512_setzero_ps(); R];
-    for r in 0..R {
+    let mut most = [_mm512_setzero_ps(); TOGETHER];
+    for r in 0..rows {
         assert!(x[r].len() == width, "rows should have one width");
         let mut lanes = [_mm512_setzero_ps(); 2];
         let mut at = 0;
@@ -138,18 +138,20 @@ fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R])
         }
         most[r] = larger(lanes[0], lanes[1]);
     }
-    let most = largest_of_each([most[0], most[1 % R], most[2 % R], most[3 % R]]);
-    let counts = _mm_cmp_ps_mask::<_CMP_NLT_UQ>(most, _mm_set1_ps(rows::LEAST));
+    let (mut found, mut inverses) = ([[0.0; 4]; TOGETHER / 4], [[0.0; 4]; TOGETHER / 4]);
     let (one, full) = (_mm_set1_ps(1.0), _mm_set1_ps(127.0));
-    let (mut found, mut inverses) = ([0.0; 4], [0.0; 4]);
-    // SAFETY: four values.
-    unsafe {
-        _mm_storeu_ps(found.as_mut_ptr(), _mm_mask_div_ps(one, counts, most, full));
-        _mm_storeu_ps(inverses.as_mut_ptr(), _mm_maskz_div_ps(counts, full, most));
+    for four in 0..rows.div_ceil(4) {
+        let most = largest_of_each(most.as_chunks::<4>().0[four]);
+        let counts = _mm_cmp_ps_mask::<_CMP_NLT_UQ>(most, _mm_set1_ps(rows::LEAST));
+        // SAFETY: four values.
+        unsafe {
+            _mm_storeu_ps(found[four].as_mut_ptr(), _mm_mask_div_ps(one, counts, most, full));
+            _mm_storeu_ps(inverses[four].as_mut_ptr(), _mm_maskz_div_ps(counts, full, most));
+        }
     }
     let turn = _mm512_set1_epi8(i8::MIN);
-    for r in 0..R {
-        let inverse = _mm512_set1_ps(inverses[r]);
+    for r in 0..rows {
+        let inverse = _mm512_set1_ps(inverses.as_flattened()[r]);
         let q = &mut q[r * row_bytes..][..row_bytes];
         let mut least = _mm512_setzero_si512();
         let mut at = 0;
@@ -171,7 +173,8 @@ fn quantize<const R: usize>(x: [&[f32]; R], q: &mut [u8], scales: &mut [f32; R])
                 _mm512_mask_storeu_epi8(q.as_mut_ptr().add(whole).cast(), mask, _mm512_xor_si512(bytes, turn));
             }
         }
-        scales[r] = if _mm512_cmpeq_epi8_mask(least, turn) == 0 { found[r] } else { f32::NAN };
+        let number = _mm512_cmpeq_epi8_mask(least, turn) == 0;
+        scales[r] = if number { found.as_flattened()[r] } else { f32::NAN };
     }
 }
 

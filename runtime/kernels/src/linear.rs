@@ -1,7 +1,7 @@
 //! The W8A8 product: rows quantized on use, int8 weights, and what follows (scale, bias, activation, residual) in one go.
 
 use crate::aligned::Aligned;
-use crate::dot::{COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
+use crate::dot::{Bytes, COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
 use crate::isa::for_each_isa;
 use crate::{math, rows};
 
@@ -371,22 +371,23 @@ fn tile<A: Dot, const M: usize, const B: usize>(
     };
     let column = block * COLUMNS;
     let width = if B == 1 { COLUMNS.min(linear.n - column) } else { B * COLUMNS };
-    let (starts, places) = (some::<_, M>(&chunk.starts, first), some::<_, M>(&chunk.places, first));
-    let mut ragged = [[0.0; COLUMNS]; M];
-    let (mut rows, mut to) = ([std::ptr::null(); M], [std::ptr::null_mut(); M]);
-    let start = out.as_mut_ptr();
-    for m in 0..M {
-        assert!(starts[m] + depth * DEPTH <= chunk.bytes.len() && places[m] + column + width <= out.len());
-        rows[m] = chunk.bytes.as_ptr().wrapping_add(starts[m]);
-        to[m] = if width == B * COLUMNS { start.wrapping_add(places[m] + column) } else { ragged[m].as_mut_ptr() };
+    let a = Bytes { base: chunk.bytes.as_ptr(), starts: some(&chunk.starts, first), scales: some(chunk.scales, first) };
+    let places = some(&chunk.places, first);
+    if width == B * COLUMNS {
+        // SAFETY: `body` made sure of all rows of input and output, and the weights were cut to B blocks of `depth` steps. The CPU
+        // has the instructions: `A` was chosen by an `Isa`.
+        unsafe { A::tile::<M, B>(&a, w.as_ptr(), depth, &columns, out.as_mut_ptr().add(column), places) };
+        return;
     }
-    // SAFETY: rows and places were looked at just above, and the weights cut to B blocks of `depth` steps; only a single block
-    // is ragged. The CPU has the instructions: `A` was chosen by an `Isa`.
-    unsafe { A::tile::<M, B>(rows, w.as_ptr(), depth, &columns, *some(chunk.scales, first), to) };
-    if width < B * COLUMNS {
-        for m in 0..M {
-            out[places[m] + column..][..width].copy_from_slice(&ragged[m][..width]);
-        }
+    let mut ragged = [[0.0; COLUMNS]; M];
+    let mut ragged_places = [0; M];
+    for m in 0..M {
+        ragged_places[m] = m * COLUMNS;
+    }
+    // SAFETY: as above, and only a single block is ragged.
+    unsafe { A::tile::<M, B>(&a, w.as_ptr(), depth, &columns, ragged.as_mut_ptr().cast(), &ragged_places) };
+    for m in 0..M {
+        out[places[m] + column..][..width].copy_from_slice(&ragged[m][..width]);
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) type Sums = [i32; COLUMNS];
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Columns<'a, const B: usize> {
     /// What sums start from where activations are unsigned: minus 128 times the column's sum of weights.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "activations are signed there"))]
     pub(crate) start: &'a [Sums; B],
     /// Scales.
     pub(crate) s: &'a [[f32; COLUMNS]; B],
@@ -54,6 +55,29 @@ impl<const B: usize> Columns<'_, B> {
     }
 }
 
+/// Some rows of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes<'a, const M: usize> {
+    /// What they lie in.
+    pub(crate) base: *const u8,
+    /// Where each begins.
+    pub(crate) starts: &'a [usize; M],
+    /// Scales.
+    pub(crate) scales: &'a [f32; M],
+}
+
+impl<const M: usize> Bytes<'_, M> {
+    /// The first byte of each.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> [*const u8; M] {
+        let mut rows = [self.base; M];
+        for m in 0..M {
+            rows[m] = self.base.wrapping_add(self.starts[m]);
+        }
+        rows
+    }
+}
+
 /// How a CPU multiplies bytes, and makes them.
 pub(crate) trait Dot {
     /// Exclusive or that turns a signed activation into what the instruction takes: 0x80 where activations are unsigned.
@@ -63,19 +87,19 @@ pub(crate) trait Dot {
     /// Blocks of a tile: 4 or 1.
     const BLOCKS: usize;
 
-    /// `to[m][b][c] = (sum_k a[m][k] * w[b][k][c]) * scales[m] * s[b][c] + b[b][c]` over `depth` steps of 4, the last product
-    /// and sum rounded once.
+    /// `to[places[m] + 16 * b + c] = (sum_k a[m][k] * w[b][k][c]) * scales[m] * s[b][c] + b[b][c]` over `depth` steps of 4, the
+    /// last product and sum rounded once.
     ///
     /// # Safety
-    /// Every `a[m]` can be read for `4 * depth` bytes, `w` for `64 * depth * B`, and every `to[m]` written for `16 * B` values.
-    /// The CPU has the instructions.
+    /// Every row of `a` can be read for `4 * depth` bytes, `w` for `64 * depth * B`, and from every place on `16 * B` values of
+    /// `to` written. The CPU has the instructions.
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
         columns: &Columns<'_, B>,
-        scales: [f32; M],
-        to: [*mut f32; M],
+        to: *mut f32,
+        places: &[usize; M],
     );
 
     /// Quantizes at least one row and at most [`TOGETHER`], all of one width, to `q`, side by side and each as
@@ -103,13 +127,14 @@ impl Dot for Portable {
 
     #[inline(always)]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
         columns: &Columns<'_, B>,
-        scales: [f32; M],
-        to: [*mut f32; M],
+        to: *mut f32,
+        places: &[usize; M],
     ) {
+        let rows = a.rows();
         let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             for step in 0..depth {
@@ -117,7 +142,7 @@ impl Dot for Portable {
                 let w = unsafe { &*w.add((block * depth + step) * STEP).cast::<[[i8; DEPTH]; COLUMNS]>() };
                 for m in 0..M {
                     // SAFETY: as above.
-                    let a = unsafe { &*a[m].add(step * DEPTH).cast::<[i8; DEPTH]>() };
+                    let a = unsafe { &*rows[m].add(step * DEPTH).cast::<[i8; DEPTH]>() };
                     for c in 0..COLUMNS {
                         let product = |i: usize| i32::from(w[c][i]) * i32::from(a[i]);
                         sums[m][block][c] += (product(0) + product(1)) + (product(2) + product(3));
@@ -127,7 +152,7 @@ impl Dot for Portable {
         }
         for m in 0..M {
             // SAFETY: the caller vouches for so many values.
-            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
+            unsafe { columns.finish(&sums[m], a.scales[m], to.add(places[m])) };
         }
     }
 }

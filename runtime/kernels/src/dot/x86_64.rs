@@ -3,7 +3,7 @@
 #[allow(clippy::wildcard_imports, reason = "intrinsics")]
 use std::arch::x86_64::*;
 
-use super::{COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
+use super::{Bytes, COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
 use crate::rows;
 
 /// Four bytes of a row, to be broadcast.
@@ -30,13 +30,14 @@ impl Dot for Avx512Vnni {
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512vnni")]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
         columns: &Columns<'_, B>,
-        scales: [f32; M],
-        to: [*mut f32; M],
+        to: *mut f32,
+        places: &[usize; M],
     ) {
+        let rows = a.rows();
         let mut start = [_mm512_setzero_si512(); B];
         for b in 0..B {
             // SAFETY: 16 sums are 64 bytes.
@@ -50,25 +51,23 @@ impl Dot for Avx512Vnni {
         while step + 2 <= depth {
             // SAFETY: `step + 1 < depth`.
             unsafe {
-                add(&mut total, &a, w, depth, step);
-                add(if apart { &mut odd } else { &mut total }, &a, w, depth, step + 1);
+                add(&mut total, &rows, w, depth, step);
+                add(if apart { &mut odd } else { &mut total }, &rows, w, depth, step + 1);
             }
             step += 2;
         }
         if step < depth {
             // SAFETY: `step < depth`.
-            unsafe { add(&mut total, &a, w, depth, step) };
+            unsafe { add(&mut total, &rows, w, depth, step) };
         }
-        for m in 0..M {
-            let scale = _mm512_set1_ps(scales[m]);
-            for b in 0..B {
+        for b in 0..B {
+            // SAFETY: 16 values are 64 bytes.
+            let (s, bias) = unsafe { (_mm512_loadu_ps(columns.s[b].as_ptr()), _mm512_loadu_ps(columns.b[b].as_ptr())) };
+            for m in 0..M {
                 let sum = if apart { _mm512_add_epi32(total[m][b], odd[m][b]) } else { total[m][b] };
-                let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
-                // SAFETY: 16 values are 64 bytes, and the caller vouches for those of `to`.
-                unsafe {
-                    let (s, bias) = (_mm512_loadu_ps(columns.s[b].as_ptr()), _mm512_loadu_ps(columns.b[b].as_ptr()));
-                    _mm512_storeu_ps(to[m].add(b * COLUMNS), _mm512_fmadd_ps(sum, s, bias));
-                }
+                let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(a.scales[m]));
+                // SAFETY: the caller vouches for so many values.
+                unsafe { _mm512_storeu_ps(to.add(places[m] + b * COLUMNS), _mm512_fmadd_ps(sum, s, bias)) };
             }
         }
     }
@@ -88,7 +87,7 @@ impl Dot for Avx512Vnni {
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn add<const M: usize, const B: usize>(
     total: &mut [[__m512i; B]; M],
-    a: &[*const u8; M],
+    rows: &[*const u8; M],
     w: *const i8,
     depth: usize,
     step: usize,
@@ -100,7 +99,7 @@ unsafe fn add<const M: usize, const B: usize>(
             weights[b] = _mm512_loadu_si512(w.add((b * depth + step) * STEP).cast());
         }
         for m in 0..M {
-            let row = _mm512_set1_epi32(four(a[m], step));
+            let row = _mm512_set1_epi32(four(rows[m], step));
             for b in 0..B {
                 total[m][b] = _mm512_dpbusd_epi32(total[m][b], row, weights[b]);
             }
@@ -239,13 +238,14 @@ impl Dot for AvxVnni {
     #[inline]
     #[target_feature(enable = "avx2,avxvnni")]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
         columns: &Columns<'_, B>,
-        scales: [f32; M],
-        to: [*mut f32; M],
+        to: *mut f32,
+        places: &[usize; M],
     ) {
+        let rows = a.rows();
         let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             let start = columns.start[block].as_ptr();
@@ -258,7 +258,7 @@ impl Dot for AvxVnni {
                     let w = w.add((block * depth + step) * STEP);
                     let weights = [_mm256_loadu_si256(w.cast()), _mm256_loadu_si256(w.add(32).cast())];
                     for m in 0..M {
-                        let row = _mm256_set1_epi32(four(a[m], step));
+                        let row = _mm256_set1_epi32(four(rows[m], step));
                         for half in 0..2 {
                             total[m][half] = _mm256_dpbusd_avx_epi32(total[m][half], row, weights[half]);
                         }
@@ -276,7 +276,7 @@ impl Dot for AvxVnni {
         }
         for m in 0..M {
             // SAFETY: the caller vouches for so many values.
-            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
+            unsafe { columns.finish(&sums[m], a.scales[m], to.add(places[m])) };
         }
     }
 }
@@ -294,13 +294,14 @@ impl Dot for Avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
         columns: &Columns<'_, B>,
-        scales: [f32; M],
-        to: [*mut f32; M],
+        to: *mut f32,
+        places: &[usize; M],
     ) {
+        let rows = a.rows();
         let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             // Of each quarter (4 columns), two sums a column.
@@ -309,14 +310,14 @@ impl Dot for Avx2 {
                 // SAFETY: the caller vouches for `depth` steps of every row and block.
                 unsafe {
                     let w = w.add((block * depth + step) * STEP);
-                    let mut rows = [_mm256_setzero_si256(); M];
+                    let mut bytes = [_mm256_setzero_si256(); M];
                     for m in 0..M {
-                        rows[m] = _mm256_cvtepi8_epi16(_mm_set1_epi32(four(a[m], step)));
+                        bytes[m] = _mm256_cvtepi8_epi16(_mm_set1_epi32(four(rows[m], step)));
                     }
                     for quarter in 0..4 {
                         let weights = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.add(quarter * 16).cast()));
                         for m in 0..M {
-                            let products = _mm256_madd_epi16(weights, rows[m]);
+                            let products = _mm256_madd_epi16(weights, bytes[m]);
                             total[m][quarter] = _mm256_add_epi32(total[m][quarter], products);
                         }
                     }
@@ -334,7 +335,7 @@ impl Dot for Avx2 {
         }
         for m in 0..M {
             // SAFETY: the caller vouches for so many values.
-            unsafe { columns.finish(&sums[m], scales[m], to[m]) };
+            unsafe { columns.finish(&sums[m], a.scales[m], to.add(places[m])) };
         }
     }
 }

@@ -64,9 +64,9 @@ pub struct Scratch {
     /// Bytes and values that the largest product needs.
     q_bytes: usize,
     values: usize,
-    q: Vec<u8>,
+    q: Aligned<u8>,
     scales: Vec<f32>,
-    normed: Vec<f32>,
+    normed: Aligned<f32>,
 }
 
 impl Scratch {
@@ -87,9 +87,9 @@ impl Scratch {
 
     fn make(&mut self) {
         if self.q.is_empty() {
-            self.q.resize(self.q_bytes, 0);
+            self.q = Aligned::zeros(self.q_bytes);
             self.scales.resize(CHUNK, 1.0);
-            self.normed.resize(self.values, 0.0);
+            self.normed = Aligned::zeros(self.values);
         }
     }
 }

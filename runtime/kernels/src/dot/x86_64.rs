@@ -45,7 +45,7 @@ impl Dot for Avx512Vnni {
         }
         let mut total = [start; M];
         // A few sums would wait for one another (5 cycles each): even and odd steps are summed apart then.
-        let apart = M * B <= 8;
+        let apart = M * B <= 12;
         let mut odd = [[_mm512_setzero_si512(); B]; M];
         let mut step = 0;
         while step + 2 <= depth {

@@ -236,7 +236,7 @@ impl Dot for AvxVnni {
     const BLOCKS: usize = 1;
 
     #[inline]
-    #[target_feature(enable = "avx2,avxvnni")]
+    #[target_feature(enable = "avx2,fma,avxvnni")]
     unsafe fn tile<const M: usize, const B: usize>(
         a: &Bytes<'_, M>,
         w: *const i8,
@@ -292,7 +292,7 @@ impl Dot for Avx2 {
     const BLOCKS: usize = 1;
 
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn tile<const M: usize, const B: usize>(
         a: &Bytes<'_, M>,
         w: *const i8,

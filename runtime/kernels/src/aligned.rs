@@ -14,6 +14,8 @@ struct Line([u8; 64]);
 pub(crate) unsafe trait Plain: Copy {}
 
 // SAFETY: every pattern of bytes is a number.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
 unsafe impl Plain for i8 {}
 // SAFETY: as above.
 unsafe impl Plain for i32 {}
@@ -21,7 +23,7 @@ unsafe impl Plain for i32 {}
 unsafe impl Plain for f32 {}
 
 /// A slice of fixed length.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Aligned<T> {
     lines: Vec<Line>,
     len: usize,

@@ -1,7 +1,7 @@
 //! The W8A8 product: rows quantized on use, int8 weights, and what follows (scale, bias, activation, residual) in one go.
 
 use crate::aligned::Aligned;
-use crate::dot::{COLUMNS, DEPTH, Dot, STEP, Sums};
+use crate::dot::{Bytes, COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
 use crate::isa::for_each_isa;
 use crate::{math, rows};
 
@@ -22,8 +22,8 @@ pub struct Linear {
     /// Of each column, `[groups][n to the next 16]`.
     s: Aligned<f32>,
     b: Aligned<f32>,
-    /// 128 times the column's sum of weights: what the sums are too large by where activations are unsigned.
-    excess: Aligned<i32>,
+    /// Minus 128 times the column's sum of weights: what sums start from where activations are unsigned.
+    start: Aligned<i32>,
 }
 
 /// What is done to a sum.
@@ -61,13 +61,12 @@ impl Input<'_> {
 /// Room for quantized rows. It is made when it is first used, so that what has not run yet holds none.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    /// Bytes, rows and values that the largest product needs.
+    /// Bytes and values that the largest product needs.
     q_bytes: usize,
-    rows: usize,
     values: usize,
-    q: Vec<u8>,
+    q: Aligned<u8>,
     scales: Vec<f32>,
-    row: Vec<f32>,
+    normed: Aligned<f32>,
 }
 
 impl Scratch {
@@ -75,24 +74,22 @@ impl Scratch {
     pub fn for_any<'a>(linears: impl IntoIterator<Item = &'a Linear>) -> Self {
         let mut scratch = Self::default();
         for linear in linears {
-            let rows = CHUNK * linear.groups;
-            scratch.q_bytes = scratch.q_bytes.max(rows * linear.row_bytes());
-            scratch.rows = scratch.rows.max(rows);
-            scratch.values = scratch.values.max(linear.k);
+            scratch.q_bytes = scratch.q_bytes.max(CHUNK * linear.row_bytes());
+            scratch.values = scratch.values.max(TOGETHER * linear.k);
         }
         scratch
     }
 
     /// Bytes that it holds once it is used.
     pub const fn bytes(&self) -> usize {
-        self.q_bytes + 4 * (self.rows + self.values)
+        self.q_bytes + 4 * (CHUNK + self.values)
     }
 
     fn make(&mut self) {
         if self.q.is_empty() {
-            self.q.resize(self.q_bytes, 0);
-            self.scales.resize(self.rows, 1.0);
-            self.row.resize(self.values, 0.0);
+            self.q = Aligned::zeros(self.q_bytes);
+            self.scales.resize(CHUNK, 1.0);
+            self.normed = Aligned::zeros(self.values);
         }
     }
 }
@@ -117,13 +114,13 @@ impl Linear {
                 .for_each(|(to, from)| to[..n].copy_from_slice(from));
             out
         };
-        let mut excess = Aligned::<i32>::zeros(groups * width);
-        for (sums, block) in excess.chunks_exact_mut(COLUMNS).zip(w.chunks_exact(depth * STEP)) {
+        let mut start = Aligned::<i32>::zeros(groups * width);
+        for (sums, block) in start.chunks_exact_mut(COLUMNS).zip(w.chunks_exact(depth * STEP)) {
             for (index, weight) in block.iter().enumerate() {
-                sums[index % STEP / DEPTH] += 128 * i32::from(*weight);
+                sums[index % STEP / DEPTH] -= 128 * i32::from(*weight);
             }
         }
-        Some(Self { k, n, groups, w: w.into(), s: padded(s), b: padded(b), excess })
+        Some(Self { k, n, groups, w: w.into(), s: padded(s), b: padded(b), start })
     }
 
     /// Columns of the result, for each group.
@@ -148,7 +145,7 @@ impl Linear {
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        self.w.len() + 4 * (self.s.len() + self.b.len() + self.excess.len())
+        self.w.len() + 4 * (self.s.len() + self.b.len() + self.start.len())
     }
 
     const fn row_bytes(&self) -> usize {
@@ -190,7 +187,6 @@ fn body<A: Dot>(
     out: &mut [f32],
 ) {
     let (width_in, width_out) = (linear.groups * linear.k, linear.groups * linear.n);
-    let height = |rows: &[u32]| rows.iter().max().map_or(0, |row| *row as usize + 1);
     assert!(from.len() == to.len(), "every row should come from one");
     assert!(input.len() >= height(from) * width_in, "every row should be in the input");
     let height = height(to);
@@ -206,171 +202,226 @@ fn body<A: Dot>(
     };
     scratch.make();
     for (from, to) in from.chunks(CHUNK).zip(to.chunks(CHUNK)) {
-        prepare(linear, input, direct, A::FLIP, from, scratch);
         for group in 0..linear.groups {
-            let mut block = 0;
-            while block < linear.blocks() {
-                let at = Place { linear, group, block, act };
-                let mut first = 0;
-                while first < to.len() {
-                    let here =
-                        Tile { from, to, first, direct: if direct { Some(input) } else { None }, scratch: &*scratch };
-                    let wide = A::BLOCKS == 4 && block + 4 <= linear.blocks();
-                    let m = A::ROWS.min(to.len() - first);
-                    macro_rules! tile {
-                        ($m:literal) => {
-                            if wide {
-                                tile::<A, $m, 4>(&at, &here, residual, out);
-                            } else {
-                                tile::<A, $m, 1>(&at, &here, residual, out);
-                            }
-                        };
-                    }
-                    match m {
-                        1 => tile!(1),
-                        2 => tile!(2),
-                        // Taller tiles than a CPU has registers for are not compiled for it.
-                        3 if A::ROWS >= 3 => tile!(3),
-                        4 if A::ROWS >= 4 => tile!(4),
-                        5 if A::ROWS >= 5 => tile!(5),
-                        6 if A::ROWS >= 6 => tile!(6),
-                        _ => unreachable!("a tile has at most ROWS rows"),
-                    }
-                    first += m;
-                }
-                block += if A::BLOCKS == 4 && block + 4 <= linear.blocks() { 4 } else { 1 };
-            }
+            let chunk = prepare::<A>(linear, group, input, direct, (from, to), scratch);
+            multiply::<A>(linear, group, &chunk, act, residual, out);
         }
     }
 }
 
-/// Quantizes `rows` side by side into the scratch.
+/// Rows up to the last of these.
 #[inline(always)]
-fn prepare(linear: &Linear, input: Input<'_>, direct: bool, flip: u8, rows: &[u32], scratch: &mut Scratch) {
+fn height(rows: &[u32]) -> usize {
+    let mut height = 0;
+    for row in rows {
+        height = height.max(*row as usize + 1);
+    }
+    height
+}
+
+/// Some rows of a group, ready to be multiplied.
+struct Chunk<'a> {
+    /// What their bytes lie in, and where each begins.
+    bytes: &'a [u8],
+    starts: [usize; CHUNK],
+    scales: &'a [f32],
+    /// Where each row of the result begins.
+    places: [usize; CHUNK],
+    len: usize,
+}
+
+/// Quantizes the rows `from` side by side into the scratch; pixels are taken as they are if `direct`.
+#[inline(always)]
+fn prepare<'a, A: Dot>(
+    linear: &Linear,
+    group: usize,
+    input: Input<'a>,
+    direct: bool,
+    (from, to): (&[u32], &[u32]),
+    scratch: &'a mut Scratch,
+) -> Chunk<'a> {
     let (k, groups, row_bytes) = (linear.k, linear.groups, linear.row_bytes());
     assert!(
-        scratch.q.len() >= CHUNK * groups * row_bytes && scratch.row.len() >= k,
+        scratch.q.len() >= CHUNK * row_bytes && scratch.normed.len() >= TOGETHER * k,
         "the scratch should be made for this product"
     );
-    let Scratch { q, scales, row: normed, .. } = scratch;
-    let slots = q.chunks_exact_mut(row_bytes).zip(scales).enumerate().take(rows.len() * groups);
-    for (slot, (q, scale)) in slots {
-        let at = (rows[slot / groups] as usize * groups + slot % groups) * k;
-        *scale = match input {
-            Input::Rows(x) => rows::quantize(&x[at..at + k], flip, q),
-            Input::Normed(x) => {
-                rows::normalize(&x[at..at + k], &mut normed[..k]);
-                rows::quantize(&normed[..k], flip, q)
-            }
-            Input::Pixels(x) => {
-                if !direct {
-                    // A pixel less 128 is the pixel with its highest bit turned.
-                    for (q, x) in q.iter_mut().zip(&x[at..at + k]) {
-                        *q = x ^ 0x80 ^ flip;
-                    }
-                }
-                1.0
-            }
-        };
+    let (mut starts, mut places) = ([0; CHUNK], [0; CHUNK]);
+    for i in 0..from.len() {
+        starts[i] = i * row_bytes;
+        places[i] = (to[i] as usize * groups + group) * linear.n;
     }
+    let mut bytes = None;
+    if let Input::Pixels(x) = input {
+        scratch.scales[..from.len()].fill(1.0);
+        for i in 0..from.len() {
+            let at = from[i] as usize * k;
+            if direct {
+                starts[i] = at;
+            } else {
+                // A pixel less 128 is the pixel with its highest bit turned.
+                for (q, x) in scratch.q[starts[i]..][..k].iter_mut().zip(&x[at..at + k]) {
+                    *q = x ^ 0x80 ^ A::FLIP;
+                }
+            }
+        }
+        bytes = direct.then_some(x);
+    } else {
+        for (index, from) in from.chunks(TOGETHER).enumerate() {
+            quantize::<A>(linear, group, input, from, index * TOGETHER, scratch);
+        }
+    }
+    Chunk { bytes: bytes.unwrap_or(&scratch.q), starts, scales: &scratch.scales, places, len: from.len() }
 }
 
-/// Which columns.
-struct Place<'a> {
-    linear: &'a Linear,
-    group: usize,
-    block: usize,
-    act: Act,
-}
-
-/// Which rows, and where their bytes lie.
-struct Tile<'a> {
-    from: &'a [u32],
-    to: &'a [u32],
-    first: usize,
-    direct: Option<Input<'a>>,
-    scratch: &'a Scratch,
-}
-
+/// Quantizes the rows `from` of a group, of which the scratch holds the first as its row `first`.
 #[inline(always)]
-fn tile<A: Dot, const M: usize, const B: usize>(
-    at: &Place<'_>,
-    here: &Tile<'_>,
+fn quantize<A: Dot>(
+    linear: &Linear,
+    group: usize,
+    input: Input<'_>,
+    from: &[u32],
+    first: usize,
+    scratch: &mut Scratch,
+) {
+    let (k, row_bytes) = (linear.k, linear.row_bytes());
+    let (Input::Rows(x) | Input::Normed(x)) = input else { return };
+    let Scratch { q, scales, normed, .. } = scratch;
+    let mut rows = [&[][..]; TOGETHER];
+    let mut rest = &mut normed[..];
+    for r in 0..from.len() {
+        rows[r] = &x[(from[r] as usize * linear.groups + group) * k..][..k];
+        if let Input::Normed(_) = input {
+            let row;
+            (row, rest) = rest.split_at_mut(k);
+            rows::normalize(rows[r], row);
+            rows[r] = row;
+        }
+    }
+    let (q, scales) = (&mut q[first * row_bytes..], &mut scales[first..]);
+    // SAFETY: the CPU has the instructions: `A` was chosen by an `Isa`.
+    unsafe { A::quantize(&rows[..from.len()], &mut q[..from.len() * row_bytes], &mut scales[..from.len()]) };
+}
+
+/// Multiplies the rows with a group of columns.
+#[inline(always)]
+fn multiply<A: Dot>(
+    linear: &Linear,
+    group: usize,
+    chunk: &Chunk<'_>,
+    act: Act,
     residual: Option<&[f32]>,
     out: &mut [f32],
 ) {
-    let Place { linear, group, block, act } = *at;
-    let (row_bytes, depth) = (linear.row_bytes(), linear.k.div_ceil(DEPTH));
-    let bytes = |m: usize| match here.direct {
-        Some(Input::Pixels(x)) => &x[here.from[here.first + m] as usize * row_bytes..][..row_bytes],
-        _ => &here.scratch.q[((here.first + m) * linear.groups + group) * row_bytes..][..row_bytes],
-    };
-    let w = &linear.w[(group * linear.blocks() + block) * depth * STEP..][..B * depth * STEP];
-    let mut sums: [[Sums; B]; M] = [[[0; COLUMNS]; B]; M];
-    // SAFETY: every row was cut to 4 * depth bytes and the weights to B blocks of `depth` steps, just above. The CPU has the
-    // instructions: `A` was chosen by an `Isa`.
-    unsafe { A::tile::<M, B>(std::array::from_fn(|m| bytes(m).as_ptr()), w.as_ptr(), depth, &mut sums) };
-    let columns = (group * linear.blocks() + block) * COLUMNS..(group * linear.blocks() + block + B) * COLUMNS;
-    let parts = Finish {
-        s: linear.s[columns.clone()].as_chunks::<COLUMNS>().0,
-        b: linear.b[columns.clone()].as_chunks::<COLUMNS>().0,
-        excess: linear.excess[columns].as_chunks::<COLUMNS>().0,
-        act,
-    };
-    let column = block * COLUMNS;
-    let width = (B * COLUMNS).min(linear.n - column);
-    for m in 0..M {
-        let slot = here.first + m;
-        let sx = here.scratch.scales[slot * linear.groups + group];
-        let at = (here.to[slot] as usize * linear.groups + group) * linear.n + column;
-        let to = &mut out[at..at + width];
-        let (whole, rest) = to.as_chunks_mut::<COLUMNS>();
-        for (b, to) in whole.iter_mut().enumerate() {
-            *to = parts.finish::<A>(b, sx, &sums[m][b]);
-        }
-        if !rest.is_empty() {
-            let b = width / COLUMNS;
-            rest.copy_from_slice(&parts.finish::<A>(b, sx, &sums[m][b])[..width % COLUMNS]);
-        }
-        if let Some(residual) = residual {
-            for (to, residual) in to.iter_mut().zip(&residual[at..at + width]) {
-                *to += residual;
+    let mut block = 0;
+    while block < linear.blocks() {
+        let wide = A::BLOCKS == 4 && (block + 4) * COLUMNS <= linear.n;
+        let mut first = 0;
+        while first < chunk.len {
+            let m = A::ROWS.min(chunk.len - first);
+            macro_rules! tile {
+                ($m:literal) => {
+                    if wide {
+                        tile::<A, $m, 4>(linear, group, block, chunk, first, out);
+                    } else {
+                        tile::<A, $m, 1>(linear, group, block, chunk, first, out);
+                    }
+                };
             }
+            match m {
+                1 => tile!(1),
+                2 => tile!(2),
+                // Taller tiles than a CPU has registers for are not compiled for it.
+                3 if A::ROWS >= 3 => tile!(3),
+                4 if A::ROWS >= 4 => tile!(4),
+                5 if A::ROWS >= 5 => tile!(5),
+                6 if A::ROWS >= 6 => tile!(6),
+                _ => unreachable!("a tile has at most ROWS rows"),
+            }
+            if act != Act::None || residual.is_some() {
+                let column = block * COLUMNS;
+                let width = if wide { 4 * COLUMNS } else { COLUMNS.min(linear.n - column) };
+                for place in &chunk.places[first..first + m] {
+                    let at = place + column..place + column + width;
+                    finish(act, residual.map(|residual| &residual[at.clone()]), &mut out[at]);
+                }
+            }
+            first += m;
         }
+        block += if wide { 4 } else { 1 };
     }
 }
 
-/// What makes values of sums, by blocks of 16 columns.
-struct Finish<'a> {
-    s: &'a [[f32; COLUMNS]],
-    b: &'a [[f32; COLUMNS]],
-    excess: &'a [[i32; COLUMNS]],
-    act: Act,
+/// Multiplies `M` rows from row `first` on with `B` blocks from `block` on.
+#[inline(always)]
+fn tile<A: Dot, const M: usize, const B: usize>(
+    linear: &Linear,
+    group: usize,
+    block: usize,
+    chunk: &Chunk<'_>,
+    first: usize,
+    out: &mut [f32],
+) {
+    let depth = linear.k.div_ceil(DEPTH);
+    let index = group * linear.blocks() + block;
+    let w = &linear.w[index * depth * STEP..][..B * depth * STEP];
+    let columns = Columns::<B> {
+        start: blocks_of(&linear.start, index),
+        s: blocks_of(&linear.s, index),
+        b: blocks_of(&linear.b, index),
+    };
+    let column = block * COLUMNS;
+    let width = if B == 1 { COLUMNS.min(linear.n - column) } else { B * COLUMNS };
+    let a = Bytes { base: chunk.bytes.as_ptr(), starts: some(&chunk.starts, first), scales: some(chunk.scales, first) };
+    let places = some(&chunk.places, first);
+    if width == B * COLUMNS {
+        // SAFETY: `body` made sure of all rows of input and output, and the weights were cut to B blocks of `depth` steps. The CPU
+        // has the instructions: `A` was chosen by an `Isa`.
+        unsafe { A::tile::<M, B>(&a, w.as_ptr(), depth, &columns, out.as_mut_ptr().add(column), places) };
+        return;
+    }
+    let mut ragged = [[0.0; COLUMNS]; M];
+    let mut ragged_places = [0; M];
+    for m in 0..M {
+        ragged_places[m] = m * COLUMNS;
+    }
+    // SAFETY: as above, and only a single block is ragged.
+    unsafe { A::tile::<M, B>(&a, w.as_ptr(), depth, &columns, ragged.as_mut_ptr().cast(), &ragged_places) };
+    for m in 0..M {
+        out[places[m] + column..][..width].copy_from_slice(&ragged[m][..width]);
+    }
 }
 
-impl Finish<'_> {
-    /// Values of block `b` in a row of scale `sx`.
-    #[inline(always)]
-    fn finish<A: Dot>(&self, b: usize, sx: f32, sums: &Sums) -> [f32; COLUMNS] {
-        let (s, bias, excess) = (&self.s[b], &self.b[b], &self.excess[b]);
-        let mut values = [0.0; COLUMNS];
-        for l in 0..COLUMNS {
-            let sum = if A::FLIP == 0x80 { sums[l].wrapping_sub(excess[l]) } else { sums[l] };
-            values[l] = (sum as f32 * sx).mul_add(s[l], bias[l]);
-        }
-        match self.act {
-            Act::None => {}
-            Act::Gelu => {
-                for v in &mut values {
-                    *v = math::gelu(*v);
-                }
+/// `M` values, from the first on.
+#[inline(always)]
+fn some<T, const M: usize>(values: &[T], first: usize) -> &[T; M] {
+    values[first..].first_chunk().expect("a tile should be within its rows")
+}
+
+/// `B` blocks of 16 columns, from block `first` on.
+#[inline(always)]
+fn blocks_of<T, const B: usize>(values: &[T], first: usize) -> &[[T; COLUMNS]; B] {
+    values[first * COLUMNS..].as_chunks().0.first_chunk().expect("every column should have its numbers")
+}
+
+/// What is done to values of a row.
+#[inline(always)]
+fn finish(act: Act, residual: Option<&[f32]>, values: &mut [f32]) {
+    match act {
+        Act::None => {}
+        Act::Gelu => {
+            for v in &mut *values {
+                *v = math::gelu(*v);
             }
-            Act::QuickGelu => {
-                for v in &mut values {
-                    *v = math::quick_gelu(*v);
-                }
+        }
+        Act::QuickGelu => {
+            for v in &mut *values {
+                *v = math::quick_gelu(*v);
             }
         }
-        values
+    }
+    if let Some(residual) = residual {
+        for (v, residual) in values.iter_mut().zip(residual) {
+            *v += residual;
+        }
     }
 }

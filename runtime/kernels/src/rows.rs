@@ -4,7 +4,7 @@ use crate::EPSILON;
 use crate::math::{LANES, ROUND, largest_of, rounded, sum_of};
 
 /// A row of less than this is taken for zeros: 127 over it would not be a number to multiply by.
-const LEAST: f32 = 1e-30;
+pub(crate) const LEAST: f32 = 1e-30;
 
 /// `(x - mean) / sqrt(var + 1e-5)` into `to`.
 #[inline(always)]

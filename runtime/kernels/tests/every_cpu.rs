@@ -141,6 +141,44 @@ fn sums_are_exact_at_the_extremes() {
     }
 }
 
+/// Rows with what is infinite or no number, wherever it stands, come out as no number; rows of zeros, of next to nothing, of
+/// ties and beside those come out alike.
+#[test]
+fn odd_rows_come_out_alike() {
+    let mut random = Random(9);
+    let (rows, n) = (19, 20);
+    for k in if cfg!(miri) { [3, 5, 7] } else { [37, 64, 150] } {
+        let weights = random.linear(1, k, n);
+        let mut x = random.values(rows * k);
+        x[k..2 * k].fill(0.0);
+        x[2 * k..3 * k].fill(-1e-33);
+        x[3 * k..4 * k].iter_mut().enumerate().for_each(|(i, x)| *x = i as f32 / 2.0 - 9.0);
+        x[3 * k] = 127.0;
+        let all: Vec<u32> = (0..rows as u32).collect();
+        let run = |isa, x: &[f32]| {
+            let mut out = vec![7.0; rows * n];
+            let mut scratch = Scratch::for_any([&weights]);
+            linear(isa, &weights, Input::Rows(x), &all, &all, Act::None, None, &mut scratch, &mut out);
+            out
+        };
+        let wanted = bits(&run(Isa::PORTABLE, &x));
+        for isa in Isa::available() {
+            assert_eq!(bits(&run(isa, &x)), wanted, "{}", isa.name());
+            for (at, odd) in (0..k).flat_map(|at| [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].map(|odd| (at, odd))) {
+                for row in [1, 16] {
+                    let mut x = x.clone();
+                    x[row * k + at] = odd;
+                    let found = run(isa, &x);
+                    for (i, value) in found.iter().enumerate() {
+                        let right = if i / n == row { value.is_nan() } else { value.to_bits() == wanted[i] };
+                        assert!(right, "{}, {odd} at {at} of row {row}: {value} in row {}", isa.name(), i / n);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// All of STAB, with odd widths, over frames of which some patches change.
 #[test]
 #[cfg_attr(miri, ignore = "has but one set there, and the small one of the golden tests shows what there is to see")]

@@ -26,6 +26,9 @@ pub const SHAPES: [(usize, usize, usize); 13] = [
     (1, 4096, 4096),
 ];
 
+/// Floats of a cache line.
+const LINE: usize = size_of::<Line>() / 4;
+
 /// Values of a patch: these come as pixels, the others as floats that are quantized first.
 const PATCH_VALUES: usize = 588;
 
@@ -131,15 +134,19 @@ impl Work {
         Self {
             rows: (0..m as u32).collect(),
             pixels: (k == PATCH_VALUES).then(|| (0..m * k).map(|_| random.byte().cast_unsigned()).collect()),
-            values: (0..m * k).map(|_| f32::from(random.byte()) / 64.0).collect(),
+            values: (0..m * k + LINE).map(|_| f32::from(random.byte()) / 64.0).collect(),
             scratch: Scratch::for_any([&linear]),
-            out: vec![0.0; m * n],
+            out: vec![0.0; m * n + LINE],
             linear,
         }
     }
 
     fn run(&mut self, isa: Isa) {
         let Self { linear: weights, rows, pixels, values, scratch, out } = self;
+        // They begin at a cache line, as the buffers between the parts of STAB do.
+        let values = &values[values.as_ptr().align_offset(size_of::<Line>())..];
+        let at = out.as_ptr().align_offset(size_of::<Line>());
+        let out = &mut out[at..];
         let input = pixels.as_ref().map_or(Input::Rows(values), |pixels| Input::Pixels(pixels));
         linear(isa, weights, input, rows, rows, Act::None, None, scratch, out);
         black_box(out);

@@ -6,7 +6,7 @@ use core::arch::asm;
 #[allow(clippy::wildcard_imports, reason = "intrinsics")]
 use std::arch::aarch64::*;
 
-use super::{DEPTH, Dot, STEP, Sums};
+use super::{Bytes, COLUMNS, Columns, DEPTH, Dot, STEP};
 
 /// Four bytes of a row, to be broadcast.
 ///
@@ -82,29 +82,33 @@ impl Dot for DotProd {
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        to: *mut f32,
+        places: &[usize; M],
     ) {
+        let rows = a.rows();
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             let mut total = [[vdupq_n_s32(0); 4]; M];
             // SAFETY: the caller vouches for `depth` steps of every row and block.
             let w = unsafe { w.add(block * depth * STEP) };
-            let mut rows = [vdupq_n_s8(0); M];
+            let mut bytes = [vdupq_n_s8(0); M];
             let mut step = 0;
             // Four steps of a row in one load, each of which `sdot` then takes by its lane: none is broadcast.
             while step + 4 <= depth {
                 // SAFETY: as above, and `step + 3 < depth`.
                 unsafe {
                     for m in 0..M {
-                        rows[m] = vld1q_s8(a[m].add(step * DEPTH).cast());
+                        bytes[m] = vld1q_s8(rows[m].add(step * DEPTH).cast());
                     }
                     let w = w.add(step * STEP);
-                    sdot_step::<M, 0>(&mut total, &rows, w);
-                    sdot_step::<M, 1>(&mut total, &rows, w.add(STEP));
-                    sdot_step::<M, 2>(&mut total, &rows, w.add(2 * STEP));
-                    sdot_step::<M, 3>(&mut total, &rows, w.add(3 * STEP));
+                    sdot_step::<M, 0>(&mut total, &bytes, w);
+                    sdot_step::<M, 1>(&mut total, &bytes, w.add(STEP));
+                    sdot_step::<M, 2>(&mut total, &bytes, w.add(2 * STEP));
+                    sdot_step::<M, 3>(&mut total, &bytes, w.add(3 * STEP));
                 }
                 step += 4;
             }
@@ -112,9 +116,9 @@ impl Dot for DotProd {
                 // SAFETY: as above, and `step < depth`.
                 unsafe {
                     for m in 0..M {
-                        rows[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(a[m], step)));
+                        bytes[m] = vreinterpretq_s8_s32(vdupq_n_s32(four(rows[m], step)));
                     }
-                    sdot_step::<M, 0>(&mut total, &rows, w.add(step * STEP));
+                    sdot_step::<M, 0>(&mut total, &bytes, w.add(step * STEP));
                 }
                 step += 1;
             }
@@ -124,6 +128,10 @@ impl Dot for DotProd {
                     unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), total[m][quarter]) };
                 }
             }
+        }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], a.scales[m], to.add(places[m])) };
         }
     }
 }
@@ -162,11 +170,15 @@ impl Dot for I8mm {
     #[inline]
     #[target_feature(enable = "neon,dotprod,i8mm")]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        to: *mut f32,
+        places: &[usize; M],
     ) {
+        let rows = a.rows();
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             // Of each pair of rows and quarter: sums of columns 0 and 2, and of 1 and 3.
             let mut total = [[[vdupq_n_s32(0); 2]; 4]; 3];
@@ -174,11 +186,11 @@ impl Dot for I8mm {
             let w = unsafe { w.add(block * depth * STEP) };
             for step in (0..depth - depth % 2).step_by(2) {
                 // SAFETY: as above, and `step + 1 < depth`.
-                unsafe { smmla_steps::<M, false>(&mut total, &a, w, step) };
+                unsafe { smmla_steps::<M, false>(&mut total, &rows, w, step) };
             }
             if depth % 2 == 1 {
                 // SAFETY: as above; the last single step is read alone.
-                unsafe { smmla_steps::<M, true>(&mut total, &a, w, depth - 1) };
+                unsafe { smmla_steps::<M, true>(&mut total, &rows, w, depth - 1) };
             }
             for pair in 0..M / 2 {
                 for quarter in 0..4 {
@@ -189,12 +201,15 @@ impl Dot for I8mm {
                     }
                 }
             }
-            if M % 2 == 1 {
-                let mut single = [[[0; 16]; 1]; 1];
-                // SAFETY: as above: one row and one block, and `sdot` is among the features.
-                unsafe { DotProd::tile::<1, 1>([a[M - 1]], w, depth, &mut single) };
-                sums[M - 1][block] = single[0][0];
-            }
+        }
+        for m in 0..M / 2 * 2 {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], a.scales[m], to.add(places[m])) };
+        }
+        if M % 2 == 1 {
+            let last = Bytes { base: a.base, starts: &[a.starts[M - 1]], scales: &[a.scales[M - 1]] };
+            // SAFETY: as above: one row of them, and `sdot` is among the features.
+            unsafe { DotProd::tile::<1, B>(&last, w, depth, columns, to, &[places[M - 1]]) };
         }
     }
 }
@@ -263,11 +278,15 @@ impl Dot for Neon {
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        to: *mut f32,
+        places: &[usize; M],
     ) {
+        let rows = a.rows();
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             // Of each eighth (2 columns), two sums a column.
             let mut total = [[vdupq_n_s32(0); 8]; M];
@@ -275,11 +294,11 @@ impl Dot for Neon {
             let w = unsafe { w.add(block * depth * STEP) };
             for step in (0..depth - depth % 2).step_by(2) {
                 // SAFETY: as above, and `step + 1 < depth`.
-                unsafe { smlal_steps::<M, false>(&mut total, &a, w, step) };
+                unsafe { smlal_steps::<M, false>(&mut total, &rows, w, step) };
             }
             if depth % 2 == 1 {
                 // SAFETY: as above; the last single step is read alone.
-                unsafe { smlal_steps::<M, true>(&mut total, &a, w, depth - 1) };
+                unsafe { smlal_steps::<M, true>(&mut total, &rows, w, depth - 1) };
             }
             for m in 0..M {
                 for quarter in 0..4 {
@@ -288,6 +307,10 @@ impl Dot for Neon {
                     unsafe { vst1q_s32(sums[m][block].as_mut_ptr().add(quarter * 4), four) };
                 }
             }
+        }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], a.scales[m], to.add(places[m])) };
         }
     }
 }

@@ -10,6 +10,8 @@ pub(crate) use aarch64::{DotProd, I8mm, Neon};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{Avx2, Avx512Vnni, AvxVnni};
 
+use crate::rows;
+
 /// Columns of a block.
 pub(crate) const COLUMNS: usize = 16;
 /// Rows of weights that lie side by side in a block.
@@ -17,29 +19,101 @@ pub(crate) const DEPTH: usize = 4;
 /// Bytes of a block by one step of depth.
 pub(crate) const STEP: usize = COLUMNS * DEPTH;
 
+/// Rows that are quantized together.
+pub(crate) const TOGETHER: usize = 16;
+
 /// Sums of one row and one block.
 pub(crate) type Sums = [i32; COLUMNS];
 
-/// How a CPU multiplies bytes.
+/// What makes values of the sums of some blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns<'a, const B: usize> {
+    /// What sums start from where activations are unsigned: minus 128 times the column's sum of weights.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "activations are signed there"))]
+    pub(crate) start: &'a [Sums; B],
+    /// Scales.
+    pub(crate) s: &'a [[f32; COLUMNS]; B],
+    /// What is added.
+    pub(crate) b: &'a [[f32; COLUMNS]; B],
+}
+
+impl<const B: usize> Columns<'_, B> {
+    /// Writes the values of a row of scale `sx`.
+    ///
+    /// # Safety
+    /// `16 * B` values can be written to `to`.
+    #[inline(always)]
+    pub(crate) unsafe fn finish(&self, sums: &[Sums; B], sx: f32, to: *mut f32) {
+        for b in 0..B {
+            let mut values = [0.0; COLUMNS];
+            for c in 0..COLUMNS {
+                values[c] = (sums[b][c] as f32 * sx).mul_add(self.s[b][c], self.b[b][c]);
+            }
+            // SAFETY: the caller vouches for it.
+            unsafe { to.cast::<[f32; COLUMNS]>().add(b).write(values) };
+        }
+    }
+}
+
+/// Some rows of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes<'a, const M: usize> {
+    /// What they lie in.
+    pub(crate) base: *const u8,
+    /// Where each begins.
+    pub(crate) starts: &'a [usize; M],
+    /// Scales.
+    pub(crate) scales: &'a [f32; M],
+}
+
+impl<const M: usize> Bytes<'_, M> {
+    /// The first byte of each.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> [*const u8; M] {
+        let mut rows = [self.base; M];
+        for m in 0..M {
+            rows[m] = self.base.wrapping_add(self.starts[m]);
+        }
+        rows
+    }
+}
+
+/// How a CPU multiplies bytes, and makes them.
 pub(crate) trait Dot {
     /// Exclusive or that turns a signed activation into what the instruction takes: 0x80 where activations are unsigned.
-    /// The sums are then too large by 128 times the column's sum of weights.
     const FLIP: u8;
     /// Rows of a tile, at most 6.
     const ROWS: usize;
     /// Blocks of a tile: 4 or 1.
     const BLOCKS: usize;
 
-    /// `sums[m][b][c] = sum_k a[m][k] * w[b][k][c]` over `depth` steps of 4.
+    /// `to[places[m] + 16 * b + c] = (sum_k a[m][k] * w[b][k][c]) * scales[m] * s[b][c] + b[b][c]` over `depth` steps of 4, the
+    /// last product and sum rounded once.
     ///
     /// # Safety
-    /// Every `a[m]` can be read for `4 * depth` bytes, and `w` for `64 * depth * B`. The CPU has the instructions.
+    /// Every row of `a` can be read for `4 * depth` bytes, `w` for `64 * depth * B`, and from every place on `16 * B` values of
+    /// `to` written. The CPU has the instructions.
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        to: *mut f32,
+        places: &[usize; M],
     );
+
+    /// Quantizes at least one row and at most [`TOGETHER`], all of one width, to `q`, side by side and each as
+    /// [`rows::quantize`] does.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    #[inline(always)]
+    unsafe fn quantize(x: &[&[f32]], q: &mut [u8], scales: &mut [f32]) {
+        let row_bytes = q.len() / x.len();
+        for r in 0..x.len() {
+            scales[r] = rows::quantize(x[r], Self::FLIP, &mut q[r * row_bytes..][..row_bytes]);
+        }
+    }
 }
 
 /// Plain Rust.
@@ -53,25 +127,32 @@ impl Dot for Portable {
 
     #[inline(always)]
     unsafe fn tile<const M: usize, const B: usize>(
-        a: [*const u8; M],
+        a: &Bytes<'_, M>,
         w: *const i8,
         depth: usize,
-        sums: &mut [[Sums; B]; M],
+        columns: &Columns<'_, B>,
+        to: *mut f32,
+        places: &[usize; M],
     ) {
-        *sums = [[[0; COLUMNS]; B]; M];
+        let rows = a.rows();
+        let mut sums = [[[0; COLUMNS]; B]; M];
         for block in 0..B {
             for step in 0..depth {
                 // SAFETY: `block < B` and `step < depth`, and the caller vouches for so much.
                 let w = unsafe { &*w.add((block * depth + step) * STEP).cast::<[[i8; DEPTH]; COLUMNS]>() };
                 for m in 0..M {
                     // SAFETY: as above.
-                    let a = unsafe { &*a[m].add(step * DEPTH).cast::<[i8; DEPTH]>() };
+                    let a = unsafe { &*rows[m].add(step * DEPTH).cast::<[i8; DEPTH]>() };
                     for c in 0..COLUMNS {
                         let product = |i: usize| i32::from(w[c][i]) * i32::from(a[i]);
                         sums[m][block][c] += (product(0) + product(1)) + (product(2) + product(3));
                     }
                 }
             }
+        }
+        for m in 0..M {
+            // SAFETY: the caller vouches for so many values.
+            unsafe { columns.finish(&sums[m], a.scales[m], to.add(places[m])) };
         }
     }
 }

@@ -12,6 +12,8 @@ use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate, TokenSlot};
 use ocelli_types::SizePx;
 use serde::Serialize;
 
+use crate::config::Config;
+use crate::state::Store;
 use crate::wiring;
 
 /// Pages of the program and its libraries that were read from their files, and the few that the loader wrote to.
@@ -48,6 +50,10 @@ const SOURCE_BYTES: u64 = 5 << 20;
 /// The part that depends on the picture.
 const SOURCE: &str = "camera or decoder";
 
+/// The memory's parts that depend on the profile.
+const SEGMENTS: &str = "memory: segments";
+const SNAPSHOT: &str = "memory: snapshot";
+
 /// The part that depends on the clip's length.
 const INDEX: &str = "index of the clip";
 
@@ -77,6 +83,7 @@ impl Item {
             CODE | STACKS | SLACK | OUTPUT => None,
             SOURCE => Some("a smaller picture (size_px)"),
             INDEX => Some("a shorter clip"),
+            SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
             _ => Some("a smaller pack"),
         }
     }
@@ -110,11 +117,18 @@ pub struct OverBudget {
 
 impl Plan {
     /// The plan for this pack with pictures of `picture`.
-    pub fn new(budget_bytes: u64, pack: &Pack, stab: &Stab, narrator: &Narrator, picture: SizePx) -> Self {
+    pub fn new(
+        budget_bytes: u64,
+        config: &Config,
+        pack: &Pack,
+        stab: &Stab,
+        narrator: &Narrator,
+        picture: SizePx,
+    ) -> Self {
         let item = |name, bytes| Item { name, bytes };
         let manifest = &pack.manifest;
         let stab_file = pack.bytes_of(&manifest.stab.file);
-        let memory = wiring::memory(pack);
+        let memory = wiring::memory(pack, config.profile);
         let narrator_file = pack.bytes_of(&manifest.narrator.file);
         // What tract's own ops allocate between ours: a few rows of tokens for each slot.
         let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
@@ -129,13 +143,19 @@ impl Plan {
             item("STAB canvas, states and activations", stab.state_bytes()),
             item("narrator activations", narrator.state_bytes() + between),
             item("memory: recent", MemoryRing::recent_bytes(&memory) as u64),
-            item("memory: segments", MemoryRing::segments_bytes(&memory) as u64),
+            item(SEGMENTS, MemoryRing::segments_bytes(&memory) as u64),
             item("memory: abstract", MemoryRing::abstract_bytes(&memory) as u64),
             item("vocabulary", (2 * pack.vocabulary.entries.len() * (EMBEDDING + 64)) as u64),
             item("picture, gate and slots", picture_bytes(pack)),
             item(SOURCE, source_bytes(picture)),
         ];
-        Self::of(budget_bytes, items)
+        let mut plan = Self::of(budget_bytes, items);
+        if config.memory.state.is_some() {
+            // What is composed, what a start reads, the last picture and its copy.
+            let bytes = 2 * Store::most_bytes(pack.grid.bytes(), &memory) + 2 * pack.grid.bytes();
+            plan.items.push(item(SNAPSHOT, bytes as u64));
+        }
+        Self::of(budget_bytes, plan.items)
     }
 
     fn of(budget_bytes: u64, items: Vec<Item>) -> Self {

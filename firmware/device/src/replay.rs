@@ -25,11 +25,11 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
     let (pack, stab, narrator) = wiring::load(&config.pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
-    let plan = Plan::new(budget_bytes, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
+    let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
     let mut voice = Voice::open(&config, None)?;
     let mut eye = Eye::new(&pack)?;
-    let (mut stab, mut mind) = wiring::thinking(&pack, stab, narrator)?.split();
+    let (mut stab, mut mind) = wiring::thinking(&pack, config.profile, stab, narrator)?.split();
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
     let ended = loop {

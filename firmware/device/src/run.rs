@@ -132,7 +132,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let fence = config.enforce.then(|| Fence::enter(budget_bytes));
     let budget_bytes = fence.as_ref().map_or(budget_bytes, Fence::budget_bytes);
     let (pack, stab, narrator) = wiring::load_models(pack)?;
-    let plan = Plan::new(budget_bytes, &pack, &stab, &narrator, config.camera.size_px);
+    let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.camera.size_px);
     plan.require()?;
     if let Some(fence) = fence {
         note(fence.close(&plan)?);
@@ -144,7 +144,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             .map_err(|source| Error::System { what: "to catch signals", source })?;
     }
     let live = wish.may_return();
-    let memory = wiring::memory(&pack);
+    let memory = wiring::memory(&pack, config.profile);
     let state = config.memory.state.as_deref().filter(|_| live);
     let store = state.map(|folder| Store::open(folder, &config.camera.name, &pack, memory)).transpose()?;
     let kept = store.as_ref().and_then(Store::load);
@@ -155,7 +155,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let mut eye = Eye::new(&pack)?;
     let picture = Reference::default();
     let thinking = match kept {
-        None => wiring::thinking(&pack, stab, narrator)?,
+        None => wiring::thinking(&pack, config.profile, stab, narrator)?,
         Some(Kept { mut memory, picture: last, .. }) => {
             if let Some((pixels, content)) = &last {
                 eye.resume(pixels, *content);
@@ -587,6 +587,7 @@ mod tests {
     use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange};
 
     use super::*;
+    use crate::config::Profile;
 
     /// What STAB remembers of the time before a loss must not show in the pictures after it.
     #[test]
@@ -597,7 +598,8 @@ mod tests {
         let mut eye = Eye::new(&wiring::load(tiny).expect("the pack of the tests").0).expect("it is consistent");
         let mut tokens_after = |before: &[Message<()>], levels: &[u8]| {
             let (pack, stab, narrator) = wiring::load(tiny).expect("the pack of the tests");
-            let (stab, mind) = wiring::thinking(&pack, stab, narrator).expect("it is consistent").split();
+            let (stab, mind) =
+                wiring::thinking(&pack, Profile::Home, stab, narrator).expect("it is consistent").split();
             let (tell_patches, pictures) = sync_channel(20);
             let (tell, messages) = sync_channel(20);
             let (give, _patches) = sync_channel(20);
@@ -659,7 +661,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
         let tiny = root.join("models/tiny-test");
         let (pack, stab, narrator) = wiring::load(tiny.to_str().expect("a plain path")).expect("the pack of the tests");
-        let (mut stab, mind) = wiring::thinking(&pack, stab, narrator).expect("it is consistent").split();
+        let (mut stab, mind) =
+            wiring::thinking(&pack, Profile::Home, stab, narrator).expect("it is consistent").split();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| mind.slot()).collect();
         let mut think = Think::new(mind, Voice::open(&config, None).expect("it is writable"), &pack, None, Micros(0));
         let (tell, messages) = sync_channel(500);

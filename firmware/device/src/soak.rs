@@ -95,7 +95,7 @@ impl Device {
         let (pack, stab, narrator) = wiring::load(&config.pack)?;
         let mut eye = Eye::new(&pack)?;
         let thinking = match kept {
-            None => wiring::thinking(&pack, stab, narrator)?,
+            None => wiring::thinking(&pack, config.profile, stab, narrator)?,
             Some(Kept { mut memory, picture, .. }) => {
                 if let Some((pixels, content)) = &picture {
                     eye.resume(pixels, *content);
@@ -156,22 +156,18 @@ struct Soak<'a> {
 
 impl<'a> Soak<'a> {
     fn new(args: &'a SoakArgs, folder: &Path) -> Result<Self, Error> {
-        let config = args.common.config()?;
+        let mut config = args.common.config()?;
+        config.memory.state = Some(folder.to_path_buf());
         let (pack, stab, narrator) = wiring::load(&config.pack)?;
-        let plan = Plan::new(
-            config.budget_bytes(pack.manifest.budget.memory_bytes),
-            &pack,
-            &stab,
-            &narrator,
-            config.camera.size_px,
-        );
+        let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
+        let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.camera.size_px);
         plan.require()?;
         drop((stab, narrator));
-        let store = Store::open(folder, "soak", &pack, wiring::memory(&pack))?;
+        let store = Store::open(folder, "soak", &pack, wiring::memory(&pack, config.profile))?;
         // A soak begins with nothing.
         let _ = std::fs::remove_file(store.path());
         let (pack, device) = Device::start(args, None, Micros(0))?;
-        let bytes = Vec::with_capacity(Store::most_bytes(pack.grid.bytes(), &wiring::memory(&pack)));
+        let bytes = Vec::with_capacity(Store::most_bytes(pack.grid.bytes(), &wiring::memory(&pack, config.profile)));
         let (ledger, random) = (Ledger::default(), Random(args.seed));
         let wall_offset_ms = 1_700_000_000_000;
         Ok(Self {

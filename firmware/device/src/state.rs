@@ -271,6 +271,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Profile;
     use crate::wiring;
     use ocelli_pipeline::HoleCause;
     use ocelli_types::PatchMask;
@@ -281,7 +282,7 @@ mod tests {
     }
 
     fn lived(pack: &Pack) -> MemoryRing {
-        let mut memory = MemoryRing::new(wiring::memory(pack)).expect("a valid memory");
+        let mut memory = MemoryRing::new(wiring::memory(pack, Profile::Home)).expect("a valid memory");
         let values: Vec<f32> = (0..pack.manifest.stab.tokens * pack.manifest.stab.token_width)
             .map(|index| (index % 17) as f32 - 8.0)
             .collect();
@@ -294,14 +295,14 @@ mod tests {
     }
 
     fn store(folder: &Path, pack: &Pack) -> Store {
-        Store::open(folder, "the hall/1", pack, wiring::memory(pack)).expect("a writable folder")
+        Store::open(folder, "the hall/1", pack, wiring::memory(pack, Profile::Home)).expect("a writable folder")
     }
 
     fn saved(store: &Store, pack: &Pack) -> Vec<u8> {
         let mut bytes = Vec::new();
         let pixels = vec![7; pack.grid.bytes()];
         store.compose(&mut bytes, &lived(pack), Some((&pixels, Content::whole(pack.grid))), 1_000);
-        assert!(bytes.len() <= Store::most_bytes(pack.grid.bytes(), &wiring::memory(pack)));
+        assert!(bytes.len() <= Store::most_bytes(pack.grid.bytes(), &wiring::memory(pack, Profile::Home)));
         bytes
     }
 
@@ -355,7 +356,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         fs::write(&file, "").expect("there is room");
-        let error = Store::open(&file, "hall", &pack(), wiring::memory(&pack())).expect_err("a file is no folder");
+        let error = Store::open(&file, "hall", &pack(), wiring::memory(&pack(), Profile::Home))
+            .expect_err("a file is no folder");
         assert!(error.to_string().contains("[memory] state"), "{error}");
     }
 

@@ -7,10 +7,11 @@ use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Narrator, Pack, PackError, Stab};
 use ocelli_pipeline::{
     ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing, PatchSlot,
-    Pipeline, Selection, Speak, SpeakConfig, TokenGate,
+    Pipeline, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
 
+use crate::config::Profile;
 use crate::error::Error;
 
 /// Environment variable with a folder of packs that is searched first.
@@ -152,7 +153,7 @@ impl Eye {
 }
 
 /// Size of the memory of a pack: what its narrator reads, and scenes behind it.
-pub fn memory(pack: &Pack) -> MemoryConfig {
+pub fn memory(pack: &Pack, profile: Profile) -> MemoryConfig {
     let part = &pack.manifest.narrator;
     let selection =
         Selection { slots: part.slots, frame_tokens: part.frame_tokens, max_age_frames: part.max_age_frames };
@@ -166,13 +167,14 @@ pub fn memory(pack: &Pack) -> MemoryConfig {
         },
         cosine: part.cosine,
     });
-    let config = MemoryConfig { drop, ..config };
+    let segment = SegmentConfig { segments: profile.segments(), ..config.segment };
+    let config = MemoryConfig { drop, segment, ..config };
     MemoryConfig { tokens: config.least_tokens(), ..config }
 }
 
 /// The think side with nothing in its memory.
-pub fn thinking(pack: &Pack, stab: Stab, narrator: Narrator) -> Result<Thinking, Error> {
-    let memory = MemoryRing::new(memory(pack)).map_err(|error| inconsistent(pack, &error))?;
+pub fn thinking(pack: &Pack, profile: Profile, stab: Stab, narrator: Narrator) -> Result<Thinking, Error> {
+    let memory = MemoryRing::new(memory(pack, profile)).map_err(|error| inconsistent(pack, &error))?;
     remembering(pack, stab, narrator, memory)
 }
 

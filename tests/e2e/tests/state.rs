@@ -76,7 +76,10 @@ fn a_killed_program_and_a_torn_file_stop_no_start() {
     assert_eq!(after.code, Some(0), "{}", after.err);
     assert!(after.err.contains("torn") && after.err.contains("camera.memory.refused"), "{}", after.err);
     assert!(!after.err.contains("remembering"), "{}", after.err);
-    assert_eq!(fs::metadata(state.join("camera.memory.refused")).expect("it is set aside").len(), whole.len() as u64 / 3);
+    assert_eq!(
+        fs::metadata(state.join("camera.memory.refused")).expect("it is set aside").len(),
+        whole.len() as u64 / 3
+    );
 }
 
 #[test]
@@ -94,8 +97,18 @@ fn a_stretch_of_time_with_faults_and_restarts_loses_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let report = folder.path().join("report.json");
     let ran = ocelli(&[
-        "soak", "tests/clips/demo.mp4", "--hours", "0.25", "--hurry", "30", "--pack", TINY,
-        "--state", text(&folder.path().join("state")), "--json", text(&report),
+        "soak",
+        "tests/clips/demo.mp4",
+        "--hours",
+        "0.25",
+        "--hurry",
+        "30",
+        "--pack",
+        TINY,
+        "--state",
+        text(&folder.path().join("state")),
+        "--json",
+        text(&report),
     ]);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
     let report = lines(&fs::read_to_string(&report).expect("it was written")).remove(0);

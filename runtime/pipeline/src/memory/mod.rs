@@ -449,6 +449,6 @@ impl MemoryRing {
             scale: segment.frame_scale,
             trace: segment.trace,
         };
-        self.star.add(centroid, token);
+        self.star.add(&centroid, token);
     }
 }

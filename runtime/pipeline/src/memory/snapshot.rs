@@ -216,7 +216,7 @@ impl MemoryRing {
             let segment =
                 Segment { frames, tokens, trace, ..Segment::of((first, from_us), (last, to_us), marks[0].scale) };
             let width = self.config.token_width;
-            self.segments.put_back(segment, &marks[..tokens], &values.bytes[..tokens * width]);
+            self.segments.put_back(&segment, &marks[..tokens], &values.bytes[..tokens * width]);
         }
         Ok(())
     }
@@ -232,7 +232,7 @@ impl MemoryRing {
             let trace = from.trace(last_id, last_us)?;
             let scale = self.now.scales[0];
             let centroid = Centroid { frames, from_us, to_us, representative, representative_frames, scale, trace };
-            self.star.add(centroid, self.now.row(0));
+            self.star.add(&centroid, self.now.row(0));
         }
         Ok(())
     }

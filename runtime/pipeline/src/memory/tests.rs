@@ -143,7 +143,7 @@ fn the_plan_is_what_is_allocated() {
     let parts =
         MemoryRing::recent_bytes(&config) + MemoryRing::segments_bytes(&config) + MemoryRing::abstract_bytes(&config);
     let counted = CountingAlloc::count(|| MemoryRing::new(config).expect("a valid ring"));
-    assert_eq!(counted.grown_bytes, parts as i64);
+    assert_eq!(counted.grown_bytes, i64::try_from(parts).expect("some megabytes"));
 }
 
 /// A frame of which each token points in the direction of its scene, a little off it by `wobble`.

@@ -161,8 +161,8 @@ impl Segments {
         self.evicted
     }
 
-    pub const fn set_evicted(&mut self, evicted: u64) {
-        self.evicted = evicted;
+    pub const fn count_evicted(&mut self, before: u64) {
+        self.evicted += before;
     }
 }
 

@@ -336,6 +336,22 @@ fn shown_bits(ring: &mut MemoryRing) -> Vec<(TokenRef, Vec<u32>)> {
 }
 
 #[test]
+fn a_smaller_memory_keeps_the_newest() {
+    let mut ring = MemoryRing::new(config(100)).expect("a valid ring");
+    live(&mut ring, 0..9, 50);
+    let mut small = config(0);
+    small.segment.segments = 3;
+    small.centroids = 2;
+    let mut again = MemoryRing::restore(small, &saved(&ring)).expect("it was saved");
+    let (report, before) = (again.report(), ring.report());
+    assert_eq!((report.segments, report.centroids), (3, 2));
+    assert_eq!(report.evicted_segments, 8 - 3);
+    assert_eq!(report.entries as u64 + report.evicted, before.entries as u64 + before.evicted);
+    assert_eq!(again.segments.held().last().map(|s| s.last), ring.segments.held().last().map(|s| s.last));
+    assert_eq!(shown_bits(&mut again).len(), shown_bits(&mut ring).len());
+}
+
+#[test]
 fn bytes_of_another_memory_are_refused() {
     let mut ring = MemoryRing::new(config(0)).expect("a valid ring");
     live(&mut ring, 0..3, 50);

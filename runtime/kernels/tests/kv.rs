@@ -13,7 +13,7 @@ const BITS: [KvBits; 3] = [KvBits::Eight, KvBits::Four, KvBits::Low];
 
 /// A small layer, with room for so many pages.
 fn config(bits: KvBits, positions: Positions, pages: usize) -> KvConfig {
-    let config = KvConfig {
+    KvConfig {
         query_heads: 6,
         kv_heads: 2,
         width: 16,
@@ -26,17 +26,9 @@ fn config(bits: KvBits, positions: Positions, pages: usize) -> KvConfig {
         buckets: 2,
         top: 1,
         memory: 0.1,
-        bytes: 1 << 30,
-    };
-    with_pages(config, pages)
-}
-
-/// The budget that has room for just so many pages.
-fn with_pages(config: KvConfig, pages: usize) -> KvConfig {
-    let none = KvConfig { top: 0, bytes: 0, ..config };
-    let Err(KvError::Room { bytes: one }) = none.check() else { panic!("nothing should be too little") };
-    let Err(KvError::Room { bytes: two }) = (KvConfig { top: 1, ..none }).check() else { panic!("as above") };
-    KvConfig { bytes: one + (pages - 1) * (two - one), ..config }
+        bytes: 0,
+    }
+    .with_pages(pages)
 }
 
 /// Keys and values of a token: channels with their own offsets and ranges, as keys have.
@@ -135,7 +127,7 @@ proptest! {
     ) {
         let mut random = Random(seed);
         let shape = KvConfig { sinks, query_heads: 2 * group, ..config(BITS[kind], any_positions(consecutive), 6) };
-        let shape = with_pages(shape, 6);
+        let shape = shape.with_pages(6);
         let mut cache = filled(&shape, if cfg!(miri) { tokens / 4 + 1 } else { tokens }, &mut random);
         let query = query(&mut random, &shape);
         let wanted = plain(&cache, &shape, &query, ahead);
@@ -179,7 +171,7 @@ proptest! {
     fn what_goes_is_what_should(seed: u64, kind in 0..3usize, top in 0..4usize, buckets in 1..5usize, pages in 4..8usize) {
         let mut random = Random(seed);
         let shape = KvConfig { top, buckets, ..config(BITS[kind], Positions::AsSeen, pages) };
-        let shape = with_pages(shape, pages);
+        let shape = shape.with_pages(pages);
         let mut cache = KvCache::new(&shape).expect("the sizes should go together");
         let mut scratch = KvScratch::new(&shape).expect("as above");
         let mut out = vec![0.0; shape.query_heads * shape.width];
@@ -443,9 +435,9 @@ fn layers_may_differ_in_length() {
     let configs = [6, 2].map(|pages| config(KvBits::Four, Positions::AsSeen, pages));
     let mut caches = KvCaches::new(&configs).expect("the sizes should go together");
     for position in 0..100 {
-        for layer in 0..2 {
+        for (layer, config) in configs.iter().enumerate() {
             if layer == 0 || position % 5 == 0 {
-                let [keys, values] = token(&mut random, &configs[layer]);
+                let [keys, values] = token(&mut random, config);
                 caches.push(layer, position, &keys, &values).expect("numbers should be taken");
             }
         }

@@ -117,6 +117,12 @@ impl KvConfig {
         if bytes > self.bytes { Err(KvError::Room { bytes }) } else { Ok(()) }
     }
 
+    /// The same with the least budget that has room for so many pages.
+    #[must_use]
+    pub const fn with_pages(self, pages: usize) -> Self {
+        Self { bytes: self.bytes_with(pages), ..self }
+    }
+
     /// Pages that the budget has room for.
     pub const fn pages(&self) -> usize {
         self.bytes.saturating_sub(self.bytes_with(0)) / self.page_bytes()

@@ -15,7 +15,7 @@ const HEAD: KvConfig = KvConfig {
     positions: Positions::AsSeen,
     bits: KvBits::Low,
     page: 64,
-    window: 64,
+    window: 128,
     sinks: 4,
     buckets: 4,
     top: 2,
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
         let tokens = layers[0].keys.len() / (HEAD.kv_heads * HEAD.width);
         for page in [64, 128] {
             for bits in [KvBits::Eight, KvBits::Four, KvBits::Low] {
-                let config = KvConfig { bits, page, window: 64.max(page), ..HEAD };
+                let config = KvConfig { bits, page, ..HEAD };
                 say("all", &measure_kv(&config, layers, ASKING, usize::MAX, IN_HALVES)?);
             }
         }

@@ -164,10 +164,11 @@ impl<'a> Exact<'a> {
 fn turn(config: &KvConfig, x: &[f32], position: usize) -> Vec<f64> {
     let half = config.width / 2;
     let mut to = vec![0.0; x.len()];
-    for (x, to) in x.chunks(2 * half).zip(to.chunks_mut(2 * half)) {
-        for i in 0..half {
-            let angle = position as f64 * config.rope_base.powf(-(i as f64) / half as f64);
-            let ((sin, cos), a, b) = (angle.sin_cos(), f64::from(x[i]), f64::from(x[half + i]));
+    for i in 0..half {
+        let angle = position as f64 * config.rope_base.powf(-(i as f64) / half as f64);
+        let (sin, cos) = angle.sin_cos();
+        for (x, to) in x.chunks(2 * half).zip(to.chunks_mut(2 * half)) {
+            let (a, b) = (f64::from(x[i]), f64::from(x[half + i]));
             (to[i], to[half + i]) = (a * cos - b * sin, b * cos + a * sin);
         }
     }

@@ -3,7 +3,7 @@
 
 use super::rope::Turns;
 use super::store::Store;
-use super::{KvCache, KvConfig, KvError, Positions, check};
+use super::{KvCache, KvConfig, KvError, MOST_PAGE, MOST_WIDTH, Positions, check};
 use crate::Isa;
 use crate::aligned::Aligned;
 use crate::attention::soften;
@@ -11,8 +11,20 @@ use crate::dot::Dot;
 use crate::isa::for_each_isa;
 use crate::math::{self, LANES};
 
-/// Queries of a key head that are asked together.
+/// Queries that are asked together, so that a key once loaded serves all of them.
 const TOGETHER: usize = 4;
+
+/// Calls a function for so many queries, as a number that the compiler knows.
+macro_rules! together {
+    ($count:expr, $name:ident($($arg:expr),*)) => {
+        match $count {
+            1 => $name::<1>($($arg),*),
+            2 => $name::<2>($($arg),*),
+            3 => $name::<3>($($arg),*),
+            _ => $name::<TOGETHER>($($arg),*),
+        }
+    };
+}
 
 /// Room for one block of one head and what is summed up, shared by all layers of a model.
 #[derive(Clone, Debug)]
@@ -24,11 +36,9 @@ pub struct KvScratch {
     /// The same where positions have holes.
     cos: Aligned<f32>,
     sin: Aligned<f32>,
-    /// `[dh][page]`
-    keys: Aligned<f32>,
-    /// `[page][dh]`
-    values: Aligned<f32>,
-    /// `[TOGETHER][page]`
+    /// First keys, `[dh][page]`, then values, `[page][dh]`.
+    numbers: Aligned<f32>,
+    /// `[query heads of a key head][page]`
     weights: Aligned<f32>,
     /// The query, turned to the block's first token: `[query heads][dh]`
     query: Aligned<f32>,
@@ -58,9 +68,8 @@ impl KvScratch {
             next_sin: Aligned::zeros(table),
             cos: Aligned::zeros(table),
             sin: Aligned::zeros(table),
-            keys: Aligned::zeros(width * page),
-            values: Aligned::zeros(width * page),
-            weights: Aligned::zeros(TOGETHER * page),
+            numbers: Aligned::zeros(width * page),
+            weights: Aligned::zeros(query_heads / config.kv_heads * page),
             query: Aligned::zeros(query_heads * width),
             tops: vec![0.0; query_heads].into(),
             sums: vec![0.0; query_heads].into(),
@@ -77,7 +86,7 @@ impl KvScratch {
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
         let tables = [&self.next_cos, &self.next_sin, &self.cos, &self.sin];
-        let buffers = [&self.keys, &self.values, &self.weights, &self.query];
+        let buffers = [&self.numbers, &self.weights, &self.query];
         let sums = [&self.tops, &self.sums, &self.block_tops, &self.block_sums];
         let floats = tables.iter().chain(&buffers).map(|buffer| buffer.len()).sum::<usize>()
             + sums.iter().map(|sums| sums.len()).sum::<usize>();
@@ -88,7 +97,7 @@ impl KvScratch {
 /// Turns by each offset, `[dh / 2][page]`.
 #[inline(always)]
 fn fill(turns: &Turns, offsets: &[u16], page: usize, cos: &mut [f32], sin: &mut [f32]) {
-    let (mut one_cos, mut one_sin) = ([0.0; super::MOST_WIDTH / 2], [0.0; super::MOST_WIDTH / 2]);
+    let (mut one_cos, mut one_sin) = ([0.0; MOST_WIDTH / 2], [0.0; MOST_WIDTH / 2]);
     for (token, offset) in offsets.iter().enumerate() {
         turns.turn(u32::from(*offset), &mut one_cos, &mut one_sin);
         for (i, (cos, sin)) in cos.chunks_exact_mut(page).zip(sin.chunks_exact_mut(page)).enumerate() {
@@ -124,7 +133,7 @@ impl KvCache {
         assert!(query.len() == query_heads * width && out.len() == query.len(), "one answer a query");
         assert!(
             scratch.query.len() == query.len()
-                && scratch.keys.len() == width * page
+                && scratch.numbers.len() == width * page
                 && scratch.is_asked.len() >= self.config.blocks(),
             "the scratch should be for this cache"
         );
@@ -239,7 +248,7 @@ fn ask_block(
 ) {
     let KvConfig { query_heads, kv_heads, width, page: stride, .. } = cache.config;
     let (page, len) = (store.page, store.blocks[slot].len as usize);
-    let KvScratch { turns, keys, values, weights, query: turned, .. } = scratch;
+    let KvScratch { turns, numbers, weights, query: turned, .. } = scratch;
     turn_query(turns, away, query, width, turned);
     let offsets = store.offsets(slot);
     let has_holes = offsets[len - 1] as usize != len - 1;
@@ -249,43 +258,35 @@ fn ask_block(
     } else {
         (&*scratch.next_cos, &*scratch.next_sin)
     };
-    let (keys, values) = (&mut keys[..width * page], &mut values[..width * page]);
+    let numbers = &mut numbers[..width * page];
     let group = query_heads / kv_heads;
     for kv_head in 0..kv_heads {
-        store.keys(slot, kv_head, keys);
-        turn_keys(keys, page, cos, sin, stride);
-        store.values(slot, kv_head, values);
-        let mut at = kv_head * group;
-        while at < (kv_head + 1) * group {
-            macro_rules! ask {
-                ($n:literal) => {{
-                    score::<$n>(&turned[at * width..][..$n * width], keys, page, weights);
-                    for i in 0..$n {
-                        let own = block * query_heads + at + i;
-                        let (top, sum) = soften(&mut weights[i * page..][..page], len);
-                        (scratch.block_tops[own], scratch.block_sums[own]) = (top, sum);
-                        let (so_far, sum_so_far) = (&mut scratch.tops[at + i], &mut scratch.sums[at + i]);
-                        let larger = if top > *so_far { top } else { *so_far };
-                        let (kept, weight) = (math::exp(*so_far - larger), math::exp(top - larger));
-                        *so_far = larger;
-                        *sum_so_far = sum_so_far.mul_add(kept, sum * weight);
-                        for out in &mut out[(at + i) * width..][..width] {
-                            *out *= kept;
-                        }
-                        for weights in &mut weights[i * page..][..len] {
-                            *weights *= weight;
-                        }
-                    }
-                    mix::<$n>(weights, page, &values[..len * width], width, &mut out[at * width..][..$n * width]);
-                    at += $n;
-                }};
+        let heads = kv_head * group..(kv_head + 1) * group;
+        store.keys(slot, kv_head, numbers);
+        turn_keys(numbers, page, cos, sin, stride);
+        let queries = turned[heads.start * width..heads.end * width].chunks(TOGETHER * width);
+        for (queries, weights) in queries.zip(weights.chunks_mut(TOGETHER * page)) {
+            together!(queries.len() / width, score(queries, numbers, page, weights));
+        }
+        for (head, weights) in heads.clone().zip(weights.chunks_exact_mut(page)) {
+            let (top, sum) = soften(weights, len);
+            let own = block * query_heads + head;
+            (scratch.block_tops[own], scratch.block_sums[own]) = (top, sum);
+            let larger = if top > scratch.tops[head] { top } else { scratch.tops[head] };
+            let (kept, weight) = (math::exp(scratch.tops[head] - larger), math::exp(top - larger));
+            scratch.tops[head] = larger;
+            scratch.sums[head] = scratch.sums[head].mul_add(kept, sum * weight);
+            for out in &mut out[head * width..][..width] {
+                *out *= kept;
             }
-            match (kv_head + 1) * group - at {
-                1 => ask!(1),
-                2 => ask!(2),
-                3 => ask!(3),
-                _ => ask!(4),
+            for weights in &mut weights[..len] {
+                *weights *= weight;
             }
+        }
+        store.values(slot, kv_head, numbers);
+        let out = out[heads.start * width..heads.end * width].chunks_mut(TOGETHER * width);
+        for (out, weights) in out.zip(weights.chunks(TOGETHER * page)) {
+            together!(out.len() / width, mix(weights, page, &numbers[..len * width], width, out));
         }
     }
 }
@@ -294,7 +295,7 @@ fn ask_block(
 #[inline(always)]
 fn turn_query(turns: &Turns, by: u32, query: &[f32], dh: usize, to: &mut [f32]) {
     let half = dh / 2;
-    let (mut cos, mut sin) = ([0.0; super::MOST_WIDTH / 2], [0.0; super::MOST_WIDTH / 2]);
+    let (mut cos, mut sin) = ([0.0; MOST_WIDTH / 2], [0.0; MOST_WIDTH / 2]);
     turns.turn(by, &mut cos, &mut sin);
     let scale = 1.0 / (dh as f32).sqrt();
     for (query, to) in query.chunks_exact(dh).zip(to.chunks_exact_mut(dh)) {
@@ -329,19 +330,28 @@ fn turn_keys(keys: &mut [f32], page: usize, cos: &[f32], sin: &[f32], stride: us
 #[inline(always)]
 fn score<const N: usize>(queries: &[f32], keys: &[f32], page: usize, scores: &mut [f32]) {
     let dh = queries.len() / N;
+    // Channel by channel side by side, so that none is looked for.
+    let mut turned = [[0.0; N]; MOST_WIDTH];
+    for (c, turned) in turned[..dh].iter_mut().enumerate() {
+        for i in 0..N {
+            turned[i] = queries[i * dh + c];
+        }
+    }
     for at in (0..page).step_by(LANES) {
         let mut sums = [[0.0; LANES]; N];
-        for (c, keys) in keys.chunks_exact(page).enumerate() {
+        for (keys, queries) in keys.chunks_exact(page).zip(&turned) {
             let keys = keys[at..].first_chunk::<LANES>().expect("keys should come by 16");
             for i in 0..N {
-                let query = queries[i * dh + c];
                 for l in 0..LANES {
-                    sums[i][l] = query.mul_add(keys[l], sums[i][l]);
+                    sums[i][l] = queries[i].mul_add(keys[l], sums[i][l]);
                 }
             }
         }
         for (i, sums) in sums.iter().enumerate() {
-            scores[i * page + at..][..LANES].copy_from_slice(sums);
+            let scores = &mut scores[i * page + at..][..LANES];
+            for l in 0..LANES {
+                scores[l] = sums[l];
+            }
         }
     }
 }
@@ -349,14 +359,19 @@ fn score<const N: usize>(queries: &[f32], keys: &[f32], page: usize, scores: &mu
 /// Adds the values of a block, `[tokens][dh]`, by the weights of `N` queries, `[N][page]`.
 #[inline(always)]
 fn mix<const N: usize>(weights: &[f32], page: usize, values: &[f32], dh: usize, out: &mut [f32]) {
+    let mut turned = [[0.0; N]; MOST_PAGE];
+    for (token, turned) in turned[..page].iter_mut().enumerate() {
+        for i in 0..N {
+            turned[i] = weights[i * page + token];
+        }
+    }
     for at in (0..dh).step_by(LANES) {
         let mut sums = [[0.0; LANES]; N];
-        for (token, values) in values.chunks_exact(dh).enumerate() {
+        for (values, weights) in values.chunks_exact(dh).zip(&turned) {
             let values = values[at..].first_chunk::<LANES>().expect("values should come by 16");
             for i in 0..N {
-                let weight = weights[i * page + token];
                 for l in 0..LANES {
-                    sums[i][l] = weight.mul_add(values[l], sums[i][l]);
+                    sums[i][l] = weights[i].mul_add(values[l], sums[i][l]);
                 }
             }
         }

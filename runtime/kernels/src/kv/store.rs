@@ -429,9 +429,9 @@ impl Store {
                     *scale = from_half(*half);
                 }
                 for (five, codes) in to.chunks_mut(5 * dh).zip(codes.chunks_exact(dh)) {
-                    let mut left = [0u32; MOST_WIDTH];
+                    let mut left = [0i32; MOST_WIDTH];
                     for (left, code) in left.iter_mut().zip(codes) {
-                        *left = u32::from(*code);
+                        *left = i32::from(*code);
                     }
                     for to in five.chunks_exact_mut(dh) {
                         for ((to, left), scale) in to.iter_mut().zip(&mut left).zip(&scales) {
@@ -505,9 +505,10 @@ fn pack<const N: usize>(codes: &[u8], to: &mut [u8]) {
 #[inline(always)]
 fn unpack<const N: usize>(from: &[u8], low: f32, step: f32, to: &mut [f32]) {
     for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<N>().0) {
-        let mut word = [0; 4];
-        word[..N].copy_from_slice(from);
-        let word = u32::from_le_bytes(word);
+        let mut word = 0;
+        for i in 0..N {
+            word |= u32::from(from[i]) << (8 * i);
+        }
         for l in 0..8 {
             let code = word >> (N * l) & ((1 << N) - 1);
             to[l] = (code as f32).mul_add(step, low);

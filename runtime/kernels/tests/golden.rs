@@ -92,6 +92,7 @@ fn run_kv(isa: Isa, bits: KvBits, positions: Positions) -> u64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there; the small one shows what there is to see")]
 fn a_kv_cache_has_the_same_bits_everywhere() {
     let wanted = [
         0x9c29_bbc9_3302_7c9e,

@@ -52,6 +52,12 @@ fn main() -> Result<()> {
             let name = format!("{top_pages} of {pages} pages asked");
             say(&name, &measure_kv(&HEAD, layers, ASKING, top_pages, IN_HALVES)?);
         }
+        // What is better for the same bytes: all tokens in few bits, or few tokens in more.
+        for bits in [KvBits::Low, KvBits::Four, KvBits::Eight] {
+            let config = KvConfig { bits, ..HEAD.with_pages(pages) };
+            let name = format!("{} pages in as many bytes", config.pages());
+            say(&name, &measure_kv(&config, layers, ASKING, usize::MAX, IN_HALVES)?);
+        }
         for share in [0.75, 0.5, 0.25] {
             let config = HEAD.with_pages((share * pages as f64).round() as usize);
             let name = format!("{} of {pages} pages kept", config.pages());
@@ -63,7 +69,7 @@ fn main() -> Result<()> {
 
 fn say(what: &str, figures: &KvFigures) {
     let [keys, values, both] = figures.effective_bits;
-    print!("{what:22} {:?} page {:3} bits {keys:.2} {values:.2} {both:.3}", figures.bits, figures.page);
+    print!("{what:26} {:?} page {:3} bits {keys:.2} {values:.2} {both:.3}", figures.bits, figures.page);
     for distance in [figures.to_single, figures.to_half] {
         print!("  error {:.4} {:.4} {:.4}", distance.mean, distance.p99, distance.pooled);
     }

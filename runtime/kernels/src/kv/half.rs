@@ -34,9 +34,12 @@ pub(crate) fn from_half(half: u16) -> f32 {
 mod tests {
     use super::*;
 
+    /// An interpreter (Miri) gets by with some of them.
+    const STEP: usize = if cfg!(miri) { 97 } else { 1 };
+
     #[test]
     fn every_half_comes_back() {
-        for half in (0..=0x7bff_u16).chain(0x8000..=0xfbff) {
+        for half in (0..=0x7bff_u16).chain(0x8000..=0xfbff).step_by(STEP) {
             assert_eq!(to_half(from_half(half)), half);
         }
         assert_eq!([1.0, -2.0, 2f32.powi(-24), LARGEST].map(to_half), [0x3c00, 0xc000, 0x0001, 0x7bff]);
@@ -44,7 +47,7 @@ mod tests {
 
     #[test]
     fn it_rounds_to_the_nearest_and_up_for_scales() {
-        for half in 1..0x7bff_u16 {
+        for half in (1..0x7bff_u16).step_by(STEP) {
             let (below, above) = (from_half(half), from_half(half + 1));
             let (near, far) = (0.6 * below + 0.4 * above, 0.4 * below + 0.6 * above);
             assert_eq!((to_half(near), to_half(far), to_half_above(near)), (half, half + 1, half + 1));

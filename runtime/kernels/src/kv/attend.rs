@@ -3,7 +3,7 @@
 
 use super::rope::Turns;
 use super::store::Store;
-use super::{KvCache, KvConfig, KvError, MOST_PAGE, MOST_WIDTH, Positions, check};
+use super::{KvCache, KvConfig, KvError, MOST_WIDTH, Positions, check};
 use crate::Isa;
 use crate::aligned::Aligned;
 use crate::attention::soften;
@@ -330,32 +330,19 @@ fn turn_keys(keys: &mut [f32], page: usize, cos: &[f32], sin: &[f32], stride: us
 #[inline(always)]
 fn score<const N: usize>(queries: &[f32], keys: &[f32], page: usize, scores: &mut [f32]) {
     let dh = queries.len() / N;
-    // Channel by channel side by side, so that none is looked for.
-    let mut turned = [[0.0; N]; MOST_WIDTH];
-    for (c, turned) in turned[..dh].iter_mut().enumerate() {
-        for i in 0..N {
-            turned[i] = queries[i * dh + c];
-        }
-    }
     for at in (0..page).step_by(LANES) {
         let mut sums = [[0.0; LANES]; N];
-        for (keys, queries) in keys.chunks_exact(page).zip(&turned) {
+        for (c, keys) in keys.chunks_exact(page).enumerate() {
             let keys = keys[at..].first_chunk::<LANES>().expect("keys should come by 16");
             for i in 0..N {
+                let query = queries[i * dh + c];
                 for l in 0..LANES {
-                    sums[i][l] = queries[i].mul_add(keys[l], sums[i][l]);
+                    sums[i][l] = query.mul_add(keys[l], sums[i][l]);
                 }
             }
         }
         for (i, sums) in sums.iter().enumerate() {
-            let scores = &mut scores[i * page + at..][..LANES];
-            #[expect(
-                clippy::manual_memcpy,
-                reason = "copied whole, three queries' sums would not become vectors: 3 times slower"
-            )]
-            for l in 0..LANES {
-                scores[l] = sums[l];
-            }
+            scores[i * page + at..][..LANES].copy_from_slice(sums);
         }
     }
 }
@@ -363,19 +350,14 @@ fn score<const N: usize>(queries: &[f32], keys: &[f32], page: usize, scores: &mu
 /// Adds the values of a block, `[tokens][dh]`, by the weights of `N` queries, `[N][page]`.
 #[inline(always)]
 fn mix<const N: usize>(weights: &[f32], page: usize, values: &[f32], dh: usize, out: &mut [f32]) {
-    let mut turned = [[0.0; N]; MOST_PAGE];
-    for (token, turned) in turned[..page].iter_mut().enumerate() {
-        for i in 0..N {
-            turned[i] = weights[i * page + token];
-        }
-    }
     for at in (0..dh).step_by(LANES) {
         let mut sums = [[0.0; LANES]; N];
-        for (values, weights) in values.chunks_exact(dh).zip(&turned) {
+        for (token, values) in values.chunks_exact(dh).enumerate() {
             let values = values[at..].first_chunk::<LANES>().expect("values should come by 16");
             for i in 0..N {
+                let weight = weights[i * page + token];
                 for l in 0..LANES {
-                    sums[i][l] = weights[i].mul_add(values[l], sums[i][l]);
+                    sums[i][l] = weight.mul_add(values[l], sums[i][l]);
                 }
             }
         }

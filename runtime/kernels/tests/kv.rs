@@ -415,6 +415,7 @@ fn sizes_that_do_not_go_together_are_refused() {
         (KvConfig { page: 0, ..good }, "page"),
         (KvConfig { page: 24, ..good }, "page"),
         (KvConfig { window: 24, ..good }, "window"),
+        (KvConfig { kv_heads: 1 << 40, ..good }, "kv_heads"),
         (KvConfig { sinks: 17, ..good }, "sinks"),
         (KvConfig { buckets: 0, ..good }, "buckets"),
         (KvConfig { memory: f32::NAN, ..good }, "memory"),
@@ -422,7 +423,11 @@ fn sizes_that_do_not_go_together_are_refused() {
     ] {
         assert_eq!(KvCache::new(&bad).err(), Some(KvError::Config(name)));
     }
-    assert!(matches!(KvCache::new(&KvConfig { top: 3, ..good }).err(), Some(KvError::Room { .. })));
+    for large in
+        [KvConfig { top: 3, ..good }, KvConfig { top: usize::MAX, ..good }, KvConfig { window: 1 << 60, ..good }]
+    {
+        assert!(matches!(KvCache::new(&large).err(), Some(KvError::Room { .. })));
+    }
     assert_eq!(
         KvCaches::new(&[good, KvConfig { page: 32, window: 32, bytes: 1 << 20, ..good }]).err(),
         Some(KvError::Config("layers"))

@@ -29,6 +29,7 @@ macro_rules! together {
 /// Room for one block of one head and what is summed up, shared by all layers of a model.
 #[derive(Clone, Debug)]
 pub struct KvScratch {
+    rope_base: f64,
     turns: Turns,
     /// Turns of a block's tokens from its first: of successive ones, `[dh / 2][page]`.
     next_cos: Aligned<f32>,
@@ -63,6 +64,7 @@ impl KvScratch {
         let &KvConfig { query_heads, width, page, .. } = config;
         let table = width / 2 * page;
         let mut made = Self {
+            rope_base: config.rope_base,
             turns: Turns::new(config.rope_base, width),
             next_cos: Aligned::zeros(table),
             next_sin: Aligned::zeros(table),
@@ -108,8 +110,8 @@ fn fill(turns: &Turns, offsets: &[u16], page: usize, cos: &mut [f32], sin: &mut 
 
 impl KvCache {
     /// `softmax(q k^T / sqrt(dh)) v` of one query, `[query heads][dh]` before RoPE, over the sinks, the window, and the
-    /// `top_pages` pages whose mean key fits it best (ReKV, Di et al. 2025; LiveVLM): all of them in order of time, wherever
-    /// the query's position in the stream is. `usize::MAX` asks all pages. `out` is `[query heads][dh]`.
+    /// `top_pages` pages whose mean key fits it best (ReKV, Di et al. 2025; LiveVLM), in order of time. `usize::MAX` asks all
+    /// pages, and so does any number that is not less than theirs, to the bit. `out` is `[query heads][dh]`.
     ///
     /// What each block got of the attention becomes part of its mass. Pages that were not asked keep theirs: nothing was
     /// learnt of them.
@@ -129,11 +131,13 @@ impl KvCache {
         scratch: &mut KvScratch,
         out: &mut [f32],
     ) -> Result<(), KvError> {
-        let KvConfig { query_heads, width, page, .. } = self.config;
+        let KvConfig { query_heads, kv_heads, width, page, rope_base, .. } = self.config;
         assert!(query.len() == query_heads * width && out.len() == query.len(), "one answer a query");
         assert!(
             scratch.query.len() == query.len()
                 && scratch.numbers.len() == width * page
+                && scratch.weights.len() == query_heads / kv_heads * page
+                && scratch.rope_base.to_bits() == rope_base.to_bits()
                 && scratch.is_asked.len() >= self.config.blocks(),
             "the scratch should be for this cache"
         );

@@ -1,6 +1,11 @@
 //! What the KV cache's bits cost: attention over it beside exact attention over the same keys and values.
 
-use ocelli_kernels::{Isa, KvBits, KvCache, KvConfig, KvError, KvScratch};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use ndarray::Array4;
+use ocelli_kernels::{Isa, KvBits, KvCache, KvConfig, KvError, KvScratch, Positions};
+use serde_json::{Value, json};
 
 /// Queries, keys and values of one layer, before RoPE: token by token, `[query heads][dh]` and `[kv heads][dh]`.
 #[derive(Clone, Debug)]
@@ -225,6 +230,75 @@ impl Random {
     fn normal(&mut self) -> f32 {
         (0..12).map(|_| self.unit()).sum::<f32>() - 6.0
     }
+}
+
+/// SmolLM2-135M, one layer.
+const HEAD: KvConfig = KvConfig {
+    query_heads: 9,
+    kv_heads: 3,
+    width: 64,
+    rope_base: 1e5,
+    positions: Positions::AsSeen,
+    bits: KvBits::Low,
+    page: 64,
+    window: 128,
+    sinks: 4,
+    buckets: 4,
+    top: 2,
+    memory: 0.05,
+    bytes: 4 << 20,
+};
+
+/// The last so many tokens ask.
+const ASKING: usize = 64;
+
+/// Tokens in half precision whose bytes are a budget.
+const IN_HALVES: usize = 2048;
+
+/// Every way to store keys and values, at two sizes of pages, on made up layers and on those that `tools/bench/record_kv.py`
+/// recorded into folders.
+///
+/// # Errors
+/// A recording cannot be read, or the cache refuses it.
+pub fn kv_report(recordings: &[PathBuf]) -> Result<Value> {
+    let mut rows = Vec::new();
+    let mut add = |name: &str, layers: &[KvLayer]| -> Result<()> {
+        for (page, bits) in [64, 128].into_iter().flat_map(|page| MODES.map(|bits| (page, bits))) {
+            let found = measure(&KvConfig { bits, page, ..HEAD }, layers, ASKING, usize::MAX, IN_HALVES)?;
+            let [keys, values, both] = found.effective_bits;
+            let error = |of: &KvDistance| json!({ "mean": of.mean, "p99": of.p99, "pooled": of.pooled });
+            rows.push(json!({
+                "on": name, "layers": layers.len(), "bits": format!("{bits:?}"), "page": page, "effective_bits_k": keys,
+                "effective_bits_v": values, "effective_bits": both, "attention_error": error(&found.to_single),
+                "attention_error_to_f16": error(&found.to_half), "tokens": found.tokens_in_halves,
+                "f16_tokens": IN_HALVES, "longer": found.tokens_in_halves as f64 / IN_HALVES as f64,
+            }));
+        }
+        Ok(())
+    };
+    add("made up", &(0..8).map(|seed| synthetic(&HEAD, 1024, seed)).collect::<Vec<_>>())?;
+    for folder in recordings {
+        add(&folder.file_name().unwrap_or_default().to_string_lossy(), &recorded(folder)?)?;
+    }
+    Ok(rows.into())
+}
+
+const MODES: [KvBits; 3] = [KvBits::Eight, KvBits::Four, KvBits::Low];
+
+/// The layers in a folder of `record_kv.py`.
+fn recorded(folder: &Path) -> Result<Vec<KvLayer>> {
+    let read = |name: &str| -> Result<Array4<f32>> { Ok({
+        let path = folder.join(format!("{name}.npy"));
+        ndarray_npy::read_npy(&path).with_context(|| path.display().to_string())?
+    }) };
+    let (queries, keys, values) = (read("q")?, read("k")?, read("v")?);
+    let parts = queries.outer_iter().zip(keys.outer_iter()).zip(values.outer_iter());
+    let layers = parts.map(|((queries, keys), values)| KvLayer {
+        queries: queries.iter().copied().collect(),
+        keys: keys.iter().copied().collect(),
+        values: values.iter().copied().collect(),
+    });
+    Ok(layers.collect())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod serve;
 pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};
 pub use clip::{Seen, gate, watch};
 pub use kernels::{Product, SHAPES, products};
-pub use kv::{KvDistance, KvFigures, KvLayer, measure as measure_kv, synthetic as synthetic_kv};
+pub use kv::{KvDistance, KvFigures, KvLayer, kv_report, measure as measure_kv, synthetic as synthetic_kv};
 pub use machine::{Cache, caches, holder};
 pub use memory::{config as memory_config, drop_curve, needle, table};
 pub use peak::{Line, dot, read};

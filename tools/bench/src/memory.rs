@@ -18,6 +18,10 @@ const COSINES: [f32; 9] = [1.0, 0.99, 0.98, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8];
 /// The rate of the simulated day.
 const FRAME_US: u64 = 200_000;
 
+/// How often the still room is looked at, and how often somebody comes.
+const STILL_US: u64 = 1_000_000;
+const ROUND_US: u64 = 600_000_000;
+
 /// How far from its event a moment may lie that counts as found.
 const NEAR_US: u64 = 5_000_000;
 
@@ -206,16 +210,17 @@ fn content_windows(pack: &Pack, seen: &Seen) -> u64 {
 }
 
 /// A day of which most is a still room, with people in it now and then and three events planted 23, 6 and 1 hours before its
-/// end, and whether a question for the event's sentence finds each, with its time.
+/// end (in proportion where it is shorter), and whether a question for the event's sentence finds each, with its time.
+///
+/// While somebody is there pictures come at the pack's rate; the still room is looked at once a second, to spare time: nothing
+/// but the recent tier is shorter by it.
 ///
 /// # Errors
 /// A clip cannot be read, or a model fails.
 pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str, hours: f64) -> Result<Value> {
     ensure!(!background.is_empty() && !event.is_empty(), "there should be clips");
-    let frames = (hours * 3600e6 / FRAME_US as f64) as u64;
-    let hour = frames as f64 / hours;
-    let planted: Vec<u64> =
-        [23.0, 6.0, 1.0].iter().map(|back| (frames as f64 - back / 24.0 * hours * hour) as u64).collect();
+    let end_us = (hours * 3600e6) as u64;
+    let planted: Vec<u64> = [23, 6, 1].iter().map(|back| end_us - end_us / 24 * back).collect();
     let part = &pack.manifest.gate;
     let gate = GateConfig {
         min_mad: part.min_mad,
@@ -231,18 +236,21 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
     let width = pack.manifest.stab.token_width;
     let mut tokens = vec![0.0; pack.manifest.stab.tokens * width];
     let mut probabilities = vec![0.0; pack.vocabulary.entries.len()];
-    let mut schedule = Schedule { background, event, planted: &planted };
-    for frame in 0..frames {
-        if frame % 36_000 == 0 {
-            eprintln!("bench: hour {:.0} of {hours:.0}", frame as f64 / hour);
+    let (mut frames, mut at_us, mut hour) = (0, 0, 0);
+    while at_us < end_us {
+        if at_us / 3_600_000_000 >= hour {
+            eprintln!("bench: hour {hour} of {hours:.0}");
+            hour += 1;
         }
-        let (seen, at_us) = (schedule.at(frame), Micros(frame * FRAME_US));
-        gate.select(&seen.pixels, seen.content, FrameSeq(frame), at_us, &mut slot);
+        let (seen, is_still) = scene(background, event, &planted, at_us);
+        gate.select(&seen.pixels, seen.content, FrameSeq(frames), Micros(at_us), &mut slot);
         stab.encode(&slot.batch(), &mut FrameTokens { width, values: &mut tokens })?;
-        memory.commit(&tokens, slot.batch().kept, at_us);
+        memory.commit(&tokens, slot.batch().kept, Micros(at_us));
         let view = memory.view().context("a memory with a frame in it should have a view")?;
         narrator.describe(&view, &mut probabilities)?;
         memory.hear(&probabilities);
+        frames += 1;
+        at_us += if is_still { STILL_US } else { FRAME_US };
     }
     let kind = pack.vocabulary.kinds.iter().position(|known| known == kind).context("no such kind")?;
     let mut moments = Vec::new();
@@ -253,8 +261,7 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
     let length_us = event.len() as u64 * FRAME_US;
     let rows: Vec<Value> = planted
         .iter()
-        .map(|frame| {
-            let start_us = frame * FRAME_US;
+        .map(|start_us| {
             let near = start_us.saturating_sub(NEAR_US)..=start_us + length_us + NEAR_US;
             let rank = moments.iter().position(|moment| near.contains(&moment.peak.at_us.0));
             let moment = rank.map(|rank| moments[rank]);
@@ -264,8 +271,8 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
                 Tier::Abstract => "abstract",
             });
             json!({
-                "hours_back": (frames - frame) as f64 / hour, "found": moment.is_some(), "rank": rank.map(|rank| rank + 1),
-                "tier": tier, "off_s": moment.map(|moment| moment.peak.at_us.0 as f64 / 1e6 - start_us as f64 / 1e6),
+                "hours_back": (end_us - start_us) as f64 / 3600e6, "found": moment.is_some(), "rank": rank.map(|rank| rank + 1),
+                "tier": tier, "off_s": moment.map(|moment| moment.peak.at_us.0 as f64 / 1e6 - *start_us as f64 / 1e6),
                 "probability": moment.map(|moment| moment.peak.probability),
             })
         })
@@ -274,29 +281,20 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
     Ok(json!({
         "hours": hours, "frames": frames, "needles": rows, "moments": moments.len(), "segments": report.segments,
         "evicted_segments": report.evicted_segments, "centroids": report.centroids, "evicted_frames": report.evicted,
-        "drop_ratio": 1.0 - (report.offered - report.dropped) as f64 / (frames * pack.grid.windows() as u64) as f64,
     }))
 }
 
-/// Which picture is seen when.
-struct Schedule<'a> {
-    background: &'a [Vec<Seen>],
-    event: &'a [Seen],
-    planted: &'a [u64],
-}
-
-impl<'a> Schedule<'a> {
-    /// Somebody is there for one clip in each ten minutes; the rest of the time the first picture of that clip stands.
-    fn at(&mut self, frame: u64) -> &'a Seen {
-        for start in self.planted {
-            if let Some(seen) = frame.checked_sub(*start).and_then(|index| self.event.get(index as usize)) {
-                return seen;
-            }
+/// The picture of this time, and whether nobody is there: for one clip in each ten minutes somebody is; the rest of the time
+/// the first picture of that clip stands.
+fn scene<'a>(background: &'a [Vec<Seen>], event: &'a [Seen], planted: &[u64], at_us: u64) -> (&'a Seen, bool) {
+    for start_us in planted {
+        if let Some(seen) = at_us.checked_sub(*start_us).and_then(|since| event.get((since / FRAME_US) as usize)) {
+            return (seen, false);
         }
-        let (round, index) = (frame / 3000, (frame % 3000) as usize);
-        let clip = &self.background[round as usize % self.background.len()];
-        clip.get(index).unwrap_or(&clip[0])
     }
+    let (round, within_us) = (at_us / ROUND_US, at_us % ROUND_US);
+    let clip = &background[round as usize % background.len()];
+    clip.get((within_us / FRAME_US) as usize).map_or((&clip[0], true), |seen| (seen, false))
 }
 
 /// What was found, for people, and the similarity at which `target_drop` of the tokens go.

@@ -103,7 +103,9 @@ fn record_kv() -> Result<Vec<PathBuf>> {
     for ((_, text), folder) in TEXTS.iter().zip(&folders) {
         eprintln!("xtask: recording keys and values of SmolLM2-135M over {text}");
         let mut record = Command::new(&python);
-        finish(record.current_dir(root()).arg("tools/bench/record_kv.py").arg(text).arg(folder).args(["--tokens", "1024"]))?;
+        finish(
+            record.current_dir(root()).arg("tools/bench/record_kv.py").arg(text).arg(folder).args(["--tokens", "1024"]),
+        )?;
     }
     Ok(folders)
 }

@@ -141,7 +141,8 @@ pub fn command(args: &SoakArgs) -> Result<(), Error> {
 struct Soak<'a> {
     args: &'a SoakArgs,
     pack: Pack,
-    device: Device,
+    /// Nothing while it restarts: the old one must be gone before the new one is there, as with a program.
+    running: Option<Device>,
     store: Store,
     ledger: Ledger,
     random: Random,
@@ -176,7 +177,7 @@ impl<'a> Soak<'a> {
         Ok(Self {
             args,
             pack,
-            device,
+            running: Some(device),
             store,
             ledger,
             random,
@@ -193,6 +194,14 @@ impl<'a> Soak<'a> {
         self.wall_offset_ms + self.now_us.0 / 1000
     }
 
+    fn device(&self) -> &Device {
+        self.running.as_ref().expect("a device should run")
+    }
+
+    fn device_mut(&mut self) -> &mut Device {
+        self.running.as_mut().expect("a device should run")
+    }
+
     /// Stream time as the device has it.
     fn stream_us(&self) -> Micros {
         Micros(self.now_us.0.saturating_add_signed(-self.behind_us))
@@ -200,12 +209,13 @@ impl<'a> Soak<'a> {
 
     fn save(&mut self) -> Result<(), Error> {
         let unix_ms = self.unix_ms();
-        let Self { device, store, bytes, .. } = self;
+        let Self { running, store, bytes, .. } = self;
+        let device = running.as_ref().expect("a device should run");
         store.compose(bytes, device.memory(), device.eye.reference(), unix_ms);
         store.write(bytes).map_err(|source| Error::State { path: store.path().to_path_buf(), source })?;
         self.ledger.saves += 1;
         self.ledger.saved_bytes += self.bytes.len() as u64;
-        self.saved = (self.device.remembered(), self.device.memory().report().holes);
+        self.saved = (self.device().remembered(), self.device().memory().report().holes);
         Ok(())
     }
 
@@ -216,8 +226,8 @@ impl<'a> Soak<'a> {
             self.save()?;
         } else {
             self.ledger.power_cuts += 1;
-            self.ledger.forgotten_frames += self.device.remembered() - self.saved.0;
-            self.ledger.forgotten_holes += self.device.memory().report().holes - self.saved.1;
+            self.ledger.forgotten_frames += self.device().remembered() - self.saved.0;
+            self.ledger.forgotten_holes += self.device().memory().report().holes - self.saved.1;
         }
         self.now_us = self.now_us + Micros(self.random.between(2_000_000, 60_000_000));
         if self.random.one_in(3) {
@@ -226,6 +236,7 @@ impl<'a> Soak<'a> {
             let back_ms = self.random.between(0, 86_400_000);
             self.wall_offset_ms = self.wall_offset_ms.saturating_sub(back_ms);
         }
+        self.running = None;
         let clock = SystemClock::new();
         let kept = self.store.load();
         self.ledger.slowest_restore_us = self.ledger.slowest_restore_us.max(clock.now().0);
@@ -236,7 +247,7 @@ impl<'a> Soak<'a> {
         let stream_us = kept.as_ref().map_or(Micros(0), |kept| kept.resume_us(self.unix_ms()));
         self.behind_us = self.now_us.0.cast_signed() - stream_us.0.cast_signed();
         let (pack, device) = Device::start(self.args, kept, stream_us)?;
-        (self.pack, self.device) = (pack, device);
+        (self.pack, self.running) = (pack, Some(device));
         Ok(())
     }
 
@@ -246,9 +257,9 @@ impl<'a> Soak<'a> {
         let from_us = self.stream_us();
         self.now_us = self.now_us + Micros(self.random.between(1_000_000, 120_000_000));
         let to_us = self.stream_us();
-        self.device.eye.forget();
-        self.device.thinking.encoder_mut().reset()?;
-        self.device.thinking.mind_mut().memory_mut().hole(from_us, to_us, HoleCause::Blind);
+        self.device_mut().eye.forget();
+        self.device_mut().thinking.encoder_mut().reset()?;
+        self.device_mut().thinking.mind_mut().memory_mut().hole(from_us, to_us, HoleCause::Blind);
         Ok(())
     }
 
@@ -292,13 +303,13 @@ impl<'a> Soak<'a> {
                     continue;
                 }
                 let stream_us = self.stream_us();
-                if !self.device.eye.wants(stream_us) {
+                if !self.device_mut().eye.wants(stream_us) {
                     self.ledger.not_due += 1;
                     continue;
                 }
                 let started_us = clock.now();
-                self.device.eye.look(&frame, stream_us, &mut slot, &clock)?;
-                self.device.thinking.step(&slot.batch(), &clock, &mut events)?;
+                self.device_mut().eye.look(&frame, stream_us, &mut slot, &clock)?;
+                self.device_mut().thinking.step(&slot.batch(), &clock, &mut events)?;
                 let took_us = clock.now() - started_us;
                 narrations += events.len() as u64;
                 self.ledger.seen += 1;
@@ -346,15 +357,16 @@ impl<'a> Soak<'a> {
         narrations: u64,
         took_us: Micros,
     ) -> Value {
-        let Self { device, ledger, plan, .. } = self;
-        let memory = device.memory().report();
+        let memory = self.device().memory().report();
+        let remembered = self.device().remembered();
+        let Self { ledger, plan, .. } = self;
         let warm = |(hour, _): &&(f64, u64)| *hour >= WARM_UP_US as f64 / 3.6e9;
         let measured: Vec<(f64, f64)> =
             samples.iter().filter(warm).map(|(hour, bytes)| (*hour, *bytes as f64)).collect();
         let line = Line::through(&measured);
         // Every picture has one fate, every picture seen is one entry, every hole is known.
         let pictures = ledger.seen + ledger.not_due + ledger.damaged + ledger.lost;
-        let entries = device.remembered() + ledger.forgotten_frames;
+        let entries = remembered + ledger.forgotten_frames;
         let holes = memory.holes + ledger.forgotten_holes;
         let unaccounted = ledger.pictures.abs_diff(pictures)
             + ledger.seen.abs_diff(entries)

@@ -61,9 +61,9 @@ fn siblings_share_weights_and_nothing_else() {
     let before = CountingAlloc::live_bytes();
     let mut second = first.sibling().expect("there is memory");
     first.reset().expect("there is memory");
-    for frame in 0..8 {
-        assert_eq!(see(&mut first, &pack, 0, frame), alone[0][frame], "frame {frame} of the first");
-        assert_eq!(see(&mut second, &pack, 1, frame), alone[1][frame], "frame {frame} of the second");
+    for (frame, (one, two)) in alone[0].iter().zip(&alone[1]).enumerate() {
+        assert_eq!(see(&mut first, &pack, 0, frame), *one, "frame {frame} of the first");
+        assert_eq!(see(&mut second, &pack, 1, frame), *two, "frame {frame} of the second");
     }
     let (sibling, loaded) = (CountingAlloc::live_bytes() - before, CountingAlloc::live_bytes());
     let mut third = load();

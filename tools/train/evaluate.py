@@ -61,6 +61,8 @@ def see(stab, canvas):
 @torch.no_grad()
 def narrate(narrator, video, keep):
     """tokens f32 [T, 65, H], keep bool [T, 256] -> z f32 [T, 384]."""
+    if isinstance(narrator, int8.Int8Narrator):
+        video = int8.remembered(video)
     kept, z = gate.window_kept(keep), []
     for start in range(0, len(video), CHUNK):
         chosen = [tok.select(kept, t) for t in range(start, min(start + CHUNK, len(video)))]

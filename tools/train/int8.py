@@ -72,6 +72,12 @@ def quantize_rows(x):
     return torch.round(x * (127 / top)), top / 127
 
 
+def remembered(tokens):
+    """tokens f32 [.., H] as the runtime's memory holds them: int8, each with its own scale."""
+    q, sx = quantize_rows(tokens)
+    return q * sx
+
+
 def product(q, sx, m):
     """q [.., K], sx [.., 1] -> [.., N]; grouped q [.., G, K] -> [.., G, N]."""
     if m.w.dim() == 2:

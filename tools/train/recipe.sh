@@ -114,6 +114,9 @@ if wanted 8; then
         evaluate b-to-a "trained and calibrated on subject 3"
     fi
     both home "the pack: nobody of GMDCSA24 trained on, calibrated on both"
+    have_real && real_pairs="base-a=$b base-b=$a" || real_pairs=
+    # shellcheck disable=SC2086
+    "$python" tools/train/dropped.py $real_pairs home=data/scenes/val --threads "$threads" --out data/reports/drop.json
 fi
 if wanted 9; then
     say 9 "pack and card"

@@ -10,6 +10,7 @@ from torch import nn
 
 import calibrate
 import data
+import dropped
 import evaluate
 import export
 import gate
@@ -502,3 +503,20 @@ def test_a_set_with_a_clip_that_was_trained_on_is_known():
     assert [evaluate.seen_of(saved, [p]) for p in paths] == [1, 0]
     assert evaluate.seen_of({"calibration": {"seen": ["gmdcsa24/subject-3_adl_20"]}}, paths) == 1
     assert evaluate.seen_of({}, paths) == 0
+
+
+def test_feature_drop_keeps_what_changed_and_what_is_due():
+    """The same turning token as in runtime/pipeline/src/memory/tests.rs, to the same frames."""
+    turn = np.radians(3.0 * np.arange(49))
+    video = torch.ones(49, 65, 4)
+    video[:, 1] = torch.from_numpy(np.stack([np.cos(turn), np.sin(turn), 0 * turn, 0 * turn], 1)).float()
+    left = dropped.drop_features(video, np.ones((49, 64), bool), 0.98, refresh=6)
+    assert np.flatnonzero(left[:, 0]).tolist() == list(range(0, 49, 4))
+    assert np.flatnonzero(left[:, 1]).tolist() == list(range(0, 49, 6))
+
+
+def test_the_memory_holds_tokens_in_int8():
+    tokens = torch.randn(3, 65, 192)
+    held = int8.remembered(tokens)
+    assert (held - tokens).abs().max() <= tokens.abs().amax(-1).max() / 254 + 1e-6
+    assert torch.equal(int8.remembered(held), held)

@@ -35,7 +35,8 @@ Examples:
   ocelli replay clip.mp4 --stages                    what a frame costs, stage by stage";
 
 const SOAK_NOTES: &str = "\
-Ends with 0 if the resident set is flat and within the plan and every picture and hole is accounted for, else with 1.
+Ends with 0 if the resident set is within the plan and flat (told from 4 hours on) and every picture and hole is accounted
+for, else with 1.
 Faults come about as often as these: a damaged picture in 500, a lost one in 300, the camera away each 20 minutes, a
 restart each 2 hours, half of them power cuts, a third of them with a wall clock that was set back.";
 
@@ -176,7 +177,7 @@ pub struct SoakArgs {
     /// Where the memory is kept meanwhile. Default: a temporary folder.
     #[arg(long, value_name = "FOLDER")]
     pub state: Option<PathBuf>,
-    /// The camera is away, and the program restarts, so many times more often.
+    /// Faults and restarts come so many times more often.
     #[arg(long, default_value_t = 1, value_name = "TIMES")]
     pub hurry: u64,
     /// Other faults with another number.

@@ -64,7 +64,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A soak found that something grows or gets lost.
-    #[error("the soak failed: see `flat` and `unaccounted_losses` in the report above")]
+    #[error("the soak failed: see `flat`, `within_plan` and `unaccounted_losses` in the report above")]
     Unsound,
     /// The memory cannot be kept on disk.
     #[error("{}: the memory cannot be kept here ({source}); choose a folder that can be written for [memory] state", path.display())]

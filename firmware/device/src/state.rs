@@ -37,6 +37,9 @@ const CHECKSUM_BYTES: usize = 32;
 /// Stack of the thread that waits for the disk: it writes, and composes nothing.
 pub const KEEPER_STACK_BYTES: usize = 128 << 10;
 
+/// No file is read that is longer. One of another profile may be longer than ours.
+const MOST_FILE_BYTES: u64 = 8 << 20;
+
 /// The last picture that STAB was sent whole, shared by the capture thread, which sees it, and the think thread, which saves it.
 pub type Reference = Arc<Mutex<Option<(Vec<u8>, Content)>>>;
 
@@ -116,10 +119,9 @@ impl Store {
     }
 
     fn read(&self) -> io::Result<Vec<u8>> {
-        let most = Self::most_bytes(self.picture_bytes, &self.config) as u64;
         let mut bytes = Vec::new();
-        File::open(&self.path)?.take(most + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > most {
+        File::open(&self.path)?.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MOST_FILE_BYTES {
             return Err(io::Error::other("it is too long"));
         }
         Ok(bytes)
@@ -339,7 +341,7 @@ mod tests {
         let end = other_pack.len() - CHECKSUM_BYTES;
         let checksum = Sha256::digest(&other_pack[..end]);
         other_pack[end..].copy_from_slice(&checksum);
-        let long = [&whole[..], &vec![0; 10 << 20]].concat();
+        let long = [&whole[..], &vec![0; 8 << 20]].concat();
         for (bytes, why) in [
             (&whole[..whole.len() / 2], "torn"),
             (&flipped[..], "torn"),

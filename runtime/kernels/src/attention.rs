@@ -149,7 +149,7 @@ fn one_body<A: Dot>(
         for (weight, token) in weights.iter_mut().zip(&*at) {
             *weight = math::dot(asked, &keys.values[*token as usize * keys.stride + head * dh..][..dh]) * scale;
         }
-        let whole = 1.0 / soften(weights, at.len());
+        let whole = 1.0 / soften(weights, at.len()).1;
         let out = &mut out[head * dh..][..dh];
         out.fill(0.0);
         for (weight, token) in weights.iter().zip(&*at) {
@@ -161,9 +161,10 @@ fn one_body<A: Dot>(
     }
 }
 
-/// Turns the first `count` scores into `exp(score - maximum)` and the rest, to the next 16, into 0; gives their sum.
+/// Turns the first `count` scores into `exp(score - maximum)` and the rest, to the next 16, into 0; gives the
+/// maximum and their sum.
 #[inline(always)]
-fn soften(weights: &mut [f32], count: usize) -> f32 {
+pub(crate) fn soften(weights: &mut [f32], count: usize) -> (f32, f32) {
     weights[count..].fill(f32::NEG_INFINITY);
     let (weights, _) = weights.as_chunks_mut::<LANES>();
     let mut top = [f32::NEG_INFINITY; LANES];
@@ -182,7 +183,7 @@ fn soften(weights: &mut [f32], count: usize) -> f32 {
             sum[l] += weights[l];
         }
     }
-    math::sum_of(sum)
+    (top, math::sum_of(sum))
 }
 
 /// One head's keys and values.
@@ -220,7 +221,7 @@ fn ask<const N: usize>(one: &OneHead<'_>, queries: [usize; N], weights: &mut [f3
     }
     let mut whole = [0.0; N];
     for (i, whole) in whole.iter_mut().enumerate() {
-        *whole = 1.0 / soften(&mut weights[i * padded..][..padded], count);
+        *whole = 1.0 / soften(&mut weights[i * padded..][..padded], count).1;
     }
     let mut at = 0;
     while at < dh {

@@ -1,5 +1,5 @@
-//! The arithmetic of STAB and the language head: int8 products with what goes before and after them fused in, and the
-//! f32 parts between them.
+//! The arithmetic of STAB and the language head: int8 products with what goes before and after them fused in, the
+//! f32 parts between them, and the KV cache.
 //!
 //! Every function takes an [`Isa`], the instructions to use, and gives the same bits for each: integer sums are exact,
 //! and floating-point sums have one order, 16 lanes wide, on every CPU. The byte dot products are written once for each
@@ -25,6 +25,7 @@ mod dot;
 mod fsra;
 mod gstra;
 mod isa;
+mod kv;
 mod linear;
 mod lsd;
 mod lste;
@@ -37,6 +38,7 @@ pub use attention::{AttentionScratch, Rows, attend_one, attention};
 pub use fsra::Fsra;
 pub use gstra::Gstra;
 pub use isa::Isa;
+pub use kv::{KvBits, KvCache, KvCaches, KvConfig, KvCounts, KvError, KvScratch, Positions};
 pub use linear::{Act, Input, Linear, Scratch, linear};
 pub use lsd::Lsd;
 pub use lste::Lste;

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Random, Sizes, Stab};
-use ocelli_kernels::{AttentionScratch, Isa, attention};
+use ocelli_kernels::{AttentionScratch, Isa, KvBits, KvCaches, KvConfig, Positions, attention};
 
 /// FNV-1a, 64 bits.
 fn hash(so_far: u64, values: &[f32]) -> u64 {
@@ -59,4 +59,54 @@ fn a_stab_has_the_same_bits_everywhere() {
         8,
         [0x9b9b_21fd_89b9_ba94, 0x4f99_db1b_4544_82b7],
     );
+}
+
+/// What the KV cache gives over some tokens of which a part is evicted.
+fn run_kv(isa: Isa, bits: KvBits, positions: Positions) -> u64 {
+    let config = KvConfig {
+        query_heads: 3,
+        kv_heads: 1,
+        width: 32,
+        rope_base: 1e5,
+        positions,
+        bits,
+        page: 16,
+        window: 16,
+        sinks: 2,
+        buckets: 2,
+        top: 1,
+        memory: 0.1,
+        bytes: 0,
+    };
+    let mut random = Random(13);
+    let mut caches = KvCaches::new(&[config.with_pages(3)]).expect("the sizes should go together");
+    let (mut position, mut hash_of) = (0, EMPTY);
+    let mut out = [0.0; 96];
+    for _ in 0..120 {
+        position += 1 + random.below(2) as u32;
+        caches.push(0, position, &random.values(32), &random.values(32)).expect("numbers should be taken");
+        caches.attend(isa, 0, &random.values(96), position, 2, &mut out).expect("there should be an answer");
+        hash_of = hash(hash_of, &out);
+    }
+    hash_of
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes there; the small one shows what there is to see")]
+fn a_kv_cache_has_the_same_bits_everywhere() {
+    let wanted = [
+        0x9c29_bbc9_3302_7c9e,
+        0x05af_c0eb_90c5_7cb2,
+        0xb839_0455_2b1e_886c,
+        0xd5e2_c149_0e7a_bc20,
+        0xa6c8_dfa1_c1cd_4dcc,
+        0x8b08_cc33_172a_e4c7,
+    ];
+    for isa in Isa::available() {
+        let mut found = Vec::new();
+        for positions in [Positions::AsSeen, Positions::Consecutive] {
+            found.extend([KvBits::Eight, KvBits::Four, KvBits::Low].map(|bits| run_kv(isa, bits, positions)));
+        }
+        assert!(found == wanted, "{}: {found:#018x?}", isa.name());
+    }
 }

@@ -7,6 +7,7 @@
 mod case;
 mod clip;
 mod kernels;
+mod kv;
 mod machine;
 mod memory;
 #[expect(unsafe_code, reason = "instructions that the compiler does not know to be there, or does not know at all")]
@@ -16,6 +17,7 @@ mod serve;
 pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};
 pub use clip::{Seen, gate, watch};
 pub use kernels::{Product, SHAPES, products};
+pub use kv::{KvDistance, KvFigures, KvLayer, measure as measure_kv, synthetic as synthetic_kv};
 pub use machine::{Cache, caches, holder};
 pub use memory::{config as memory_config, drop_curve, needle, table};
 pub use peak::{Line, dot, read};

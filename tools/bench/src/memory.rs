@@ -355,7 +355,7 @@ fn at(points: &[(f64, f64)], ratio: f64) -> Option<f64> {
     points.windows(2).find_map(|pair| {
         let ((a, from), (b, to)) = (pair[0], pair[1]);
         ((a.min(b)..=a.max(b)).contains(&ratio))
-            .then(|| if a == b { from } else { from + (to - from) * (ratio - a) / (b - a) })
+            .then(|| if (b - a).abs() < 1e-12 { from } else { from + (to - from) * (ratio - a) / (b - a) })
     })
 }
 

@@ -1,4 +1,4 @@
-//! Scene cuts on a stream: SceneTilling (VideoLLaMB, section 3.2) in its causal form.
+//! Scene cuts on a stream: `SceneTilling` (`VideoLLaMB`, section 3.2) in its causal form.
 //!
 //! The similarity of each frame token with the one before falls where a scene ends. The depth of a fall is counted from the
 //! top of the slope that leads down to it; the paper also climbs the slope after it, which a stream has not seen yet. A cut is

@@ -404,7 +404,7 @@ impl MemoryRing {
 
     fn windows_to_keep(&mut self, kept: &PatchMask, id: EntryId) -> PatchMask {
         let grid = self.config.grid;
-        if self.last_id == EntryId(0) {
+        if self.recent.held().len() == 0 {
             self.offered += grid.windows() as u64;
             return PatchMask::first(grid.windows());
         }
@@ -449,6 +449,6 @@ impl MemoryRing {
             scale: segment.frame_scale,
             trace: segment.trace,
         };
-        self.star.add(centroid, token);
+        self.star.add(&centroid, token);
     }
 }

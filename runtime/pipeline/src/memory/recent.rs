@@ -170,8 +170,8 @@ impl Recent {
         self.evicted
     }
 
-    pub const fn set_evicted(&mut self, evicted: u64) {
-        self.evicted = evicted;
+    pub const fn count_evicted(&mut self, before: u64) {
+        self.evicted += before;
     }
 
     fn choose(&mut self, now: EntryId) {

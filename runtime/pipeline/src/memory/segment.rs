@@ -1,8 +1,8 @@
 //! The segments tier: each scene compressed to a fixed number of tokens, in a ring of fixed size.
 //!
-//! A scene is compressed while it lasts, so that its length is nobody's cost. HoliTom (section 3.2): a window that stands still
+//! A scene is compressed while it lasts, so that its length is nobody's cost. `HoliTom` (section 3.2): a window that stands still
 //! becomes one token, the mean of its tokens; what moves is kept as it came. Once there is too much of it, tokens are merged by
-//! bipartite soft matching (ToMe, section 3): of two halves, each token of one looks for the most alike in the other, and the
+//! bipartite soft matching (`ToMe`, section 3): of two halves, each token of one looks for the most alike in the other, and the
 //! most alike pairs become their weighted mean.
 
 use alloc::collections::VecDeque;
@@ -27,7 +27,7 @@ pub struct SegmentConfig {
     pub tokens: usize,
     /// A scene that lasts longer is cut here.
     pub longest_us: Micros,
-    /// A window stands still while each of its tokens is so like the one before (HoliTom has 0.8 for its encoder).
+    /// A window stands still while each of its tokens is so like the one before (`HoliTom` has 0.8 for its encoder).
     pub still_cosine: f32,
 }
 
@@ -116,17 +116,17 @@ impl Segments {
         let marks = &mut self.marks[at..][..self.config.tokens];
         let storage = &mut self.storage[at * self.width..][..self.config.tokens * self.width];
         let segment = open.close(marks, storage)?;
-        self.push(Segment { slot, ..segment });
+        self.push(&Segment { slot, ..segment });
         Some((segment, &self.storage[at * self.width..][..self.width]))
     }
 
     /// Remembers a segment whose tokens are in its slot.
-    fn push(&mut self, segment: Segment) {
+    fn push(&mut self, segment: &Segment) {
         if self.held.len() == self.config.segments {
             self.held.pop_front();
             self.evicted += 1;
         }
-        self.held.push_back(segment);
+        self.held.push_back(*segment);
     }
 
     /// The slot that the next segment will have: a free one, or that of the oldest.
@@ -138,12 +138,12 @@ impl Segments {
     }
 
     /// Puts a segment back that was saved; it must be newer than all that are held.
-    pub fn put_back(&mut self, segment: Segment, marks: &[Mark], tokens: &[i8]) {
+    pub fn put_back(&mut self, segment: &Segment, marks: &[Mark], tokens: &[i8]) {
         let slot = self.free_slot();
         let at = slot * self.config.tokens;
         self.marks[at..][..marks.len()].copy_from_slice(marks);
         self.storage[at * self.width..][..tokens.len()].copy_from_slice(tokens);
-        self.push(Segment { slot, ..segment });
+        self.push(&Segment { slot, ..*segment });
     }
 
     /// What is held, oldest first.
@@ -161,8 +161,8 @@ impl Segments {
         self.evicted
     }
 
-    pub const fn set_evicted(&mut self, evicted: u64) {
-        self.evicted = evicted;
+    pub const fn count_evicted(&mut self, before: u64) {
+        self.evicted += before;
     }
 }
 

@@ -121,7 +121,8 @@ impl MemoryRing {
         }
     }
 
-    /// The memory that [`save`](Self::save) wrote. What happened since is a hole that the caller records.
+    /// The memory that [`save`](Self::save) wrote. Where it held more than there is room for now, the oldest go, and centroids
+    /// are merged. What happened since is a hole that the caller records.
     ///
     /// # Errors
     /// The bytes are not those of such a memory; see [`SnapshotError`].
@@ -138,7 +139,8 @@ impl MemoryRing {
         let (last_id, last_us) = (from.within("newest entry", u64::MAX / 2)?, from.within("time", u64::MAX / 2)?);
         (memory.offered, memory.dropped) = (from.u64()?, from.u64()?);
         memory.hole_count = from.u64()?;
-        let (evicted, evicted_segments) = (from.u64()?, from.u64()?);
+        let most = u64::MAX / 2;
+        let (evicted, evicted_segments) = (from.within("evicted", most)?, from.within("evicted", most)?);
         for _ in 0..from.count("number of holes", MOST_HOLES)? {
             let (from_us, to_us) = (Micros(from.within("hole", last_us)?), Micros(from.within("hole", last_us)?));
             let after = EntryId(from.within("hole", last_id)?);
@@ -153,8 +155,8 @@ impl MemoryRing {
         if !from.0.is_empty() {
             return Err(SnapshotError::Length);
         }
-        memory.recent.set_evicted(evicted);
-        memory.segments.set_evicted(evicted_segments);
+        memory.recent.count_evicted(evicted);
+        memory.segments.count_evicted(evicted_segments);
         (memory.last_id, memory.last_us) = (EntryId(last_id), Micros(last_us));
         memory.reopen(&trace);
         Ok(memory)
@@ -162,8 +164,8 @@ impl MemoryRing {
 
     fn read_recent(&mut self, from: &mut Reader<'_>, last_id: u64, last_us: u64) -> Result<(), SnapshotError> {
         let windows = self.config.grid.windows();
-        let (mut newest, mut newest_us, mut tokens) = (0, 0, 0);
-        for _ in 0..from.count("number of entries", self.config.tokens)? {
+        let (mut newest, mut newest_us) = (0, 0);
+        for _ in 0..from.u32()? {
             let (id, at_us) = (from.within("entry", last_id)?, from.within("time of an entry", last_us)?);
             if id <= newest || at_us < newest_us {
                 return Err(SnapshotError::Range { what: "order of entries" });
@@ -180,10 +182,6 @@ impl MemoryRing {
                 kept.insert(window);
                 from.token(&mut self.now, 1 + window)?;
             }
-            tokens += 1 + count;
-            if tokens > self.config.tokens {
-                return Err(SnapshotError::Range { what: "number of tokens" });
-            }
             self.recent.push(EntryId(id), &self.now, &kept, Micros(at_us));
         }
         Ok(())
@@ -193,7 +191,7 @@ impl MemoryRing {
         let config = self.config.segment;
         let mut values = Tokens::new(config.tokens, self.config.token_width);
         let mut marks = alloc::vec![Mark::default(); config.tokens];
-        for _ in 0..from.count("number of segments", config.segments)? {
+        for _ in 0..from.u32()? {
             let first = EntryId(from.within("segment", last_id)?);
             let last = EntryId(from.within("segment", last_id)?);
             let from_us = Micros(from.within("segment", last_us)?);
@@ -216,13 +214,13 @@ impl MemoryRing {
             let segment =
                 Segment { frames, tokens, trace, ..Segment::of((first, from_us), (last, to_us), marks[0].scale) };
             let width = self.config.token_width;
-            self.segments.put_back(segment, &marks[..tokens], &values.bytes[..tokens * width]);
+            self.segments.put_back(&segment, &marks[..tokens], &values.bytes[..tokens * width]);
         }
         Ok(())
     }
 
     fn read_star(&mut self, from: &mut Reader<'_>, last_id: u64, last_us: u64) -> Result<(), SnapshotError> {
-        for _ in 0..from.count("number of centroids", self.config.centroids)? {
+        for _ in 0..from.u32()? {
             let frames = from.within("centroid", u64::MAX / 2)?;
             let from_us = Micros(from.within("centroid", last_us)?);
             let to_us = Micros(from.within("centroid", last_us)?);
@@ -232,7 +230,7 @@ impl MemoryRing {
             let trace = from.trace(last_id, last_us)?;
             let scale = self.now.scales[0];
             let centroid = Centroid { frames, from_us, to_us, representative, representative_frames, scale, trace };
-            self.star.add(centroid, self.now.row(0));
+            self.star.add(&centroid, self.now.row(0));
         }
         Ok(())
     }

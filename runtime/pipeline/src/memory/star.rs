@@ -57,9 +57,9 @@ impl Star {
     }
 
     /// Takes in a segment by its mean frame token; the two most alike are merged where there is no room.
-    pub fn add(&mut self, centroid: Centroid, token: &[i8]) {
+    pub fn add(&mut self, centroid: &Centroid, token: &[i8]) {
         let at = self.centroids.len();
-        self.centroids.push(centroid);
+        self.centroids.push(*centroid);
         self.storage[at * self.width..][..self.width].copy_from_slice(token);
         if self.centroids.len() > self.most {
             self.merge_most_alike();
@@ -133,7 +133,7 @@ mod tests {
             scale: 1.0,
             trace,
         };
-        star.add(centroid, &direction);
+        star.add(&centroid, &direction);
     }
 
     #[test]

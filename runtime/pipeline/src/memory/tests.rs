@@ -143,7 +143,7 @@ fn the_plan_is_what_is_allocated() {
     let parts =
         MemoryRing::recent_bytes(&config) + MemoryRing::segments_bytes(&config) + MemoryRing::abstract_bytes(&config);
     let counted = CountingAlloc::count(|| MemoryRing::new(config).expect("a valid ring"));
-    assert_eq!(counted.grown_bytes, parts as i64);
+    assert_eq!(counted.grown_bytes, i64::try_from(parts).expect("some megabytes"));
 }
 
 /// A frame of which each token points in the direction of its scene, a little off it by `wobble`.
@@ -333,6 +333,22 @@ fn shown_bits(ring: &mut MemoryRing) -> Vec<(TokenRef, Vec<u32>)> {
     let view = ring.view().expect("something is held");
     let of = |slot: TokenRef| (TokenRef { token: 0, ..slot }, view.token(slot).map(f32::to_bits).collect());
     view.slots.iter().flatten().map(|slot| of(*slot)).collect()
+}
+
+#[test]
+fn a_smaller_memory_keeps_the_newest() {
+    let mut ring = MemoryRing::new(config(100)).expect("a valid ring");
+    live(&mut ring, 0..9, 50);
+    let mut small = config(0);
+    small.segment.segments = 3;
+    small.centroids = 2;
+    let mut again = MemoryRing::restore(small, &saved(&ring)).expect("it was saved");
+    let (report, before) = (again.report(), ring.report());
+    assert_eq!((report.segments, report.centroids), (3, 2));
+    assert_eq!(report.evicted_segments, 8 - 3);
+    assert_eq!(report.entries as u64 + report.evicted, before.entries as u64 + before.evicted);
+    assert_eq!(again.segments.held().last().map(|s| s.last), ring.segments.held().last().map(|s| s.last));
+    assert_eq!(shown_bits(&mut again).len(), shown_bits(&mut ring).len());
 }
 
 #[test]

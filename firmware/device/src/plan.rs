@@ -308,7 +308,9 @@ fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
         STACKS => Some(item.bytes - STACKS_BYTES + CAMERA_STACKS_BYTES),
         SLACK => Some(CAMERA_SLACK_BYTES),
         PICTURE => Some(picture_bytes(pack)),
-        STAB_STATE | RECENT | SEGMENTS | ABSTRACT | SNAPSHOT | SOURCE => Some(item.bytes),
+        // What a start reads is freed before the next file is read.
+        SNAPSHOT => Some(item.bytes / 2 + pack.grid.bytes() as u64),
+        STAB_STATE | RECENT | SEGMENTS | ABSTRACT | SOURCE => Some(item.bytes),
         _ => None,
     }
 }

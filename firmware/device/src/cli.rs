@@ -12,8 +12,8 @@ Exit codes:
   0  done (also when the reader of the output has gone, as `head` does)
   1  the events could not be written, or the system refused what it should not
   2  the command line or the config is wrong
-  3  the camera, clip or command cannot be used or gives no picture, or the clip is damaged (what was seen before is
-     still told)
+  3  the camera, clip or command cannot be used or gives no picture (of several cameras: none does), or the clip is
+     damaged (what was seen before is still told)
   4  the pack cannot be used
   5  the memory plan exceeds the budget, or would with a picture as large as this one
   6  out of memory: the system, or with --enforce the budget, gives no more

@@ -115,7 +115,7 @@ fn a_camera_that_fails_leaves_the_others_running() {
     assert!(blind("ends")[0].contains("has ended, and is not opened again"), "{}", ran.out);
     assert_eq!(of(&events, "late", "seeing after ").len(), 1, "{}", ran.out);
     assert_eq!(of(&events, "falls", "watching; ").len(), 1, "{}", ran.out);
-    assert!(seen(&ran, "good") >= 10 && seen(&ran, "late") >= 5, "{}", ran.err);
+    assert!(seen(&ran, "good") >= 5 && seen(&ran, "late") >= 3, "{}", ran.err);
     assert_eq!((seen(&ran, "never"), seen(&ran, "ends")), (0, 1), "{}", ran.err);
     for camera in ["good", "falls", "late"] {
         let ends: Vec<f64> = of(&events, camera, "").iter().filter_map(|event| event["t_end_s"].as_f64()).collect();

@@ -20,7 +20,8 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     let config = args.common.config()?;
     let (pack, stab, narrator) = wiring::load(&config.pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
-    let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.camera.size_px);
+    let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.cameras[0].size_px)
+        .with_further(&config.cameras[1..], &pack);
     let macs = stab.macs() + narrator.macs();
     // What these refuse, `run` would refuse.
     wiring::Eye::new(&pack)?;

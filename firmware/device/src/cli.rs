@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ocelli_types::SizePx;
 
-use crate::config::{self, CommandFormat, Config, ConfigError, Profile};
+use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done (also when the reader of the output has gone, as `head` does)
   1  the events could not be written, or the system refused what it should not
   2  the command line or the config is wrong
-  3  the camera, clip or command cannot be used or gives no picture, or the clip is damaged (what was seen before is
-     still told)
+  3  the camera, clip or command cannot be used or gives no picture (of several cameras: none does), or the clip is
+     damaged (what was seen before is still told)
   4  the pack cannot be used
   5  the memory plan exceeds the budget, or would with a picture as large as this one
   6  out of memory: the system, or with --enforce the budget, gives no more
@@ -228,17 +228,24 @@ impl RunArgs {
         let mut config = self.common.config()?;
         self.output.lay_over(&mut config);
         config.enforce |= self.enforce;
-        if let Some(device) = &self.device {
-            (config.camera.device, config.camera.command) = (Some(device.clone()), None);
-        }
-        if let Some(command) = &self.command {
-            (config.camera.device, config.camera.command) = (None, Some(command.clone()));
-        }
-        if let Some(format) = self.command_format {
-            config.camera.command_format = format;
-        }
-        if let Some(size_px) = self.size {
-            config.camera.size_px = size_px;
+        let of_one = [
+            ("a clip", self.clip.is_some()),
+            ("--device", self.device.is_some()),
+            ("--command", self.command.is_some()),
+            ("--command-format", self.command_format.is_some()),
+            ("--size", self.size.is_some()),
+        ];
+        match (&mut config.cameras[..], of_one.iter().find(|(_, given)| *given)) {
+            ([camera], _) => self.lay_over(camera),
+            (_, None) => {}
+            (cameras, Some((what, _))) => {
+                let names: Vec<String> = cameras.iter().map(|camera| format!("`{}`", camera.name)).collect();
+                let (count, names) = (names.len(), names.join(", "));
+                return Err(ConfigError::Usage(format!(
+                    "{what} is for one camera, and the config has {count} ({names}); write it into the [[camera]] that \
+                     is meant"
+                )));
+            }
         }
         if self.state.is_some() {
             config.memory.state.clone_from(&self.state);
@@ -247,6 +254,23 @@ impl RunArgs {
             return Err(ConfigError::Usage("--seconds wants a number above zero".into()));
         }
         Ok(config)
+    }
+}
+
+impl RunArgs {
+    fn lay_over(&self, camera: &mut CameraTable) {
+        if let Some(device) = &self.device {
+            (camera.device, camera.command) = (Some(device.clone()), None);
+        }
+        if let Some(command) = &self.command {
+            (camera.device, camera.command) = (None, Some(command.clone()));
+        }
+        if let Some(format) = self.command_format {
+            camera.command_format = format;
+        }
+        if let Some(size_px) = self.size {
+            camera.size_px = size_px;
+        }
     }
 }
 
@@ -281,7 +305,34 @@ mod tests {
         let line = ["ocelli", "run", "--config", path, "--pack", "b", "--command", "cat x.y4m", "--json"];
         let Command::Run(args) = Cli::parse_from(line).command else { panic!("run was asked for") };
         let config = args.config().expect("the config is right");
-        assert_eq!((config.pack.as_str(), config.camera.command.as_deref()), ("b", Some("cat x.y4m")));
-        assert!(config.camera.device.is_none() && config.output.json);
+        let camera = &config.cameras[0];
+        assert_eq!((config.pack.as_str(), camera.command.as_deref()), ("b", Some("cat x.y4m")));
+        assert!(camera.device.is_none() && config.output.json);
+    }
+
+    #[test]
+    fn what_is_for_one_camera_is_refused_where_there_are_several() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("ocelli.toml");
+        let text = "[[camera]]\ndevice = \"/dev/video0\"\n[[camera]]\nname = \"hall\"\ndevice = \"/dev/video1\"\n";
+        std::fs::write(&path, text).expect("it is writable");
+        let path = path.to_str().expect("a plain path");
+        let config = |more: &[&str]| {
+            let line = [&["ocelli", "run", "--config", path][..], more].concat();
+            let Command::Run(args) = Cli::parse_from(line).command else { panic!("run was asked for") };
+            args.config().map_err(|error| error.to_string())
+        };
+        assert_eq!(config(&["--json", "--state", "x"]).expect("these are for all").cameras.len(), 2);
+        for more in [
+            &["--device", "/dev/video7"][..],
+            &["--command", "cat"],
+            &["--command-format", "rgb"],
+            &["--size", "64x48"],
+            &["clip.mp4"],
+        ] {
+            let error = config(more).expect_err("it is for one");
+            assert!(error.contains(more[0]) || error.starts_with("a clip"), "{error}");
+            assert!(error.contains("the config has 2 (`camera`, `hall`)") && !error.contains('\n'), "{error}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The config file: TOML, every key optional, unknown keys refused with their line and the nearest key.
 
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,10 +9,17 @@ use std::time::Duration;
 use ocelli_drivers::{CameraConfig, MAX_SIDE_PX, PipeConfig, PipeFormat};
 use ocelli_types::SizePx;
 use schemars::JsonSchema;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use crate::state;
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
+
+/// Name of a camera without one.
+const FIRST_NAME: &str = "camera";
 
 /// No config is larger; a device file as config would never end.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -58,8 +66,10 @@ pub struct Config {
     pub enforce: bool,
     /// Name of a pack, or the path of its folder. Default `home`.
     pub pack: String,
-    /// Where pictures come from.
-    pub camera: CameraTable,
+    /// Where pictures come from: `[camera]`, or several, each `[[camera]]`.
+    #[serde(rename = "camera", deserialize_with = "cameras")]
+    #[schemars(with = "OneOrMany")]
+    pub cameras: Vec<CameraTable>,
     /// Where events go.
     pub output: OutputTable,
     /// What is remembered.
@@ -73,7 +83,7 @@ impl Default for Config {
             memory_budget: None,
             enforce: false,
             pack: "home".into(),
-            camera: CameraTable::default(),
+            cameras: vec![CameraTable::default()],
             output: OutputTable::default(),
             memory: MemoryTable::default(),
         }
@@ -110,11 +120,13 @@ impl Profile {
     }
 }
 
-/// `[camera]`
+/// `[camera]`, or one of several, `[[camera]]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CameraTable {
-    /// Its name in events. Default `camera`.
+    /// Its name in events. Default `camera`; of several `camera`, `camera-2` and so on. No two have the same.
+    #[serde(default)]
+    #[schemars(extend("default" = FIRST_NAME))]
     pub name: String,
     /// Device node. Default: the first camera of the machine.
     pub device: Option<PathBuf>,
@@ -135,7 +147,7 @@ pub struct CameraTable {
 impl Default for CameraTable {
     fn default() -> Self {
         Self {
-            name: "camera".into(),
+            name: FIRST_NAME.into(),
             device: None,
             command: None,
             command_format: CommandFormat::Y4m,
@@ -229,8 +241,43 @@ impl Config {
             let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
             invalid(line, explain(error.message()))
         })?;
-        config.camera.check().and_then(|()| config.memory.check()).map_err(|why| invalid(1, why))?;
+        config.check().map_err(|why| invalid(1, why))?;
         Ok(config)
+    }
+
+    /// What no type says.
+    pub fn check(&self) -> Result<(), String> {
+        match &self.cameras[..] {
+            [camera] => camera.check()?,
+            _ => self.check_cameras()?,
+        }
+        self.memory.check()
+    }
+
+    /// Each of several cameras, and that they go together.
+    fn check_cameras(&self) -> Result<(), String> {
+        for (index, camera) in self.cameras.iter().enumerate() {
+            let name = &camera.name;
+            camera.check().map_err(|why| format!("camera `{name}`: {why}"))?;
+            if camera.device.is_none() && camera.command.is_none() {
+                return Err(format!(
+                    "camera `{name}` has neither `device` nor `command`; of several cameras each needs one"
+                ));
+            }
+            for other in &self.cameras[..index] {
+                if other.name == *name {
+                    return Err(format!("two cameras are called `{name}`; each needs a `name` of its own"));
+                }
+                if state::file_name(&other.name) == state::file_name(name) {
+                    let names = format!("`{}` and `{name}`", other.name);
+                    return Err(format!("the cameras {names} would keep their memory in one file; choose other names"));
+                }
+                if camera.device.is_some() && other.device == camera.device {
+                    return Err(format!("the cameras `{}` and `{name}` are the same `device`", other.name));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -269,6 +316,54 @@ impl CameraTable {
     fn timeout(&self) -> Duration {
         Duration::from_secs_f64(self.timeout_s)
     }
+}
+
+/// `[camera]` or `[[camera]]`s.
+// Not read as an untagged enum, which would lose line and key of what is wrong in it.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(CameraTable),
+    Many(Vec<CameraTable>),
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tables;
+
+        impl<'de> Visitor<'de> for Tables {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table [camera], or several tables [[camera]]")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMany, A::Error> {
+                CameraTable::deserialize(MapAccessDeserializer::new(map)).map(OneOrMany::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrMany, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMany::Many)
+            }
+        }
+
+        deserializer.deserialize_any(Tables)
+    }
+}
+
+/// All cameras, at least one; those without a name are numbered.
+fn cameras<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CameraTable>, D::Error> {
+    let mut cameras = match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(camera) => vec![camera],
+        OneOrMany::Many(cameras) => cameras,
+    };
+    if cameras.is_empty() {
+        return Err(serde::de::Error::custom("`camera` is an empty list; leave it out, or write a table [camera]"));
+    }
+    for (index, camera) in cameras.iter_mut().enumerate().filter(|(_, camera)| camera.name.is_empty()) {
+        camera.name = if index == 0 { FIRST_NAME.into() } else { format!("{FIRST_NAME}-{}", index + 1) };
+    }
+    Ok(cameras)
 }
 
 /// Serde's words in ours: one line, and for an unknown key or value the nearest that exists.
@@ -354,7 +449,8 @@ mod tests {
         let config = parse("").expect("the defaults");
         assert_eq!((config.memory_budget, config.pack.as_str()), (None, "home"));
         assert_eq!((config.profile, config.enforce, config.budget_bytes(128 << 20)), (Profile::Home, false, 128 << 20));
-        assert_eq!(config.camera.size_px, SizePx::new(640, 480));
+        assert_eq!((config.cameras.len(), config.cameras[0].size_px), (1, SizePx::new(640, 480)));
+        assert_eq!(parse("[camera]\nfps = 5\n").expect("a camera").cameras[0].name, "camera");
     }
 
     #[test]
@@ -371,7 +467,7 @@ mod tests {
         let config = parse(text).expect("all keys are known");
         assert_eq!(config.memory_budget, Some(96 << 20));
         assert_eq!((config.profile, config.enforce, config.budget_bytes(128 << 20)), (Profile::Pico, true, 96 << 20));
-        assert_eq!(config.camera.size_px, SizePx::new(1280, 720));
+        assert_eq!((config.cameras[0].size_px, &config.cameras[0].name[..]), (SizePx::new(1280, 720), "hall"));
         assert!(config.output.json);
     }
 
@@ -383,6 +479,44 @@ mod tests {
         );
         let far = parse("zebra = 1\n").expect_err("no such key");
         assert!(far.contains(":1: unknown key `zebra`; there are: profile, memory_budget, enforce, pack"), "{far}");
+    }
+
+    #[test]
+    fn several_cameras_have_names_of_their_own() {
+        let text = "[[camera]]\ncommand = \"a\"\n[[camera]]\nname = \"hall\"\ndevice = \"/dev/video2\"\nfps = 5\n\
+                    [[camera]]\ncommand = \"c\"\n[memory]\nsave_every_s = 10\n";
+        let cameras = parse(text).expect("all keys are known").cameras;
+        let names: Vec<&str> = cameras.iter().map(|camera| camera.name.as_str()).collect();
+        assert_eq!((names, cameras[1].fps, cameras[2].fps), (vec!["camera", "hall", "camera-3"], 5, 15));
+        let one = parse("[[camera]]\nsize_px = \"320x240\"\n").expect("a list of one").cameras;
+        assert_eq!((one.len(), one[0].name.as_str(), one[0].size_px), (1, "camera", SizePx::new(320, 240)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_of_several_cameras_is_said_in_one_line() {
+        let one = "[[camera]]\ncommand = \"a\"\n";
+        for (more, said) in [
+            ("[[camera]]\ndevcie = \"b\"", "ocelli.toml:4: unknown key `devcie`; did you mean `device`?"),
+            ("[[camera]]\nsize_px = \"640\"", "ocelli.toml:4: `640` is no picture size; write it like \"640x480\""),
+            ("[[camera]]\n", "camera `camera-2` has neither `device` nor `command`; of several cameras each needs one"),
+            ("[[camera]]\ncommand = \"b\"\nfps = 0", "camera `camera-2`: `fps` is 0"),
+            ("[[camera]]\ncommand = \"b\"\nname = \"camera\"", "two cameras are called `camera`; each needs a `name`"),
+            (
+                "[[camera]]\nname = \"a/b\"\ncommand = \"b\"\n[[camera]]\nname = \"a b\"\ncommand = \"b\"",
+                "the cameras `a/b` and `a b` would keep their memory in one file",
+            ),
+            (
+                "[[camera]]\nname = \"b\"\ndevice = \"v\"\n[[camera]]\nname = \"c\"\ndevice = \"v\"",
+                "the cameras `b` and `c` are the same `device`",
+            ),
+        ] {
+            let error = parse(&format!("{one}{more}\n")).expect_err(more);
+            assert!(error.contains(said) && error.lines().count() == 1, "{more}: {error}");
+        }
+        let error = parse("camera = []\n").expect_err("none at all");
+        assert!(error.contains("ocelli.toml:1: `camera` is an empty list"), "{error}");
+        let error = parse("pack = \"home\"\ncamera = 5\n").expect_err("a number");
+        assert!(error.contains("ocelli.toml:2: ") && error.contains("[[camera]]"), "{error}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate, TokenSlot};
 use ocelli_types::SizePx;
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::state::Store;
+use crate::config::{CameraTable, Config};
+use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::wiring;
 
 /// Pages of the program and its libraries that were read from their files, and the few that the loader wrote to.
@@ -27,7 +27,7 @@ const CODE_BYTES: u64 = 22 << 20;
 pub const STACK_BYTES: usize = 512 << 10;
 
 /// The two threads' whole stacks, the main thread's (measured 60 KiB, of the 132 KiB that the kernel sets up), and that of
-/// the listener to a command, 128 KiB.
+/// the listener to a command, 128 KiB. A keeper of snapshots has its own.
 const STACKS: &str = "thread stacks";
 const STACKS_BYTES: u64 = 2 * STACK_BYTES as u64 + (256 << 10) + (128 << 10);
 
@@ -47,8 +47,26 @@ const OUTPUT_BYTES: u64 = 64 << 10;
 const SOURCE_PICTURES: u64 = 18;
 const SOURCE_BYTES: u64 = 5 << 20;
 
+/// What a further camera, which is no clip and has no H.264 decoder, holds for each pixel at most: four mapped buffers of 2
+/// bytes, the picture of a command or a copy of it without gaps (3), a decoded JPEG (3), the coefficients of a progressive
+/// one (6); and beside that.
+const CAMERA_PIXEL_BYTES: u64 = 4 * 2 + 3 + 3 + 6;
+const CAMERA_BYTES: u64 = 1 << 20;
+
+/// What a further camera adds to the slack, and what tract and the policy keep for it.
+const CAMERA_SLACK_BYTES: u64 = 512 << 10;
+
+/// The whole stacks of its capture thread, and of the listener to its command.
+const CAMERA_STACKS_BYTES: u64 = STACK_BYTES as u64 + (128 << 10);
+
 /// The part that depends on the picture.
 const SOURCE: &str = "camera or decoder";
+
+/// Parts that each camera has, of the same size.
+const STAB_STATE: &str = "STAB canvas, states and activations";
+const RECENT: &str = "memory: recent";
+const ABSTRACT: &str = "memory: abstract";
+const PICTURE: &str = "picture, gate and slots";
 
 /// The memory's parts that depend on the profile.
 const SEGMENTS: &str = "memory: segments";
@@ -64,7 +82,7 @@ const MOST_BYTES: u64 = 1 << 50;
 /// when it was taken over, and the graph being rewritten.
 const LOADING_COPIES: u64 = 2;
 
-/// Slots that go round between two threads: patches between capture and STAB, tokens between STAB and narrator.
+/// Slots that go round between two threads: patches between each capture and STAB, tokens between STAB and narrator.
 pub const SLOTS: usize = 2;
 
 /// One part of the plan.
@@ -72,11 +90,25 @@ pub const SLOTS: usize = 2;
 pub struct Item {
     /// Which part.
     pub name: &'static str,
+    /// The further camera that it is for; none for what is there with one camera.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
     /// What it holds at most.
     pub bytes: u64,
 }
 
+/// What is told apart where a plan does not fit: an item, or all that a further camera adds.
+struct Share {
+    name: String,
+    bytes: u64,
+    lowered_by: Option<&'static str>,
+}
+
 impl Item {
+    fn new(name: &'static str, bytes: u64) -> Self {
+        Self { name, camera: None, bytes }
+    }
+
     /// What a person can choose to make it smaller, if anything.
     fn lowered_by(&self) -> Option<&'static str> {
         match self.name {
@@ -116,7 +148,7 @@ pub struct OverBudget {
 }
 
 impl Plan {
-    /// The plan for this pack with pictures of `picture`.
+    /// The plan for this pack and one camera with pictures of `picture`.
     pub fn new(
         budget_bytes: u64,
         config: &Config,
@@ -125,28 +157,29 @@ impl Plan {
         narrator: &Narrator,
         picture: SizePx,
     ) -> Self {
-        let item = |name, bytes| Item { name, bytes };
+        let item = Item::new;
         let manifest = &pack.manifest;
         let stab_file = pack.bytes_of(&manifest.stab.file);
         let memory = wiring::memory(pack, config.profile);
         let narrator_file = pack.bytes_of(&manifest.narrator.file);
         // What tract's own ops allocate between ours: a few rows of tokens for each slot.
         let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
+        let keeper_bytes = if config.memory.state.is_some() { KEEPER_STACK_BYTES as u64 } else { 0 };
         let items = vec![
             item(CODE, CODE_BYTES),
-            item(STACKS, STACKS_BYTES),
+            item(STACKS, STACKS_BYTES + keeper_bytes),
             item(SLACK, SLACK_BYTES),
             item(OUTPUT, OUTPUT_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),
             item("narrator weights", narrator.weight_bytes().max(narrator_file)),
             item("loading", LOADING_COPIES * stab_file.max(narrator_file)),
-            item("STAB canvas, states and activations", stab.state_bytes()),
+            item(STAB_STATE, stab.state_bytes()),
             item("narrator activations", narrator.state_bytes() + between),
-            item("memory: recent", MemoryRing::recent_bytes(&memory) as u64),
+            item(RECENT, MemoryRing::recent_bytes(&memory) as u64),
             item(SEGMENTS, MemoryRing::segments_bytes(&memory) as u64),
-            item("memory: abstract", MemoryRing::abstract_bytes(&memory) as u64),
+            item(ABSTRACT, MemoryRing::abstract_bytes(&memory) as u64),
             item("vocabulary", (2 * pack.vocabulary.entries.len() * (EMBEDDING + 64)) as u64),
-            item("picture, gate and slots", picture_bytes(pack)),
+            item(PICTURE, picture_bytes(pack) + token_slot_bytes(pack)),
             item(SOURCE, source_bytes(picture)),
         ];
         let mut plan = Self::of(budget_bytes, items);
@@ -163,23 +196,43 @@ impl Plan {
         Self { budget_bytes, planned_bytes, items, fits: planned_bytes <= budget_bytes }
     }
 
-    /// The same plan with the index of a clip, which grows with its length.
+    /// The same plan with these cameras beside the first, which share its weights, narrator and slots for tokens.
     #[must_use]
-    pub fn with_index(mut self, bytes: u64) -> Self {
-        if bytes > 0 {
-            self.items.push(Item { name: INDEX, bytes });
+    pub fn with_further(mut self, cameras: &[CameraTable], pack: &Pack) -> Self {
+        let each: Vec<Item> =
+            self.items.iter().filter_map(|item| Some(Item::new(item.name, of_further(item, pack)?))).collect();
+        for camera in cameras {
+            self.items.extend(each.iter().map(|item| {
+                let bytes = if item.name == SOURCE { camera_bytes(camera.size_px) } else { item.bytes };
+                Item { name: item.name, camera: Some(camera.name.clone()), bytes }
+            }));
         }
         Self::of(self.budget_bytes, self.items)
     }
 
-    /// The same plan with pictures of the size that the source really gives.
+    /// The same plan with the index of a clip, which grows with its length.
     #[must_use]
-    pub fn with_picture(&self, picture: SizePx) -> Self {
-        let mut items = self.items.clone();
-        for item in items.iter_mut().filter(|item| item.name == SOURCE) {
-            item.bytes = source_bytes(picture);
+    pub fn with_index(mut self, bytes: u64) -> Self {
+        if bytes > 0 {
+            self.items.push(Item::new(INDEX, bytes));
         }
+        Self::of(self.budget_bytes, self.items)
+    }
+
+    /// The same plan with pictures of the size that the source, counted from 0, really gives.
+    #[must_use]
+    pub fn with_picture(&self, source: usize, picture: SizePx) -> Self {
+        let mut items = self.items.clone();
+        let item = items.iter_mut().filter(|item| item.name == SOURCE).nth(source);
+        let item = item.expect("each source should have its item");
+        item.bytes = if item.camera.is_some() { camera_bytes(picture) } else { source_bytes(picture) };
         Self::of(self.budget_bytes, items)
+    }
+
+    /// Names of the further cameras, and what each adds.
+    fn further(&self) -> impl Iterator<Item = (&str, u64)> {
+        let groups = self.items.chunk_by(|a, b| a.camera == b.camera);
+        groups.filter_map(|group| Some((group[0].camera.as_deref()?, group.iter().map(|item| item.bytes).sum())))
     }
 
     /// Code, which is mapped from files and not written.
@@ -201,13 +254,21 @@ impl Plan {
         if self.fits {
             return Ok(());
         }
-        let mut items: Vec<&Item> = self.items.iter().collect();
-        items.sort_by_key(|item| std::cmp::Reverse(item.bytes));
+        let alone = self.items.iter().filter(|item| item.camera.is_none());
+        let mut shares: Vec<Share> = alone
+            .map(|item| Share { name: item.name.into(), bytes: item.bytes, lowered_by: item.lowered_by() })
+            .collect();
+        shares.extend(self.further().map(|(camera, bytes)| Share {
+            name: format!("the further camera `{camera}`"),
+            bytes,
+            lowered_by: Some("fewer cameras"),
+        }));
+        shares.sort_by_key(|share| std::cmp::Reverse(share.bytes));
         let largest: Vec<String> =
-            items.iter().take(3).map(|item| format!("{} ({})", item.name, mebibytes(item.bytes))).collect();
+            shares.iter().take(3).map(|share| format!("{} ({})", share.name, mebibytes(share.bytes))).collect();
         let mut smaller: Vec<&str> = Vec::new();
         // The two that help most.
-        for what in items.iter().filter_map(|item| item.lowered_by()) {
+        for what in shares.iter().filter_map(|share| share.lowered_by) {
             if smaller.len() < 2 && !smaller.contains(&what) {
                 smaller.push(what);
             }
@@ -225,16 +286,50 @@ fn source_bytes(picture: SizePx) -> u64 {
     picture.area().saturating_mul(SOURCE_PICTURES * 3 / 2).saturating_add(SOURCE_BYTES).min(MOST_BYTES)
 }
 
+fn camera_bytes(picture: SizePx) -> u64 {
+    picture.area().saturating_mul(CAMERA_PIXEL_BYTES).saturating_add(CAMERA_BYTES).min(MOST_BYTES)
+}
+
+/// The eye and what goes from it to STAB.
 fn picture_bytes(pack: &Pack) -> u64 {
     let grid = pack.grid;
-    let tokens = TokenSlot::bytes(grid, pack.manifest.stab.token_width);
-    (grid.bytes() + TokenGate::bytes(grid) + SLOTS * (PatchSlot::bytes(grid) + tokens)) as u64
+    (grid.bytes() + TokenGate::bytes(grid) + SLOTS * PatchSlot::bytes(grid)) as u64
+}
+
+/// What goes from STAB to the narrator.
+fn token_slot_bytes(pack: &Pack) -> u64 {
+    (SLOTS * TokenSlot::bytes(pack.grid, pack.manifest.stab.token_width)) as u64
+}
+
+/// What a further camera has of a part that the first one has; `None` where one is enough for all.
+fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
+    match item.name {
+        // With a keeper of its own where the first has one.
+        STACKS => Some(item.bytes - STACKS_BYTES + CAMERA_STACKS_BYTES),
+        SLACK => Some(CAMERA_SLACK_BYTES),
+        PICTURE => Some(picture_bytes(pack)),
+        // What a start reads is freed before the next file is read.
+        SNAPSHOT => Some(item.bytes / 2 + pack.grid.bytes() as u64),
+        STAB_STATE | RECENT | SEGMENTS | ABSTRACT | SOURCE => Some(item.bytes),
+        _ => None,
+    }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for item in &self.items {
-            writeln!(f, "  {:<40} {:>11}", item.name, mebibytes(item.bytes))?;
+        let mut further = self.further();
+        for group in self.items.chunk_by(|a, b| a.camera == b.camera) {
+            let mut indent = "";
+            if group[0].camera.is_some()
+                && let Some((camera, bytes)) = further.next()
+            {
+                let title = format!("further camera {camera}");
+                writeln!(f, "  {title:<40} {:>11}", mebibytes(bytes))?;
+                indent = "  ";
+            }
+            for item in group {
+                writeln!(f, "  {indent}{:<40} {:>11}", item.name, mebibytes(item.bytes))?;
+            }
         }
         let verdict = if self.fits { "fits" } else { "does not fit" };
         let (planned, budget) = (mebibytes(self.planned_bytes), mebibytes(self.budget_bytes));
@@ -252,7 +347,52 @@ mod tests {
     use super::*;
 
     fn item(name: &'static str, mib: u64) -> Item {
-        Item { name, bytes: mib << 20 }
+        Item::new(name, mib << 20)
+    }
+
+    fn cameras(names: &[&str]) -> Vec<CameraTable> {
+        names.iter().map(|name| CameraTable { name: (*name).into(), ..CameraTable::default() }).collect()
+    }
+
+    #[test]
+    fn a_further_camera_adds_what_is_its_own_and_no_weights() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/home");
+        let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
+        let (picture, mut config) = (SizePx::new(640, 480), Config::default());
+        config.memory.state = Some("state".into());
+        let one = Plan::new(128 << 20, &config, &pack, &stab, &narrator, picture);
+        let [two, four] = [&["b"][..], &["b", "c", "d"]].map(|names| one.clone().with_further(&cameras(names), &pack));
+        let added = two.planned_bytes - one.planned_bytes;
+        assert_eq!(four.planned_bytes - one.planned_bytes, 3 * added, "the fourth costs what the second does");
+        let names: Vec<&str> = two.items[one.items.len()..].iter().map(|item| item.name).collect();
+        let own = [STACKS, SLACK, STAB_STATE, RECENT, SEGMENTS, ABSTRACT, PICTURE, SOURCE, SNAPSHOT];
+        assert_eq!(names, own);
+        assert!(two.items.iter().zip(&one.items).all(|(two, one)| (two.name, two.bytes) == (one.name, one.bytes)));
+        assert_eq!(two.further().collect::<Vec<_>>(), [("b", added)]);
+        let beside = CAMERA_STACKS_BYTES + KEEPER_STACK_BYTES as u64 + CAMERA_SLACK_BYTES;
+        assert_eq!(two.beside_heap_bytes() - one.beside_heap_bytes(), beside, "what the heap may not take");
+        let shown = four.to_string();
+        for line in ["  further camera d ", "    STAB canvas, states and activations ", "  in all "] {
+            assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line}: {shown}");
+        }
+        assert_eq!(one.with_further(&[], &pack).to_string().matches("further").count(), 0);
+    }
+
+    #[test]
+    fn a_further_camera_is_named_where_the_plan_does_not_fit_and_has_its_own_picture() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
+        let picture = SizePx::new(640, 480);
+        let plan = Plan::new(64 << 20, &Config::default(), &pack, &stab, &narrator, picture);
+        let plan = plan.with_further(&cameras(&["hall", "porch"]), &pack);
+        assert!(plan.require().is_ok(), "{plan}");
+        let large = plan.with_picture(2, SizePx::new(1920, 1080));
+        assert_eq!(large.planned_bytes - plan.planned_bytes, CAMERA_PIXEL_BYTES * (1920 * 1080 - 640 * 480));
+        let said = large.require().expect_err("39.6 MiB of pictures").to_string();
+        assert!(said.contains("the largest parts are the further camera `porch` ("), "{said}");
+        assert!(said.contains("or take fewer cameras or a smaller picture (size_px)"), "{said}");
+        let first = plan.with_picture(0, SizePx::new(320, 240));
+        assert_eq!(plan.planned_bytes - first.planned_bytes, SOURCE_PICTURES * 3 / 2 * (640 * 480 - 320 * 240));
     }
 
     #[test]

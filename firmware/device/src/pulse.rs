@@ -85,6 +85,8 @@ pub struct Pulse {
     pub pictures: u64,
     /// Pictures that the model saw.
     pub seen: u64,
+    /// Pictures that it saw of other cameras meanwhile.
+    pub seen_of_others: u64,
     /// Pictures that were due while the model was busy.
     pub late: u64,
     /// Pictures that could not be read.
@@ -184,7 +186,7 @@ impl fmt::Display for Pulse {
             let calls = CountingAlloc::tally(pool).calls - before;
             if calls > 0 {
                 nothing = false;
-                write!(f, " {:.1} {name}", calls as f64 / self.seen.max(1) as f64)?;
+                write!(f, " {:.1} {name}", calls as f64 / (self.seen + self.seen_of_others).max(1) as f64)?;
             }
         }
         if nothing { write!(f, " none") } else { Ok(()) }

@@ -47,7 +47,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         };
         pulse.pictures += 1;
         if frame.size_px.area() > picture.area() {
-            match plan.with_picture(frame.size_px).require() {
+            match plan.with_picture(0, frame.size_px).require() {
                 // The header of one damaged JPEG may claim any size.
                 Err(_) if pulse.seen > 0 && matches!(frame.pixels, Pixels::Jpeg(_)) => {
                     pulse.damaged += 1;
@@ -78,7 +78,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         pulse.stab.allocated(encoded.allocations);
         pulse.narrator.allocated(thought.allocations);
         for spoken in &events {
-            voice.say(spoken, &pack.vocabulary)?;
+            voice.say(0, spoken, &pack.vocabulary)?;
         }
     };
     if pulse.pictures > 0 {

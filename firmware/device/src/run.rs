@@ -3,12 +3,18 @@
 //! The capture thread takes pictures as they come and never waits for the model: a picture that is due while both
 //! slots are away is late, counted and left. The STAB thread turns patches into tokens while the think thread (this one),
 //! which owns narrator, memory and output, is at the picture before.
+//!
+//! Of several cameras each has a capture thread with slots of its own, a STAB that shares its weights with the others, and a
+//! memory. There is one STAB thread and one think thread, which take what comes in the order in which it comes: a busy
+//! camera has as many pictures on their way as any other, and a lost one costs the others nothing.
 
+use std::cell::RefCell;
+use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
@@ -18,7 +24,7 @@ use ocelli_pipeline::{EventBuf, HoleCause, Mind, PatchSlot, StepError, TokenSlot
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::cli::RunArgs;
-use crate::config::{Config, ConfigError};
+use crate::config::{CameraTable, ConfigError};
 use crate::enforce::Fence;
 use crate::error::{Error, note};
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
@@ -53,18 +59,18 @@ const MOST_DAMAGED: u32 = 25;
 const MOST_DELAY_US: u64 = 1_000_000;
 
 impl Wish {
-    fn new(args: &RunArgs, config: &Config, stop: &Arc<AtomicBool>) -> Self {
-        if let Some(clip) = &args.clip {
-            return Self::Clip(clip.clone());
+    fn new(clip: Option<&Path>, camera: &CameraTable, stop: &Arc<AtomicBool>) -> Self {
+        if let Some(clip) = clip {
+            return Self::Clip(clip.to_path_buf());
         }
-        if let Some(command) = &config.camera.command {
-            let pipe = config.camera.pipe(command);
+        if let Some(command) = &camera.command {
+            let pipe = camera.pipe(command);
             return Self::Pipe(ocelli_drivers::PipeConfig { stop: Arc::clone(stop), ..pipe });
         }
         let first = || list_cameras().into_iter().find(|camera| camera.captures).map(|camera| camera.path);
-        let device = config.camera.device.clone().or_else(first);
+        let device = camera.device.clone().or_else(first);
         let device = device.unwrap_or_else(|| Path::new("/dev/video0").to_path_buf());
-        Self::Camera(config.camera.camera(&device))
+        Self::Camera(camera.camera(&device))
     }
 
     fn open(&self) -> Result<Source, DriverError> {
@@ -90,7 +96,10 @@ impl Wish {
     }
 }
 
-/// From one thread to the next. All times are stream time, and never go back.
+/// A message, and the index of the camera that it is of.
+type Sent<S> = (usize, Message<S>);
+
+/// From one thread to the next. All times are stream time, and for one camera they never go back.
 enum Message<S> {
     Picture {
         slot: S,
@@ -98,7 +107,8 @@ enum Message<S> {
         captured_us: Micros,
         counts: Counts,
     },
-    /// Once a loss, however often opening it again fails.
+    /// Once a loss, however often opening it again fails; also where one of several cameras is not there at the start, or
+    /// has ended.
     Lost {
         seen_us: Micros,
         at_us: Micros,
@@ -124,15 +134,18 @@ struct Counts {
 /// Narrates until the clip ends, the time is over or somebody stops it.
 pub fn command(args: &RunArgs) -> Result<(), Error> {
     let config = args.config()?;
-    config.camera.check().map_err(ConfigError::Usage)?;
+    config.check().map_err(ConfigError::Usage)?;
     let stop = Arc::new(AtomicBool::new(false));
-    let wish = Wish::new(args, &config, &stop);
+    let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
+    let wishes: Vec<Wish> = config.cameras.iter().map(wish).collect();
+    let count = wishes.len();
     let pack = wiring::open_pack(&config.pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let fence = config.enforce.then(|| Fence::enter(budget_bytes));
     let budget_bytes = fence.as_ref().map_or(budget_bytes, Fence::budget_bytes);
     let (pack, stab, narrator) = wiring::load_models(pack)?;
-    let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.camera.size_px);
+    let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.cameras[0].size_px)
+        .with_further(&config.cameras[1..], &pack);
     plan.require()?;
     if let Some(fence) = fence {
         note(fence.close(&plan)?);
@@ -143,87 +156,119 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .map_err(|source| Error::System { what: "to catch signals", source })?;
     }
-    let live = wish.may_return();
+    let live = args.clip.is_none();
     let memory = wiring::memory(&pack, config.profile);
     let state = config.memory.state.as_deref().filter(|_| live);
-    let store = state.map(|folder| Store::open(folder, &config.camera.name, &pack, memory)).transpose()?;
-    let kept = store.as_ref().and_then(Store::load);
+    let mut stores = Vec::new();
+    for camera in &config.cameras {
+        stores.push(state.map(|folder| Store::open(folder, &camera.name, &pack, memory)).transpose()?);
+    }
+    let kept: Vec<Option<Kept>> = stores.iter().map(|store| store.as_ref().and_then(Store::load)).collect();
     let now_unix_ms = SystemClock::new().unix_ms();
-    let start_us = kept.as_ref().map_or(Micros(0), |kept| kept.resume_us(now_unix_ms));
+    // One clock for all: it goes on where the last of them would.
+    let resumed = kept.iter().flatten().map(|kept| kept.resume_us(now_unix_ms));
+    let start_us = resumed.max().unwrap_or_default();
     let clock = SystemClock::starting_at(start_us);
     let voice = Voice::open(&config, live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000)))?;
-    let mut eye = Eye::new(&pack)?;
-    let picture = Reference::default();
-    let thinking = match kept {
-        None => wiring::thinking(&pack, config.profile, stab, narrator)?,
-        Some(Kept { mut memory, picture: last, .. }) => {
-            if let Some((pixels, content)) = &last {
-                eye.resume(pixels, *content);
-            }
-            *picture.lock().expect("nobody else has it yet") = last;
-            let (from_us, report) = (memory.last_us(), memory.report());
-            memory.hole(from_us, start_us, HoleCause::Restart);
-            let (scenes, away_s) = (report.segments, start_us.since(from_us).seconds());
-            note(format_args!(
-                "remembering {scenes} scenes and {} frames; not running for {away_s:.0} s",
-                report.entries
-            ));
-            wiring::remembering(&pack, stab, narrator, memory)?
-        }
-    };
-    let (stab, mind) = thinking.split();
     let every_us = Micros::from_seconds(config.memory.save_every_s);
-    let keeper = store.map(|store| Keeper::start(store, Arc::clone(&picture), every_us, start_us));
     let no_thread = |source| Error::System { what: "a thread", source };
-    let keeper = keeper.transpose().map_err(no_thread)?;
 
-    let (give, slots) = sync_channel(SLOTS);
-    let (give_tokens, token_slots) = sync_channel(SLOTS);
-    for _ in 0..SLOTS {
-        give.send(PatchSlot::new(pack.grid)).expect("the other end should be in this function");
-        give_tokens.send(mind.slot()).expect("the other end should be in this function");
+    // What all cameras share: weights, narrator, plan, and the slots behind STAB.
+    let narrator = RefCell::new(narrator);
+    let mut stabs = vec![stab];
+    for _ in 1..count {
+        stabs.push(stabs[0].sibling()?);
     }
-    let (tell, pictures) = sync_channel(SLOTS);
+    let plan = Arc::new(Mutex::new(plan));
+    let hopeful = Arc::new(AtomicUsize::new(count));
+    // Room for each camera's slots: one that is busy does not keep another from sending.
+    let (tell, pictures) = sync_channel(SLOTS * count);
     let (tell_tokens, messages) = sync_channel(SLOTS);
-    let encode = Encode { stab, pictures, give, slots: token_slots, tell: tell_tokens, clock };
-    let capture = Capture {
-        wish,
-        eye,
-        reference: keeper.is_some().then_some(picture),
-        slots,
-        tell,
-        stop: Arc::clone(&stop),
-        picture: SizePx::new(1, 1),
-        plan,
-        clock,
-        damaged_in_a_row: 0,
-        seen_us: None,
-        lost_us: None,
-        counts: Counts::default(),
-        spare: None,
-    };
+    let (give_tokens, token_slots) = sync_channel(SLOTS);
+    let (mut cameras, mut captures, mut gives) = (Vec::new(), Vec::new(), Vec::new());
+    for (camera, ((wish, store), kept)) in wishes.into_iter().zip(stores).zip(kept).enumerate() {
+        let mut eye = Eye::new(&pack)?;
+        let picture = Reference::default();
+        let memory = match kept {
+            None => wiring::blank(&pack, config.profile)?,
+            Some(Kept { mut memory, picture: last, .. }) => {
+                if let Some((pixels, content)) = &last {
+                    eye.resume(pixels, *content);
+                }
+                *picture.lock().expect("nobody else has it yet") = last;
+                let (from_us, report) = (memory.last_us(), memory.report());
+                memory.hole(from_us, start_us, HoleCause::Restart);
+                let (scenes, away_s) = (report.segments, start_us.since(from_us).seconds());
+                let of = if count > 1 { format!("{}: ", voice.name(camera)) } else { String::new() };
+                note(format_args!(
+                    "{of}remembering {scenes} scenes and {} frames; not running for {away_s:.0} s",
+                    report.entries
+                ));
+                memory
+            }
+        };
+        let keeper = store.map(|store| Keeper::start(store, Arc::clone(&picture), every_us, start_us));
+        let keeper = keeper.transpose().map_err(no_thread)?;
+        let (give, slots) = sync_channel(SLOTS);
+        for _ in 0..SLOTS {
+            give.send(PatchSlot::new(pack.grid)).expect("the other end should be in this function");
+        }
+        gives.push(give);
+        captures.push(Capture {
+            camera,
+            wish,
+            eye,
+            reference: keeper.is_some().then_some(picture),
+            slots,
+            tell: tell.clone(),
+            stop: Arc::clone(&stop),
+            picture: SizePx::new(1, 1),
+            plan: Arc::clone(&plan),
+            hopeful: Arc::clone(&hopeful),
+            alone: count == 1,
+            clock,
+            start_us,
+            damaged_in_a_row: 0,
+            seen_us: None,
+            lost_us: None,
+            counts: Counts::default(),
+            spare: None,
+        });
+        let mind = Mind::new(&narrator, memory, wiring::lexicon(&pack)?);
+        cameras.push(Watched::new(mind, keeper, start_us));
+    }
+    drop(tell);
+    for _ in 0..SLOTS {
+        give_tokens.send(cameras[0].mind.slot()).expect("the other end should be in this function");
+    }
+    let encode = Encode { stabs, pictures, gives, slots: token_slots, tell: tell_tokens, clock };
     let thread = |name: &str| thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
-    let capture = thread("capture").spawn(in_pool(Pool::Capture, move || capture.run())).map_err(no_thread)?;
+    let captures = captures
+        .into_iter()
+        .map(|capture| thread("capture").spawn(in_pool(Pool::Capture, move || capture.run())))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(no_thread)?;
     let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
-    let mut think = Think::new(mind, voice, &pack, keeper, start_us);
+    let mut think = Think { cameras, voice, pack: &pack };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
-    // The capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
+    // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
     // for longer than this.
     stop.store(true, Ordering::Relaxed);
     drop((messages, give_tokens));
     let until = SystemClock::new();
-    while !(capture.is_finished() && encode.is_finished()) && until.now() < Micros(1_000_000) {
+    while !(captures.iter().all(JoinHandle::is_finished) && encode.is_finished()) && until.now() < Micros(1_000_000) {
         thread::sleep(Duration::from_millis(5));
     }
-    let (captured, counts) = ended(capture).unwrap_or((Ok(()), Counts::default()));
-    let encoded = ended(encode).unwrap_or(Ok(()));
-    think.count(counts);
-    let saved = think.save(&clock);
-    if think.pulse.pictures > 0 || thought.is_ok() && captured.is_ok() {
-        let since = if think.pulse_us > start_us { "since the last pulse: " } else { "" };
-        note(format_args!("{since}{}; {} events in all", think.pulse, think.voice.said()));
+    let mut captured = Ok(());
+    for (camera, capture) in think.cameras.iter_mut().zip(captures) {
+        let (ended, counts) = ended(capture).unwrap_or((Ok(()), Counts::default()));
+        camera.count(counts);
+        captured = captured.and(ended);
     }
+    let encoded = ended(encode).unwrap_or(Ok(()));
+    let saved = think.save(&clock);
+    think.sum_up(start_us, thought.is_ok() && captured.is_ok());
     thought?;
     encoded?;
     captured?;
@@ -239,41 +284,43 @@ fn in_pool<T>(pool: Pool, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
 }
 
 /// What a thread came to, if it has ended.
-fn ended<T>(thread: thread::JoinHandle<T>) -> Option<T> {
+fn ended<T>(thread: JoinHandle<T>) -> Option<T> {
     thread.is_finished().then(|| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
 /// The thread between capture and thinking.
 struct Encode {
-    stab: Stab,
-    pictures: Receiver<Message<PatchSlot>>,
-    give: SyncSender<PatchSlot>,
+    /// One a camera.
+    stabs: Vec<Stab>,
+    pictures: Receiver<Sent<PatchSlot>>,
+    /// One a camera.
+    gives: Vec<SyncSender<PatchSlot>>,
     slots: Receiver<TokenSlot>,
-    tell: SyncSender<Message<TokenSlot>>,
+    tell: SyncSender<Sent<TokenSlot>>,
     clock: SystemClock,
 }
 
 impl Encode {
     /// Until one of its neighbours has gone.
     fn run(mut self) -> Result<(), Error> {
-        while let Ok(message) = self.pictures.recv() {
+        while let Ok((camera, message)) = self.pictures.recv() {
             let message = match message {
                 Message::Picture { slot: patches, look, captured_us, counts } => {
                     let Ok(mut slot) = self.slots.recv() else { break };
                     let filled: Result<(), StepError<InferError, InferError>> =
-                        slot.fill(&mut self.stab, &patches.batch(), &self.clock);
+                        slot.fill(&mut self.stabs[camera], &patches.batch(), &self.clock);
                     filled?;
                     // The capture thread may have ended with its stream: then nobody wants the slot.
-                    let _ = self.give.try_send(patches);
+                    let _ = self.gives[camera].try_send(patches);
                     Message::Picture { slot, look, captured_us, counts }
                 }
                 Message::Lost { seen_us, at_us, why } => Message::Lost { seen_us, at_us, why },
                 Message::Back { seen_us, at_us } => {
-                    self.stab.reset()?;
+                    self.stabs[camera].reset()?;
                     Message::Back { seen_us, at_us }
                 }
             };
-            if self.tell.send(message).is_err() {
+            if self.tell.send((camera, message)).is_err() {
                 break;
             }
         }
@@ -282,21 +329,29 @@ impl Encode {
 }
 
 struct Capture {
+    camera: usize,
     wish: Wish,
     eye: Eye,
     /// Where the picture goes that a snapshot holds.
     reference: Option<Reference>,
     slots: Receiver<PatchSlot>,
-    tell: SyncSender<Message<PatchSlot>>,
+    tell: SyncSender<Sent<PatchSlot>>,
     stop: Arc<AtomicBool>,
-    plan: Plan,
+    /// That of all cameras, with the pictures that they really give.
+    plan: Arc<Mutex<Plan>>,
+    /// Cameras that gave a picture, or have not failed yet.
+    hopeful: Arc<AtomicUsize>,
+    /// Whether there is no other camera.
+    alone: bool,
     /// The largest picture that the plan was asked about.
     picture: SizePx,
     clock: SystemClock,
+    /// Stream time at the start.
+    start_us: Micros,
     damaged_in_a_row: u32,
     /// Stream time of the newest picture, once one could be read.
     seen_us: Option<Micros>,
-    /// Stream time of the last picture before a loss that lasts.
+    /// Stream time of the last picture before a loss that lasts, or of the start.
     lost_us: Option<Micros>,
     counts: Counts,
     /// A slot whose picture was damaged, for the next picture.
@@ -307,11 +362,19 @@ impl Capture {
     /// Until the stream ends or the think thread has gone; also gives what was counted since the last picture.
     fn run(mut self) -> (Result<(), Error>, Counts) {
         let ended = self.keep_watching();
+        if !self.alone && !self.stop.load(Ordering::Relaxed) {
+            if ended.is_ok() {
+                let why = format!("{} has ended, and is not opened again", self.wish.name());
+                let _ = self.lose(why);
+            } else {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        }
         (ended, self.counts)
     }
 
-    /// A source that gives no first picture is an error; one that is lost later is opened again, whatever the error
-    /// says: what a camera answers while it comes back is no verdict.
+    /// A source that gives no first picture is an error, unless another camera gives one or may do so yet; one that is lost
+    /// later is opened again, whatever the error says: what a camera answers while it comes back is no verdict.
     fn keep_watching(&mut self) -> Result<(), Error> {
         let mut wait_us = Micros(FIRST_WAIT_US);
         loop {
@@ -321,15 +384,20 @@ impl Capture {
                 Err(Error::Source(_)) => return Ok(()),
                 done => return done,
             };
-            let Some(seen_us) = self.seen_us.filter(|_| self.wish.may_return()) else { return Err(error.into()) };
-            let at_us = self.clock.now().max(seen_us);
+            if !self.wish.may_return() {
+                return Err(error.into());
+            }
             if self.lost_us.is_none() {
-                self.lost_us = Some(seen_us);
+                if self.seen_us.is_none() && self.hopeful.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    return Err(error.into());
+                }
                 let why = format!("{error}; trying again");
-                if self.tell.send(Message::Lost { seen_us, at_us, why }).is_err() {
+                if !self.lose(why) {
                     return Ok(());
                 }
             }
+            let seen_us = self.seen_us.unwrap_or(self.start_us);
+            let at_us = self.clock.now().max(seen_us);
             if seen_us.since(opened_us) >= Micros(LONGEST_WAIT_US) {
                 wait_us = Micros(FIRST_WAIT_US);
             }
@@ -342,11 +410,21 @@ impl Capture {
         }
     }
 
+    /// Tells of a loss; `false` if nobody hears it.
+    fn lose(&mut self, why: String) -> bool {
+        let seen_us = self.seen_us.unwrap_or(self.start_us);
+        let at_us = self.clock.now().max(seen_us);
+        self.lost_us = Some(seen_us);
+        self.tell.send((self.camera, Message::Lost { seen_us, at_us, why })).is_ok()
+    }
+
     /// Opens the source and watches it to its end or its loss.
     fn watch(&mut self) -> Result<(), Error> {
         let mut source = self.wish.open()?;
         if let Source::Clip(clip) = &source {
-            self.plan = self.plan.clone().with_index(clip.index_bytes());
+            let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+            *plan = plan.clone().with_index(clip.index_bytes());
+            drop(plan);
             self.require(clip.size_px().unwrap_or(self.picture))?;
         }
         let (mut zero_us, mut next_seq) = (None, None);
@@ -396,14 +474,15 @@ impl Capture {
             };
             self.show(&look);
             self.damaged_in_a_row = 0;
-            self.seen_us = Some(captured_us);
-            if let Some(seen_us) = self.lost_us.take()
-                && self.tell.send(Message::Back { seen_us, at_us: captured_us }).is_err()
-            {
-                return Ok(());
+            let first = self.seen_us.replace(captured_us).is_none();
+            if let Some(seen_us) = self.lost_us.take() {
+                self.hopeful.fetch_add(usize::from(first), Ordering::Relaxed);
+                if self.tell.send((self.camera, Message::Back { seen_us, at_us: captured_us })).is_err() {
+                    return Ok(());
+                }
             }
             let counts = std::mem::take(&mut self.counts);
-            if self.tell.send(Message::Picture { slot, look, captured_us, counts }).is_err() {
+            if self.tell.send((self.camera, Message::Picture { slot, look, captured_us, counts })).is_err() {
                 return Ok(());
             }
         }
@@ -455,8 +534,10 @@ impl Capture {
     /// Whether the plan holds with pictures of this size.
     fn require(&mut self, picture: SizePx) -> Result<(), Error> {
         if picture.area() > self.picture.area() {
-            self.plan.with_picture(picture).require()?;
-            self.picture = picture;
+            let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+            let real = plan.with_picture(self.camera, picture);
+            real.require()?;
+            (*plan, self.picture) = (real, picture);
         }
         Ok(())
     }
@@ -476,11 +557,11 @@ impl Capture {
     }
 }
 
-struct Think<'a> {
-    mind: Mind<Narrator>,
+/// What the think thread holds of a camera.
+struct Watched<'a> {
+    /// With the narrator of all.
+    mind: Mind<&'a RefCell<Narrator>>,
     keeper: Option<Keeper>,
-    voice: Voice,
-    pack: &'a ocelli_infer::Pack,
     pulse: Pulse,
     pulse_us: Micros,
     now_us: Micros,
@@ -488,87 +569,9 @@ struct Think<'a> {
     greeted: bool,
 }
 
-impl<'a> Think<'a> {
-    fn new(
-        mind: Mind<Narrator>,
-        voice: Voice,
-        pack: &'a ocelli_infer::Pack,
-        keeper: Option<Keeper>,
-        start_us: Micros,
-    ) -> Self {
-        let pulse = Pulse::default();
-        Self { mind, keeper, voice, pack, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
-    }
-
-    /// Saves the memory a last time.
-    fn save(&mut self, clock: &impl Clock) -> Result<(), Error> {
-        self.keeper.take().map_or(Ok(()), |keeper| keeper.finish(self.mind.memory(), clock.unix_ms()))
-    }
-
-    /// Until the threads before have gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
-    /// it gives no pictures.
-    fn run(
-        &mut self,
-        messages: &Receiver<Message<TokenSlot>>,
-        give: &SyncSender<TokenSlot>,
-        stop: &AtomicBool,
-        limit_us: Option<Micros>,
-        clock: &impl Clock,
-        live: bool,
-    ) -> Result<(), Error> {
-        let mut events = EventBuf::new();
-        let over = |now_us: Micros| limit_us.is_some_and(|limit| now_us.max(clock.now()) >= limit);
-        while !stop.load(Ordering::Relaxed) && !over(self.now_us) {
-            match messages.recv_timeout(PATIENCE) {
-                Ok(Message::Picture { slot, look, captured_us, counts }) => {
-                    if live && !std::mem::replace(&mut self.greeted, true) {
-                        let start =
-                            UNIX_EPOCH + Duration::from_millis(clock.unix_ms()) - Duration::from_micros(clock.now().0);
-                        let text = format!("watching; time 0 is {}", humantime::format_rfc3339_millis(start));
-                        self.voice.tell(EventKind::Health, (captured_us, captured_us), &text)?;
-                    }
-                    self.pulse.looked(&look);
-                    self.count(counts);
-                    self.now_us = captured_us;
-                    let report = self.mind.take::<InferError>(&slot, clock, &mut events)?;
-                    self.pulse.thought(report.encode_us, report.describe_us);
-                    // As in `Encode`.
-                    let _ = give.try_send(slot);
-                    for spoken in &events {
-                        self.voice.say(spoken, &self.pack.vocabulary)?;
-                    }
-                }
-                Ok(Message::Lost { seen_us, at_us, why }) => {
-                    self.now_us = at_us;
-                    self.voice.tell(EventKind::Blind, (seen_us, at_us), &why)?;
-                }
-                Ok(Message::Back { seen_us, at_us }) => {
-                    self.now_us = at_us;
-                    self.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
-                    let text = format!("seeing again after {:.1} s", at_us.since(seen_us).seconds());
-                    self.voice.tell(EventKind::Health, (seen_us, at_us), &text)?;
-                }
-                // What is captured now has not arrived yet, and time must not go back when it does: it may have waited for
-                // two pictures in STAB's queue and two in this one, and a model that takes longer is too slow anyway.
-                Err(RecvTimeoutError::Timeout) => {
-                    if live {
-                        self.now_us = self.now_us.max(clock.now().since(Micros(5 * MOST_DELAY_US)));
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            }
-            let news =
-                self.keeper.as_mut().and_then(|keeper| keeper.tick(self.mind.memory(), self.now_us, clock.unix_ms()));
-            if let Some(text) = news {
-                self.voice.tell(EventKind::Health, (self.now_us, self.now_us), &text)?;
-            }
-            if self.now_us.since(self.pulse_us) >= Micros(PULSE_US) {
-                let text = self.pulse.to_string();
-                self.voice.tell(EventKind::Health, (self.pulse_us, self.now_us), &text)?;
-                (self.pulse, self.pulse_us) = (Pulse::default(), self.now_us);
-            }
-        }
-        Ok(())
+impl<'a> Watched<'a> {
+    fn new(mind: Mind<&'a RefCell<Narrator>>, keeper: Option<Keeper>, start_us: Micros) -> Self {
+        Self { mind, keeper, pulse: Pulse::default(), pulse_us: start_us, now_us: start_us, greeted: false }
     }
 
     fn count(&mut self, counts: Counts) {
@@ -582,12 +585,141 @@ impl<'a> Think<'a> {
     }
 }
 
+struct Think<'a> {
+    cameras: Vec<Watched<'a>>,
+    voice: Voice,
+    pack: &'a ocelli_infer::Pack,
+}
+
+impl Think<'_> {
+    /// Saves the memories a last time.
+    fn save(&mut self, clock: &impl Clock) -> Result<(), Error> {
+        let mut saved = Ok(());
+        for camera in &mut self.cameras {
+            let keeper = camera.keeper.take();
+            saved = saved.and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), clock.unix_ms())));
+        }
+        saved
+    }
+
+    /// What was counted since the last pulses, where all went well or there is something to tell.
+    fn sum_up(&self, start_us: Micros, well: bool) {
+        for (index, Watched { pulse, pulse_us, .. }) in self.cameras.iter().enumerate() {
+            if pulse.pictures == 0 && !well {
+                continue;
+            }
+            let of = if self.cameras.len() > 1 { format!("{}: ", self.voice.name(index)) } else { String::new() };
+            let since = if *pulse_us > start_us { "since the last pulse: " } else { "" };
+            note(format_args!("{of}{since}{pulse}; {} events in all", self.voice.said()));
+        }
+    }
+
+    /// Until the threads before have gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
+    /// it gives no pictures.
+    fn run(
+        &mut self,
+        messages: &Receiver<Sent<TokenSlot>>,
+        give: &SyncSender<TokenSlot>,
+        stop: &AtomicBool,
+        limit_us: Option<Micros>,
+        clock: &impl Clock,
+        live: bool,
+    ) -> Result<(), Error> {
+        let mut events = EventBuf::new();
+        // What is captured now has not arrived yet, and time must not go back when it does: it may have waited for two pictures
+        // of each camera in STAB's queue and two in this one, and a model that takes longer is too slow anyway.
+        let behind_us = Micros((SLOTS * self.cameras.len() + SLOTS + 1) as u64 * MOST_DELAY_US);
+        let over = |now_us: Option<Micros>| limit_us.is_some_and(|limit| now_us.max(Some(clock.now())) >= Some(limit));
+        while !stop.load(Ordering::Relaxed) && !over(self.cameras.iter().map(|camera| camera.now_us).max()) {
+            let heard = match messages.recv_timeout(PATIENCE) {
+                Ok((camera, message)) => {
+                    self.hear(camera, message, give, clock, live, &mut events)?;
+                    Some(camera)
+                }
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            for index in 0..self.cameras.len() {
+                let camera = &mut self.cameras[index];
+                if live && heard != Some(index) {
+                    camera.now_us = camera.now_us.max(clock.now().since(behind_us));
+                }
+                self.tick(index, clock)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a camera's threads say.
+    fn hear(
+        &mut self,
+        index: usize,
+        message: Message<TokenSlot>,
+        give: &SyncSender<TokenSlot>,
+        clock: &impl Clock,
+        live: bool,
+        events: &mut EventBuf,
+    ) -> Result<(), Error> {
+        let camera = &mut self.cameras[index];
+        match message {
+            Message::Picture { slot, look, captured_us, counts } => {
+                if live && !std::mem::replace(&mut camera.greeted, true) {
+                    let start =
+                        UNIX_EPOCH + Duration::from_millis(clock.unix_ms()) - Duration::from_micros(clock.now().0);
+                    let text = format!("watching; time 0 is {}", humantime::format_rfc3339_millis(start));
+                    self.voice.tell(index, EventKind::Health, (captured_us, captured_us), &text)?;
+                }
+                camera.pulse.looked(&look);
+                camera.count(counts);
+                camera.now_us = captured_us;
+                let report = camera.mind.take::<InferError>(&slot, clock, events)?;
+                camera.pulse.thought(report.encode_us, report.describe_us);
+                // As in `Encode`.
+                let _ = give.try_send(slot);
+                for spoken in &*events {
+                    self.voice.say(index, spoken, &self.pack.vocabulary)?;
+                }
+                for (_, other) in self.cameras.iter_mut().enumerate().filter(|(other, _)| *other != index) {
+                    other.pulse.seen_of_others += 1;
+                }
+            }
+            Message::Lost { seen_us, at_us, why } => {
+                camera.now_us = at_us;
+                self.voice.tell(index, EventKind::Blind, (seen_us, at_us), &why)?;
+            }
+            Message::Back { seen_us, at_us } => {
+                camera.now_us = at_us;
+                camera.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
+                let again = if camera.greeted { " again" } else { "" };
+                let text = format!("seeing{again} after {:.1} s", at_us.since(seen_us).seconds());
+                self.voice.tell(index, EventKind::Health, (seen_us, at_us), &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves and tells what is due.
+    fn tick(&mut self, index: usize, clock: &impl Clock) -> Result<(), Error> {
+        let Watched { mind, keeper, pulse, pulse_us, now_us, .. } = &mut self.cameras[index];
+        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), *now_us, clock.unix_ms()));
+        if let Some(text) = news {
+            self.voice.tell(index, EventKind::Health, (*now_us, *now_us), &text)?;
+        }
+        if now_us.since(*pulse_us) >= Micros(PULSE_US) {
+            let text = pulse.to_string();
+            self.voice.tell(index, EventKind::Health, (*pulse_us, *now_us), &text)?;
+            (*pulse, *pulse_us) = (Pulse::default(), *now_us);
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange};
 
     use super::*;
-    use crate::config::Profile;
+    use crate::config::{Config, Profile};
 
     /// What STAB remembers of the time before a loss must not show in the pictures after it.
     #[test]
@@ -626,12 +758,13 @@ mod tests {
                     Message::Lost { .. } => Message::Lost { seen_us: Micros(0), at_us: Micros(0), why: "gone".into() },
                     Message::Back { .. } => Message::Back { seen_us: Micros(0), at_us: Micros(0) },
                 };
-                tell_patches.send(message).expect("there is room");
+                tell_patches.send((0, message)).expect("there is room");
             }
-            levels.iter().for_each(|level| tell_patches.send(picture(*level)).expect("there is room"));
+            levels.iter().for_each(|level| tell_patches.send((0, picture(*level))).expect("there is room"));
             drop(tell_patches);
-            Encode { stab, pictures, give, slots, tell, clock: SystemClock::new() }.run().expect("nothing fails");
-            let slots = messages.iter().filter_map(|message| match message {
+            let (stabs, gives) = (vec![stab], vec![give]);
+            Encode { stabs, pictures, gives, slots, tell, clock: SystemClock::new() }.run().expect("nothing fails");
+            let slots = messages.iter().filter_map(|(_, message)| match message {
                 Message::Picture { slot, .. } => Some(slot.values().to_vec()),
                 _ => None,
             });
@@ -651,68 +784,129 @@ mod tests {
         assert_ne!(tokens_after(&[seen(), seen()], &[90, 91]), fresh, "without a loss it remembers");
     }
 
-    /// Minutes of stream in a moment: the messages bring their times.
-    #[test]
-    fn a_pulse_tells_of_each_minute_and_nothing_goes_back_in_time() {
+    /// The pack of the tests, as the think thread has it with cameras of these names, and what they say.
+    fn thought(
+        names: &[&str],
+        live: bool,
+        send: impl FnOnce(&mut dyn FnMut(usize, u64, Option<Message<()>>)),
+    ) -> Vec<serde_json::Value> {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let mut config = Config::default();
         config.output.json = true;
         config.output.file = Some(folder.path().join("events.jsonl"));
+        config.cameras =
+            names.iter().map(|name| CameraTable { name: (*name).into(), ..CameraTable::default() }).collect();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
         let tiny = root.join("models/tiny-test");
-        let (pack, stab, narrator) = wiring::load(tiny.to_str().expect("a plain path")).expect("the pack of the tests");
-        let (mut stab, mind) =
-            wiring::thinking(&pack, Profile::Home, stab, narrator).expect("it is consistent").split();
-        let mut slots: Vec<TokenSlot> = (0..=150).map(|_| mind.slot()).collect();
-        let mut think = Think::new(mind, Voice::open(&config, None).expect("it is writable"), &pack, None, Micros(0));
+        let (pack, mut stab, narrator) =
+            wiring::load(tiny.to_str().expect("a plain path")).expect("the pack of the tests");
+        let narrator = RefCell::new(narrator);
+        let watched = |_| {
+            let memory = wiring::blank(&pack, Profile::Home).expect("it is consistent");
+            Watched::new(Mind::new(&narrator, memory, wiring::lexicon(&pack).expect("consistent")), None, Micros(0))
+        };
+        let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
+        let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
+        let voice = Voice::open(&config, None).expect("it is writable");
+        let mut think = Think { cameras, voice, pack: &pack };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");
         let grey = [128; 64 * 48];
-        let second = |n: u64| Micros(n * 1_000_000);
-        for n in 0..=150 {
-            // From 70 to 80 s nothing is seen.
-            let message = match n {
-                70 => Message::Lost { seen_us: second(69), at_us: second(70), why: "unplugged".into() },
-                71..80 => continue,
-                80 => Message::Back { seen_us: second(69), at_us: second(80) },
-                _ => {
+        send(&mut |camera, n, other| {
+            let message = match other {
+                Some(Message::Lost { seen_us, at_us, why }) => Message::Lost { seen_us, at_us, why },
+                Some(Message::Back { seen_us, at_us }) => Message::Back { seen_us, at_us },
+                Some(Message::Picture { .. }) | None => {
+                    let captured_us = Micros(n * 1_000_000);
                     let frame = Frame {
                         pixels: Pixels::Gray { data: &grey, stride: 64 },
                         size_px: SizePx::new(64, 48),
                         range: PixelRange::Full,
                         matrix: ColorMatrix::Bt601,
                         seq: FrameSeq(n),
-                        captured_us: second(n),
+                        captured_us,
                     };
-                    let mut slot = PatchSlot::new(pack.grid);
-                    let look = eye.look(&frame, second(n), &mut slot, &SystemClock::new()).expect("a plain picture");
+                    let mut patches = PatchSlot::new(pack.grid);
+                    let look =
+                        eye.look(&frame, captured_us, &mut patches, &SystemClock::new()).expect("a plain picture");
                     let counts = Counts { pictures: 3, late: 1, ..Counts::default() };
-                    let patches = slot;
                     let mut slot = slots.pop().expect("one a picture");
                     let filled: Result<(), StepError<InferError, InferError>> =
                         slot.fill(&mut stab, &patches.batch(), &SystemClock::new());
                     filled.expect("it runs");
-                    Message::Picture { slot, look, captured_us: second(n), counts }
+                    Message::Picture { slot, look, captured_us, counts }
                 }
             };
-            tell.send(message).expect("there is room");
-        }
+            tell.send((camera, message)).expect("there is room");
+        });
         drop(tell);
-        think.run(&messages, &give, &AtomicBool::new(false), None, &SystemClock::new(), true).expect("nothing fails");
-
+        think.run(&messages, &give, &AtomicBool::new(false), None, &SystemClock::new(), live).expect("nothing fails");
         let text = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("it was written");
-        let events: Vec<serde_json::Value> = text.lines().map(|line| line.parse().expect("JSON")).collect();
+        text.lines().map(|line| line.parse().expect("JSON")).collect()
+    }
+
+    fn second(n: u64) -> Micros {
+        Micros(n * 1_000_000)
+    }
+
+    fn text(event: &serde_json::Value) -> &str {
+        event["text"].as_str().expect("a text")
+    }
+
+    /// Minutes of stream in a moment: the messages bring their times.
+    #[test]
+    fn a_pulse_tells_of_each_minute_and_nothing_goes_back_in_time() {
+        let events = thought(&["camera"], true, |send| {
+            for n in 0..=150 {
+                // From 70 to 80 s nothing is seen.
+                match n {
+                    70 => {
+                        let (seen_us, at_us) = (second(69), second(70));
+                        send(0, n, Some(Message::Lost { seen_us, at_us, why: "unplugged".into() }));
+                    }
+                    71..80 => {}
+                    80 => send(0, n, Some(Message::Back { seen_us: second(69), at_us: second(80) })),
+                    _ => send(0, n, None),
+                }
+            }
+        });
         let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
         assert_eq!(of("blind").len(), 1);
-        assert!(events[0]["text"].as_str().is_some_and(|text| text.starts_with("watching; time 0 is 20")), "{text}");
-        let pulses: Vec<_> =
-            of("health").into_iter().filter(|e| e["text"].as_str().is_some_and(|t| t.contains("pictures"))).collect();
+        assert!(text(&events[0]).starts_with("watching; time 0 is 20"), "{events:?}");
+        let pulses: Vec<_> = of("health").into_iter().filter(|event| text(event).contains("pictures")).collect();
         let times: Vec<f64> = pulses.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
         assert_eq!(times, [60.0, 120.0]);
-        let text = pulses[0]["text"].as_str().expect("a text");
-        assert!(text.starts_with("183 pictures, 61 seen, 61 late"), "{text}");
+        assert!(text(pulses[0]).starts_with("183 pictures, 61 seen, 61 late"), "{pulses:?}");
         let ends: Vec<f64> = events.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
         assert!(ends.is_sorted(), "{ends:?}");
+    }
+
+    #[test]
+    fn each_of_two_cameras_has_its_events_its_time_and_its_pulse() {
+        let events = thought(&["hall", "porch"], false, |send| {
+            let gone = |at: u64| Message::Lost { seen_us: second(0), at_us: second(at), why: "unplugged".into() };
+            send(1, 1, Some(gone(1)));
+            for n in 0..70 {
+                send(0, n, None);
+                if n >= 30 {
+                    if n == 30 {
+                        send(1, n, Some(Message::Back { seen_us: second(0), at_us: second(30) }));
+                    }
+                    send(1, n, None);
+                }
+            }
+        });
+        let of = |name: &str, kind: &str| -> Vec<&str> {
+            let mine = events.iter().filter(|event| event["camera"] == name && event["type"] == kind);
+            mine.map(text).collect()
+        };
+        assert_eq!((of("hall", "blind"), of("porch", "blind")), (vec![], vec!["unplugged"]), "{events:?}");
+        let (hall, porch) = (of("hall", "health"), of("porch", "health"));
+        assert!(hall.len() == 1 && hall[0].starts_with("183 pictures, 61 seen"), "{hall:?}");
+        assert_eq!((porch.len(), porch[0]), (2, "seeing after 30.0 s"), "it was never seen before: {porch:?}");
+        assert!(porch[1].starts_with("93 pictures, 31 seen"), "{porch:?}");
+        let ids: Vec<u64> = events.iter().filter_map(|event| event["id"].as_u64()).collect();
+        assert_eq!(ids, (1..=events.len() as u64).collect::<Vec<_>>(), "one count for all");
     }
 }

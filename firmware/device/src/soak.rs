@@ -164,7 +164,7 @@ impl<'a> Soak<'a> {
         config.memory.state = Some(folder.to_path_buf());
         let (pack, stab, narrator) = wiring::load(&config.pack)?;
         let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
-        let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.camera.size_px);
+        let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.cameras[0].size_px);
         plan.require()?;
         drop((stab, narrator));
         let store = Store::open(folder, "soak", &pack, wiring::memory(&pack, config.profile))?;

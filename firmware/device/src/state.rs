@@ -34,6 +34,9 @@ const HEAD_BYTES: usize = 16 + 32 + 8 + 8 + 4;
 
 const CHECKSUM_BYTES: usize = 32;
 
+/// Stack of the thread that waits for the disk: it writes, and composes nothing.
+pub const KEEPER_STACK_BYTES: usize = 128 << 10;
+
 /// No file is read that is longer. One of another profile may be longer than ours.
 const MOST_FILE_BYTES: u64 = 8 << 20;
 
@@ -59,6 +62,12 @@ impl Kept {
     }
 }
 
+/// Whatever a camera's name holds becomes part of a file's name.
+pub fn file_name(camera: &str) -> String {
+    let name: String = camera.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    format!("{name}.memory")
+}
+
 /// Where the memory of one camera is kept.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -74,9 +83,7 @@ impl Store {
         let unusable = |source| Error::State { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(unusable)?;
         let manifest = fs::read(pack.folder.join("pack.toml")).map_err(unusable)?;
-        // Whatever the camera's name holds becomes part of a file's name.
-        let name: String = camera.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-        let path = folder.join(format!("{name}.memory"));
+        let path = folder.join(file_name(camera));
         let store = Self { path, pack: Sha256::digest(manifest).into(), picture_bytes: pack.grid.bytes(), config };
         File::create(store.beside("new")).map_err(unusable)?;
         Ok(store)
@@ -204,7 +211,7 @@ impl Keeper {
         let (give, work) = sync_channel::<Vec<u8>>(1);
         let (done, back) = sync_channel(1);
         let writer = store.clone();
-        let thread = thread::Builder::new().name("keeper".into()).spawn(move || {
+        let thread = thread::Builder::new().name("keeper".into()).stack_size(KEEPER_STACK_BYTES).spawn(move || {
             while let Ok(bytes) = work.recv() {
                 let written = writer.write(&bytes);
                 if done.send((bytes, written)).is_err() {

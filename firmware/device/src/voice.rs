@@ -23,12 +23,14 @@ type Output = Box<dyn Write + Send>;
 pub struct Voice {
     lines: Lines<Output>,
     place: String,
-    camera: String,
+    /// Names of the cameras.
+    cameras: Vec<String>,
     said: u64,
 }
 
 impl Voice {
-    /// Opens the output of the config. `start_unix_ms` is the wall clock at stream time zero, `None` for a clip.
+    /// Opens the output of the config. `start_unix_ms` is the wall clock at stream time zero, `None` for a clip. Where there
+    /// are several cameras, lines for people name them too.
     pub fn open(config: &Config, start_unix_ms: Option<u64>) -> Result<Self, Error> {
         let (place, out): (String, Output) = match &config.output.file {
             None => ("standard output".into(), Box::new(io::stdout())),
@@ -41,20 +43,34 @@ impl Voice {
         let lines = match (config.output.json, start_unix_ms) {
             (true, _) => Lines::Programs(JsonSink::new(out)),
             (false, None) => Lines::People(ConsoleSink::clip(out)),
-            (false, Some(start)) => Lines::People(ConsoleSink::live(out, start)),
+            (false, Some(start)) if config.cameras.len() == 1 => Lines::People(ConsoleSink::live(out, start)),
+            (false, Some(start)) => Lines::People(ConsoleSink::live(out, start).naming_cameras()),
         };
-        Ok(Self { lines, place, camera: config.camera.name.clone(), said: 0 })
+        let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
+        Ok(Self { lines, place, cameras, said: 0 })
     }
 
     /// Says what the policy decided.
-    pub fn say(&mut self, spoken: &Spoken, vocabulary: &Vocabulary) -> Result<(), Error> {
+    pub fn say(&mut self, camera: usize, spoken: &Spoken, vocabulary: &Vocabulary) -> Result<(), Error> {
         let text = &vocabulary.entries[spoken.entry as usize].text;
-        self.emit(spoken.kind, (spoken.start_us, spoken.end_us), text, spoken.score, Some((spoken.from, spoken.to)))
+        let entries = Some((spoken.from, spoken.to));
+        self.emit(camera, spoken.kind, (spoken.start_us, spoken.end_us), text, spoken.score, entries)
     }
 
     /// Tells of the device itself: blind intervals and health.
-    pub fn tell(&mut self, kind: EventKind, (start_us, end_us): (Micros, Micros), text: &str) -> Result<(), Error> {
-        self.emit(kind, (start_us, end_us), text, 1.0, None)
+    pub fn tell(
+        &mut self,
+        camera: usize,
+        kind: EventKind,
+        (start_us, end_us): (Micros, Micros),
+        text: &str,
+    ) -> Result<(), Error> {
+        self.emit(camera, kind, (start_us, end_us), text, 1.0, None)
+    }
+
+    /// Name of a camera.
+    pub fn name(&self, camera: usize) -> &str {
+        &self.cameras[camera]
     }
 
     /// Number of events so far.
@@ -64,13 +80,15 @@ impl Voice {
 
     fn emit(
         &mut self,
+        camera: usize,
         kind: EventKind,
         (start_us, end_us): (Micros, Micros),
         text: &str,
         score: f32,
         entries: Option<(EntryId, EntryId)>,
     ) -> Result<(), Error> {
-        let event = Event { id: self.said + 1, kind, camera: &self.camera, start_us, end_us, text, score, entries };
+        let camera = &self.cameras[camera];
+        let event = Event { id: self.said + 1, kind, camera, start_us, end_us, text, score, entries };
         let emitted: Result<(), SinkError> = match &mut self.lines {
             Lines::People(sink) => sink.emit(&event),
             Lines::Programs(sink) => sink.emit(&event),

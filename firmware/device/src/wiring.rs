@@ -174,12 +174,21 @@ pub fn memory(pack: &Pack, profile: Profile) -> MemoryConfig {
 
 /// The think side with nothing in its memory.
 pub fn thinking(pack: &Pack, profile: Profile, stab: Stab, narrator: Narrator) -> Result<Thinking, Error> {
-    let memory = MemoryRing::new(memory(pack, profile)).map_err(|error| inconsistent(pack, &error))?;
-    remembering(pack, stab, narrator, memory)
+    remembering(pack, stab, narrator, blank(pack, profile)?)
+}
+
+/// A memory with nothing in it.
+pub fn blank(pack: &Pack, profile: Profile) -> Result<MemoryRing, Error> {
+    MemoryRing::new(memory(pack, profile)).map_err(|error| inconsistent(pack, &error))
 }
 
 /// The think side with a memory.
 pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRing) -> Result<Thinking, Error> {
+    Ok(Pipeline::with_memory(stab, narrator, memory, lexicon(pack)?))
+}
+
+/// What can be said, and when.
+pub fn lexicon(pack: &Pack) -> Result<Lexicon, Error> {
     let part = &pack.manifest.speak;
     let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
     let kinds: Vec<(&str, Speak)> =
@@ -188,8 +197,7 @@ pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRi
         SpeakConfig { smoothing: part.smoothing, default: speak(part.threshold, part.hold_off_s), kinds: &kinds };
     let entries = pack.vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
     let config_error = |error: ConfigError| inconsistent(pack, &error);
-    let lexicon = Lexicon::new(&config, &pack.vocabulary.kinds, entries).map_err(config_error)?;
-    Ok(Pipeline::with_memory(stab, narrator, memory, lexicon))
+    Lexicon::new(&config, &pack.vocabulary.kinds, entries).map_err(config_error)
 }
 
 fn inconsistent(pack: &Pack, error: &ConfigError) -> Error {

@@ -20,6 +20,11 @@ impl Canvas {
         Self { grid, token_width, pixels: zeros(&[grid.patches(), grid.patch_bytes()]) }
     }
 
+    /// A blank one for the same encoder.
+    pub fn blank(&self) -> Self {
+        Self::new(self.grid, self.token_width)
+    }
+
     /// Paints it black.
     pub fn clear(&mut self) {
         self.pixels = zeros(&[self.grid.patches(), self.grid.patch_bytes()]);

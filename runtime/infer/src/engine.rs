@@ -8,6 +8,7 @@
 //! the pack, and is held against the CPU by the same golden tests. One for an NPU would be a sibling of these two.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tract_onnx::prelude::InferenceModelExt;
 #[allow(clippy::wildcard_imports, reason = "made for it: some thirty names of tract's own prelude")]
@@ -89,7 +90,8 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
 
 /// A loaded graph, ready to run.
 pub(crate) struct Engine {
-    plan: Box<dyn Runnable>,
+    /// The graph and its weights, which siblings share.
+    plan: Arc<dyn Runnable>,
     state: Box<dyn State>,
     model_name: &'static str,
     macs: u64,
@@ -130,7 +132,8 @@ impl Engine {
         check_ports(path, "input", &model, &model.inputs, inputs)?;
         check_ports(path, "output", &model, &model.outputs, outputs)?;
         let macs = count_macs(&model).map_err(failed)?;
-        let plan = backend.runtime().and_then(|runtime| runtime.prepare(model)).map_err(failed)?;
+        let plan: Arc<dyn Runnable> =
+            backend.runtime().and_then(|runtime| runtime.prepare(model)).map_err(failed)?.into();
         let model = plan.typed_model().context("a plan should know its graph").map_err(failed)?;
         let weight_bytes = count_weights(model).map_err(failed)?;
         let state_bytes = count(model, |cost| *cost == Cost::Buffer(ops::OURS)).map_err(failed)?;
@@ -150,11 +153,20 @@ impl Engine {
         Err(InferError::Load { path: path.to_path_buf(), why })
     }
 
+    /// Another one on the same plan, which has run nothing.
+    pub fn sibling(&self) -> Result<Self, InferError> {
+        Ok(Self { plan: Arc::clone(&self.plan), state: self.spawn()?, ..*self })
+    }
+
     /// Forgets everything that the graph's ops remember.
     pub fn reset(&mut self) -> Result<(), InferError> {
-        let model = self.model_name;
-        self.state = self.plan.spawn().map_err(|error| InferError::Run { model, why: one_line(&error) })?;
+        self.state = self.spawn()?;
         Ok(())
+    }
+
+    fn spawn(&self) -> Result<Box<dyn State>, InferError> {
+        let model = self.model_name;
+        self.plan.spawn().map_err(|error| InferError::Run { model, why: one_line(&error) })
     }
 
     /// Runs the graph once.

@@ -51,6 +51,20 @@ impl Stab {
         })
     }
 
+    /// An encoder for another stream: it shares graph and weights with this one, and has seen nothing.
+    ///
+    /// # Errors
+    /// tract cannot set the graph up once more.
+    pub fn sibling(&self) -> Result<Self, InferError> {
+        Ok(Self {
+            engine: self.engine.sibling()?,
+            grid: self.grid,
+            canvas: self.canvas.blank(),
+            changed: zeros(&[self.grid.patches()]),
+            broken: false,
+        })
+    }
+
     /// Forgets every frame, as after a cut in the stream; the next batch must bring every patch.
     ///
     /// # Errors
@@ -72,7 +86,7 @@ impl Stab {
         self.engine.weight_bytes()
     }
 
-    /// Bytes of the canvas and of what the graph's ops hold besides weights.
+    /// Bytes of the canvas and of what the graph's ops hold besides weights: all that a sibling adds.
     pub fn state_bytes(&self) -> u64 {
         self.engine.state_bytes() + (self.grid.bytes() + self.grid.patches()) as u64
     }

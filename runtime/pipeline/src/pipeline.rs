@@ -57,8 +57,7 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
 
     /// A pipeline that remembers.
     pub fn with_memory(encoder: E, head: H, memory: MemoryRing, lexicon: Lexicon) -> Self {
-        let probabilities = vec![0.0; lexicon.entries()];
-        let mind = Mind { memory, head, policy: SpeakPolicy::new(lexicon), probabilities };
+        let mind = Mind::new(head, memory, lexicon);
         Self { encoder, slot: mind.slot(), mind }
     }
 
@@ -116,6 +115,12 @@ impl<E: Encoder, H: Head> Pipeline<E, H> {
 }
 
 impl<H: Head> Mind<H> {
+    /// A mind with a memory, for an encoder that is elsewhere.
+    pub fn new(head: H, memory: MemoryRing, lexicon: Lexicon) -> Self {
+        let probabilities = vec![0.0; lexicon.entries()];
+        Self { memory, head, policy: SpeakPolicy::new(lexicon), probabilities }
+    }
+
     /// A slot of the size that [`take`](Self::take) expects.
     pub fn slot(&self) -> TokenSlot {
         TokenSlot::new(self.memory.grid(), self.memory.token_width())

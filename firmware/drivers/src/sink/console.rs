@@ -12,17 +12,25 @@ pub struct ConsoleSink<W> {
     out: W,
     /// Wall clock at stream time zero; `None` shows the time in the clip.
     start_unix_ms: Option<u64>,
+    /// Whether each line says which camera it is of.
+    named: bool,
 }
 
 impl<W: Write> ConsoleSink<W> {
     /// For a clip: times count from its first frame.
     pub fn clip(out: W) -> Self {
-        Self { out, start_unix_ms: None }
+        Self { out, start_unix_ms: None, named: false }
     }
 
     /// For a camera: local time of day, where the stream's time zero was at `start_unix_ms`.
     pub fn live(out: W, start_unix_ms: u64) -> Self {
-        Self { out, start_unix_ms: Some(start_unix_ms) }
+        Self { out, start_unix_ms: Some(start_unix_ms), named: false }
+    }
+
+    /// With the camera's name before each text, for one of several: `hall: a person falls to the floor`.
+    #[must_use]
+    pub fn naming_cameras(self) -> Self {
+        Self { named: true, ..self }
     }
 }
 
@@ -51,7 +59,9 @@ impl<W: Write> Sink for ConsoleSink<W> {
             second % 60,
             event.score,
         );
-        line.extend(event.text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        let name = if self.named { [event.camera, ": "] } else { ["", ""] };
+        let words = name.into_iter().chain([event.text]).flat_map(str::chars);
+        line.extend(words.map(|c| if c.is_control() { ' ' } else { c }));
         line.push('\n');
         self.out.write_all(line.as_bytes())?;
         Ok(self.out.flush()?)
@@ -85,6 +95,15 @@ mod tests {
         sink.emit(&Event { kind: EventKind::Alert, ..falls() }).expect("a Vec takes everything");
         let expected = "00:01:02   1.4 s  0.88  a person falls to the floor\n\
                         00:01:02   1.4 s  0.88  ALERT a person falls to the floor\n";
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn one_of_several_cameras_is_named() {
+        let mut out = Vec::new();
+        let mut sink = ConsoleSink::clip(&mut out).naming_cameras();
+        sink.emit(&Event { camera: "ha\nll", kind: EventKind::Alert, ..falls() }).expect("a Vec takes everything");
+        let expected = "00:01:02   1.4 s  0.88  ALERT ha ll: a person falls to the floor\n";
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 

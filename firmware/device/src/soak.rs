@@ -127,8 +127,14 @@ pub fn command(args: &SoakArgs) -> Result<(), Error> {
     if hours_us == Micros(0) {
         return Err(ConfigError::Usage("--hours wants a number above zero".into()).into());
     }
-    let folder = args.state.clone().unwrap_or_else(|| std::env::temp_dir().join("ocelli-soak"));
-    let report = Soak::new(args, &folder)?.run(hours_us)?;
+    let own = std::env::temp_dir().join(format!("ocelli-soak-{}", std::process::id()));
+    let folder = args.state.as_ref().unwrap_or(&own);
+    let report = Soak::new(args, folder)?.run(hours_us);
+    if args.state.is_none() {
+        // It may not even have been made.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    let report = report?;
     println!("{report:#}");
     if let Some(path) = &args.json_file {
         std::fs::write(path, format!("{report}\n"))

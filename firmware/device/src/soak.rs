@@ -22,8 +22,8 @@ use crate::wiring::{self, Eye, Thinking};
 /// Resident set is sampled so often.
 const SAMPLE_US: u64 = 300_000_000;
 
-/// What is measured before this is warm-up.
-const WARM_UP_US: u64 = 3_600_000_000;
+/// One hour.
+const HOUR_US: u64 = 3_600_000_000;
 
 /// Of less than this nobody can tell whether it is flat.
 const LEAST_HOURS: f64 = 4.0;
@@ -319,7 +319,7 @@ impl<'a> Soak<'a> {
                 let took_us = clock.now() - started_us;
                 narrations += events.len() as u64;
                 self.ledger.seen += 1;
-                let hour = (self.now_us.0 / WARM_UP_US) as usize;
+                let hour = (self.now_us.0 / HOUR_US) as usize;
                 if steps.len() <= hour {
                     steps.resize_with(hour + 1, Times::default);
                 }
@@ -366,7 +366,8 @@ impl<'a> Soak<'a> {
         let memory = self.device().memory().report();
         let remembered = self.device().remembered();
         let Self { ledger, plan, .. } = self;
-        let warm = |(hour, _): &&(f64, u64)| *hour >= WARM_UP_US as f64 / 3.6e9;
+        // The first quarter is warm-up: pages of the memory are touched as it fills.
+        let warm = |(hour, _): &&(f64, u64)| *hour >= hours_us.0 as f64 / HOUR_US as f64 / 4.0;
         let measured: Vec<(f64, f64)> =
             samples.iter().filter(warm).map(|(hour, bytes)| (*hour, *bytes as f64)).collect();
         let line = Line::through(&measured);

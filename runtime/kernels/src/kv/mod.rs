@@ -47,7 +47,7 @@ const MOST_WIDTH: usize = 256;
 /// 16 to 23% (`Low`), in L2, relative and a head; where the answer of a head is small, by more than itself (`Low`). In the same
 /// bytes, `Four` with more than half of the pages evicted was nearer (6 and 9%) than `Low` with all of them (18 and 22%) on both
 /// texts; on keys made up so that all tokens matter it was the other way round (99% against 33%).
-/// `tools/bench/examples/kv.rs` prints all of it.
+/// `cargo xtask bench memory` prints all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KvBits {
     /// Int8, a scale a token and head.

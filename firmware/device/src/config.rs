@@ -13,8 +13,6 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::state;
-
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
 
@@ -110,7 +108,7 @@ impl Profile {
         }
     }
 
-    /// Scenes that are remembered, 3 KiB each with the pack `home`: a week of a still room, where one lasts five minutes,
+    /// Scenes that are remembered, 3 KiB each with the pack `home`: three days of a still room, where one lasts five minutes,
     /// or hours of a busy one.
     pub fn segments(self) -> usize {
         match self {
@@ -208,6 +206,9 @@ impl MemoryTable {
         if !(10.0..=86_400.0).contains(&self.save_every_s) {
             return Err(format!("`save_every_s` is {}; it may be 10 to 86400 seconds", self.save_every_s));
         }
+        if self.state.as_ref().is_some_and(|folder| folder.as_os_str().is_empty()) {
+            return Err("`state` is empty; write a folder".into());
+        }
         Ok(())
     }
 }
@@ -267,10 +268,6 @@ impl Config {
             for other in &self.cameras[..index] {
                 if other.name == *name {
                     return Err(format!("two cameras are called `{name}`; each needs a `name` of its own"));
-                }
-                if state::file_name(&other.name) == state::file_name(name) {
-                    let names = format!("`{}` and `{name}`", other.name);
-                    return Err(format!("the cameras {names} would keep their memory in one file; choose other names"));
                 }
                 if camera.device.is_some() && other.device == camera.device {
                     return Err(format!("the cameras `{}` and `{name}` are the same `device`", other.name));
@@ -501,10 +498,6 @@ mod tests {
             ("[[camera]]\n", "camera `camera-2` has neither `device` nor `command`; of several cameras each needs one"),
             ("[[camera]]\ncommand = \"b\"\nfps = 0", "camera `camera-2`: `fps` is 0"),
             ("[[camera]]\ncommand = \"b\"\nname = \"camera\"", "two cameras are called `camera`; each needs a `name`"),
-            (
-                "[[camera]]\nname = \"a/b\"\ncommand = \"b\"\n[[camera]]\nname = \"a b\"\ncommand = \"b\"",
-                "the cameras `a/b` and `a b` would keep their memory in one file",
-            ),
             (
                 "[[camera]]\nname = \"b\"\ndevice = \"v\"\n[[camera]]\nname = \"c\"\ndevice = \"v\"",
                 "the cameras `b` and `c` are the same `device`",

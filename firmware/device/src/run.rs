@@ -159,11 +159,17 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let live = args.clip.is_none();
     let memory = wiring::memory(&pack, config.profile);
     let state = config.memory.state.as_deref().filter(|_| live);
+    if config.memory.state.is_some() && !live {
+        note("a clip is not remembered: the memory of a camera or command is kept, not its");
+    }
     let mut stores = Vec::new();
     for camera in &config.cameras {
         stores.push(state.map(|folder| Store::open(folder, &camera.name, &pack, memory)).transpose()?);
     }
-    let kept: Vec<Option<Kept>> = stores.iter().map(|store| store.as_ref().and_then(Store::load)).collect();
+    let mut kept: Vec<Option<Kept>> = Vec::new();
+    for store in &stores {
+        kept.push(store.as_ref().map_or(Ok(None), Store::load)?);
+    }
     let now_unix_ms = SystemClock::new().unix_ms();
     // One clock for all: it goes on where the last of them would.
     let resumed = kept.iter().flatten().map(|kept| kept.resume_us(now_unix_ms));
@@ -207,7 +213,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
                 memory
             }
         };
-        let keeper = store.map(|store| Keeper::start(store, Arc::clone(&picture), every_us, start_us));
+        let keeper = store.map(|store| Keeper::start(store, Arc::clone(&picture), &memory, every_us, start_us));
         let keeper = keeper.transpose().map_err(no_thread)?;
         let (give, slots) = sync_channel(SLOTS);
         for _ in 0..SLOTS {
@@ -597,7 +603,8 @@ impl Think<'_> {
         let mut saved = Ok(());
         for camera in &mut self.cameras {
             let keeper = camera.keeper.take();
-            saved = saved.and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), clock.unix_ms())));
+            saved = saved
+                .and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), clock.now(), clock.unix_ms())));
         }
         saved
     }
@@ -664,9 +671,14 @@ impl Think<'_> {
         match message {
             Message::Picture { slot, look, captured_us, counts } => {
                 if live && !std::mem::replace(&mut camera.greeted, true) {
-                    let start =
-                        UNIX_EPOCH + Duration::from_millis(clock.unix_ms()) - Duration::from_micros(clock.now().0);
-                    let text = format!("watching; time 0 is {}", humantime::format_rfc3339_millis(start));
+                    // A clock that stands before the stream's beginning is wrong, and so would the date be.
+                    let text = match clock.unix_ms().checked_sub(clock.now().0 / 1000) {
+                        Some(start_ms) => {
+                            let start = UNIX_EPOCH + Duration::from_millis(start_ms);
+                            format!("watching; time 0 is {}", humantime::format_rfc3339_millis(start))
+                        }
+                        None => "watching; the date of time 0 is unknown, for this machine's clock is not set".into(),
+                    };
                     self.voice.tell(index, EventKind::Health, (captured_us, captured_us), &text)?;
                 }
                 camera.pulse.looked(&look);
@@ -701,7 +713,7 @@ impl Think<'_> {
     /// Saves and tells what is due.
     fn tick(&mut self, index: usize, clock: &impl Clock) -> Result<(), Error> {
         let Watched { mind, keeper, pulse, pulse_us, now_us, .. } = &mut self.cameras[index];
-        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), *now_us, clock.unix_ms()));
+        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), clock.now(), clock.unix_ms()));
         if let Some(text) = news {
             self.voice.tell(index, EventKind::Health, (*now_us, *now_us), &text)?;
         }

@@ -22,6 +22,9 @@ use crate::wiring::{self, Eye, Thinking};
 /// Resident set is sampled so often.
 const SAMPLE_US: u64 = 300_000_000;
 
+/// The longest soak, a year.
+const MOST_HOURS: f64 = 8760.0;
+
 /// One hour.
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -124,8 +127,12 @@ impl Device {
 /// Plays the clips for `--hours` of stream time.
 pub fn command(args: &SoakArgs) -> Result<(), Error> {
     let hours_us = Micros::from_seconds(args.hours * 3600.0);
-    if hours_us == Micros(0) {
-        return Err(ConfigError::Usage("--hours wants a number above zero".into()).into());
+    if hours_us == Micros(0) || !(args.hours <= MOST_HOURS) {
+        return Err(ConfigError::Usage(format!("--hours wants a number above zero, up to {MOST_HOURS}")).into());
+    }
+    if let Some(path) = &args.json_file {
+        // Now, and not after a day.
+        std::fs::write(path, "").map_err(|source| Error::Unwritable { path: path.clone(), source })?;
     }
     let own = std::env::temp_dir().join(format!("ocelli-soak-{}", std::process::id()));
     let folder = args.state.as_ref().unwrap_or(&own);
@@ -173,7 +180,7 @@ impl<'a> Soak<'a> {
         let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.cameras[0].size_px);
         plan.require()?;
         drop((stab, narrator));
-        let store = Store::open(folder, "soak", &pack, wiring::memory(&pack, config.profile))?;
+        let store = Store::open(folder, "ocelli soak", &pack, wiring::memory(&pack, config.profile))?;
         // A soak begins with nothing.
         let _ = std::fs::remove_file(store.path());
         let (pack, device) = Device::start(args, None, Micros(0))?;
@@ -214,10 +221,10 @@ impl<'a> Soak<'a> {
     }
 
     fn save(&mut self) -> Result<(), Error> {
-        let unix_ms = self.unix_ms();
+        let (stream_us, unix_ms) = (self.stream_us(), self.unix_ms());
         let Self { running, store, bytes, .. } = self;
         let device = running.as_ref().expect("a device should run");
-        store.compose(bytes, device.memory(), device.eye.reference(), unix_ms);
+        store.compose(bytes, device.memory(), device.eye.reference(), (stream_us, unix_ms));
         store.write(bytes).map_err(|source| Error::State { path: store.path().to_path_buf(), source })?;
         self.ledger.saves += 1;
         self.ledger.saved_bytes += self.bytes.len() as u64;
@@ -244,7 +251,7 @@ impl<'a> Soak<'a> {
         }
         self.running = None;
         let clock = SystemClock::new();
-        let kept = self.store.load();
+        let kept = self.store.load()?;
         self.ledger.slowest_restore_us = self.ledger.slowest_restore_us.max(clock.now().0);
         if kept.is_none() {
             // A device that remembers nothing knows of no hole either.
@@ -334,7 +341,8 @@ impl<'a> Soak<'a> {
                     self.blind()?;
                     next_blind_us = self.now_us + self.random.about(blind_every_us);
                 }
-                if self.now_us >= next_restart_us {
+                // Not both at once: a hole right behind another one is the same.
+                else if self.now_us >= next_restart_us {
                     self.restart()?;
                     next_restart_us = self.now_us + self.random.about(restart_every_us);
                 }

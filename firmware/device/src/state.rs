@@ -3,17 +3,18 @@
 //! ```text
 //! "ocelli memory 1\n"  16 bytes
 //! pack                 SHA-256 of pack.toml, 32 bytes
-//! saved                milliseconds since 1970, u64
+//! saved                stream time in microseconds, u64, and milliseconds since 1970, u64
 //! content              x0 x1 y0 y1 in patches, u16 each
-//! picture              length, u32, and the last sent pixels of every patch, or nothing
+//! picture              length, u32, and the last picture that was sent whole, or nothing
 //! memory               as `MemoryRing::save` writes it
 //! checksum             SHA-256 of all of the above, 32 bytes
 //! ```
 //!
 //! Numbers are little-endian. A file is written beside the old one, brought to the disk and renamed over it, so that a power
-//! cut leaves one of the two. What is torn or of another pack is set aside and said; it never stops a start.
+//! cut leaves one of the two. A file belongs to a camera's name and a pack, and is locked while a program has it. What is torn is
+//! set aside and said; it never stops a start.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use ocelli_infer::Pack;
-use ocelli_pipeline::{MemoryConfig, MemoryRing};
+use ocelli_pipeline::{MOST_STREAM, MemoryConfig, MemoryRing};
 use ocelli_types::{Content, Micros};
 use sha2::{Digest, Sha256};
 
@@ -30,7 +31,7 @@ use crate::error::{Error, note};
 const MAGIC: &[u8; 16] = b"ocelli memory 1\n";
 
 /// Bytes before the picture.
-const HEAD_BYTES: usize = 16 + 32 + 8 + 8 + 4;
+const HEAD_BYTES: usize = 16 + 32 + 8 + 8 + 8 + 4;
 
 const CHECKSUM_BYTES: usize = 32;
 
@@ -50,22 +51,36 @@ pub struct Kept {
     pub memory: MemoryRing,
     /// The last picture.
     pub picture: Option<(Vec<u8>, Content)>,
-    /// Wall clock when it was saved.
+    /// Stream time when it was saved, and the wall clock.
+    pub saved_us: Micros,
+    /// See above.
     pub saved_unix_ms: u64,
 }
 
 impl Kept {
-    /// Stream time at which a program that starts now goes on. A wall clock that stands before the snapshot's, as on a board
-    /// without a battery, counts as no time passed.
+    /// Stream time at which a program that starts now goes on. Where the wall clock was or is wrong, as on a board without a
+    /// battery before it finds the network, nobody knows how long it was off: that counts as no time.
     pub fn resume_us(&self, now_unix_ms: u64) -> Micros {
-        self.memory.last_us() + Micros(now_unix_ms.saturating_sub(self.saved_unix_ms).saturating_mul(1000))
+        let away_ms = now_unix_ms.checked_sub(self.saved_unix_ms);
+        let known = away_ms.filter(|away_ms| self.saved_unix_ms >= PLAUSIBLE_UNIX_MS && *away_ms <= LONGEST_AWAY_MS);
+        self.saved_us.max(self.memory.last_us()) + Micros(known.unwrap_or(0) * 1000)
     }
 }
 
-/// Whatever a camera's name holds becomes part of a file's name.
-pub fn file_name(camera: &str) -> String {
-    let name: String = camera.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-    format!("{name}.memory")
+/// No wall clock that stands before this, 2024-01-01, is right.
+const PLAUSIBLE_UNIX_MS: u64 = 1_704_067_200_000;
+
+/// No program was off for longer, a year: rather a clock was wrong.
+const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;
+
+/// Letters of a camera's name that a file's name has.
+const NAME_CHARS: usize = 40;
+
+/// What of the camera's name can be part of a file's name, and what tells it from others: its hash with the pack's.
+fn file_name(camera: &str, pack: &[u8]) -> String {
+    let name: String = camera.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(NAME_CHARS).collect();
+    let hash = Sha256::new().chain_update(camera).chain_update(pack).finalize();
+    format!("{name}-{:02x}{:02x}{:02x}{:02x}.memory", hash[0], hash[1], hash[2], hash[3])
 }
 
 /// Where the memory of one camera is kept.
@@ -75,18 +90,28 @@ pub struct Store {
     pack: [u8; 32],
     picture_bytes: usize,
     config: MemoryConfig,
+    /// Held as long as the store: two programs would destroy each other's file.
+    _lock: Arc<File>,
 }
 
 impl Store {
-    /// A store in `folder`, which is made if it is not there and must be writable.
+    /// A store in `folder`, which is made if it is not there and must be writable. It is this program's alone.
     pub fn open(folder: &Path, camera: &str, pack: &Pack, config: MemoryConfig) -> Result<Self, Error> {
         let unusable = |source| Error::State { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(unusable)?;
         let manifest = fs::read(pack.folder.join("pack.toml")).map_err(unusable)?;
-        let path = folder.join(file_name(camera));
-        let store = Self { path, pack: Sha256::digest(manifest).into(), picture_bytes: pack.grid.bytes(), config };
-        File::create(store.beside("new")).map_err(unusable)?;
-        Ok(store)
+        let hash: [u8; 32] = Sha256::digest(manifest).into();
+        let path = folder.join(file_name(camera, &hash));
+        let lock = File::create(path.with_extension("memory.lock")).map_err(unusable)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                let why =
+                    "another program keeps the memory of a camera of this name here; give each its own [camera] name";
+                unusable(io::Error::other(why))
+            }
+            TryLockError::Error(error) => unusable(error),
+        })?;
+        Ok(Self { path, pack: hash, picture_bytes: pack.grid.bytes(), config, _lock: Arc::new(lock) })
     }
 
     /// The most bytes of a file.
@@ -99,14 +124,18 @@ impl Store {
     }
 
     /// What was kept; `None` where nothing was, or it cannot be used, which is said.
-    pub fn load(&self) -> Option<Kept> {
-        let refused = match self.read() {
-            Ok(bytes) => match self.parse(&bytes) {
-                Ok(kept) => return Some(kept),
-                Err(why) => why,
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => error.to_string(),
+    ///
+    /// # Errors
+    /// The file cannot be read now; it may be another time, and is left alone.
+    pub fn load(&self) -> Result<Option<Kept>, Error> {
+        let bytes = match self.read() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::State { path: self.path.clone(), source }),
+        };
+        let refused = match self.parse(&bytes) {
+            Ok(kept) => return Ok(Some(kept)),
+            Err(why) => why,
         };
         let aside = self.beside("refused");
         let moved = fs::rename(&self.path, &aside);
@@ -115,19 +144,23 @@ impl Store {
             "{}: not a memory of this pack ({refused}); {place}, and nothing is remembered",
             self.path.display()
         ));
-        None
+        Ok(None)
     }
 
     fn read(&self) -> io::Result<Vec<u8>> {
+        // A pipe would be waited for.
+        if !fs::metadata(&self.path)?.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
         let mut bytes = Vec::new();
         File::open(&self.path)?.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MOST_FILE_BYTES {
-            return Err(io::Error::other("it is too long"));
-        }
         Ok(bytes)
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Kept, String> {
+        if bytes.len() as u64 > MOST_FILE_BYTES {
+            return Err("it is too long".into());
+        }
         let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or("it is too short")?;
         let mut rest = body.strip_prefix(MAGIC).ok_or("it is of another kind or version")?;
         if Sha256::digest(body)[..] != checksum[..] {
@@ -142,7 +175,10 @@ impl Store {
             return Err("it is of another pack".into());
         }
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
-        let saved_unix_ms = number(take(8)?);
+        let (saved_us, saved_unix_ms) = (Micros(number(take(8)?)), number(take(8)?));
+        if saved_us > MOST_STREAM {
+            return Err("its time cannot be".into());
+        }
         let mut corner = || Ok::<usize, String>(number(take(2)?) as usize);
         let content = Content { x0: corner()?, x1: corner()?, y0: corner()?, y1: corner()? };
         let length = number(take(4)?) as usize;
@@ -151,15 +187,23 @@ impl Store {
         }
         let picture = take(length)?.to_vec();
         let memory = MemoryRing::restore(self.config, rest).map_err(|error| error.to_string())?;
-        Ok(Kept { memory, picture: (length > 0).then_some((picture, content)), saved_unix_ms })
+        Ok(Kept { memory, picture: (length > 0).then_some((picture, content)), saved_us, saved_unix_ms })
     }
 
-    /// Puts the file together in `bytes`; nothing is allocated where they have [`most_bytes`](Self::most_bytes).
-    pub fn compose(&self, bytes: &mut Vec<u8>, memory: &MemoryRing, picture: Option<(&[u8], Content)>, unix_ms: u64) {
+    /// Puts the file together in `bytes`, as of a stream time and wall clock; nothing is allocated where they have [`most_bytes`](Self::most_bytes).
+    pub fn compose(
+        &self,
+        bytes: &mut Vec<u8>,
+        memory: &MemoryRing,
+        picture: Option<(&[u8], Content)>,
+        at: (Micros, u64),
+    ) {
         let (pixels, content) = picture.unwrap_or((&[], Content { x0: 0, x1: 0, y0: 0, y1: 0 }));
         bytes.clear();
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&self.pack);
+        let (stream_us, unix_ms) = at;
+        bytes.extend_from_slice(&stream_us.0.to_le_bytes());
         bytes.extend_from_slice(&unix_ms.to_le_bytes());
         for corner in [content.x0, content.x1, content.y0, content.y1] {
             bytes.extend_from_slice(&(corner as u16).to_le_bytes());
@@ -174,10 +218,15 @@ impl Store {
     /// Replaces the file.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let new = self.beside("new");
-        let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
+        // What a power cut left; a link would be followed.
+        let _ = fs::remove_file(&new);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&new)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&new, &self.path));
+        if written.is_err() {
+            // What is half written would fill the disk all the more.
+            let _ = fs::remove_file(&new);
+        }
+        written?;
         // The name itself must reach the disk too.
         self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
@@ -202,11 +251,19 @@ pub struct Keeper {
     thread: Option<thread::JoinHandle<()>>,
     /// Whether the last save failed, so that it is said once.
     failed: bool,
+    /// Frames that were remembered at the last save. Without a new one there is nothing to save.
+    frames: u64,
 }
 
 impl Keeper {
     /// One that saves for the first time `every_us` after `now_us`.
-    pub fn start(store: Store, picture: Reference, every_us: Micros, now_us: Micros) -> io::Result<Self> {
+    pub fn start(
+        store: Store,
+        picture: Reference,
+        memory: &MemoryRing,
+        every_us: Micros,
+        now_us: Micros,
+    ) -> io::Result<Self> {
         let room = Vec::with_capacity(Store::most_bytes(store.picture_bytes, &store.config));
         let (give, work) = sync_channel::<Vec<u8>>(1);
         let (done, back) = sync_channel(1);
@@ -221,7 +278,8 @@ impl Keeper {
         })?;
         let due_us = now_us + every_us;
         let (bytes, give, thread) = (Some(room), Some(give), Some(thread));
-        Ok(Self { store, picture, every_us, due_us, bytes, give, back, thread, failed: false })
+        let frames = memory.report().frames();
+        Ok(Self { store, picture, every_us, due_us, bytes, give, back, thread, failed: false, frames })
     }
 
     /// Saves where it is due. Gives what the person should hear: that it fails, once, or that it works again.
@@ -235,10 +293,11 @@ impl Keeper {
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
         if now_us >= self.due_us
+            && memory.report().frames() != self.frames
             && let Some(mut bytes) = self.bytes.take()
         {
             self.due_us = now_us + self.every_us;
-            self.compose(&mut bytes, memory, unix_ms);
+            self.compose(&mut bytes, memory, (now_us, unix_ms));
             if let Some(give) = &self.give {
                 // The channel has room: the thread gave the last bytes back.
                 let _ = give.try_send(bytes);
@@ -248,20 +307,27 @@ impl Keeper {
     }
 
     /// Saves a last time, and waits until that is done.
-    pub fn finish(mut self, memory: &MemoryRing, unix_ms: u64) -> Result<(), Error> {
+    pub fn finish(mut self, memory: &MemoryRing, now_us: Micros, unix_ms: u64) -> Result<(), Error> {
         self.give = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let mut bytes = self.back.try_recv().map(|(bytes, _)| bytes).ok().or(self.bytes.take()).unwrap_or_default();
-        self.compose(&mut bytes, memory, unix_ms);
+        let (mut bytes, written) = match self.back.try_recv() {
+            Ok((bytes, written)) => (bytes, written.is_ok()),
+            Err(_) => (self.bytes.take().unwrap_or_default(), !self.failed),
+        };
+        if written && memory.report().frames() == self.frames {
+            return Ok(());
+        }
+        self.compose(&mut bytes, memory, (now_us, unix_ms));
         self.store.write(&bytes).map_err(|source| Error::State { path: self.store.path.clone(), source })
     }
 
-    fn compose(&self, bytes: &mut Vec<u8>, memory: &MemoryRing, unix_ms: u64) {
+    fn compose(&mut self, bytes: &mut Vec<u8>, memory: &MemoryRing, at: (Micros, u64)) {
+        self.frames = memory.report().frames();
         let picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
         let picture = picture.as_ref().map(|(pixels, content)| (&pixels[..], *content));
-        self.store.compose(bytes, memory, picture, unix_ms);
+        self.store.compose(bytes, memory, picture, at);
     }
 
     fn judge(&mut self, written: io::Result<()>) -> Option<String> {
@@ -290,12 +356,18 @@ mod tests {
         Pack::open(&root).expect("the pack of the tests")
     }
 
+    const SAVED_UNIX_MS: u64 = 1_790_000_000_000;
+
     fn lived(pack: &Pack) -> MemoryRing {
+        lived_for(pack, 100)
+    }
+
+    fn lived_for(pack: &Pack, frames: u64) -> MemoryRing {
         let mut memory = MemoryRing::new(wiring::memory(pack, Profile::Home)).expect("a valid memory");
         let values: Vec<f32> = (0..pack.manifest.stab.tokens * pack.manifest.stab.token_width)
             .map(|index| (index % 17) as f32 - 8.0)
             .collect();
-        for frame in 0..100 {
+        for frame in 0..frames {
             memory.commit(&values, &PatchMask::first(64), Micros(frame * 200_000));
             memory.hear(&[0.1, 0.9]);
         }
@@ -310,7 +382,12 @@ mod tests {
     fn saved(store: &Store, pack: &Pack) -> Vec<u8> {
         let mut bytes = Vec::new();
         let pixels = vec![7; pack.grid.bytes()];
-        store.compose(&mut bytes, &lived(pack), Some((&pixels, Content::whole(pack.grid))), 1_000);
+        store.compose(
+            &mut bytes,
+            &lived(pack),
+            Some((&pixels, Content::whole(pack.grid))),
+            (Micros(40_000_000), SAVED_UNIX_MS),
+        );
         assert!(bytes.len() <= Store::most_bytes(pack.grid.bytes(), &wiring::memory(pack, Profile::Home)));
         bytes
     }
@@ -319,14 +396,18 @@ mod tests {
     fn what_was_saved_is_there_after_a_restart() {
         let (folder, pack) = (tempfile::tempdir().expect("a folder"), pack());
         let store = store(&folder.path().join("new/folder"), &pack);
-        assert!(store.load().is_none());
+        assert!(store.load().expect("it can be read").is_none());
         store.write(&saved(&store, &pack)).expect("there is room");
-        let kept = store.load().expect("it was saved");
+        let kept = store.load().expect("it can be read").expect("it was saved");
         assert_eq!(kept.memory.report(), lived(&pack).report());
         assert_eq!(kept.picture, Some((vec![7; pack.grid.bytes()], Content::whole(pack.grid))));
-        assert_eq!(kept.resume_us(61_000), Micros(90_000_000), "a minute went by");
-        assert_eq!(kept.resume_us(0), Micros(30_000_000), "a clock that was set back");
-        assert!(store.path().ends_with("the-hall-1.memory"));
+        let resumed = |away_ms: i64| kept.resume_us(SAVED_UNIX_MS.saturating_add_signed(away_ms));
+        assert_eq!(resumed(60_000), Micros(100_000_000), "a minute went by");
+        assert_eq!(resumed(-3_600_000), Micros(40_000_000), "a clock that was set back");
+        assert_eq!(resumed(50 * 366 * 86_400_000), Micros(40_000_000), "a clock that was wrong");
+        let unset = Kept { saved_unix_ms: 30_000, ..kept };
+        assert_eq!(unset.resume_us(SAVED_UNIX_MS), Micros(40_000_000), "a clock that was wrong when it was saved");
+        assert!(store.path().to_string_lossy().contains("the-hall-1-"));
     }
 
     #[test]
@@ -354,10 +435,33 @@ mod tests {
             let read = store.read().map_err(|error| error.to_string()).and_then(|bytes| store.parse(&bytes));
             let refused = read.expect_err(why);
             assert!(refused.contains(why), "{refused}");
-            assert!(store.load().is_none());
+            assert!(store.load().expect("it can be read").is_none());
             assert!(!store.path().exists(), "it is out of the way");
             assert_eq!(fs::read(store.beside("refused")).expect("and not lost").len(), bytes.len());
         }
+    }
+
+    #[test]
+    fn a_memory_is_one_programs_alone_and_each_camera_and_pack_has_its_own() {
+        let (folder, pack) = (tempfile::tempdir().expect("a folder"), pack());
+        let config = wiring::memory(&pack, Profile::Home);
+        let held = store(folder.path(), &pack);
+        let error = Store::open(folder.path(), "the hall/1", &pack, config).expect_err("it is in use");
+        assert!(error.to_string().contains("another program"), "{error}");
+        let other = Store::open(folder.path(), "the hall-1", &pack, config).expect("another camera");
+        assert_ne!(other.path(), held.path());
+        drop(held);
+        Store::open(folder.path(), "the hall/1", &pack, config).expect("it is free");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_alone() {
+        let (folder, pack) = (tempfile::tempdir().expect("a folder"), pack());
+        let store = store(folder.path(), &pack);
+        fs::create_dir(store.path()).expect("there is room");
+        let error = store.load().expect_err("a folder is no file");
+        assert!(error.to_string().contains("it is no file"), "{error}");
+        assert!(store.path().is_dir());
     }
 
     #[test]
@@ -376,13 +480,16 @@ mod tests {
         let state = folder.path().join("state");
         let store = store(&state, &pack);
         let (every, picture) = (Micros(10_000_000), Reference::default());
-        let mut keeper = Keeper::start(store.clone(), picture, every, Micros(0)).expect("a thread");
-        let memory = lived(&pack);
+        let mut keeper =
+            Keeper::start(store.clone(), picture, &lived_for(&pack, 1), every, Micros(0)).expect("a thread");
+        let mut memory = lived(&pack);
         assert_eq!(keeper.tick(&memory, Micros(9_000_000), 1), None);
         assert!(!store.path().exists(), "not yet");
         fs::remove_dir_all(&state).expect("it is there");
         let mut said = Vec::new();
         for second in 10..80 {
+            // Something new each time, else there is nothing to save.
+            memory = lived_for(&pack, second + 100);
             said.extend(keeper.tick(&memory, Micros(second * 1_000_000), second));
             thread::sleep(std::time::Duration::from_millis(10));
             if second == 45 {
@@ -391,9 +498,10 @@ mod tests {
         }
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[0].contains("not saved") && said[1].contains("saved again"), "{said:?}");
-        assert!(store.load().is_some());
+        assert!(store.load().expect("it can be read").is_some());
         fs::remove_file(store.path()).expect("it is there");
-        keeper.finish(&memory, 99).expect("there is room");
-        assert_eq!(store.load().expect("it was saved").saved_unix_ms, 99);
+        let newer = lived_for(&pack, 101);
+        keeper.finish(&newer, Micros(90_000_000), 99).expect("there is room");
+        assert_eq!(store.load().expect("it can be read").expect("it was saved").saved_unix_ms, 99);
     }
 }

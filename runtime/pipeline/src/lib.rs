@@ -50,8 +50,8 @@ mod speak;
 pub use error::ConfigError;
 pub use gate::{GateConfig, GateReport, PatchSlot, TokenGate};
 pub use memory::{
-    CutConfig, DropReference, FeatureDrop, Hole, HoleCause, MOST_RECALLED, MemoryConfig, MemoryReport, MemoryRing,
-    Peak, Recalled, SegmentConfig, Selection, SnapshotError, Tier,
+    CutConfig, DropReference, FeatureDrop, Hole, HoleCause, MOST_RECALLED, MOST_STREAM, MemoryConfig, MemoryReport,
+    MemoryRing, Peak, Recalled, SegmentConfig, Selection, SnapshotError, Tier,
 };
 pub use pipeline::{Mind, Pipeline, PipelineConfig, StepError, StepReport, TokenSlot};
 pub use speak::{EventBuf, Lexicon, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};

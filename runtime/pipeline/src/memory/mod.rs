@@ -130,8 +130,12 @@ impl MemoryConfig {
         (frames + 1) * (1 + self.grid.windows()) + self.grid.windows()
     }
 
-    /// By how much ids leap over a hole: more than any age that somebody looks at.
-    fn leap(&self) -> u64 {
+    /// By how much ids leap over a hole: more than any age that somebody looks at, and over a restart more than a power cut may
+    /// have taken back.
+    fn leap(&self, cause: HoleCause) -> u64 {
+        if cause == HoleCause::Restart {
+            return 1 << 20;
+        }
         let Selection { frame_tokens, max_age_frames, .. } = self.selection;
         (self.refresh_frames as usize).max(frame_tokens).max(max_age_frames + 1).max(32) as u64
     }
@@ -158,6 +162,9 @@ pub struct Hole {
     /// Why.
     pub cause: HoleCause,
 }
+
+/// The longest stream, 285 years: what is beyond is damage.
+pub const MOST_STREAM: Micros = Micros(1 << 53);
 
 /// Holes that are remembered; of older ones the number.
 const MOST_HOLES: usize = 256;
@@ -216,6 +223,13 @@ pub struct MemoryReport {
     pub holes: u64,
 }
 
+impl MemoryReport {
+    /// Frames that were ever remembered.
+    pub const fn frames(&self) -> u64 {
+        self.entries as u64 + self.evicted
+    }
+}
+
 /// The memory. Fixed in size: nothing is allocated after [`new`](Self::new).
 #[derive(Debug)]
 pub struct MemoryRing {
@@ -233,6 +247,8 @@ pub struct MemoryRing {
     /// Oldest first.
     holes: VecDeque<Hole>,
     hole_count: u64,
+    /// Of the newest entry, and what it became when ids leapt over a hole.
+    newest_id: EntryId,
     last_id: EntryId,
     last_us: Micros,
     offered: u64,
@@ -276,6 +292,7 @@ impl MemoryRing {
             star: Star::new(config.centroids, width),
             holes: VecDeque::with_capacity(MOST_HOLES),
             hole_count: 0,
+            newest_id: EntryId(0),
             last_id: EntryId(0),
             last_us: Micros(0),
             offered: 0,
@@ -321,7 +338,7 @@ impl MemoryRing {
             self.close_segment();
         }
         self.open.add(id, captured_us, &self.now, &windows);
-        (self.last_id, self.last_us, self.follows) = (id, captured_us, true);
+        (self.newest_id, self.last_id, self.last_us, self.follows) = (id, id, captured_us, true);
         id
     }
 
@@ -331,18 +348,25 @@ impl MemoryRing {
         self.open.trace_mut().hear(probabilities, id, at_us);
     }
 
-    /// Records that nothing was seen for a while. The scene before it is closed.
+    /// Records that nothing was seen for a while. The scene before it is closed. A hole right behind another one is that one
+    /// grown longer.
     pub fn hole(&mut self, from_us: Micros, to_us: Micros, cause: HoleCause) {
+        self.last_us = self.last_us.max(to_us);
+        if let Some(last) = self.holes.back_mut()
+            && last.after == self.newest_id
+        {
+            last.to_us = last.to_us.max(to_us);
+            return;
+        }
         if self.holes.len() == MOST_HOLES {
             self.holes.pop_front();
         }
-        self.holes.push_back(Hole { from_us, to_us, after: self.last_id, cause });
+        self.holes.push_back(Hole { from_us, to_us, after: self.newest_id, cause });
         self.hole_count += 1;
         self.close_segment();
         self.cuts.start_over();
         self.follows = false;
-        self.last_id.0 += self.config.leap();
-        self.last_us = self.last_us.max(to_us);
+        self.last_id.0 += self.config.leap(cause);
     }
 
     /// The tokens that the head should see now, in the order of [`Selection`]; `None` while nothing was remembered.
@@ -410,6 +434,12 @@ impl MemoryRing {
         }
         let mut windows = PatchMask::empty();
         kept.iter().take_while(|&patch| patch < grid.patches()).for_each(|patch| windows.insert(grid.window_of(patch)));
+        if !self.follows {
+            // After a hole: what the gate takes for known may be gone.
+            (0..grid.windows())
+                .filter(|window| self.recent.newest_of(*window).is_none())
+                .for_each(|window| windows.insert(window));
+        }
         let offered = windows.count() as u64;
         self.offered += offered;
         if let Some(drop) = self.config.drop {

@@ -156,7 +156,7 @@ impl Recent {
             storage: &self.storage,
             scales: &self.scales,
             slots: &self.slots,
-            from: EntryId(newest.id.0 - u64::from(oldest_frames)),
+            from: EntryId(newest.id.0.saturating_sub(u64::from(oldest_frames))),
             to: newest.id,
             captured_us: newest.captured_us,
         })
@@ -179,7 +179,7 @@ impl Recent {
         let selection = config.selection;
         let at = |id: EntryId, token: usize| TokenRef {
             token: token as u32,
-            age_frames: (now.0 - id.0) as u32,
+            age_frames: u32::try_from(now.0 - id.0).unwrap_or(u32::MAX),
             position: positions[token],
         };
         let oldest = entries.front().map_or(now, |entry| entry.id);

@@ -11,7 +11,7 @@ use ocelli_types::{EntryId, Micros, PatchMask};
 use super::segment::{Mark, Segment};
 use super::star::Centroid;
 use super::trace::{Peak, Trace};
-use super::{Hole, HoleCause, MOST_HOLES, MemoryConfig, MemoryRing, Tokens};
+use super::{Hole, HoleCause, MOST_HOLES, MOST_STREAM, MemoryConfig, MemoryRing, Tokens};
 use crate::ConfigError;
 
 /// Why bytes are no memory.
@@ -42,6 +42,9 @@ pub enum SnapshotError {
     Config(#[from] ConfigError),
 }
 
+/// No token's values go beyond 127 times this.
+const MOST_SCALE: f32 = 1e6;
+
 /// The most that [`MemoryRing::save`] writes.
 pub const fn most_bytes(config: &MemoryConfig) -> usize {
     let width = config.token_width;
@@ -66,6 +69,7 @@ impl MemoryRing {
         for (_, value) in shape(&self.config) {
             to.u64(value);
         }
+        to.u64(self.newest_id.0);
         to.u64(self.last_id.0);
         to.u64(self.last_us.0);
         to.u64(self.offered);
@@ -135,11 +139,13 @@ impl MemoryRing {
                 return Err(SnapshotError::Shape { what, found, expected });
             }
         }
-        // Half of what there is: ids and times can still grow for longer than anything lasts.
-        let (last_id, last_us) = (from.within("newest entry", u64::MAX / 2)?, from.within("time", u64::MAX / 2)?);
-        (memory.offered, memory.dropped) = (from.u64()?, from.u64()?);
-        memory.hole_count = from.u64()?;
-        let most = u64::MAX / 2;
+        // Far less than what there is: all can still grow for longer than anything lasts.
+        let most = u64::MAX >> 8;
+        let newest_id = from.within("newest entry", most)?;
+        let last_id = from.within("newest entry", most)?;
+        let last_us = from.within("time", MOST_STREAM.0)?;
+        (memory.offered, memory.dropped) = (from.within("count", most)?, from.within("count", most)?);
+        memory.hole_count = from.within("count", most)?;
         let (evicted, evicted_segments) = (from.within("evicted", most)?, from.within("evicted", most)?);
         for _ in 0..from.count("number of holes", MOST_HOLES)? {
             let (from_us, to_us) = (Micros(from.within("hole", last_us)?), Micros(from.within("hole", last_us)?));
@@ -157,7 +163,7 @@ impl MemoryRing {
         }
         memory.recent.count_evicted(evicted);
         memory.segments.count_evicted(evicted_segments);
-        (memory.last_id, memory.last_us) = (EntryId(last_id), Micros(last_us));
+        (memory.newest_id, memory.last_id, memory.last_us) = (EntryId(newest_id), EntryId(last_id), Micros(last_us));
         memory.reopen(&trace);
         Ok(memory)
     }
@@ -204,7 +210,7 @@ impl MemoryRing {
             for (row, mark) in marks.iter_mut().enumerate().take(tokens) {
                 from.token(&mut values, row)?;
                 let position = from.u16()?;
-                let (weight, offset_ms) = (from.f32()?, from.u32()?);
+                let (weight, offset_ms) = (from.share("weight", 1e9)?, from.u32()?);
                 if position > self.config.grid.windows() {
                     return Err(SnapshotError::Range { what: "window" });
                 }
@@ -221,7 +227,7 @@ impl MemoryRing {
 
     fn read_star(&mut self, from: &mut Reader<'_>, last_id: u64, last_us: u64) -> Result<(), SnapshotError> {
         for _ in 0..from.u32()? {
-            let frames = from.within("centroid", u64::MAX / 2)?;
+            let frames = from.within("centroid", u64::MAX >> 16)?;
             let from_us = Micros(from.within("centroid", last_us)?);
             let to_us = Micros(from.within("centroid", last_us)?);
             let representative = EntryId(from.within("centroid", last_id)?);
@@ -333,9 +339,10 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    fn f32(&mut self) -> Result<f32, SnapshotError> {
+    /// A number from 0 to `most`.
+    fn share(&mut self, what: &'static str, most: f32) -> Result<f32, SnapshotError> {
         let value = f32::from_le_bytes(self.array()?);
-        if value.is_finite() { Ok(value) } else { Err(SnapshotError::Range { what: "number" }) }
+        if (0.0..=most).contains(&value) { Ok(value) } else { Err(SnapshotError::Range { what }) }
     }
 
     fn within(&mut self, what: &'static str, most: u64) -> Result<u64, SnapshotError> {
@@ -349,7 +356,7 @@ impl<'a> Reader<'a> {
     }
 
     fn token(&mut self, to: &mut Tokens, row: usize) -> Result<(), SnapshotError> {
-        to.scales[row] = self.f32()?;
+        to.scales[row] = self.share("scale", MOST_SCALE)?;
         let bytes = self.bytes(to.width)?;
         let row = &mut to.bytes[row * to.width..][..to.width];
         row.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte.cast_signed());
@@ -360,7 +367,7 @@ impl<'a> Reader<'a> {
         let mut trace = Trace::new();
         let [count] = self.array()?;
         for _ in 0..count {
-            let (sentence, probability) = (self.u16()? as u16, self.f32()?);
+            let (sentence, probability) = (self.u16()? as u16, self.share("probability", 1.0)?);
             let (at_us, entry) = (self.within("time of a sentence", last_us)?, self.within("entry", last_id)?);
             trace.note(Peak { sentence, probability, at_us: Micros(at_us), entry: EntryId(entry) });
         }

@@ -37,8 +37,8 @@ pub(super) struct Star {
     centroids: Vec<Centroid>,
     /// `[most + 1][token_width]`
     storage: Vec<i8>,
-    /// `[token_width]`
-    mean: Vec<f32>,
+    /// The same before it was quantized: a heavy centroid moves by less than a step of int8 at a time.
+    means: Vec<f32>,
 }
 
 impl Star {
@@ -48,12 +48,12 @@ impl Star {
             width,
             centroids: Vec::with_capacity(most + 1),
             storage: vec![0; (most + 1) * width],
-            mean: vec![0.0; width],
+            means: vec![0.0; (most + 1) * width],
         }
     }
 
     pub const fn bytes(most: usize, width: usize) -> usize {
-        (most + 1) * (size_of::<Centroid>() + width) + width * size_of::<f32>()
+        (most + 1) * (size_of::<Centroid>() + width * (1 + size_of::<f32>()))
     }
 
     /// Takes in a segment by its mean frame token; the two most alike are merged where there is no room.
@@ -61,6 +61,9 @@ impl Star {
         let at = self.centroids.len();
         self.centroids.push(*centroid);
         self.storage[at * self.width..][..self.width].copy_from_slice(token);
+        let mean = &mut self.means[at * self.width..][..self.width];
+        mean.fill(0.0);
+        add(mean, token, centroid.scale);
         if self.centroids.len() > self.most {
             self.merge_most_alike();
         }
@@ -88,13 +91,13 @@ impl Star {
     fn merge(&mut self, a: usize, b: usize) {
         let (one, other) = (self.centroids[a], self.centroids[b]);
         let frames = one.frames + other.frames;
-        let share = |centroid: &Centroid| centroid.frames as f32 / frames as f32;
-        let mut mean = core::mem::take(&mut self.mean);
-        mean.fill(0.0);
-        add(&mut mean, self.token(a), one.scale * share(&one));
-        add(&mut mean, self.token(b), other.scale * share(&other));
-        let scale = quantize(&mean, &mut self.storage[a * self.width..][..self.width]);
-        self.mean = mean;
+        let share = (other.frames as f64 / frames as f64) as f32;
+        let (before, from_b) = self.means.split_at_mut(b * self.width);
+        let mean = &mut before[a * self.width..][..self.width];
+        for (mean, other) in mean.iter_mut().zip(&*from_b) {
+            *mean += share * (other - *mean);
+        }
+        let scale = quantize(mean, &mut self.storage[a * self.width..][..self.width]);
         let heavier = if other.representative_frames > one.representative_frames { other } else { one };
         let mut trace = one.trace;
         trace.merge(&other.trace);
@@ -109,6 +112,7 @@ impl Star {
         };
         self.centroids.remove(b);
         self.storage.copy_within((b + 1) * self.width.., b * self.width);
+        self.means.copy_within((b + 1) * self.width.., b * self.width);
     }
 
     fn token(&self, at: usize) -> &[i8] {

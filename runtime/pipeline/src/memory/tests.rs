@@ -298,7 +298,10 @@ fn no_age_counts_across_a_hole() {
     let expected =
         Hole { from_us: Micros(1_000_000), to_us: Micros(60_000_000), after: EntryId(5), cause: HoleCause::Blind };
     assert_eq!(ring.holes().collect::<Vec<_>>(), [&expected]);
-    (0..1000).for_each(|at| ring.hole(Micros(at), Micros(at + 1), HoleCause::Blind));
+    for at in 0..1000 {
+        ring.hole(Micros(at), Micros(at + 1), HoleCause::Blind);
+        remember(&mut ring, 300, &PatchMask::empty());
+    }
     assert_eq!((ring.holes().len(), ring.report().holes), (MOST_HOLES, 1001));
 }
 
@@ -382,4 +385,30 @@ proptest! {
             saved(&restored);
         }
     }
+}
+
+#[test]
+fn a_hole_right_behind_another_is_the_same_grown_longer() {
+    let mut ring = MemoryRing::new(config(0)).expect("a valid ring");
+    remember(&mut ring, 0, &PatchMask::first(16));
+    ring.hole(Micros(0), Micros(5), HoleCause::Blind);
+    (0..300).for_each(|at| ring.hole(Micros(5), Micros(10 + at), HoleCause::Restart));
+    let expected = Hole { from_us: Micros(0), to_us: Micros(309), after: EntryId(1), cause: HoleCause::Blind };
+    assert_eq!(ring.holes().collect::<Vec<_>>(), [&expected]);
+    assert_eq!(ring.last_us(), Micros(309));
+    assert_eq!(remember(&mut ring, 2, &PatchMask::empty()), EntryId(34), "ids leap once");
+    ring.hole(Micros(400), Micros(500), HoleCause::Restart);
+    assert_eq!(ring.report().holes, 2);
+    assert!(remember(&mut ring, 3, &PatchMask::empty()).0 > 34 + 10_000, "more than a power cut takes back");
+}
+
+#[test]
+fn after_a_restart_no_window_is_taken_for_known_that_is_not() {
+    // A snapshot whose picture is newer than its memory.
+    let empty = MemoryRing::new(config(0)).expect("a valid ring");
+    let mut ring = MemoryRing::restore(config(0), &saved(&empty)).expect("it was saved");
+    ring.hole(Micros(0), Micros(9), HoleCause::Restart);
+    ring.commit(&values(1), &patches(&[false, true, false, false]), Micros(10));
+    let view = ring.view().expect("something is held");
+    assert!(view.slots[..4].iter().all(Option::is_some));
 }

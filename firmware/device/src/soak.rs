@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use ocelli_drivers::{Clip, SystemClock};
+use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use ocelli_pipeline::{EventBuf, HoleCause, MemoryRing, PatchSlot};
 use ocelli_types::{Clock, Fault, Faulty, FrameSource, Micros};
@@ -250,6 +251,8 @@ impl<'a> Soak<'a> {
             self.wall_offset_ms = self.wall_offset_ms.saturating_sub(back_ms);
         }
         self.running = None;
+        // As the end of a process does; a soak is one process, whose free memory is in pieces after some loadings.
+        CountingAlloc::give_back();
         let clock = SystemClock::new();
         let kept = self.store.load()?;
         self.ledger.slowest_restore_us = self.ledger.slowest_restore_us.max(clock.now().0);

@@ -52,11 +52,11 @@ pub fn watch(pack: &Pack, path: &Path) -> Result<Vec<Seen>> {
     Ok(pictures)
 }
 
-/// What the pack's gate sends of these pictures, from the first one on.
+/// The gate of a pack.
 ///
 /// # Errors
-/// The pack's gate is not one.
-pub fn gate<'a>(pack: &Pack, name: &str, pictures: impl IntoIterator<Item = &'a Seen>) -> Result<Play> {
+/// It is none.
+pub fn token_gate(pack: &Pack) -> Result<TokenGate> {
     let part = &pack.manifest.gate;
     let config = GateConfig {
         min_mad: part.min_mad,
@@ -65,7 +65,15 @@ pub fn gate<'a>(pack: &Pack, name: &str, pictures: impl IntoIterator<Item = &'a 
         refresh_frames: part.refresh_frames,
         whole_frame_tenths: part.whole_frame_tenths,
     };
-    let mut gate = TokenGate::new(pack.grid, config)?;
+    Ok(TokenGate::new(pack.grid, config)?)
+}
+
+/// What the pack's gate sends of these pictures, from the first one on.
+///
+/// # Errors
+/// The pack's gate is not one.
+pub fn gate<'a>(pack: &Pack, name: &str, pictures: impl IntoIterator<Item = &'a Seen>) -> Result<Play> {
+    let mut gate = token_gate(pack)?;
     let mut slot = PatchSlot::new(pack.grid);
     let mut play = Play { name: name.into(), grid: pack.grid, shots: Vec::new() };
     for (seq, Seen { pixels, content, captured_us }) in pictures.into_iter().enumerate() {

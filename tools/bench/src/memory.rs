@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use ocelli_infer::{Narrator, Pack, Stab};
-use ocelli_pipeline::{
-    DropReference, FeatureDrop, GateConfig, MemoryConfig, MemoryRing, PatchSlot, Selection, Tier, TokenGate,
-};
+use ocelli_pipeline::{DropReference, FeatureDrop, MemoryConfig, MemoryRing, PatchSlot, Selection, Tier};
 use ocelli_types::{Encoder, FrameSeq, FrameTokens, Head, Micros, PatchMask};
 use serde_json::{Value, json};
 
+use crate::clip::token_gate;
 use crate::{Play, Seen, Shot, clips, gate, watch};
 
 /// Thresholds of the curve, from no drop at all.
@@ -221,15 +220,7 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
     ensure!(!background.is_empty() && !event.is_empty(), "there should be clips");
     let end_us = (hours * 3600e6) as u64;
     let planted: Vec<u64> = [23, 6, 1].iter().map(|back| end_us - end_us / 24 * back).collect();
-    let part = &pack.manifest.gate;
-    let gate = GateConfig {
-        min_mad: part.min_mad,
-        noise_factor_num: part.noise_factor_num,
-        noise_factor_den: part.noise_factor_den,
-        refresh_frames: part.refresh_frames,
-        whole_frame_tenths: part.whole_frame_tenths,
-    };
-    let mut gate = TokenGate::new(pack.grid, gate)?;
+    let mut gate = token_gate(pack)?;
     let mut slot = PatchSlot::new(pack.grid);
     let (mut stab, mut narrator) = (Stab::load(pack)?, Narrator::load(pack)?);
     let mut memory = MemoryRing::new(config(pack, None))?;

@@ -1,7 +1,8 @@
 //! `ocelli soak`: months in minutes. Clips over and over as one stream of simulated time, with the faults of a camera,
 //! restarts, power cuts and a wall clock that jumps; measured is whether anything grows, slows down or gets lost.
 //!
-//! The same eye, models, memory and store as in `run`, in one thread, as fast as possible.
+//! The same eye, models, memory and store as in `run`, in one thread, as fast as possible; the capture and keeper threads of
+//! `run` have no part in it.
 
 use std::path::{Path, PathBuf};
 

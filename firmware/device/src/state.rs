@@ -51,9 +51,9 @@ pub struct Kept {
     pub memory: MemoryRing,
     /// The last picture.
     pub picture: Option<(Vec<u8>, Content)>,
-    /// Stream time when it was saved, and the wall clock.
+    /// Stream time when it was saved.
     pub saved_us: Micros,
-    /// See above.
+    /// Wall clock when it was saved, milliseconds since 1970.
     pub saved_unix_ms: u64,
 }
 
@@ -190,7 +190,8 @@ impl Store {
         Ok(Kept { memory, picture: (length > 0).then_some((picture, content)), saved_us, saved_unix_ms })
     }
 
-    /// Puts the file together in `bytes`, as of a stream time and wall clock; nothing is allocated where they have [`most_bytes`](Self::most_bytes).
+    /// Puts the file together in `bytes`, as of a stream time and wall clock (milliseconds since 1970). Nothing is allocated
+    /// where they have [`most_bytes`](Self::most_bytes).
     pub fn compose(
         &self,
         bytes: &mut Vec<u8>,

@@ -222,25 +222,26 @@ def canvas_targets(clip):
     return cells, keypoints
 
 
-def prepare(clip, clean=False):
+def prepare(clip, frames_before=0):
     """What the network sees and should say: a dict of arrays with leading T.
 
-    patches u8 [T, 256, 588] (the gate's canvas, or the picture itself if `clean`),
-    kept bool [T, 64], mask [T, 32, 32], keypoints [T, 17, 3], kind i64 [T],
+    canvas u8 [T, 256, 588] (what STAB sees behind the gate), whole u8 [T, 256, 588] (the pictures themselves),
+    kept bool [T, 64], waited i64 [64] (frames since a window was remembered, at the first picture), mask [T, 32, 32], keypoints [T, 17, 3], kind i64 [T],
     dense bool [T] (mask and keypoints are known: a person is marked, or the kind says nobody is there).
     """
     h, w = clip.frames.shape[1:3]
-    patches = gate.patchify(gate.letterbox(clip.frames))
-    canvas, keep = gate.run_gate(patches, gate.content_patches(h, w))
+    whole = gate.patchify(gate.letterbox(clip.frames))
+    canvas, keep = gate.run_gate(whole, gate.content_patches(h, w), frames_before=frames_before)
     mask, keypoints = canvas_targets(clip)
     seen = clip.mask.any((1, 2))
     synthetic = clip.meta.get("source") == "scenes"
     return {
-        "patches": patches if clean else canvas,
+        "canvas": canvas,
+        "whole": whole,
         "kept": gate.window_kept(keep),
+        "waited": gate.waited(frames_before),
         "mask": mask,
         "keypoints": keypoints,
         "kind": clip.kind.astype(np.int64),
         "dense": seen | synthetic | (clip.kind == 0) | (clip.kind == words.SILENCE),
-        "share": keep.mean(1),
     }

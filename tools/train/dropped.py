@@ -19,25 +19,12 @@ import gate
 import int8
 import numpy as np
 import speak as sp
+import tokens as tok
 import torch
 import words
 
 REFRESH = gate.GateConfig().refresh_frames
 COSINES = (0.99, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8, 0.7)
-
-
-def drop_features(video, kept, cosine, refresh=REFRESH):
-    """tokens f32 [T, 65, H], windows kept bool [T, 64] -> those left when each is dropped that is more alike than `cosine` to
-    the last kept one at its place, unless that is `refresh` frames old. As `MemoryRing` does it."""
-    unit = torch.nn.functional.normalize(video[:, 1:].double(), dim=-1)
-    left = kept.copy()
-    left[0] = True
-    last = np.zeros(kept.shape[1], int)
-    for t in range(1, len(kept)):
-        like = (unit[t] * unit[last, np.arange(len(last))]).sum(-1).numpy()
-        left[t] &= (like <= cosine) | (t - last >= refresh)
-        last[left[t]] = t
-    return left
 
 
 def ways(stab, frames):
@@ -51,9 +38,9 @@ def ways(stab, frames):
     yield "nothing", None, seen_whole, all_kept
     yield "pixels", None, seen, kept
     for cosine in COSINES:
-        yield "pixels, features", cosine, seen, drop_features(seen, kept, cosine)
+        yield "pixels, features", cosine, seen, tok.drop_features(seen, kept, cosine, REFRESH)
     for cosine in COSINES:
-        yield "features", cosine, seen_whole, drop_features(seen_whole, all_kept, cosine)
+        yield "features", cosine, seen_whole, tok.drop_features(seen_whole, all_kept, cosine, REFRESH)
 
 
 def narrate(narrator, video, kept):

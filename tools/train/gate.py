@@ -20,6 +20,7 @@ GRID = SIDE_PX // PATCH_PX  # 16 patches a side
 PATCHES = GRID * GRID
 PATCH_BYTES = PATCH_PX * PATCH_PX * 3
 WINDOWS = (GRID // 2) ** 2  # 64 windows of 2x2 patches
+WINDOW_PHASE = np.arange(WINDOWS) * 7  # windows take turns in being refreshed
 GREY = 114  # letter-box value
 
 
@@ -88,10 +89,9 @@ class Gate:
         self.sent = None
         self.noise16 = 0  # 16 x the running lower quartile of frame-to-frame SAD
         self.seq = 0
-        window = np.arange(WINDOWS)
         row, column = np.divmod(np.arange(PATCHES), GRID)
         self._window_of = (row // 2) * (GRID // 2) + column // 2
-        self._window_phase = window * 7
+        self._window_phase = WINDOW_PHASE
 
     def step(self, current):
         """u8 [256, 588] -> keep bool [256]: patches whose windows are remembered. Updates `sent`
@@ -123,11 +123,22 @@ class Gate:
         return keep
 
 
-def run_gate(patches, content, config=GateConfig()):
-    """u8 [T, 256, 588] -> (canvas u8 [T, 256, 588], keep bool [T, 256]: whose windows are remembered)."""
+def run_gate(patches, content, config=GateConfig(), frames_before=0):
+    """u8 [T, 256, 588] -> (canvas u8 [T, 256, 588], keep bool [T, 256]: whose windows are remembered). As in a stream
+    that began `frames_before` frames earlier: its refresh then falls on other frames."""
     gate = Gate(content, config)
     canvas, keep = np.empty_like(patches), np.empty(patches.shape[:2], bool)
     for t, current in enumerate(patches):
         keep[t] = gate.step(current)
         canvas[t] = gate.reference
+        if t == 0:
+            gate.seq += frames_before
     return canvas, keep
+
+
+def waited(frames_before, config=GateConfig()):
+    """i64 [64]: for how many frames each window was not remembered when the stream began `frames_before` frames ago and
+    nothing moved since."""
+    if frames_before == 0:
+        return np.zeros(WINDOWS, np.int64)
+    return np.minimum((frames_before + WINDOW_PHASE) % config.refresh_frames, frames_before)

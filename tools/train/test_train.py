@@ -10,7 +10,6 @@ from torch import nn
 
 import calibrate
 import data
-import dropped
 import evaluate
 import export
 import gate
@@ -22,6 +21,7 @@ import ops
 import speak as sp
 import stab as st
 import tokens as tok
+import train
 import vocabulary
 import words
 
@@ -471,7 +471,7 @@ def test_prepared_windows_know_where_the_mask_is_unknown():
     clip.mask[3] = False
     item = data.prepare(clip)
     assert item["dense"].tolist() == [True, True, True, False, True, True]
-    assert item["patches"].shape == (6, 256, 588) and item["kept"].shape == (6, 64)
+    assert item["canvas"].shape == item["whole"].shape == (6, 256, 588) and item["kept"].shape == (6, 64)
     assert np.isclose(item["mask"].sum() * data.CELL_PX**2, 5 * 80 * 40)
 
 
@@ -510,7 +510,7 @@ def test_feature_drop_keeps_what_changed_and_what_is_due():
     turn = np.radians(3.0 * np.arange(49))
     video = torch.ones(49, 65, 4)
     video[:, 1] = torch.from_numpy(np.stack([np.cos(turn), np.sin(turn), 0 * turn, 0 * turn], 1)).float()
-    left = dropped.drop_features(video, np.ones((49, 64), bool), 0.98, refresh=6)
+    left = tok.drop_features(video, np.ones((49, 64), bool), 0.98, refresh=6)
     assert np.flatnonzero(left[:, 0]).tolist() == list(range(0, 49, 4))
     assert np.flatnonzero(left[:, 1]).tolist() == list(range(0, 49, 6))
 
@@ -520,3 +520,51 @@ def test_the_memory_holds_tokens_in_int8():
     held = int8.remembered(tokens)
     assert (held - tokens).abs().max() <= tokens.abs().amax(-1).max() / 254 + 1e-6
     assert torch.equal(int8.remembered(held), held)
+
+
+def walking_item(frames=16):
+    """A prepared window of a clip in which one square of pixels moves along."""
+    clip = clip_of(frames)
+    clip.frames[:] = clip.frames[0]
+    for t in range(frames):
+        clip.frames[t, 40:80, 10 * t : 10 * t + 40] = 255
+    return data.prepare(clip)
+
+
+def test_each_window_is_shown_undropped_and_dropped():
+    items = [walking_item(), walking_item()]
+    batch = train.collate(items, np.random.default_rng(0), lambda _: train.GATE_ALONE)
+    assert batch["patches"].shape[0] == 4 and (batch["patches"][0].numpy() == items[0]["whole"]).all()
+    assert (batch["patches"][2].numpy() == items[0]["canvas"]).all()
+    chosen = train.chosen(torch.zeros(4, 16, 65, 8), batch)
+    reads = len(batch["reads"])
+    assert len(chosen) == 2 * reads == 2 * 2 * train.READS
+    for (b, t), undropped, dropped in zip(batch["reads"], chosen[:reads], chosen[reads:]):
+        assert (undropped[0], dropped[0]) == (b, b + 2)
+        # Undropped, every window is of this very frame.
+        assert (undropped[1][:64] == t).all() and (undropped[2][:64, 0] == 0).all()
+        assert t == 0 or (dropped[1][:64] < t).any()
+
+
+def test_a_window_cut_from_a_stream_is_as_old_as_in_the_stream():
+    still = np.full((60, gate.PATCHES, gate.PATCH_BYTES), 90, np.uint8)
+    content = np.ones(gate.PATCHES, bool)
+    for before in (0, 3, 17, 24):
+        kept = gate.window_kept(gate.run_gate(still, content)[1])
+        in_stream = before - np.array([np.flatnonzero(kept[: before + 1, w])[-1] for w in range(gate.WINDOWS)])
+        assert (gate.waited(before) == in_stream).all()
+        cut = gate.window_kept(gate.run_gate(still[before:], content, frames_before=before)[1])
+        assert (cut[1:] == kept[before + 1 :]).all()
+
+
+def test_drops_of_all_sorts_are_drawn():
+    rng = np.random.default_rng(0)
+    drops = [train.Drop.draw(rng) for _ in range(400)]
+    assert 0.7 < np.mean([d.by_pixels for d in drops]) < 0.9
+    assert all(d.cosine < 1 for d in drops if not d.by_pixels) and any(d.cosine > 1 for d in drops)
+
+
+def test_agreement_is_nothing_where_both_say_the_same():
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]]).log()
+    assert train.agreement(torch.cat([p, p])) == 0
+    assert train.agreement(torch.cat([p, p.flip(0)])) > 0.3

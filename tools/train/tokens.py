@@ -8,6 +8,7 @@ Empty slots are zeros with valid 0.
 """
 
 import numpy as np
+import torch
 
 SLOTS = 128
 WINDOWS = 64
@@ -52,6 +53,21 @@ def select(kept, t):
 
     index[:, 0] = np.minimum(index[:, 0], AGE_CLIP)
     return frame, index, valid
+
+
+def drop_features(video, kept, cosine, refresh):
+    """tokens f32 [T, 65, H], windows kept bool [T, 64] -> those left when each is dropped that is more alike than `cosine`
+    to the last kept one at its place, unless that is `refresh` frames old. TimeChat-Online's drop on features, as
+    `MemoryRing` does it."""
+    unit = torch.nn.functional.normalize(video[:, 1:].double(), dim=-1)
+    left = kept.copy()
+    left[0] = True
+    last = np.zeros(kept.shape[1], int)
+    for t in range(1, len(kept)):
+        like = (unit[t] * unit[last, np.arange(len(last))]).sum(-1).numpy()
+        left[t] &= (like <= cosine) | (t - last >= refresh)
+        last[left[t]] = t
+    return left
 
 
 def token_row(index):

@@ -4,7 +4,8 @@
 
 One run, one loss: dense targets on every frame (person mask, keypoints, presence)
 teach STAB to see, and the narrator reads the 128 selected tokens at a few frames of each
-window. The schedule follows the clock (`--minutes`), because on a CPU time is what is
+window. Every window is shown twice, once whole and undropped and once as the gate or a drop
+on features leaves it, and the narrator should tell the same of both. The schedule follows the clock (`--minutes`), because on a CPU time is what is
 rationed; a stopped run goes on where it was (`--fresh` starts over).
 """
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 import data
+import gate
 import heads
 import narrator as nar
 import stab as st
@@ -27,12 +30,34 @@ import words
 
 READS = 4  # frames of a window at which the narrator is asked
 WARM_UP_STEPS = 50
+REFRESH_FRAMES = gate.GateConfig().refresh_frames
 
 
-def collate(items, rng):
-    """List of `data.prepare` dicts of equal T -> tensors; picks READS frames a window."""
-    batch = {k: torch.from_numpy(np.stack([i[k] for i in items])) for k in
-             ("patches", "mask", "keypoints", "kind", "dense")}  # fmt: skip
+@dataclass(frozen=True)
+class Drop:
+    """What leaves tokens out of a window as it is shown the second time."""
+
+    by_pixels: bool  # behind the gate; else whole pictures
+    cosine: float  # features more alike than this are dropped; 2 drops none
+
+    @classmethod
+    def draw(cls, rng):
+        by_pixels = rng.random() < 0.8
+        return cls(by_pixels, 2.0 if by_pixels and rng.random() < 0.6 else rng.uniform(0.7, 0.99))
+
+
+GATE_ALONE = Drop(True, 2.0)
+
+TARGETS = ("mask", "keypoints", "kind", "dense")
+
+
+def collate(items, rng, drop=Drop.draw):
+    """N `data.prepare` dicts of equal T -> tensors of 2N windows: each shown whole and undropped, then as a `Drop` leaves
+    it. Picks READS frames a window, the same of both."""
+    drops = [drop(rng) for _ in items]
+    shown = [i["canvas" if d.by_pixels else "whole"] for i, d in zip(items, drops)]
+    batch = {"patches": torch.from_numpy(np.stack([i["whole"] for i in items] + shown))}
+    batch |= {k: torch.from_numpy(np.stack([i[k] for i in items] * 2)) for k in TARGETS}
     reads = []
     for b, item in enumerate(items):
         labelled = np.flatnonzero(item["kind"] >= 0)
@@ -42,20 +67,38 @@ def collate(items, rng):
         count = np.bincount(item["kind"][labelled], minlength=len(words.KINDS))
         weight = (labelled + 3) / count[item["kind"][labelled]]
         size = min(READS, len(labelled))
-        for t in rng.choice(labelled, size, replace=False, p=weight / weight.sum()):
-            reads.append((b, int(t), *tok.select(item["kept"], int(t))))
-    batch["reads"] = reads
+        reads += [(b, int(t)) for t in rng.choice(labelled, size, replace=False, p=weight / weight.sum())]
+    batch |= {"reads": reads, "drops": drops} | {k: [i[k] for i in items] for k in ("kept", "waited")}
     return batch
 
 
+def chosen(tokens, batch):
+    """What the narrator is given, [2R] of (window, frame i64 [128], index i64 [128, 2], valid f32 [128]): first every read
+    of the undropped windows, then the same of the dropped ones."""
+    windows = len(batch["drops"])
+    everything = np.ones((tokens.shape[1], tok.WINDOWS), bool)
+    out = [(b, *tok.select(everything, t)) for b, t in batch["reads"]]
+    left = []
+    for b, drop in enumerate(batch["drops"]):
+        kept = batch["kept"][b] if drop.by_pixels else everything
+        if drop.cosine < 1:
+            kept = tok.drop_features(tokens[windows + b].detach().float().cpu(), kept, drop.cosine, REFRESH_FRAMES)
+        left.append(kept)
+    for b, t in batch["reads"]:
+        frame, index, valid = tok.select(left[b], t)
+        still = index[: tok.WINDOWS, 0]
+        old = np.minimum(still + batch["waited"][b], tok.AGE_CLIP)
+        index[: tok.WINDOWS, 0] = np.where(frame[: tok.WINDOWS] == 0, old, still)
+        out.append((windows + b, frame, index, valid))
+    return out
+
+
 def gather_reads(tokens, reads):
-    """tokens [B, T, 65, H], reads -> (picked [R, 128, H], index [R, 128, 2], valid [R, 128])."""
+    """tokens [B, T, 65, H], R of `chosen` -> (picked [R, 128, H], index [R, 128, 2], valid [R, 128])."""
     device = tokens.device
-    index = torch.from_numpy(np.stack([r[3] for r in reads])).to(device)
-    valid = torch.from_numpy(np.stack([r[4] for r in reads])).to(device)
-    frame = torch.from_numpy(np.stack([r[2] for r in reads])).to(device)
     which = torch.tensor([r[0] for r in reads], device=device)[:, None]
-    row = torch.from_numpy(np.stack([tok.token_row(r[3]) for r in reads])).to(device)
+    frame, index, valid = (torch.from_numpy(np.stack([r[i] for r in reads])).to(device) for i in (1, 2, 3))
+    row = torch.from_numpy(np.stack([tok.token_row(r[2]) for r in reads])).to(device)
     return tokens[which, frame, row] * valid.unsqueeze(-1), index, valid
 
 
@@ -86,18 +129,24 @@ class Model(torch.nn.Module):
         self.dense, self.trunk = heads.DenseHead(stab_config.width), heads.TrunkHead(narrator_config.width)
 
 
-def losses(model, batch, vocabulary, tau):
+def agreement(log_prob):
+    """log P(kind) [2R, K] of the undropped reads, then of the dropped ones -> mean of both Kullback-Leibler divergences:
+    what is dropped should not change what is told."""
+    whole, dropped = log_prob.chunk(2)
+    return ((whole.exp() - dropped.exp()) * (whole - dropped)).sum(-1).mean() / 2
+
+
+def losses(model, batch, vocabulary, args):
     """Dict of weighted loss terms, and the narrator's kind log-probabilities."""
     tokens = model.stab(batch["patches"])
     flat = lambda v: v.flatten(0, 1)  # noqa: E731
-    loss = heads.dense_loss(
-        model.dense(flat(tokens)), *(flat(batch[k]) for k in ("mask", "keypoints", "kind", "dense"))
-    )
+    loss = heads.dense_loss(model.dense(flat(tokens)), *(flat(batch[k]) for k in TARGETS))
     if not batch["reads"]:
         return loss, None, None
-    trunk = model.narrator.trunk(*gather_reads(tokens, batch["reads"]))
-    b = torch.tensor([r[0] for r in batch["reads"]])
-    t = torch.tensor([r[1] for r in batch["reads"]])
+    reads = chosen(tokens, batch)
+    trunk = model.narrator.trunk(*gather_reads(tokens, reads))
+    b = torch.tensor([r[0] for r in reads])
+    t = torch.tensor([t for _, t in batch["reads"]] * 2)
     kind, points = batch["kind"][b, t], batch["keypoints"][b, t].clone()
     points[..., 2] *= batch["dense"][b, t][:, None]
     out = model.trunk(trunk)
@@ -106,29 +155,33 @@ def losses(model, batch, vocabulary, tau):
     loss["trunk_points"] = 0.4 * heads.keypoint_loss(out, points)
     loss["trunk_mask"] = 4 * heads.mask_loss(out["mask"], batch["mask"][b, t], batch["dense"][b, t].float())
     if vocabulary is not None:
-        log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, tau)
+        log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, args.tau)
         loss["retrieval"] = F.nll_loss(log_prob, kind)
+    if args.agreement:
+        loss["agreement"] = args.agreement * agreement(log_prob)
     return loss, log_prob, kind
 
 
 @torch.no_grad()
-def validate(model, items, vocabulary, tau, device):
-    """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z)."""
+def validate(model, items, vocabulary, args):
+    """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z) behind the gate, and how often
+    the undropped reads have the same most probable kind."""
     model.eval()
     inter = union = 0.0  # of the narrator's trunk, at the frames it is asked about
-    error, right, right_z, total = [], 0, 0, 0
+    error, right, right_z, same, total = [], 0, 0, 0, 0
     per_kind = np.zeros((len(words.KINDS), 2), int)
     for item in items:
-        batch = collate([item], np.random.default_rng(0))
-        batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+        batch = collate([item], np.random.default_rng(0), lambda _: GATE_ALONE)
+        batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
         tokens = model.stab(batch["patches"])
-        out = model.dense(tokens[0])
-        seen = batch["keypoints"][0, ..., 2] > 0.5
+        out = model.dense(tokens[1])
+        seen = batch["keypoints"][1, ..., 2] > 0.5
         if seen.any():
-            gap = (heads.decode_keypoints(out) - batch["keypoints"][0, ..., :2]).norm(dim=-1)
+            gap = (heads.decode_keypoints(out) - batch["keypoints"][1, ..., :2]).norm(dim=-1)
             error.append(gap[seen].mean().item())
-        trunk = model.narrator.trunk(*gather_reads(tokens, batch["reads"]))
-        at = [r[1] for r in batch["reads"]]
+        trunk = model.narrator.trunk(*gather_reads(tokens, chosen(tokens, batch)))
+        whole, trunk = trunk.chunk(2)
+        at = [t for _, t in batch["reads"]]
         kind, told = batch["kind"][0, at], model.trunk(trunk)
         guess, truth = told["mask"] > 0, batch["mask"][0, at] > 0.5
         inter += (guess & truth).sum().item()
@@ -138,13 +191,16 @@ def validate(model, items, vocabulary, tau, device):
         for k, ok in zip(kind.tolist(), hit.tolist()):
             per_kind[k] += (ok, 1)
         if vocabulary is not None:
-            log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, tau)
-            right_z += (log_prob.argmax(-1) == kind).sum().item()
+            guess, undropped = (
+                kind_log_prob(model.narrator.place(v[:, -1]), *vocabulary, args.tau).argmax(-1) for v in (trunk, whole)
+            )
+            right_z += (guess == kind).sum().item()
+            same += (guess == undropped).sum().item()
         total += len(kind)
     model.train()
     report = {"mask_iou": inter / max(union, 1), "keypoint_error": float(np.mean(error)), "kind": right / total}
     if vocabulary is not None:
-        report["kind_z"] = right_z / total
+        report |= {"kind_z": right_z / total, "same_undropped": same / total}
     report["per_kind"] = {words.KINDS[k]: f"{a}/{n}" for k, (a, n) in enumerate(per_kind.tolist()) if n}
     return report
 
@@ -199,12 +255,14 @@ def arguments():
     p.add_argument("--vocabulary", type=Path, help="pack folder; adds the retrieval loss")
     p.add_argument("--minutes", type=float, default=20)
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--batch", type=int, default=6)
+    p.add_argument("--batch", type=int, default=4, help="windows; each is shown twice, undropped and dropped")
+    p.add_argument("--agreement", type=float, default=1.0, help="weight of telling the same of both; 0 switches it off")
     p.add_argument("--length", type=int, default=16, help="frames a window")
     p.add_argument("--tau", type=float, default=0.05)
     p.add_argument("--device", default="cpu")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--no-bf16", action="store_true")
+    p.add_argument("--compile", action="store_true", help="fuse operations: a quarter faster after two minutes")
     p.add_argument("--fresh", action="store_true", help="do not resume from --out")
     p.add_argument("--save-every", type=float, default=120, help="seconds")
     p.add_argument("--val-every", type=float, default=300, help="seconds")
@@ -232,7 +290,8 @@ class Batches(torch.utils.data.IterableDataset):
                 source = extra if extra and rng.random() < args.extra_share else pool
                 clip, _ = source.draw(rng, args.length)
                 if len(clip.frames) == args.length:
-                    return data.prepare(augment(clip), clean=rng.random() < 0.1)
+                    before = int(rng.integers(1, REFRESH_FRAMES)) if rng.random() < 0.6 else 0
+                    return data.prepare(augment(clip), before)
 
         while True:
             yield collate([window() for _ in range(args.batch)], rng)
@@ -267,6 +326,9 @@ def main():
     batches = iter(torch.utils.data.DataLoader(Batches(args, state["step"]), batch_size=None, num_workers=1,
                                                prefetch_factor=4))  # fmt: skip
 
+    if args.compile:
+        for part, name in ((model.stab, "forward"), (model.dense, "forward"), (model.narrator, "trunk")):
+            setattr(part, name, torch.compile(getattr(part, name), dynamic=part is model.narrator))
     budget = args.minutes * 60
     begun, offset = time.time(), state["elapsed_s"]
     saved = validated = printed = time.time()
@@ -280,7 +342,7 @@ def main():
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(args, state["elapsed_s"] / budget, state["step"])
         with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=not args.no_bf16):
-            loss, log_prob, kind = losses(model, batch, vocabulary, args.tau)
+            loss, log_prob, kind = losses(model, batch, vocabulary, args)
         total = sum(loss.values())
         optimizer.zero_grad()
         total.backward()
@@ -301,12 +363,12 @@ def main():
                   f"eta {left / 60:.1f} min", flush=True)  # fmt: skip
         if now - validated > args.val_every:
             validated = now
-            print("val", json.dumps(validate(model, val, vocabulary, args.tau, args.device)), flush=True)
+            print("val", json.dumps(validate(model, val, vocabulary, args)), flush=True)
         if now - saved > args.save_every:
             saved = now
             save(args.out, model, optimizer, state, args)
     save(args.out, model, optimizer, state, args)
-    print("val", json.dumps(validate(model, val, vocabulary, args.tau, args.device)), flush=True)
+    print("val", json.dumps(validate(model, val, vocabulary, args)), flush=True)
 
 
 if __name__ == "__main__":

@@ -297,6 +297,11 @@ class Batches(torch.utils.data.IterableDataset):
             yield collate([window() for _ in range(args.batch)], rng)
 
 
+def as_it_is(batch):
+    """The loader would make tensors of what stays numpy."""
+    return batch
+
+
 def real_files(extra):
     """Files as they are, folders searched."""
     files = [Path(e) for e in extra if str(e).endswith(".npz")]
@@ -324,7 +329,7 @@ def main():
 
     val = [data.prepare(data.load_clip(p)) for p in data.find_clips(args.val)[:40]]
     batches = iter(torch.utils.data.DataLoader(Batches(args, state["step"]), batch_size=None, num_workers=1,
-                                               prefetch_factor=4))  # fmt: skip
+                                               collate_fn=as_it_is, prefetch_factor=4))  # fmt: skip
 
     if args.compile:
         for part, name in ((model.stab, "forward"), (model.dense, "forward"), (model.narrator, "trunk")):

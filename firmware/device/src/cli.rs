@@ -32,7 +32,8 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   ocelli replay clip.mp4                             lines for people
   ocelli replay clip.mp4 --json > events.jsonl       lines for programs
-  ocelli replay clip.mp4 --stages                    what a frame costs, stage by stage";
+  ocelli replay clip.mp4 --stages                    what a frame costs, stage by stage
+  ocelli replay clip.mp4 --trace why.jsonl           why something was said, or was not";
 
 const SOAK_NOTES: &str = "\
 Ends with 0 if the resident set is within the plan and flat (told from 4 hours on) and every picture and hole is accounted
@@ -138,6 +139,10 @@ pub struct ReplayArgs {
     /// Print what a frame costs, stage by stage, to standard error.
     #[arg(long)]
     pub stages: bool,
+    /// Write for each picture that the model saw how probable each kind of happening was, smoothed as for speaking, into
+    /// this file: one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
     #[command(flatten)]

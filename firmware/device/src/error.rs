@@ -63,6 +63,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The trace cannot be written.
+    #[error("{}: the trace cannot be written here ({source}); choose another file with --trace", path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A soak found that something grows or gets lost.
     #[error("the soak failed: see `flat`, `within_plan` and `unaccounted_losses` in the report above")]
     Unsound,
@@ -103,6 +111,7 @@ impl Error {
             Self::Unsound
             | Self::Output { .. }
             | Self::Unwritable { .. }
+            | Self::Trace { .. }
             | Self::State { .. }
             | Self::Enforce { .. }
             | Self::System { .. } => 1,

@@ -12,6 +12,7 @@ mod replay;
 mod run;
 mod soak;
 mod state;
+mod trace;
 mod voice;
 mod wiring;
 

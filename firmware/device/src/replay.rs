@@ -12,6 +12,7 @@ use crate::cli::ReplayArgs;
 use crate::error::{Error, note};
 use crate::plan::Plan;
 use crate::pulse::Pulse;
+use crate::trace::Trace;
 use crate::voice::Voice;
 use crate::wiring::{self, Eye};
 
@@ -28,6 +29,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
     let mut voice = Voice::open(&config, None)?;
+    let mut trace = args.trace.as_deref().map(Trace::create).transpose()?;
     let mut eye = Eye::new(&pack)?;
     let (mut stab, mut mind) = wiring::thinking(&pack, config.profile, stab, narrator)?.split();
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
@@ -79,6 +81,9 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         pulse.narrator.allocated(thought.allocations);
         for spoken in &events {
             voice.say(0, spoken, &pack.vocabulary)?;
+        }
+        if let Some(trace) = &mut trace {
+            trace.add(slot.batch().captured_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
         }
     };
     if pulse.pictures > 0 {

@@ -169,6 +169,11 @@ impl<H: Head> Mind<H> {
         &self.memory
     }
 
+    /// Smoothed probability of each kind in the last frame, by which the policy decides, `[kinds]`; empty before the first.
+    pub fn kind_probabilities(&self) -> &[f32] {
+        self.policy.smoothed()
+    }
+
     /// What is remembered, to record a hole in it.
     pub const fn memory_mut(&mut self) -> &mut MemoryRing {
         &mut self.memory

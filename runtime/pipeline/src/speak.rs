@@ -201,6 +201,11 @@ impl SpeakPolicy {
         }
     }
 
+    /// Smoothed probability of each kind in the last frame, `[kinds]`; empty before the first.
+    pub fn smoothed(&self) -> &[f32] {
+        &self.smoothed
+    }
+
     fn smooth(&mut self, probabilities: &[f32]) {
         self.fresh.fill(0.0);
         for (entry, probability) in self.lexicon.entries.iter().zip(probabilities) {

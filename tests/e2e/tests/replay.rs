@@ -62,6 +62,27 @@ fn the_stages_are_printed_apart_from_the_events() {
 }
 
 #[test]
+fn a_trace_holds_what_every_narration_was_decided_by() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("trace.jsonl");
+    let ran = ocelli(&["replay", DEMO, "--json", "--trace", path.to_str().expect("a plain path")]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.out, ocelli(&["replay", DEMO, "--json"]).out, "a trace changes nothing");
+    let trace = lines(&fs::read_to_string(&path).expect("the trace"));
+    assert!(trace.len() >= 210, "{} pictures", trace.len());
+    for picture in &trace {
+        let sum: f64 = picture["kinds"].as_object().expect("an object").values().filter_map(Value::as_f64).sum();
+        assert!((sum - 1.0).abs() < 1e-3, "{picture}");
+    }
+    for event in lines(&ran.out) {
+        let at = |picture: &&Value| (field(picture, "t_s") - field(&event, "t_end_s")).abs() < 1e-3;
+        let picture = trace.iter().find(at).unwrap_or_else(|| panic!("no picture of {event}"));
+        let mut scores = picture["kinds"].as_object().expect("an object").values().filter_map(Value::as_f64);
+        assert!(scores.any(|score| (score - field(&event, "score")).abs() < 1e-3), "{event} {picture}");
+    }
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn the_peak_of_memory_stays_within_the_plan_of_the_picture_size() {
     let folder = tempfile::tempdir().expect("a temporary folder");

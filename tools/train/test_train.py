@@ -1,6 +1,7 @@
 """Tests of the training tools: `pytest tools/train` (a few seconds; no data and no network needed)."""
 
 import copy
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ import gate
 import heads
 import int8
 import labels
+import learn
 import narrator as nar
 import ops
 import speak as sp
@@ -568,3 +570,25 @@ def test_agreement_is_nothing_where_both_say_the_same():
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]]).log()
     assert train.agreement(torch.cat([p, p])) == 0
     assert train.agreement(torch.cat([p, p.flip(0)])) > 0.3
+
+
+def test_a_lesson_moves_what_looks_like_it_and_nothing_else():
+    vocabulary = words.load(Path(learn.__file__).parents[2] / "models/tiny-test")
+    key, other = np.eye(2, 384, dtype=np.float32)
+    p = np.full((2, len(vocabulary)), 1 / len(vocabulary), np.float32)
+    sit = words.KINDS.index("sit")
+    before = (p @ vocabulary.kind_matrix())[:, sit]
+    for right in (True, False):
+        after = learn.apply([(sit, right, key)], np.stack([key, other]), vocabulary, p)
+        assert np.allclose(after.sum(1), 1)
+        after = (after @ vocabulary.kind_matrix())[:, sit]
+        # By hand, as in lessons.rs: e^2 to 1, or 1 to e^2.
+        factor = np.exp(2.0 if right else -2.0)
+        assert np.isclose(after[0], before[0] * factor / (before[0] * factor + 1 - before[0]), atol=1e-4)
+        assert np.isclose(after[1], before[1], atol=1e-3)
+
+
+def test_answers_make_lessons():
+    happened = [(3, 5, "a"), (5, 5, "b")]
+    assert learn.answered(happened, "what it was") == [(5, True, "a"), (5, True, "b")]
+    assert learn.answered(happened, "yes or no") == [(3, False, "a"), (5, True, "b")]

@@ -35,6 +35,19 @@ Examples:
   ocelli replay clip.mp4 --stages                    what a frame costs, stage by stage
   ocelli replay clip.mp4 --trace why.jsonl           why something was said, or was not";
 
+const TEACH_EXAMPLES: &str = "\
+Examples:
+  ocelli run --json --evidence --out events.jsonl              write events that can be taught
+  tail -1 events.jsonl | ocelli teach hall.lessons             that was right
+  grep '\"id\":7,' events.jsonl | ocelli teach hall.lessons --was sit
+                                                               no, somebody sat
+  grep '\"id\":9,' events.jsonl | ocelli teach hall.lessons --wrong
+                                                               no, whatever it was
+  ocelli run --lessons hall.lessons                            knows from now on
+Each camera has lessons of its own: what is right in one room is not in another. A lesson counts where the picture looks like
+the one that it was taught on. It says most when it names what really happened. Nothing is trained, and deleting a line of the
+file takes its lesson back.";
+
 const SOAK_NOTES: &str = "\
 Ends with 0 if the resident set is within the plan and flat (told from 4 hours on) and every picture and hole is accounted
 for, else with 1.
@@ -66,6 +79,9 @@ pub enum Command {
     /// Play clips for hours of simulated time, with a camera's faults and restarts, and tell whether anything grows.
     #[command(after_help = SOAK_NOTES)]
     Soak(SoakArgs),
+    /// Tell what was right or wrong in events, which come on standard input, so that the camera does better from now on.
+    #[command(after_help = TEACH_EXAMPLES)]
+    Teach(TeachArgs),
 }
 
 /// What most commands share.
@@ -94,6 +110,9 @@ pub struct Output {
     /// Append the events to a file in place of standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// With each narration in JSON what `ocelli teach` needs to learn from it: 0.8 KB more a line.
+    #[arg(long, requires = "json")]
+    pub evidence: bool,
 }
 
 /// `ocelli run`
@@ -118,6 +137,9 @@ pub struct RunArgs {
     /// A folder in which the memory of a camera or command is kept, so that it outlives a restart.
     #[arg(long, value_name = "FOLDER")]
     pub state: Option<PathBuf>,
+    /// The file of what this camera was taught; see `ocelli teach`.
+    #[arg(long, value_name = "FILE")]
+    pub lessons: Option<PathBuf>,
     /// Let the system hold the memory budget: a cgroup where one is ours, else a limit of this process. Commands are not
     /// held.
     #[arg(long)]
@@ -136,6 +158,9 @@ pub struct RunArgs {
 pub struct ReplayArgs {
     /// The clip: MP4, MOV, MKV (H.264), Y4M, MJPEG; other formats through an installed ffmpeg.
     pub clip: PathBuf,
+    /// The file of what the camera of this clip was taught; see `ocelli teach`.
+    #[arg(long, value_name = "FILE")]
+    pub lessons: Option<PathBuf>,
     /// Print what a frame costs, stage by stage, to standard error.
     #[arg(long)]
     pub stages: bool,
@@ -195,6 +220,21 @@ pub struct SoakArgs {
     pub common: Common,
 }
 
+/// `ocelli teach`
+#[derive(Debug, Args)]
+pub struct TeachArgs {
+    /// The camera's file of lessons; made if it is not there.
+    pub lessons: PathBuf,
+    /// What really happened: a kind of the pack, such as sit, or one of its sentences.
+    #[arg(long, value_name = "KIND")]
+    pub was: Option<String>,
+    /// It was not what was said (with --was: not that either).
+    #[arg(long)]
+    pub wrong: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
 impl Common {
     /// The config file with what the command line says laid over it.
     ///
@@ -218,6 +258,7 @@ impl Common {
 impl Output {
     fn lay_over(&self, config: &mut Config) {
         config.output.json |= self.json;
+        config.output.evidence |= self.evidence;
         if self.out.is_some() {
             config.output.file.clone_from(&self.out);
         }
@@ -239,6 +280,7 @@ impl RunArgs {
             ("--command", self.command.is_some()),
             ("--command-format", self.command_format.is_some()),
             ("--size", self.size.is_some()),
+            ("--lessons", self.lessons.is_some()),
         ];
         match (&mut config.cameras[..], of_one.iter().find(|(_, given)| *given)) {
             ([camera], _) => self.lay_over(camera),
@@ -276,6 +318,9 @@ impl RunArgs {
         if let Some(size_px) = self.size {
             camera.size_px = size_px;
         }
+        if self.lessons.is_some() {
+            camera.lessons.clone_from(&self.lessons);
+        }
     }
 }
 
@@ -287,6 +332,9 @@ impl ReplayArgs {
     pub fn config(&self) -> Result<Config, ConfigError> {
         let mut config = self.common.config()?;
         self.output.lay_over(&mut config);
+        if self.lessons.is_some() {
+            config.cameras[0].lessons.clone_from(&self.lessons);
+        }
         Ok(config)
     }
 }
@@ -333,6 +381,7 @@ mod tests {
             &["--command", "cat"],
             &["--command-format", "rgb"],
             &["--size", "64x48"],
+            &["--lessons", "x.lessons"],
             &["clip.mp4"],
         ] {
             let error = config(more).expect_err("it is for one");

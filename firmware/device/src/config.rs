@@ -140,6 +140,8 @@ pub struct CameraTable {
     pub fps: u32,
     /// The longest wait for a picture in seconds, 0.1 to 3600. Default 5.
     pub timeout_s: f64,
+    /// The file of what this camera was taught with `ocelli teach`. Default: none.
+    pub lessons: Option<PathBuf>,
 }
 
 impl Default for CameraTable {
@@ -152,6 +154,7 @@ impl Default for CameraTable {
             size_px: SizePx::new(640, 480),
             fps: 15,
             timeout_s: 5.0,
+            lessons: None,
         }
     }
 }
@@ -180,6 +183,8 @@ pub struct OutputTable {
     pub json: bool,
     /// A file to append to. Default: standard output.
     pub file: Option<PathBuf>,
+    /// With each narration in JSON what `ocelli teach` needs to learn from it. Default false.
+    pub evidence: bool,
 }
 
 /// `[memory]`

@@ -63,6 +63,17 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The lessons of a camera cannot be used.
+    #[error("{}: no lessons: {why}", path.display())]
+    Lessons {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// What should be taught makes no sense.
+    #[error("nothing was learnt: {0}")]
+    Teach(String),
     /// The trace cannot be written.
     #[error("{}: the trace cannot be written here ({source}); choose another file with --trace", path.display())]
     Trace {
@@ -115,7 +126,7 @@ impl Error {
             | Self::State { .. }
             | Self::Enforce { .. }
             | Self::System { .. } => 1,
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Lessons { .. } | Self::Teach(_) => 2,
             Self::Source(_) => 3,
             Self::Pack(_) | Self::Infer(_) | Self::Step(_) => 4,
             Self::Budget(_) => 5,

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod enforce;
 mod error;
+mod lessons;
 mod plan;
 mod pulse;
 mod replay;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::command(args),
         Command::Packs(args) => check::packs(args),
         Command::Soak(args) => soak::command(args),
+        Command::Teach(args) => lessons::command(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

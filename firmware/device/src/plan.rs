@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab};
+use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab, Taught};
 use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate, TokenSlot};
 use ocelli_types::SizePx;
 use serde::Serialize;
@@ -66,6 +66,7 @@ const SOURCE: &str = "camera or decoder";
 const STAB_STATE: &str = "STAB canvas, states and activations";
 const RECENT: &str = "memory: recent";
 const ABSTRACT: &str = "memory: abstract";
+const LESSONS: &str = "lessons";
 const PICTURE: &str = "picture, gate and slots";
 
 /// The memory's parts that depend on the profile.
@@ -178,6 +179,7 @@ impl Plan {
             item(RECENT, MemoryRing::recent_bytes(&memory) as u64),
             item(SEGMENTS, MemoryRing::segments_bytes(&memory) as u64),
             item(ABSTRACT, MemoryRing::abstract_bytes(&memory) as u64),
+            item(LESSONS, Taught::bytes() as u64),
             item("vocabulary", (2 * pack.vocabulary.entries.len() * (EMBEDDING + 64)) as u64),
             item(PICTURE, picture_bytes(pack) + token_slot_bytes(pack)),
             item(SOURCE, source_bytes(picture)),
@@ -310,7 +312,7 @@ fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
         PICTURE => Some(picture_bytes(pack)),
         // What a start reads is freed before the next file is read.
         SNAPSHOT => Some(item.bytes / 2 + pack.grid.bytes() as u64),
-        STAB_STATE | RECENT | SEGMENTS | ABSTRACT | SOURCE => Some(item.bytes),
+        STAB_STATE | RECENT | SEGMENTS | ABSTRACT | LESSONS | SOURCE => Some(item.bytes),
         _ => None,
     }
 }
@@ -365,7 +367,7 @@ mod tests {
         let added = two.planned_bytes - one.planned_bytes;
         assert_eq!(four.planned_bytes - one.planned_bytes, 3 * added, "the fourth costs what the second does");
         let names: Vec<&str> = two.items[one.items.len()..].iter().map(|item| item.name).collect();
-        let own = [STACKS, SLACK, STAB_STATE, RECENT, SEGMENTS, ABSTRACT, PICTURE, SOURCE, SNAPSHOT];
+        let own = [STACKS, SLACK, STAB_STATE, RECENT, SEGMENTS, ABSTRACT, LESSONS, PICTURE, SOURCE, SNAPSHOT];
         assert_eq!(names, own);
         assert!(two.items.iter().zip(&one.items).all(|(two, one)| (two.name, two.bytes) == (one.name, one.bytes)));
         assert_eq!(two.further().collect::<Vec<_>>(), [("b", added)]);

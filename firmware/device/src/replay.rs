@@ -1,11 +1,12 @@
 //! `ocelli replay`: a clip as fast as possible, in one thread; the same clip and pack give the same bytes.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 
 use ocelli_drivers::{Clip, DriverError, SystemClock};
 use ocelli_heap::{Counted, CountingAlloc};
 use ocelli_infer::InferError;
-use ocelli_pipeline::{EventBuf, PatchSlot, StepError};
+use ocelli_pipeline::{EventBuf, Mind, PatchSlot, StepError};
 use ocelli_types::{Clock, Fault, Faulty, FrameSource, Pixels, SizePx};
 
 use crate::cli::ReplayArgs;
@@ -24,14 +25,16 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
-    let (pack, stab, narrator) = wiring::load(&config.pack)?;
+    let (pack, mut stab, narrator) = wiring::load(&config.pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
     let mut voice = Voice::open(&config, None)?;
     let mut trace = args.trace.as_deref().map(Trace::create).transpose()?;
     let mut eye = Eye::new(&pack)?;
-    let (mut stab, mut mind) = wiring::thinking(&pack, config.profile, stab, narrator)?.split();
+    let narrator = RefCell::new(narrator);
+    let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
+    let mut mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack)?);
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
     let ended = loop {
@@ -80,7 +83,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         pulse.stab.allocated(encoded.allocations);
         pulse.narrator.allocated(thought.allocations);
         for spoken in &events {
-            voice.say(0, spoken, &pack.vocabulary)?;
+            voice.say(0, spoken, &pack.vocabulary, mind.head())?;
         }
         if let Some(trace) = &mut trace {
             trace.add(slot.batch().captured_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;

@@ -19,7 +19,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
 use ocelli_heap::{CountingAlloc, Pool};
-use ocelli_infer::{InferError, Narrator, Stab};
+use ocelli_infer::{InferError, Stab, Taught};
 use ocelli_pipeline::{EventBuf, HoleCause, Mind, PatchSlot, StepError, TokenSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
@@ -240,7 +240,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             counts: Counts::default(),
             spare: None,
         });
-        let mind = Mind::new(&narrator, memory, wiring::lexicon(&pack)?);
+        let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
+        let mind = Mind::new(head, memory, wiring::lexicon(&pack)?);
         cameras.push(Watched::new(mind, keeper, start_us));
     }
     drop(tell);
@@ -566,7 +567,7 @@ impl Capture {
 /// What the think thread holds of a camera.
 struct Watched<'a> {
     /// With the narrator of all.
-    mind: Mind<&'a RefCell<Narrator>>,
+    mind: Mind<Taught<'a>>,
     keeper: Option<Keeper>,
     pulse: Pulse,
     pulse_us: Micros,
@@ -576,7 +577,7 @@ struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    fn new(mind: Mind<&'a RefCell<Narrator>>, keeper: Option<Keeper>, start_us: Micros) -> Self {
+    fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, start_us: Micros) -> Self {
         Self { mind, keeper, pulse: Pulse::default(), pulse_us: start_us, now_us: start_us, greeted: false }
     }
 
@@ -689,7 +690,7 @@ impl Think<'_> {
                 // As in `Encode`.
                 let _ = give.try_send(slot);
                 for spoken in &*events {
-                    self.voice.say(index, spoken, &self.pack.vocabulary)?;
+                    self.voice.say(index, spoken, &self.pack.vocabulary, camera.mind.head())?;
                 }
                 for (_, other) in self.cameras.iter_mut().enumerate().filter(|(other, _)| *other != index) {
                     other.pulse.seen_of_others += 1;
@@ -815,7 +816,8 @@ mod tests {
         let narrator = RefCell::new(narrator);
         let watched = |_| {
             let memory = wiring::blank(&pack, Profile::Home).expect("it is consistent");
-            Watched::new(Mind::new(&narrator, memory, wiring::lexicon(&pack).expect("consistent")), None, Micros(0))
+            let head = wiring::taught(&pack, &narrator, &CameraTable::default()).expect("without lessons");
+            Watched::new(Mind::new(head, memory, wiring::lexicon(&pack).expect("consistent")), None, Micros(0))
         };
         let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();

@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
-use ocelli_infer::Vocabulary;
+use ocelli_infer::{Taught, Vocabulary};
 use ocelli_pipeline::Spoken;
-use ocelli_types::{EntryId, Event, EventKind, Micros, Sink};
+use ocelli_types::{Event, EventKind, Micros, Sink};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub struct Voice {
     place: String,
     /// Names of the cameras.
     cameras: Vec<String>,
+    /// Whether what lessons are made of is wanted.
+    evidence: bool,
     said: u64,
 }
 
@@ -47,14 +49,29 @@ impl Voice {
             (false, Some(start)) => Lines::People(ConsoleSink::live(out, start).naming_cameras()),
         };
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
-        Ok(Self { lines, place, cameras, said: 0 })
+        Ok(Self { lines, place, cameras, evidence: config.output.evidence, said: 0 })
     }
 
-    /// Says what the policy decided.
-    pub fn say(&mut self, camera: usize, spoken: &Spoken, vocabulary: &Vocabulary) -> Result<(), Error> {
-        let text = &vocabulary.entries[spoken.entry as usize].text;
-        let entries = Some((spoken.from, spoken.to));
-        self.emit(camera, spoken.kind, (spoken.start_us, spoken.end_us), text, spoken.score, entries)
+    /// Says what the policy decided in the picture that `head` described last.
+    pub fn say(
+        &mut self,
+        camera: usize,
+        spoken: &Spoken,
+        vocabulary: &Vocabulary,
+        head: &Taught<'_>,
+    ) -> Result<(), Error> {
+        let evidence = (self.evidence && spoken.kind == EventKind::Narration).then(|| head.evidence().to_string());
+        self.emit(&Event {
+            id: self.said + 1,
+            kind: spoken.kind,
+            camera: &self.cameras[camera].clone(),
+            start_us: spoken.start_us,
+            end_us: spoken.end_us,
+            text: &vocabulary.entries[spoken.entry as usize].text,
+            score: spoken.score,
+            entries: Some((spoken.from, spoken.to)),
+            evidence: evidence.as_deref(),
+        })
     }
 
     /// Tells of the device itself: blind intervals and health.
@@ -65,7 +82,8 @@ impl Voice {
         (start_us, end_us): (Micros, Micros),
         text: &str,
     ) -> Result<(), Error> {
-        self.emit(camera, kind, (start_us, end_us), text, 1.0, None)
+        let (id, camera) = (self.said + 1, &self.cameras[camera].clone());
+        self.emit(&Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None })
     }
 
     /// Name of a camera.
@@ -78,20 +96,10 @@ impl Voice {
         self.said
     }
 
-    fn emit(
-        &mut self,
-        camera: usize,
-        kind: EventKind,
-        (start_us, end_us): (Micros, Micros),
-        text: &str,
-        score: f32,
-        entries: Option<(EntryId, EntryId)>,
-    ) -> Result<(), Error> {
-        let camera = &self.cameras[camera];
-        let event = Event { id: self.said + 1, kind, camera, start_us, end_us, text, score, entries };
+    fn emit(&mut self, event: &Event<'_>) -> Result<(), Error> {
         let emitted: Result<(), SinkError> = match &mut self.lines {
-            Lines::People(sink) => sink.emit(&event),
-            Lines::Programs(sink) => sink.emit(&event),
+            Lines::People(sink) => sink.emit(event),
+            Lines::Programs(sink) => sink.emit(event),
         };
         emitted.map_err(|source| Error::Output { path: self.place.clone(), source })?;
         self.said += 1;

@@ -1,18 +1,20 @@
 //! Puts the parts together: pack, eye (from pictures to changed patches) and mind (from patches to words).
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use ocelli_drivers::{DriverError, Fitter, Sampler};
 use ocelli_heap::CountingAlloc;
-use ocelli_infer::{Narrator, Pack, PackError, Stab};
+use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught};
 use ocelli_pipeline::{
     ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing, PatchSlot,
     Pipeline, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
 
-use crate::config::Profile;
+use crate::config::{CameraTable, Profile};
 use crate::error::Error;
+use crate::lessons;
 
 /// Environment variable with a folder of packs that is searched first.
 const PACKS_VARIABLE: &str = "OCELLI_PACKS";
@@ -185,6 +187,12 @@ pub fn blank(pack: &Pack, profile: Profile) -> Result<MemoryRing, Error> {
 /// The think side with a memory.
 pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRing) -> Result<Thinking, Error> {
     Ok(Pipeline::with_memory(stab, narrator, memory, lexicon(pack)?))
+}
+
+/// The head of a camera: the narrator, and what the camera was taught.
+pub fn taught<'a>(pack: &Pack, narrator: &'a RefCell<Narrator>, camera: &CameraTable) -> Result<Taught<'a>, Error> {
+    let lessons = camera.lessons.as_deref().map_or_else(|| Ok(Lessons::default()), |path| lessons::read(path, pack))?;
+    Ok(Taught::new(pack, narrator, lessons))
 }
 
 /// What can be said, and when.

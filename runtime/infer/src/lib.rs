@@ -1,21 +1,24 @@
 //! Packs, STAB, narrator and vocabulary: everything that runs a model, and the only crate that names tract.
 //!
 //! A [`Pack`] is a folder of data. [`Stab`] is the pipeline's encoder, [`Narrator`] its head; both run one fixed graph
-//! through tract. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
+//! through tract. [`Taught`] is a narrator that was told what it got right and wrong at one camera. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
 
 mod canvas;
 mod engine;
 mod error;
+mod lessons;
 mod macs;
 mod narrator;
 mod ops;
 mod pack;
 mod reference;
+mod rows;
 mod stab;
 mod vocabulary;
 
 pub use engine::{Backend, read_graph};
 pub use error::{InferError, PackError};
+pub use lessons::{Evidence, Lessons, MOST_LESSONS, Taught};
 pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;
 pub use pack::{
@@ -23,5 +26,6 @@ pub use pack::{
     PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
 };
 pub use reference::ReferenceStab;
+pub use rows::EMBEDDING;
 pub use stab::Stab;
-pub use vocabulary::{EMBEDDING, Entry, Vocabulary};
+pub use vocabulary::{Entry, Vocabulary};

@@ -107,10 +107,18 @@ fn tensors(slots: usize, tokens: &[f32], index: &[i64], valid: &[f32]) -> TractR
     ])
 }
 
-impl Head for Narrator {
-    type Error = InferError;
-
-    fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
+impl Narrator {
+    /// Where the memory lies in the vocabulary's space: a unit vector into `z`, `[EMBEDDING]`; and the probability of each
+    /// entry there, `[entries]`.
+    ///
+    /// # Errors
+    /// As [`Head::describe`].
+    pub fn place(
+        &mut self,
+        view: &MemoryView<'_>,
+        z: &mut [f32; EMBEDDING],
+        probabilities: &mut [f32],
+    ) -> Result<(), InferError> {
         let entries = self.vocabulary.entries.len();
         if view.width != self.token_width || view.slots.len() != self.slots || probabilities.len() != entries {
             let (slots, width) = (view.slots.len(), view.width);
@@ -122,7 +130,21 @@ impl Head for Narrator {
         let inputs = self.gather(view).map_err(failed)?;
         let outputs = self.engine.run(inputs)?;
         let plain = outputs[0].try_as_plain_ram().map_err(failed)?;
-        self.vocabulary.look_up(plain.as_slice().map_err(failed)?, self.temperature, probabilities);
+        z.copy_from_slice(plain.as_slice().map_err(failed)?);
+        self.vocabulary.look_up(z, self.temperature, probabilities);
         Ok(())
+    }
+
+    /// What can be said.
+    pub const fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+}
+
+impl Head for Narrator {
+    type Error = InferError;
+
+    fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
+        self.place(view, &mut [0.0; EMBEDDING], probabilities)
     }
 }

@@ -7,9 +7,7 @@ use serde::Deserialize;
 
 use crate::PackError;
 use crate::pack::{parse_toml, read_file};
-
-/// Width of an embedding of all-MiniLM-L6-v2.
-pub const EMBEDDING: usize = 384;
+use crate::rows::{EMBEDDING, Rows};
 
 const ROW_BYTES: usize = 4 + EMBEDDING;
 
@@ -31,10 +29,7 @@ pub struct Vocabulary {
     pub entries: Vec<Entry>,
     /// Names of the kinds, in the order in which they first appear.
     pub kinds: Vec<String>,
-    /// `[entries][EMBEDDING]`
-    rows: Vec<i8>,
-    /// What makes a row a unit vector, `[entries]`.
-    to_unit: Vec<f32>,
+    rows: Rows,
 }
 
 #[derive(Deserialize)]
@@ -84,19 +79,20 @@ impl Vocabulary {
             Entry { text: entry.text, kind, severity: entry.severity.into() }
         });
         let entries: Vec<Entry> = entries.collect();
-        let mut rows = Vec::with_capacity(entries.len() * EMBEDDING);
-        let mut to_unit = Vec::with_capacity(entries.len());
+        let mut rows = Rows::with_capacity(entries.len());
         for (index, row) in bytes.chunks_exact(ROW_BYTES).enumerate() {
-            let values = row[4..].iter().map(|&byte| byte.cast_signed());
-            let square: i64 = values.clone().map(|value| i64::from(value) * i64::from(value)).sum();
-            if square == 0 {
+            // The scale of a row cancels when the row is made a unit vector.
+            if !rows.push(row[4..].iter().map(|&byte| byte.cast_signed())) {
                 return Err(inconsistent(format!("the embedding of sentence {} is zero", index + 1)));
             }
-            // The scale of a row cancels when the row is made a unit vector.
-            to_unit.push(1.0 / (square as f32).sqrt());
-            rows.extend(values);
         }
-        Ok(Self { entries, kinds, rows, to_unit })
+        Ok(Self { entries, kinds, rows })
+    }
+
+    /// Index of the kind of this name, or of a sentence of it.
+    pub fn kind_of(&self, text: &str) -> Option<usize> {
+        let of_sentence = || self.entries.iter().find(|entry| entry.text == text).map(|entry| entry.kind);
+        self.kinds.iter().position(|kind| kind == text).or_else(of_sentence)
     }
 
     /// Writes softmax over `cos(z, e_i) / temperature`, `[entries]`, for a unit vector `z`, `[EMBEDDING]`.
@@ -105,9 +101,8 @@ impl Vocabulary {
     /// If the lengths are others.
     pub fn look_up(&self, z: &[f32], temperature: f32, probabilities: &mut [f32]) {
         assert_eq!((z.len(), probabilities.len()), (EMBEDDING, self.entries.len()), "sizes should be the pack's");
-        let rows = self.rows.chunks_exact(EMBEDDING).zip(&self.to_unit);
-        for (p, (row, to_unit)) in probabilities.iter_mut().zip(rows) {
-            *p = dot(row, z) * to_unit / temperature;
+        for (p, cosine) in probabilities.iter_mut().zip(self.rows.cosines(z)) {
+            *p = cosine / temperature;
         }
         let top = probabilities.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut sum = 0.0;
@@ -117,17 +112,6 @@ impl Vocabulary {
         }
         probabilities.iter_mut().for_each(|p| *p /= sum);
     }
-}
-
-/// Eight sums side by side, so that the compiler may use vectors: a single chain of f32 additions may not be reordered.
-fn dot(row: &[i8], z: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    for (a, b) in row.chunks_exact(8).zip(z.chunks_exact(8)) {
-        for lane in 0..8 {
-            sums[lane] += f32::from(a[lane]) * b[lane];
-        }
-    }
-    sums.iter().sum()
 }
 
 impl From<FileSeverity> for Severity {
@@ -164,14 +148,9 @@ mod tests {
         let z: Vec<f32> = (0..EMBEDDING).map(|i| ((i * 37 % 101) as f32 - 50.0) / 564.0).collect();
         let mut fast = vec![0.0; vocabulary.entries.len()];
         vocabulary.look_up(&z, 0.05, &mut fast);
-        let cosines: Vec<f64> = vocabulary
-            .rows
-            .chunks_exact(EMBEDDING)
-            .map(|row| {
-                let norm = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
-                row.iter().zip(&z).map(|(&v, &z)| f64::from(v) * f64::from(z)).sum::<f64>() / norm
-            })
-            .collect();
+        let cosine =
+            |row: usize| vocabulary.rows.row(row).iter().zip(&z).map(|(&v, &z)| f64::from(v) * f64::from(z)).sum();
+        let cosines: Vec<f64> = (0..vocabulary.entries.len()).map(cosine).collect();
         let sum: f64 = cosines.iter().map(|cosine| (cosine / 0.05).exp()).sum();
         for (p, cosine) in fast.iter().zip(&cosines) {
             assert!((f64::from(*p) - (cosine / 0.05).exp() / sum).abs() < 1e-5);
@@ -182,8 +161,7 @@ mod tests {
     #[test]
     fn a_sentence_is_nearest_to_itself() {
         let vocabulary = vocabulary();
-        let row = &vocabulary.rows[5 * EMBEDDING..6 * EMBEDDING];
-        let z: Vec<f32> = row.iter().map(|&v| f32::from(v) * vocabulary.to_unit[5]).collect();
+        let z = vocabulary.rows.row(5);
         let mut p = vec![0.0; vocabulary.entries.len()];
         vocabulary.look_up(&z, 0.05, &mut p);
         assert!(p[5] > 0.99);

@@ -164,6 +164,11 @@ impl<H: Head> Mind<H> {
         })
     }
 
+    /// The head.
+    pub const fn head(&self) -> &H {
+        &self.head
+    }
+
     /// What is remembered.
     pub const fn memory(&self) -> &MemoryRing {
         &self.memory

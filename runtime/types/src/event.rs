@@ -63,4 +63,6 @@ pub struct Event<'a> {
     pub score: f32,
     /// Oldest and newest memory entry behind it; `None` where memory has no part in it.
     pub entries: Option<(EntryId, EntryId)>,
+    /// What a lesson on it is made of, as text without spaces; `None` where it is not wanted or nothing can be learnt.
+    pub evidence: Option<&'a str>,
 }

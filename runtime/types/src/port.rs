@@ -1,7 +1,5 @@
 //! The ports: small traits through which hardware, time and models come in. Each has a strict fake in the testkit.
 
-use core::cell::RefCell;
-
 use crate::{Event, Frame, MemoryView, Micros, PatchBatch};
 
 /// What the loop does about an error.
@@ -74,15 +72,6 @@ pub trait Head {
     /// # Errors
     /// The model failed.
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), Self::Error>;
-}
-
-/// A head keeps nothing of one memory for the next, so that one may serve several in a thread.
-impl<H: Head> Head for &RefCell<H> {
-    type Error = H::Error;
-
-    fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), H::Error> {
-        self.borrow_mut().describe(view, probabilities)
-    }
 }
 
 /// A place where events go. Slow sinks buffer inside themselves, bounded; the pipeline never waits for one.

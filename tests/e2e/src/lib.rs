@@ -69,6 +69,18 @@ pub fn ocelli(arguments: &[&str]) -> Ran {
     finish(command)
 }
 
+/// Runs the program to its end with `input` on standard input.
+///
+/// # Panics
+/// If it does not start, or does not end.
+pub fn ocelli_fed(arguments: &[&str], input: &str) -> Ran {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), input).expect("it is writable");
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(root());
+    finish_fed(command, file.reopen().expect("it is there").into(), |_| {})
+}
+
 /// Runs a command to its end.
 ///
 /// # Panics
@@ -78,10 +90,14 @@ pub fn finish(command: Command) -> Ran {
 }
 
 /// Runs a command to its end; `watch` gets its process number every few milliseconds.
-fn finish_watched(mut command: Command, mut watch: impl FnMut(u32)) -> Ran {
+fn finish_watched(command: Command, watch: impl FnMut(u32)) -> Ran {
+    finish_fed(command, Stdio::null(), watch)
+}
+
+fn finish_fed(mut command: Command, input: Stdio, mut watch: impl FnMut(u32)) -> Ran {
     let (out, err) = (tempfile::NamedTempFile::new(), tempfile::NamedTempFile::new());
     let (out, err) = (out.expect("a temporary file"), err.expect("a temporary file"));
-    command.stdin(Stdio::null());
+    command.stdin(input);
     command.stdout(out.reopen().expect("it is there")).stderr(err.reopen().expect("it is there"));
     let mut child = command.spawn().expect("the program starts");
     let start = Instant::now();

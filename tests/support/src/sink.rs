@@ -21,7 +21,7 @@ pub struct OwnedEvent {
 
 impl From<&Event<'_>> for OwnedEvent {
     fn from(event: &Event<'_>) -> Self {
-        let Event { id, kind, camera, start_us, end_us, text, score, entries } = *event;
+        let Event { id, kind, camera, start_us, end_us, text, score, entries, .. } = *event;
         Self { id, kind, camera: camera.into(), start_us, end_us, text: text.into(), score, entries }
     }
 }
@@ -53,6 +53,7 @@ impl std::fmt::Display for OwnedEvent {
 ///     text: "a person walks",
 ///     score: 0.9,
 ///     entries: None,
+///     evidence: None,
 /// };
 /// sink.emit(&event).unwrap();
 /// event.id = 2;

@@ -95,6 +95,7 @@ fn the_sink_wants_events_that_make_sense() {
         text: "a person falls",
         score: 1.0,
         entries: Some((EntryId(1), EntryId(2))),
+        evidence: None,
     };
     let mut sink = RecordingSink::new();
     sink.emit(&event).unwrap();

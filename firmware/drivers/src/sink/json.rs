@@ -8,7 +8,8 @@ use super::SinkError;
 
 /// Writes `{"id","type","camera","t_start_s","t_end_s","text","score","entries"}` lines and flushes each.
 ///
-/// Times are seconds since the start of the stream with 3 decimals; `entries` is `[oldest,newest]` or `null`.
+/// Times are seconds since the start of the stream with 3 decimals; `entries` is `[oldest,newest]` or `null`. Where an event
+/// has evidence, `evidence` comes last.
 #[derive(Debug)]
 pub struct JsonSink<W> {
     out: W,
@@ -45,6 +46,10 @@ fn write_line(line: &mut Vec<u8>, event: &Event<'_>) -> std::io::Result<()> {
         Some((from, to)) => write!(line, "[{},{}]", from.0, to.0)?,
         None => line.extend_from_slice(b"null"),
     }
+    if let Some(evidence) = event.evidence {
+        line.extend_from_slice(br#","evidence":"#);
+        serde_json::to_writer(&mut *line, evidence)?;
+    }
     line.extend_from_slice(b"}\n");
     Ok(())
 }
@@ -71,6 +76,12 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn evidence_comes_last() {
+        let line = line(&Event { evidence: Some("0badcafe.7f00"), ..falls() });
+        assert!(line.ends_with("\"entries\":[312,319],\"evidence\":\"0badcafe.7f00\"}\n"), "{line}");
     }
 
     #[test]

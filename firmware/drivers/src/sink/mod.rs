@@ -56,6 +56,7 @@ pub(crate) mod fixtures {
             text: "a person falls to the floor",
             score: 0.875,
             entries: Some((EntryId(312), EntryId(319))),
+            evidence: None,
         }
     }
 }

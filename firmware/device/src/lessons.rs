@@ -1,0 +1,149 @@
+//! `ocelli teach`, and the file in which a camera's lessons lie: one JSON object a line, so that a lesson can be read, and
+//! taken back by deleting its line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+
+use ocelli_infer::{Evidence, Lessons, MOST_LESSONS, Pack};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::TeachArgs;
+use crate::error::{Error, note};
+use crate::wiring;
+
+/// No event and no lesson is longer.
+const MOST_LINE_BYTES: u64 = 1 << 16;
+
+/// One line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lesson {
+    /// Kind of the vocabulary.
+    kind: String,
+    /// Whether it was that.
+    right: bool,
+    /// What was said, for the person who reads the file.
+    said: String,
+    evidence: String,
+}
+
+/// What a lesson needs of a line that `run --json` wrote.
+#[derive(Debug, Deserialize)]
+struct Said {
+    text: String,
+    evidence: Option<String>,
+}
+
+/// Reads the lessons of one camera; a file that is not there yet has none.
+pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lessons::default()),
+        Err(error) => return Err(bad(path, format!("they cannot be read ({error})"))),
+    };
+    let mut lessons = Lessons::default();
+    for (index, line) in lines(file).enumerate() {
+        let at = |why: String| bad(path, format!("line {}: {why}; delete the line", index + 1));
+        let line = line.map_err(|error| at(error.to_string()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let lesson: Lesson = serde_json::from_str(&line).map_err(|error| at(error.to_string()))?;
+        let kind = pack.vocabulary.kind_of(&lesson.kind);
+        let kind = kind.ok_or_else(|| at(format!("the pack {} knows no `{}`", pack.manifest.name, lesson.kind)))?;
+        let evidence: Evidence = lesson.evidence.parse().map_err(|error| at(format!("{error}")))?;
+        if !evidence.is_of(pack) {
+            let name = &pack.manifest.name;
+            return Err(bad(
+                path,
+                format!("they were learnt with other models than those of `{name}`; begin a new file"),
+            ));
+        }
+        if !lessons.add(kind, lesson.right, &evidence) {
+            return Err(bad(path, format!("there are more than {MOST_LESSONS}; delete the oldest lines")));
+        }
+    }
+    Ok(lessons)
+}
+
+/// Adds what the user says of events to the file.
+pub fn command(args: &TeachArgs) -> Result<(), Error> {
+    let pack = wiring::open_pack(&args.common.config()?.pack)?;
+    let mut lessons = read(&args.lessons, &pack)?;
+    let was = args.was.as_deref().map(|was| known(was, &pack)).transpose()?;
+    let mut new = Vec::new();
+    for (index, line) in lines(io::stdin().lock()).enumerate() {
+        let at = |why: String| Error::Teach(format!("line {} of the events: {why}", index + 1));
+        let line = line.map_err(|error| at(error.to_string()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let said: Said = serde_json::from_str(&line).map_err(|error| at(format!("it is no event ({error})")))?;
+        let advice = "it has no evidence; let `ocelli run` or `replay` write the events with --json --evidence";
+        let evidence = said.evidence.ok_or_else(|| at(advice.into()))?;
+        let evidence: Evidence = evidence.parse().map_err(|error| at(format!("{error}")))?;
+        if !evidence.is_of(&pack) {
+            let name = &pack.manifest.name;
+            return Err(at(format!("it comes from other models than those of `{name}`; name its pack with --pack")));
+        }
+        let kind = match was {
+            Some(kind) => kind,
+            None => pack.vocabulary.kind_of(&said.text).ok_or_else(|| at(format!("nobody says `{}`", said.text)))?,
+        };
+        let right = !args.wrong;
+        if !lessons.add(kind, right, &evidence) {
+            let path = args.lessons.display();
+            return Err(Error::Teach(format!("{path} has {MOST_LESSONS} lessons, the most; delete its oldest lines")));
+        }
+        let kind = pack.vocabulary.kinds[kind].clone();
+        new.push(Lesson { kind, right, said: said.text, evidence: evidence.to_string() });
+    }
+    if new.is_empty() {
+        return Err(Error::Teach("no events came in; see `ocelli teach --help`".into()));
+    }
+    append(&args.lessons, &new).map_err(|error| bad(&args.lessons, format!("they cannot be written ({error})")))?;
+    for Lesson { kind, right, said, .. } in &new {
+        note(format_args!("learnt that `{said}` was {}`{kind}`", if *right { "" } else { "not " }));
+    }
+    note(format_args!("{} lessons in {}", lessons.len(), args.lessons.display()));
+    Ok(())
+}
+
+/// The kind that is meant.
+fn known(was: &str, pack: &Pack) -> Result<usize, Error> {
+    pack.vocabulary.kind_of(was).ok_or_else(|| {
+        let kinds = pack.vocabulary.kinds.join(", ");
+        Error::Teach(format!("the pack {} knows no `{was}`; it knows {kinds}", pack.manifest.name))
+    })
+}
+
+/// All lines in one write: another program never sees half of one.
+fn append(path: &Path, lessons: &[Lesson]) -> io::Result<()> {
+    let mut text = String::new();
+    for lesson in lessons {
+        text += &serde_json::to_string(lesson)?;
+        text.push('\n');
+    }
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Lines that end somewhere.
+fn lines(from: impl Read) -> impl Iterator<Item = io::Result<String>> {
+    let mut from = BufReader::new(from);
+    std::iter::from_fn(move || {
+        let mut line = String::new();
+        match from.by_ref().take(MOST_LINE_BYTES).read_line(&mut line) {
+            Ok(0) => None,
+            Ok(bytes) if bytes as u64 == MOST_LINE_BYTES => Some(Err(io::Error::other("it is longer than 64 KiB"))),
+            Ok(_) => Some(Ok(line)),
+            Err(error) => Some(Err(error)),
+        }
+    })
+}
+
+fn bad(path: &Path, why: String) -> Error {
+    Error::Lessons { path: path.to_path_buf(), why }
+}

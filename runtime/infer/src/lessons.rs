@@ -1,0 +1,285 @@
+//! What a user said of one camera's narrations, and what follows from it: learning on the device without training.
+//!
+//! The form is that of Tip-Adapter (Zhang et al., ECCV 2022): the backbone stays frozen, each confirmed example is a key in
+//! the space in which the narrator looks sentences up, and the likeness of what is seen now to a key is added to the
+//! logits of the key's kind. A denied narration takes as much away, which is a threshold that is raised for what looks
+//! like it, and nowhere else.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::str::FromStr;
+
+use ocelli_types::{Head, MemoryView};
+use sha2::{Digest, Sha256};
+
+use crate::rows::{EMBEDDING, Rows};
+use crate::{InferError, Narrator, Pack, Vocabulary};
+
+/// The most lessons of a camera: 100 KB, and a thousandth of what the narrator computes.
+pub const MOST_LESSONS: usize = 256;
+
+/// How much a lesson adds to the logit of its kind where it fits exactly, and how fast that falls with the cosine. Chosen by
+/// `tools/train/learn.py`.
+const WEIGHT: f32 = 2.0;
+const SHARPNESS: f32 = 10.0;
+
+/// Digits of a pack's mark.
+const MARK: usize = 8;
+
+/// Where in the vocabulary's space a narration was, and by which models: what a lesson is made of.
+///
+/// As text `1a2b3c4d.` and 768 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    mark: String,
+    z: Vec<i8>,
+}
+
+impl Evidence {
+    fn new(mark: &str, z: &[f32]) -> Self {
+        let largest = z.iter().fold(0.0f32, |largest, value| largest.max(value.abs())).max(f32::MIN_POSITIVE);
+        let z = z.iter().map(|value| (value / largest * 127.0).round() as i8).collect();
+        Self { mark: mark.into(), z }
+    }
+
+    /// Whether it comes from the models of this pack, beside which it means nothing.
+    pub fn is_of(&self, pack: &Pack) -> bool {
+        self.mark == mark(pack)
+    }
+}
+
+/// What tells the models of a pack from others: thresholds and sentences may change, and lessons go on being good.
+fn mark(pack: &Pack) -> String {
+    let manifest = &pack.manifest;
+    let hash = Sha256::new().chain_update(&manifest.stab.sha256).chain_update(&manifest.narrator.sha256).finalize();
+    hash[..MARK / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.", self.mark)?;
+        self.z.iter().try_for_each(|value| write!(f, "{value:02x}"))
+    }
+}
+
+/// A text is no [`Evidence`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the evidence is cut off or was changed")]
+pub struct NoEvidence;
+
+impl FromStr for Evidence {
+    type Err = NoEvidence;
+
+    fn from_str(text: &str) -> Result<Self, NoEvidence> {
+        let (mark, digits) = text.split_once('.').ok_or(NoEvidence)?;
+        let is_hex = |text: &str| text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if mark.len() != MARK || digits.len() != 2 * EMBEDDING || !is_hex(mark) || !is_hex(digits) {
+            return Err(NoEvidence);
+        }
+        let byte = |index: usize| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).map(u8::cast_signed);
+        let z: Result<Vec<i8>, _> = (0..EMBEDDING).map(byte).collect();
+        let z = z.ok().filter(|z| z.iter().any(|&value| value != 0)).ok_or(NoEvidence)?;
+        Ok(Self { mark: mark.into(), z })
+    }
+}
+
+/// What was confirmed and denied of one camera.
+#[derive(Clone, Debug, Default)]
+pub struct Lessons {
+    rows: Rows,
+    /// Kind of each row, and whether it was that.
+    kinds: Vec<(usize, bool)>,
+}
+
+impl Lessons {
+    /// Adds one: what was seen there is of this kind of the vocabulary, or is not. `false` where there are
+    /// [`MOST_LESSONS`].
+    pub fn add(&mut self, kind: usize, right: bool, evidence: &Evidence) -> bool {
+        if self.kinds.len() == MOST_LESSONS {
+            return false;
+        }
+        let added = self.rows.push(evidence.z.iter().copied());
+        assert!(added, "evidence should have a direction");
+        self.kinds.push((kind, right));
+        true
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether nothing was learnt.
+    pub const fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// Changes the probabilities of a vocabulary's entries, `[entries]`, for a picture at the unit vector `z`, by the lessons
+    /// that look like it. Their sum stays 1.
+    fn apply(&self, z: &[f32], vocabulary: &Vocabulary, probabilities: &mut [f32]) {
+        if self.is_empty() {
+            return;
+        }
+        // Of each kind the best lesson for and the best against; in [kinds] of the vocabulary, which are few.
+        for kind in 0..vocabulary.kinds.len() {
+            let (mut best, mut worst) = (0.0f32, 0.0f32);
+            let lessons = self.kinds.iter().zip(self.rows.cosines(z)).filter(|((of, _), _)| *of == kind);
+            for ((_, right), cosine) in lessons {
+                let like = (-SHARPNESS * (1.0 - cosine)).exp();
+                let most = if *right { &mut best } else { &mut worst };
+                *most = most.max(like);
+            }
+            let factor = (WEIGHT * (best - worst)).exp();
+            let entries =
+                vocabulary.entries.iter().zip(probabilities.iter_mut()).filter(|(entry, _)| entry.kind == kind);
+            entries.for_each(|(_, p)| *p *= factor);
+        }
+        let sum: f32 = probabilities.iter().sum();
+        probabilities.iter_mut().for_each(|p| *p /= sum);
+    }
+}
+
+/// The head of one camera: a narrator, which several may share, and the lessons of this one.
+#[derive(Debug)]
+pub struct Taught<'a> {
+    narrator: &'a RefCell<Narrator>,
+    mark: String,
+    lessons: Lessons,
+    /// Share of the past in `recent`.
+    smoothing: f32,
+    /// Of the last picture, a unit vector.
+    z: Box<[f32; EMBEDDING]>,
+    /// As smoothed over pictures as what decides on speaking.
+    recent: Vec<f32>,
+}
+
+impl<'a> Taught<'a> {
+    /// The narrator of this pack with these lessons.
+    pub fn new(pack: &Pack, narrator: &'a RefCell<Narrator>, lessons: Lessons) -> Self {
+        Self {
+            narrator,
+            mark: mark(pack),
+            lessons,
+            smoothing: pack.manifest.speak.smoothing,
+            z: Box::new([0.0; EMBEDDING]),
+            recent: Vec::with_capacity(EMBEDDING),
+        }
+    }
+
+    /// What a lesson on the last pictures is made of.
+    pub fn evidence(&self) -> Evidence {
+        Evidence::new(&self.mark, &self.recent)
+    }
+
+    /// Bytes of all lessons that a camera may have, and of what it keeps for the next one.
+    pub const fn bytes() -> usize {
+        MOST_LESSONS * (EMBEDDING + size_of::<f32>() + size_of::<(usize, bool)>()) + 2 * EMBEDDING * size_of::<f32>()
+    }
+}
+
+impl Head for Taught<'_> {
+    type Error = InferError;
+
+    fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
+        let mut narrator = self.narrator.borrow_mut();
+        narrator.place(view, &mut self.z, probabilities)?;
+        self.lessons.apply(&*self.z, narrator.vocabulary(), probabilities);
+        if self.recent.is_empty() {
+            self.recent.extend_from_slice(&*self.z);
+        }
+        for (recent, z) in self.recent.iter_mut().zip(&*self.z) {
+            *recent = self.smoothing * *recent + (1.0 - self.smoothing) * z;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn vocabulary() -> Vocabulary {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        Vocabulary::read(&folder.join("vocabulary.toml"), &folder.join("vocabulary.bin")).expect("the pack is whole")
+    }
+
+    /// A unit vector that leans from axis `a` to axis `b`.
+    fn lean(a: usize, b: usize, radians: f32) -> Vec<f32> {
+        let mut z = vec![0.0; EMBEDDING];
+        (z[a], z[b]) = (radians.cos(), radians.sin());
+        z
+    }
+
+    fn even(vocabulary: &Vocabulary) -> Vec<f32> {
+        vec![1.0 / vocabulary.entries.len() as f32; vocabulary.entries.len()]
+    }
+
+    fn of_kind(vocabulary: &Vocabulary, probabilities: &[f32], kind: usize) -> f32 {
+        vocabulary.entries.iter().zip(probabilities).filter(|(entry, _)| entry.kind == kind).map(|(_, p)| p).sum()
+    }
+
+    #[test]
+    fn evidence_survives_its_text_and_nothing_else_is_taken_for_it() {
+        let evidence = Evidence::new("0badcafe", &lean(3, 200, -0.4));
+        let text = evidence.to_string();
+        assert_eq!(text.len(), 9 + 768);
+        assert_eq!(text.parse(), Ok(evidence));
+        let zeros = format!("0badcafe.{}", "00".repeat(EMBEDDING));
+        let foreign = text.replacen("7f", "7\u{e9}", 1);
+        for wrong in ["", "0badcafe", &text[1..], &text[..text.len() - 1], &text.replace('.', ":"), &zeros, &foreign] {
+            assert_eq!(wrong.parse::<Evidence>(), Err(NoEvidence), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_lesson_counts_where_it_fits_and_fades_with_the_angle() {
+        let vocabulary = vocabulary();
+        let (sit, walk) = (vocabulary.kind_of("sit").expect("a kind"), vocabulary.kind_of("walk").expect("a kind"));
+        let mut lessons = Lessons::default();
+        assert!(lessons.add(sit, true, &Evidence::new("0badcafe", &lean(0, 1, 0.0))));
+        let before = of_kind(&vocabulary, &even(&vocabulary), sit);
+        let after = |radians: f32| {
+            let mut p = even(&vocabulary);
+            lessons.apply(&lean(0, 1, radians), &vocabulary, &mut p);
+            assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            (of_kind(&vocabulary, &p, sit), of_kind(&vocabulary, &p, walk))
+        };
+        // By hand: e^2 to 1 where it fits.
+        let wanted = before * WEIGHT.exp() / (before * WEIGHT.exp() + 1.0 - before);
+        let (exact, other) = after(0.0);
+        assert!((exact - wanted).abs() < 1e-4 && other < before, "{exact} {wanted}");
+        let (near, far) = (after(0.4).0, after(1.5).0);
+        assert!(exact > near && near > far + 0.02, "{exact} {near} {far}");
+        assert!((far - before).abs() < 1e-3, "{far} {before}");
+    }
+
+    #[test]
+    fn what_was_denied_is_less_probable_where_it_looks_alike_and_the_best_lesson_counts_once() {
+        let vocabulary = vocabulary();
+        let fall = vocabulary.kind_of("fall").expect("a kind");
+        let here = Evidence::new("0badcafe", &lean(0, 1, 0.0));
+        let shift = |given: &[bool], radians: f32| {
+            let mut lessons = Lessons::default();
+            given.iter().for_each(|right| assert!(lessons.add(fall, *right, &here)));
+            let mut p = even(&vocabulary);
+            lessons.apply(&lean(0, 1, radians), &vocabulary, &mut p);
+            of_kind(&vocabulary, &p, fall)
+        };
+        let before = shift(&[], 0.0);
+        assert!(shift(&[false], 0.0) < before / 4.0);
+        assert!((shift(&[false], 1.5) - before).abs() < 1e-3);
+        assert_eq!(shift(&[true, true], 0.2), shift(&[true], 0.2));
+        assert!((shift(&[true, false], 0.0) - before).abs() < 1e-6, "a contradiction says nothing");
+    }
+
+    #[test]
+    fn there_is_an_end_to_lessons() {
+        let mut lessons = Lessons::default();
+        let evidence = Evidence::new("0badcafe", &lean(0, 1, 0.3));
+        (0..MOST_LESSONS).for_each(|_| assert!(lessons.add(0, true, &evidence)));
+        assert!(!lessons.add(0, true, &evidence));
+        assert_eq!(lessons.len(), MOST_LESSONS);
+    }
+}

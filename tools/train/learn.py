@@ -1,0 +1,149 @@
+"""How much a camera learns from what its user says of a few events (`ocelli teach`): no training, the network stays as it is.
+
+    python learn.py base-a=data/real/gmdcsa24/subject-3_*.npz base-b=data/real/gmdcsa24/subject-1_*.npz \\
+        --out data/reports/learn.json
+
+Each argument is a checkpoint and the recordings of one camera, which the checkpoint was neither trained nor calibrated on. Half
+of the recordings come first: the model narrates them, and its user says of ten narrations, or as many as there are, what they
+should have been. The other half are scored, before and after, in int8. Over `--rounds` random halves; the interval is of
+the gain, over recordings.
+
+What is learnt is `Lessons` of runtime/infer/src/lessons.rs: the likeness of what is seen to each example is added to the
+logits of the example's kind (Tip-Adapter, Zhang et al. 2022).
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import calibrate
+import evaluate as ev
+import export
+import int8
+import numpy as np
+import speak as sp
+import torch
+import words
+
+WEIGHT, SHARPNESS = 2.0, 10.0  # as in lessons.rs
+EVENTS = 10
+ANSWERS = ("what it was", "yes or no")
+
+
+def apply(lessons, z, vocabulary, p, weight=WEIGHT, sharpness=SHARPNESS):
+    """Lessons [(kind, right, unit key f32 [384])], z f32 [T, 384] unit, P(entry) [T, N] -> P(entry) [T, N]."""
+    like = np.zeros((2, len(z), len(words.KINDS)), np.float32)
+    for kind, right, key in lessons:
+        best = like[int(right), :, kind]
+        np.maximum(best, np.exp(-sharpness * (1 - z @ key)), out=best)
+    p = p * np.exp(weight * (like[1] - like[0]))[:, vocabulary.kind]
+    return p / p.sum(1, keepdims=True)
+
+
+def recent(z, smoothing):
+    """Unit z smoothed over frames as the probabilities are, [T, 384]: the evidence of what is said there."""
+    out = sp.smooth(z, smoothing)
+    return out / np.linalg.norm(out, axis=1, keepdims=True)
+
+
+def events(told, vocabulary, tau, speak):
+    """[(kind said, kind that was, evidence)] of the narrations of a recording whose truth is known."""
+    p, _ = told.probabilities(vocabulary, tau)
+    keys, out = recent(told.z, speak["smoothing"]), []
+    for said in sp.run(speak, vocabulary, p, np.rint(told.times * 1e6)):
+        was = told.kind[said.end_entry - 1]
+        if said.what == "narration" and was >= 0:
+            out.append((words.KINDS.index(said.kind), int(was), keys[said.end_entry - 1]))
+    return out
+
+
+def answered(happened, answer):
+    """Events -> lessons."""
+    if answer == "yes or no":
+        return [(said, said == was, key) for said, was, key in happened]
+    return [(was, True, key) for _, was, key in happened]
+
+
+def score(told, vocabulary, tau, speak, lessons, **shape):
+    """(half seconds right, half seconds, narrations right, narrations, happenings) of a recording."""
+    p, _ = told.probabilities(vocabulary, tau)
+    p = apply(lessons, told.z, vocabulary, p, **shape)
+    smoothed = sp.smooth(p @ vocabulary.kind_matrix(), speak["smoothing"])
+    truth, guess = ev.half_seconds(told.times, told.table, smoothed)
+    said = sp.run(speak, vocabulary, p, np.rint(told.times * 1e6))
+    return np.array([(truth == guess).sum(), len(truth), *calibrate.matched(told, said)])
+
+
+def trial(recordings, vocabulary, tau, speak, answer, rounds, **shape):
+    """Scores before and after [recordings, 5], each summed over the rounds in which the recording came later; and the mean
+    number of lessons."""
+    (before, after), count = np.zeros((2, len(recordings), 5)), 0
+    happened = [events(t, vocabulary, tau, speak) for t in recordings]
+    plain = [score(t, vocabulary, tau, speak, []) for t in recordings]
+    for seed in range(rounds):
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(recordings))
+        first, later = np.split(order, [len(order) // 2])
+        known = [e for i in first for e in happened[i]]
+        known = [known[i] for i in rng.permutation(len(known))[:EVENTS]]
+        lessons = answered(known, answer)
+        count += len(lessons)
+        for i in later:
+            before[i] += plain[i]
+            after[i] += score(recordings[i], vocabulary, tau, speak, lessons, **shape)
+    return before, after, count / rounds
+
+
+def share(parts):
+    """(five-class accuracy, F1 of narrations) of summed scores [recordings, 5]."""
+    right, of, narrated, narrations, happenings = parts.sum(0)
+    return right / of, 2 * narrated / max(narrations + happenings, 1)
+
+
+def gain_interval(before, after, rounds=2000):
+    """95% interval of the gain in five-class accuracy, over recordings."""
+    pick = np.random.default_rng(0).integers(len(before), size=(rounds, len(before)))
+    gain = after[pick][..., 0].sum(1) - before[pick][..., 0].sum(1)
+    return [round(float(v), 3) for v in np.percentile(gain / np.maximum(before[pick][..., 1].sum(1), 1), [2.5, 97.5])]
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("cameras", nargs="+", metavar="CHECKPOINT=CLIPS")
+    p.add_argument("--vocabulary", default="models/home", help="pack folder")
+    p.add_argument("--rounds", type=int, default=40)
+    p.add_argument("--shapes", action="store_true", help="print other weights and sharpnesses too: how theirs were chosen")
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--out", type=Path, required=True)
+    args = p.parse_args()
+    torch.set_num_threads(args.threads)
+    vocabulary, report = words.load(args.vocabulary), []
+    for camera in args.cameras:
+        name, pattern = camera.split("=", 1)
+        stab, narrator, saved = export.load_models(Path(f"data/checkpoints/{name}.pt"))
+        tau, speak = saved["tau"], saved["speak"]
+        paths = ev.find(pattern)
+        if known := ev.seen_of(saved, paths):
+            raise SystemExit(f"{known} clips of {pattern} are known to {name}")
+        recordings = ev.tell(paths, int8.Int8Stab(stab), int8.Int8Narrator(narrator))
+        for answer in ANSWERS:
+            before, after, lessons = trial(recordings, vocabulary, tau, speak, answer, args.rounds)
+            (accuracy, f1), (accuracy_after, f1_after) = share(before), share(after)
+            report.append({
+                "checkpoint": name, "clips": pattern, "recordings": len(recordings), "answer": answer,
+                "lessons": round(lessons, 1), "accuracy": round(accuracy, 3), "accuracy_after": round(accuracy_after, 3),
+                "gain_interval": gain_interval(before, after), "f1": round(f1, 3), "f1_after": round(f1_after, 3),
+            })  # fmt: skip
+            print(report[-1], flush=True)
+            if args.shapes:
+                for weight in (1.0, 2.0, 3.0, 4.0):
+                    for sharpness in (5.0, 10.0, 20.0, 40.0):
+                        shape = {"weight": weight, "sharpness": sharpness}
+                        _, after, _ = trial(recordings, vocabulary, tau, speak, answer, args.rounds, **shape)
+                        print(f"  weight {weight}, sharpness {sharpness}: {share(after)[0]:.3f}, F1 {share(after)[1]:.3f}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -33,6 +33,9 @@ FIVE = [words.KINDS.index(k) for k in ("stand", "walk", "sit", "lie", "fall")]
 FALL = words.KINDS.index("fall")
 HALF_S = 0.5
 BEFORE_S, AFTER_S = 1.0, 3.0  # a fall counts as found when told from 1 s before its start to 3 s after its end
+SHORTEST_S = {"fall": 0.3}  # shorter runs are no happenings
+SHORTEST_OTHER_S = 0.6
+EARLY_S, LATE_S = 1.0, 1.5  # a narration is right from so long before its happening to so long after it
 CHUNK, PAST = 48, 7  # frames a batch; STAB sees 2 + 2 + 3 frames back
 SETS = {
     "scenes-val": "data/scenes/val",
@@ -152,6 +155,49 @@ def falls(told, said, table=True):
     return found, len(spans), false
 
 
+def happenings(told):
+    """[(kind name, start_s, end_s)] worth telling, from the labels."""
+    out = []
+    for kind, a, b in runs(told.kind):
+        name, start, end = words.KINDS[kind], told.times[a], told.times[b - 1] + 0.2
+        if name != sp.SILENCE and end - start >= SHORTEST_S.get(name, SHORTEST_OTHER_S) - 1e-6:
+            out.append((name, start, end))
+    return out
+
+
+def judged(told, said):
+    """[(narration, whether it is right)], each happening once. Narrations where nothing is labelled do not count."""
+    wanted = happenings(told)
+    open_ = list(range(len(wanted)))
+    out = []
+    for s in said:
+        if s.what != "narration":
+            continue
+        t = s.end_us / 1e6
+        frame = min(int(np.searchsorted(told.times, t - 1e-3)), len(told.kind) - 1)
+        fits = lambda w: w[0] == s.kind and w[1] - EARLY_S <= t <= w[2] + LATE_S  # noqa: B023, E731
+        hit = next((i for i in open_ if fits(wanted[i])), None)
+        if hit is not None:
+            open_.remove(hit)
+        if hit is not None or told.kind[frame] >= 0:
+            out.append((s, hit is not None))
+    return out
+
+
+def matched(told, said):
+    """(right narrations, narrations, happenings)."""
+    judgement = judged(told, said)
+    return sum(right for _, right in judgement), len(judgement), len(happenings(told))
+
+
+def calibration_error(scores, right, bins=10):
+    """Expected calibration error: mean over `bins` of |mean score - share right|, weighted by what is in each."""
+    scores, right = np.asarray(scores, float), np.asarray(right, float)
+    at = np.minimum((scores * bins).astype(int), bins - 1)
+    gaps = [abs(scores[at == b].sum() - right[at == b].sum()) for b in range(bins)]
+    return round(float(sum(gaps) / len(scores)), 3) if len(scores) else None
+
+
 def bootstrap(parts, rounds=2000, seed=0):
     """[(right, total)] a clip -> [low, high] of right / total over resampled clips."""
     parts = np.array(parts, float)
@@ -170,6 +216,7 @@ def ratio(a, b):
 def assess(clips, vocabulary, tau, speak):
     """The report on a list of `Told`."""
     five, five_seen, frames, found, labelled, false, narrated, minutes = [], [], [], 0, 0, 0, [], 0.0
+    judgement, plain = [], []
     truth_all, confusion = [], np.zeros((len(words.KINDS),) * 2, int)
     five_confusion = np.zeros((5, 5), int)
     for told in clips:
@@ -185,6 +232,8 @@ def assess(clips, vocabulary, tau, speak):
         np.add.at(confusion, (told.kind[known], smoothed[known].argmax(1)), 1)
         frames.append(((smoothed[known].argmax(1) == told.kind[known]).sum(), known.sum()))
         said = sp.run(speak, vocabulary, entry, np.rint(told.times * 1e6))
+        judgement += judged(told, said)
+        plain += judged(told, sp.run(speak | {"calibration": None}, vocabulary, entry, np.rint(told.times * 1e6)))
         f, n, wrong = falls(told, said)
         found, labelled, false = found + f, labelled + n, false + wrong
         narrated.append(sum(s.what == "narration" for s in said))
@@ -193,7 +242,12 @@ def assess(clips, vocabulary, tau, speak):
     share = lambda parts: ratio(float(sum(p[0] for p in parts)), float(sum(p[1] for p in parts)))  # noqa: E731
     majority = np.bincount(truth_all, minlength=5)
     recall = [five_confusion[i, i] / five_confusion[i].sum() for i in range(5) if five_confusion[i].sum()]
+    error = lambda j: calibration_error([s.score for s, _ in j], [right for _, right in j])  # noqa: E731
     return {
+        "scores": {
+            "narrations": len(judgement), "right": sum(right for _, right in judgement),
+            "calibration_error": error(judgement), "calibration_error_plain": error(plain),
+        },
         "clips": len(clips), "minutes": round(minutes, 2),
         "kept_patches": round(float(np.mean([t.kept.mean() for t in clips])), 3),
         "five": {

@@ -196,7 +196,7 @@ def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.1
     return check(reference) | check_int8(folder)
 
 
-def _manifest(folder, name, version, c, entries, tau, speak, macs, note):
+def _manifest(folder, name, version, sizes, entries, tau, speak, macs, note):
     g = gate.GateConfig()
     graphs = ("stab.onnx", "narrator.onnx", "reference/stab.onnx", "reference/narrator.onnx")
     digest = {f: _sha256(folder / f) for f in (*graphs, "vocabulary.toml", "vocabulary.bin")}
@@ -206,8 +206,8 @@ def _manifest(folder, name, version, c, entries, tau, speak, macs, note):
     lines += ["", "[gate]", f"min_mad = {g.min_mad}", f"noise_factor_num = {g.noise_factor_num}"]
     lines += [f"noise_factor_den = {g.noise_factor_den}", f"refresh_frames = {g.refresh_frames}"]
     lines += [f"whole_frame_tenths = {g.whole_frame_tenths}", "", "[stab]"]
-    lines += ['file = "stab.onnx"', f'sha256 = "{digest["stab.onnx"]}"', f"width = {c.d}", f"reduced = {c.reduced}"]
-    lines += [f"heads = {c.heads}", "tokens = 65", f"token_width = {c.width}", "", "[narrator]"]
+    lines += ['file = "stab.onnx"', f'sha256 = "{digest["stab.onnx"]}"', f"width = {sizes.d}", f"reduced = {sizes.reduced}"]
+    lines += [f"heads = {sizes.heads}", "tokens = 65", f"token_width = {sizes.width}", "", "[narrator]"]
     lines += ['file = "narrator.onnx"', f'sha256 = "{digest["narrator.onnx"]}"', f"slots = {tok.SLOTS}"]
     lines += [f"frame_tokens = {tok.FRAME_TOKENS}", f"max_age_frames = {tok.MAX_AGE}", f"embedding = {nar.EMBEDDING}"]
     lines += ["", "# For tests, benchmarks and back ends without the int8 ops; the program never loads it.", "[reference]"]
@@ -221,6 +221,12 @@ def _manifest(folder, name, version, c, entries, tau, speak, macs, note):
     lines += [f"hold_off_s = {speak['hold_off_s']}"]
     for kind, (threshold, hold_off_s) in speak["kinds"].items():
         lines += ["", f"[speak.kinds.{kind}]", f"threshold = {threshold}", f"hold_off_s = {hold_off_s}"]
+    if c := speak.get("calibration"):
+        lines += ["", "# From the smoothed probability of what is said to that of being right.", "[speak.calibration]"]
+        lines += [f"slope = {c['slope']:.4f}", f"offset = {c['offset']:.4f}"]
+        if c["offsets"]:
+            offsets = ", ".join(f"{kind} = {offset:.4f}" for kind, offset in c["offsets"].items())
+            lines += [f"offsets = {{ {offsets} }}"]
     # Of both graphs together; what rounding and norms add to the formula is below a tenth.
     lines += ["", "[budget]", f"memory_bytes = {MEMORY_BYTES}", f"multiply_adds = {macs * 11 // 10}"]
     lines += ["", "[golden]", "files = ["]

@@ -16,7 +16,6 @@ import argparse
 import json
 from pathlib import Path
 
-import calibrate
 import evaluate as ev
 import export
 import int8
@@ -71,7 +70,7 @@ def score(told, vocabulary, tau, speak, lessons, **shape):
     smoothed = sp.smooth(p @ vocabulary.kind_matrix(), speak["smoothing"])
     truth, guess = ev.half_seconds(told.times, told.table, smoothed)
     said = sp.run(speak, vocabulary, p, np.rint(told.times * 1e6))
-    return np.array([(truth == guess).sum(), len(truth), *calibrate.matched(told, said)])
+    return np.array([(truth == guess).sum(), len(truth), *ev.matched(told, said)])
 
 
 def trial(recordings, vocabulary, tau, speak, answer, rounds, **shape):

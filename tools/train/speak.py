@@ -38,12 +38,28 @@ def settings(speak, kinds):
     return np.float32(speak["smoothing"]), thresholds, np.array([round(h * 1e6) for _, h in each])
 
 
+NEVER = np.float32(1e-4)  # nobody is surer than this
+
+
+def log_odds(p):
+    """Of smoothed probabilities, as the runtime bounds them."""
+    p = np.clip(p, NEVER, 1 - NEVER)
+    return np.log(p / (1 - p))
+
+
+def calibrated(speak, kind, smoothed):
+    """Probability that what is said of a kind is right; without a calibration the smoothed probability itself."""
+    c = speak.get("calibration") or {"slope": 1.0, "offset": 0.0, "offsets": {}}
+    return float(1 / (1 + np.exp(-(c["slope"] * log_odds(smoothed) + c["offsets"].get(kind, c["offset"])))))
+
+
 class SpeakPolicy:
     """The state of one stream. `kind_of` i64 [N] and `severities` [N] describe the vocabulary's entries."""
 
     def __init__(self, speak, kind_of, severities, kinds=words.KINDS):
         self.kinds, self.kind_of = kinds, np.asarray(kind_of)
         self.rank = [RANK[s] for s in severities]
+        self.speak = speak
         self.smoothing, self.thresholds, self.hold_off_us = settings(speak, kinds)
         self.matrix = np.eye(len(kinds), dtype=np.float32)[self.kind_of]
         # A kind without entries is never the candidate (Rust refuses such a vocabulary).
@@ -73,7 +89,7 @@ class SpeakPolicy:
 
     def _say(self, kind, p, now_us):
         entry = int(np.where(self.kind_of == kind, p, -1).argmax())
-        score = min(float(self.smoothed[kind]), 1.0)
+        score = calibrated(self.speak, self.kinds[kind], self.smoothed[kind])
         _, since_us, since = self.pending
         said = Spoken("narration", entry, self.kinds[kind], since_us, now_us, score, since, self.frames)
         out = [said]

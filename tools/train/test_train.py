@@ -449,7 +449,7 @@ def test_half_seconds_count_labels_among_the_five_only():
 def test_calibration_counts_each_happening_once():
     clip = told(["walk"] * 10 + ["sit_down"] * 4 + ["sit"] * 20 + [None] * 10)
     said = [narration("walk", 0.6), narration("walk", 1.6), narration("sit", 4.0), narration("fall", 8.0)]
-    assert calibrate.matched(clip, said) == (2, 3, 3), "what is said of unlabelled frames does not count"
+    assert evaluate.matched(clip, said) == (2, 3, 3), "what is said of unlabelled frames does not count"
 
 
 # -- data ---------------------------------------------------------------------------------------
@@ -592,3 +592,20 @@ def test_answers_make_lessons():
     happened = [(3, 5, "a"), (5, 5, "b")]
     assert learn.answered(happened, "what it was") == [(5, True, "a"), (5, True, "b")]
     assert learn.answered(happened, "yes or no") == [(3, False, "a"), (5, True, "b")]
+
+
+def test_scores_become_the_share_that_is_right():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.2, 0.9, 4000)
+    # Twice as unsure as it sounds, and falls are righter than walks.
+    truth = 1 / (1 + np.exp(-(0.5 * np.log(p / (1 - p)) + np.where(np.arange(4000) % 2, 0.8, -0.3))))
+    judgement = [("fall" if i % 2 else "walk", p[i], rng.random() < truth[i]) for i in range(4000)]
+    c = calibrate.scores(judgement)
+    assert abs(c["slope"] - 0.5) < 0.12 and abs(c["offsets"]["fall"] - 0.8) < 0.15 and abs(c["offsets"]["walk"] + 0.3) < 0.15
+    right = [r for _, _, r in judgement]
+    told = [sp.calibrated({"calibration": c}, kind, np.float32(s)) for kind, s, _ in judgement]
+    assert evaluate.calibration_error(told, right) < 0.03 < evaluate.calibration_error(p, right)
+    # A kind that was told twice is believed little of its own.
+    few = calibrate.scores(judgement[::2] + [("fall", 0.5, False)] * 2)
+    assert abs(few["offsets"]["fall"] - few["offset"]) < 0.6 and few["offsets"]["fall"] < few["offset"]
+    assert sp.calibrated({}, "walk", np.float32(0.25)) == pytest.approx(0.25)

@@ -7,8 +7,8 @@ use ocelli_drivers::{DriverError, Fitter, Sampler};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught};
 use ocelli_pipeline::{
-    ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing, PatchSlot,
-    Pipeline, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
+    Calibration, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing,
+    PatchSlot, Pipeline, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
 
@@ -201,8 +201,15 @@ pub fn lexicon(pack: &Pack) -> Result<Lexicon, Error> {
     let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
     let kinds: Vec<(&str, Speak)> =
         part.kinds.iter().map(|(kind, own)| (kind.as_str(), speak(own.threshold, own.hold_off_s))).collect();
-    let config =
-        SpeakConfig { smoothing: part.smoothing, default: speak(part.threshold, part.hold_off_s), kinds: &kinds };
+    let own = part.calibration.iter().flat_map(|calibration| &calibration.offsets);
+    let offsets: Vec<(&str, f32)> = own.map(|(kind, offset)| (kind.as_str(), *offset)).collect();
+    let calibration = part.calibration.as_ref().map_or_else(Calibration::default, |calibration| Calibration {
+        slope: calibration.slope,
+        offset: calibration.offset,
+        offsets: &offsets,
+    });
+    let default = speak(part.threshold, part.hold_off_s);
+    let config = SpeakConfig { smoothing: part.smoothing, default, kinds: &kinds, calibration };
     let entries = pack.vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
     let config_error = |error: ConfigError| inconsistent(pack, &error);
     Lexicon::new(&config, &pack.vocabulary.kinds, entries).map_err(config_error)

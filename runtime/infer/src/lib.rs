@@ -22,8 +22,8 @@ pub use lessons::{Evidence, Lessons, MOST_LESSONS, Taught};
 pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;
 pub use pack::{
-    DropPart, DropReference, GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest, NarratorPart, Pack,
-    PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
+    CalibrationPart, DropPart, DropReference, GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest,
+    NarratorPart, Pack, PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
 };
 pub use reference::ReferenceStab;
 pub use rows::EMBEDDING;

@@ -184,6 +184,21 @@ pub struct SpeakPart {
     /// Other values for some kinds.
     #[serde(default)]
     pub kinds: BTreeMap<String, KindSpeak>,
+    /// How a score follows from a smoothed probability; without it, it is that.
+    pub calibration: Option<CalibrationPart>,
+}
+
+/// `[speak.calibration]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationPart {
+    /// Factor of the log odds.
+    pub slope: f32,
+    /// What is added to them.
+    pub offset: f32,
+    /// In place of it for some kinds.
+    #[serde(default)]
+    pub offsets: BTreeMap<String, f32>,
 }
 
 /// `[speak.kinds.<kind>]`

@@ -17,6 +17,9 @@ use crate::ConfigError;
 /// The kind of which nothing is said. Every other kind is data.
 pub const SILENCE: &str = "silence";
 
+/// Nobody is surer than this, nor that it is not so.
+const NEVER: f32 = 1e-4;
+
 /// How sure and for how long, before a kind is said.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Speak {
@@ -35,12 +38,33 @@ pub struct SpeakConfig<'a> {
     pub default: Speak,
     /// Kinds with values of their own, by name.
     pub kinds: &'a [(&'a str, Speak)],
+    /// How a score follows from a smoothed probability.
+    pub calibration: Calibration<'a>,
+}
+
+/// From the smoothed probability p of what is said to the probability that it is right (Platt's scaling):
+/// `1 / (1 + exp(-(slope ln(p / (1 - p)) + offset of the kind)))`. By default p itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Calibration<'a> {
+    /// For all kinds; above 0.
+    pub slope: f32,
+    /// For kinds without one of their own.
+    pub offset: f32,
+    /// Kinds with an offset of their own, by name.
+    pub offsets: &'a [(&'a str, f32)],
+}
+
+impl Default for Calibration<'_> {
+    fn default() -> Self {
+        Self { slope: 1.0, offset: 0.0, offsets: &[] }
+    }
 }
 
 /// What the policy knows of the vocabulary: numbers, and no words.
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     smoothing: f32,
+    slope: f32,
     kinds: Vec<Kind>,
     entries: Vec<Entry>,
 }
@@ -49,6 +73,7 @@ pub struct Lexicon {
 struct Kind {
     speak: Speak,
     silent: bool,
+    offset: f32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +96,24 @@ impl Lexicon {
         check_numbers(config)?;
         check_kinds(config, kinds, &entries)?;
         let kinds = kinds.iter().map(|kind| {
-            let own = config.kinds.iter().find(|(name, _)| *name == kind.as_ref());
-            Kind { speak: own.map_or(config.default, |(_, speak)| *speak), silent: kind.as_ref() == SILENCE }
+            let kind = kind.as_ref();
+            let Calibration { offset, offsets, .. } = config.calibration;
+            Kind {
+                speak: own(config.kinds, kind).unwrap_or(config.default),
+                silent: kind == SILENCE,
+                offset: own(offsets, kind).unwrap_or(offset),
+            }
         });
-        Ok(Self { smoothing: config.smoothing, kinds: kinds.collect(), entries })
+        let (smoothing, slope) = (config.smoothing, config.calibration.slope);
+        Ok(Self { smoothing, slope, kinds: kinds.collect(), entries })
+    }
+
+    /// Probability that what is said of a kind with this smoothed probability is right.
+    fn calibrated(&self, kind: usize, smoothed: f32) -> f32 {
+        // Sums of f32 probabilities may come to a millionth more than 1.
+        let p = smoothed.clamp(NEVER, 1.0 - NEVER);
+        let logit = self.slope * libm::logf(p / (1.0 - p)) + self.kinds[kind].offset;
+        1.0 / (1.0 + libm::expf(-logit))
     }
 
     /// Number of vocabulary entries.
@@ -83,10 +122,22 @@ impl Lexicon {
     }
 }
 
+/// What a kind has of its own.
+fn own<T: Copy>(of: &[(&str, T)], kind: &str) -> Option<T> {
+    of.iter().find(|(name, _)| *name == kind).map(|(_, value)| *value)
+}
+
 fn check_numbers(config: &SpeakConfig<'_>) -> Result<(), ConfigError> {
-    let SpeakConfig { smoothing, default, kinds } = config;
+    let SpeakConfig { smoothing, default, kinds, calibration } = config;
     if !(0.0..1.0).contains(smoothing) {
         return Err(ConfigError::Speak { key: "smoothing", value: *smoothing, range: "from 0 to less than 1" });
+    }
+    if !(calibration.slope > 0.0 && calibration.slope.is_finite()) {
+        return Err(ConfigError::Speak { key: "slope", value: calibration.slope, range: "above 0" });
+    }
+    let mut offsets = calibration.offsets.iter().map(|(_, offset)| *offset).chain([calibration.offset]);
+    if let Some(value) = offsets.find(|offset| !offset.is_finite()) {
+        return Err(ConfigError::Speak { key: "offset", value, range: "a number" });
     }
     let mut thresholds = kinds.iter().map(|(_, speak)| speak.threshold).chain([default.threshold]);
     match thresholds.find(|threshold| !(0.0..=1.0).contains(threshold)) {
@@ -104,7 +155,9 @@ fn check_kinds(config: &SpeakConfig<'_>, kinds: &[impl AsRef<str>], entries: &[E
         return Err(ConfigError::NoSuchKind { entry, kind, kinds: kinds.len() });
     }
     let is_said = |name: &str| entries.iter().any(|entry| kinds[entry.kind].as_ref() == name);
-    let mut names = kinds.iter().map(AsRef::as_ref).chain(config.kinds.iter().map(|(name, _)| *name));
+    let own =
+        config.kinds.iter().map(|(name, _)| *name).chain(config.calibration.offsets.iter().map(|(name, _)| *name));
+    let mut names = kinds.iter().map(AsRef::as_ref).chain(own);
     match names.find(|name| !is_said(name)) {
         Some(name) => Err(ConfigError::UnknownKind { kind: name.to_string() }),
         None => Ok(()),
@@ -122,7 +175,7 @@ pub struct Spoken {
     pub start_us: Micros,
     /// When it was sure enough to say; for the end of an alert, when it was over.
     pub end_us: Micros,
-    /// Smoothed probability of its kind, 0 to 1; for the end of an alert, of the kind that ended it.
+    /// Probability that it is right, 0 to 1, as calibrated; for the end of an alert, of the kind that ended it.
     pub score: f32,
     /// Memory entry at `start_us`.
     pub from: EntryId,
@@ -234,8 +287,7 @@ impl SpeakPolicy {
             entry: entry as u32,
             start_us: pending.since.captured_us,
             end_us: seen.captured_us,
-            // Sums of f32 probabilities may come to a millionth more than 1.
-            score: self.smoothed[pending.kind].min(1.0),
+            score: self.lexicon.calibrated(pending.kind, self.smoothed[pending.kind]),
             from: pending.since.entry,
             to: seen.entry,
         };
@@ -294,7 +346,9 @@ mod tests {
     ];
     const DEFAULT: Speak = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
     const FALL: Speak = Speak { threshold: 0.4, hold_off_us: Micros(200_000) };
-    const CONFIG: SpeakConfig<'_> = SpeakConfig { smoothing: 0.5, default: DEFAULT, kinds: &[("fall", FALL)] };
+    const CONFIG: SpeakConfig<'_> =
+        SpeakConfig { smoothing: 0.5, default: DEFAULT, kinds: &[("fall", FALL)], calibration: PLAIN };
+    const PLAIN: Calibration<'_> = Calibration { slope: 1.0, offset: 0.0, offsets: &[] };
     const FRAME_US: u64 = 200_000;
 
     fn lexicon() -> Lexicon {
@@ -363,6 +417,22 @@ mod tests {
         assert_eq!((fall.from, fall.to), (EntryId(11), EntryId(12)));
         assert_eq!((alert.entry, alert.from, alert.score), (fall.entry, fall.from, fall.score));
         assert_eq!((end.entry, end.from, end.to), (alert.entry, EntryId(11), EntryId(39)));
+    }
+
+    #[test]
+    fn a_score_is_the_probability_as_calibrated_and_decides_nothing() {
+        let calibration = Calibration { slope: 2.0, offset: -1.0, offsets: &[("fall", 0.5)] };
+        let config = SpeakConfig { calibration, ..CONFIG };
+        let mut story = Story::new();
+        story.policy = SpeakPolicy::new(Lexicon::new(&config, &KINDS, ENTRIES).expect("a valid vocabulary"));
+        story.sees("walk", 10).sees("fall", 4);
+        assert_eq!(story.said, ["0.0-0.6 narration walk", "2.0-2.2 narration fall", "2.0-2.2 alert fall"]);
+        let [walk, fall, alert] = story.events[..] else { panic!("three events") };
+        // By hand: 0.9 has log odds of 2.1972; the fall after two pictures 0.0286 / 4 + 0.9143 * 3 / 4.
+        let score = |log_odds: f32| 1.0 / (1.0 + (-log_odds).exp());
+        assert!((walk.score - score(2.0 * 2.1972 - 1.0)).abs() < 1e-4, "{}", walk.score);
+        assert!((fall.score - score(2.0 * 0.8137 + 0.5)).abs() < 1e-3, "{}", fall.score);
+        assert_eq!(fall.score, alert.score);
     }
 
     #[test]
@@ -437,6 +507,17 @@ mod tests {
             let config = SpeakConfig { smoothing, ..CONFIG };
             assert!(matches!(refused(&config, &KINDS, &ENTRIES), ConfigError::Speak { key: "smoothing", .. }));
         }
+        for (calibration, wrong) in [
+            (Calibration { slope: 0.0, ..PLAIN }, "slope"),
+            (Calibration { slope: f32::NAN, ..PLAIN }, "slope"),
+            (Calibration { offset: f32::INFINITY, ..PLAIN }, "offset"),
+            (Calibration { offsets: &[("fall", f32::NAN)], ..PLAIN }, "offset"),
+        ] {
+            let config = SpeakConfig { calibration, ..CONFIG };
+            assert!(matches!(refused(&config, &KINDS, &ENTRIES), ConfigError::Speak { key, .. } if key == wrong));
+        }
+        let unknown = SpeakConfig { calibration: Calibration { offsets: &[("dance", 0.0)], ..PLAIN }, ..CONFIG };
+        assert!(matches!(refused(&unknown, &KINDS, &ENTRIES), ConfigError::UnknownKind { .. }));
         let config = SpeakConfig { kinds: &[("fall", Speak { threshold: 40.0, ..FALL })], ..CONFIG };
         assert!(matches!(refused(&config, &KINDS, &ENTRIES), ConfigError::Speak { key: "threshold", .. }));
     }

@@ -1,8 +1,8 @@
 //! One step: what is said, and what is left behind when a part fails.
 
 use ocelli_pipeline::{
-    EventBuf, Lexicon, MemoryConfig, MemoryReport, Pipeline, PipelineConfig, Selection, Speak, SpeakConfig, StepError,
-    StepReport,
+    Calibration, EventBuf, Lexicon, MemoryConfig, MemoryReport, Pipeline, PipelineConfig, Selection, Speak,
+    SpeakConfig, StepError, StepReport,
 };
 use ocelli_testkit::{FakeEncoder, FakeError, FakeHead, SimClock};
 use ocelli_types::{
@@ -21,7 +21,7 @@ fn config() -> PipelineConfig {
     let selection = Selection { slots: 12, frame_tokens: 3, max_age_frames: 4 };
     let memory = MemoryConfig { tokens: 100, ..MemoryConfig::new(grid(), 2, selection, 6) };
     let default = Speak { threshold: 0.5, hold_off_us: Micros(200_000) };
-    let speak = SpeakConfig { smoothing: 0.0, default, kinds: &[] };
+    let speak = SpeakConfig { smoothing: 0.0, default, kinds: &[], calibration: Calibration::default() };
     PipelineConfig { memory, lexicon: Lexicon::new(&speak, &KINDS, SEVERITIES).expect("a valid vocabulary") }
 }
 

@@ -1,4 +1,5 @@
-"""What token drop costs: accuracy over drop ratio, in the measure of TimeChat-Online (right answers, not equal answers).
+"""What token drop costs: right answers over drop ratio, which is the measure of TimeChat-Online, and equal answers: the share of
+half seconds with the same answer of five, and of frames with the same kind of all, as in the run without drop.
 
     python dropped.py base-b=data/real/gmdcsa24/subject-1_*.npz base-a=data/real/gmdcsa24/subject-3_*.npz \\
         base=data/scenes/val --out data/reports/drop.json
@@ -74,12 +75,15 @@ def main():
                 times = raw["times"] if "times" in raw else np.arange(len(clip.kind)) / 5
                 table = raw["table"] if "table" in raw and (raw["table"] >= 0).any() else clip.kind
             shown = gate.window_kept(gate.content_patches(*clip.frames.shape[1:3])[None])[0].sum()
-            wanted = None
+            wanted = answers = None
             for way, cosine, video, kept in ways(stab, clip.frames):
                 _, kind = words.probabilities(narrate(narrator, video, kept), vocabulary, tau)
                 wanted = kind.argmax(1) if wanted is None else wanted
                 truth, guess = ev.half_seconds(times, table.astype(int), sp.smooth(kind, speak["smoothing"]))
-                row = rows.setdefault((way, cosine), {"five": [], "kept": 0, "tokens": 0, "same": 0, "frames": 0})
+                answers = guess if answers is None else answers
+                empty = {"five": [], "kept": 0, "tokens": 0, "same": 0, "frames": 0, "answers": 0}
+                row = rows.setdefault((way, cosine), empty)
+                row["answers"] += int((guess == answers).sum())
                 row["five"].append((int((truth == guess).sum()), len(truth)))
                 row["kept"] += int(min(kept.sum(), shown * len(kept)))
                 row["tokens"] += int(shown * len(kept))
@@ -93,7 +97,7 @@ def main():
         report.append({
             "way": way, "cosine": cosine, "dropped": round(1 - row["kept"] / row["tokens"], 3), "right": right, "half_seconds": of,
             "accuracy": ev.ratio(right, of), "interval": ev.bootstrap(row["five"]), "retained": ev.ratio(right, whole),
-            "same_kind": ev.ratio(row["same"], row["frames"]),
+            "same_kind": ev.ratio(row["same"], row["frames"]), "same_answer": ev.ratio(row["answers"], of),
         })  # fmt: skip
         print(report[-1], flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -13,29 +13,18 @@ threads=${THREADS:-1}            # the other core makes the batches
 # Half precision where the CPU multiplies it (AMX, AVX-512 BF16): 0.6 s a step against 1.0 there, ten times slower elsewhere.
 grep -qE 'amx_bf16|avx512_bf16' /proc/cpuinfo && precision= || precision=--no-bf16
 scenes=${SCENES:-1800}           # synthetic clips
-base_minutes=${BASE_MINUTES:-96}
-fine_minutes=${FINE_MINUTES:-6}  # for each of the two
+base_minutes=${BASE_MINUTES:-180}
 clips=../shared/data
 real=data/real
 a="$real/gmdcsa24/subject-1_*.npz"
 b="$real/gmdcsa24/subject-3_*.npz"
 others="$real/assist-iot $real/intel-samples"
 first=${1:-1}
-last=${2:-9}
+last=${2:-8}
 
-say() { echo "$(date +%H:%M:%S) step $1 of 9: $2"; }
+say() { echo "$(date +%H:%M:%S) step $1 of 8: $2"; }
 wanted() { test "$1" -ge "$first" && test "$1" -le "$last"; }
 have_real() { test -d "$real/gmdcsa24"; }
-
-# fine NAME MINUTES CLIP...: from the base, synthetic and real windows mixed.
-fine() {
-    name=$1
-    shift
-    # shellcheck disable=SC2086
-    "$python" tools/train/train.py --start data/checkpoints/base.pt --out "data/checkpoints/$name.pt" \
-        --vocabulary models/home --minutes "$fine_minutes" --lr 3e-4 $precision --threads "$threads" \
-        --extra "$@" --extra-share 0.5 --save-every 60 --val-every 600
-}
 
 # calibrate FROM TO CLIP...
 calibrate() {
@@ -83,43 +72,35 @@ if wanted 5; then
     have_real && extra="--extra $others --extra-share 0.12" || extra=
     # shellcheck disable=SC2086
     "$python" tools/train/train.py --out data/checkpoints/base.pt --vocabulary models/home --minutes "$base_minutes" \
-        --lr 5e-4 $precision --threads "$threads" --save-every 60 --val-every 600 $extra
+        --lr 5e-4 $precision --compile --threads "$threads" --save-every 60 --val-every 600 $extra
 fi
-if wanted 6 && have_real; then
-    say 6 "fine-tuning on one person, both ways, $fine_minutes minutes each: to compare, the pack is the base"
-    # Unquoted: the patterns must become file names. Nobody is tested by a model that saw them.
-    # shellcheck disable=SC2086
-    fine a-to-b $a $others
-    # shellcheck disable=SC2086
-    fine b-to-a $b $others
-fi
-if wanted 7; then
-    say 7 "calibration: synthetic clips, ASSIST-IoT, and people that nothing is tested on afterwards"
+if wanted 6; then
+    say 6 "calibration: synthetic clips, ASSIST-IoT, and people that nothing is tested on afterwards"
     if have_real; then
         calibrate base base-a "$a" "$real/assist-iot"
         calibrate base base-b "$b" "$real/assist-iot"
-        calibrate a-to-b a-to-b "$a" "$real/assist-iot"
-        calibrate b-to-a b-to-a "$b" "$real/assist-iot"
         calibrate base home "$a" "$b" "$real/assist-iot"
     else
         calibrate base home
     fi
 fi
-if wanted 8; then
-    say 8 "evaluation"
+if wanted 7; then
+    say 7 "evaluation"
     if have_real; then
         both base-a "nobody of GMDCSA24 trained on, calibrated on subject 1"
         both base-b "nobody of GMDCSA24 trained on, calibrated on subject 3"
-        evaluate a-to-b "trained and calibrated on subject 1"
-        evaluate b-to-a "trained and calibrated on subject 3"
     fi
     both home "the pack: nobody of GMDCSA24 trained on, calibrated on both"
     have_real && real_pairs="base-a=$b base-b=$a" || real_pairs=
     # shellcheck disable=SC2086
     "$python" tools/train/dropped.py $real_pairs home=data/scenes/val --threads "$threads" --out data/reports/drop.json
+    if have_real; then
+        # shellcheck disable=SC2086
+        "$python" tools/train/learn.py $real_pairs --threads "$threads" --out data/reports/learn.json
+    fi
 fi
-if wanted 9; then
-    say 9 "pack and card"
+if wanted 8; then
+    say 8 "pack and card"
     "$python" tools/train/export.py pack models/home --checkpoint data/checkpoints/home.pt
     "$python" tools/train/card.py models/home --reports data/reports --data data
     # What tract makes of the graphs, op by op, against what PyTorch recorded.

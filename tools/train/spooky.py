@@ -1,0 +1,188 @@
+"""Can this architecture see what only motion shows? Video in the manner of SpookyBench, made by tools/scenes/noise.py: moving noise,
+and shapes in it whose noise moves the other way. Every published video-language model that was asked answered 0%.
+
+    python spooky.py --minutes 30 --out data/checkpoints/spooky.pt --report data/reports/spooky.json
+
+STAB and narrator of the pack's sizes, from nothing or from a checkpoint (`--start`), with a linear head of ten shapes on the
+narrator's trunk: what is asked is whether the networks can, not what the pack `home` tells. The test has seeds of its own, runs behind
+the gate, and has two controls that should fall to chance (10%): the same frames shuffled, and the first one repeated. A run
+goes on where it stopped.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+import evaluate as ev
+import gate
+import heads
+import narrator as nar
+import stab as st
+import tokens as tok
+import train
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scenes"))
+import noise  # noqa: E402
+
+FRAMES = 10
+TEST_SEED = 1_000_000
+CONTROLS = {
+    "in order": lambda frames, rng: frames,
+    "shuffled": lambda frames, rng: frames[rng.permutation(len(frames))],
+    "first frame only": lambda frames, rng: np.repeat(frames[:1], len(frames), 0),
+}
+
+
+def shown(frames):
+    """u8 [T, 224, 224, 3] -> canvas behind the gate u8 [T, 256, 588], windows kept bool [T, 64]."""
+    canvas, keep = ev.behind_gate(frames)
+    return canvas, gate.window_kept(keep)
+
+
+class Shapes(torch.nn.Module):
+    """STAB, narrator, and training heads; `shape` reads the retrieval token."""
+
+    def __init__(self):
+        super().__init__()
+        stab, narrator = st.StabConfig(), nar.NarratorConfig()
+        self.stab, self.narrator = st.Stab(stab), nar.Narrator(narrator)
+        self.dense = torch.nn.Linear(stab.width, heads.SUB**2)
+        self.trunk = torch.nn.Linear(narrator.width, heads.SUB**2)
+        self.shape = torch.nn.Linear(narrator.width, len(noise.SHAPES))
+
+    def forward(self, canvas, kept):
+        """[B, T, 256, 588], [B][T, 64] -> tokens [B, T, 65, H], trunk [B, 129, W] at the last frame."""
+        tokens = self.stab(canvas)
+        last = canvas.shape[1] - 1
+        return tokens, self.narrator.trunk(*train.gather_reads(tokens, [(b, *tok.select(k, last)) for b, k in enumerate(kept)]))
+
+
+class Batches(torch.utils.data.IterableDataset):
+    """Endless, made in a process of their own."""
+
+    def __init__(self, batch, seed):
+        self.batch, self.seed = batch, seed
+
+    def __iter__(self):
+        rng = np.random.default_rng([1, self.seed])
+        while True:
+            made = [noise.clip(rng, frames=FRAMES) for _ in range(self.batch)]
+            seen = [shown(frames) for frames, _, _ in made]
+            yield (torch.from_numpy(np.stack([c for c, _ in seen])), [k for _, k in seen],
+                   torch.from_numpy(np.stack([cells(mask) for _, mask, _ in made])),
+                   torch.tensor([index for _, _, index in made]))  # fmt: skip
+
+
+def cells(mask):
+    """bool [224, 224] -> share f32 [32, 32]"""
+    n = data.MASK_GRID
+    return mask.reshape(n, data.CELL_PX, n, data.CELL_PX).mean((1, 3), dtype=np.float32)
+
+
+def losses(model, canvas, kept, mask, shape):
+    tokens, trunk = model(canvas, kept)
+    every = torch.ones(len(mask) * 4)
+    # By a token alone, once four frames were seen; by all of them; and what it is.
+    each = heads.unfold_mask(model.dense(tokens[:, -4:, 1:]).flatten(0, 1))
+    return {
+        "mask": heads.mask_loss(each, mask.repeat_interleave(4, 0), every),
+        "trunk_mask": 2 * heads.mask_loss(heads.unfold_mask(model.trunk(trunk[:, :64])), mask, every[: len(mask)]),
+        "shape": F.cross_entropy(model.shape(trunk[:, -1]).float(), shape),
+    }
+
+
+@torch.no_grad()
+def test(model, clips, batch=8):
+    """{control: (right of each clip bool [N])}, shapes [N]"""
+    model.eval()
+    right, truth = {name: [] for name in CONTROLS}, []
+    for start in range(0, clips, batch):
+        made = [noise.clip(np.random.default_rng(TEST_SEED + i), frames=FRAMES) for i in range(start, min(start + batch, clips))]
+        shape = torch.tensor([index for _, _, index in made])
+        truth += shape.tolist()
+        for name, change in CONTROLS.items():
+            rng = np.random.default_rng(start)
+            seen = [shown(change(frames, rng)) for frames, _, _ in made]
+            _, trunk = model(torch.from_numpy(np.stack([c for c, _ in seen])), [k for _, k in seen])
+            right[name] += (model.shape(trunk[:, -1]).argmax(-1) == shape).tolist()
+    model.train()
+    return right, truth
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--out", type=Path, default=Path("data/checkpoints/spooky.pt"))
+    p.add_argument("--start", type=Path, help="STAB and narrator to begin with")
+    p.add_argument("--report", type=Path)
+    p.add_argument("--minutes", type=float, default=30)
+    p.add_argument("--lr", type=float, default=1e-3)
+    p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--test-clips", type=int, default=400)
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--no-bf16", action="store_true")
+    args = p.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    model = Shapes()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
+    state = {"step": 0, "elapsed_s": 0.0}
+    if args.out.exists():
+        saved = torch.load(args.out, map_location="cpu", weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        state = saved["state"]
+        print(f"resumed at step {state['step']}, {state['elapsed_s'] / 60:.1f} min", flush=True)
+    elif args.start:
+        saved = torch.load(args.start, map_location="cpu", weights_only=True)
+        model.stab.load_state_dict(saved["stab"])
+        model.narrator.load_state_dict(saved["narrator"])
+    loader = torch.utils.data.DataLoader(Batches(args.batch, state["step"]), batch_size=None, num_workers=1,
+                                         collate_fn=train.as_it_is, prefetch_factor=4)  # fmt: skip
+    batches, mean = iter(loader), {}
+    budget, begun, offset = args.minutes * 60, time.time(), state["elapsed_s"]
+    printed = kept = begun
+    save = lambda: train.write(args.out, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state})  # noqa: E731
+    while state["elapsed_s"] < budget:
+        for group in optimizer.param_groups:
+            group["lr"] = train.learning_rate(args, state["elapsed_s"] / budget, state["step"])
+        with torch.autocast("cpu", torch.bfloat16, enabled=not args.no_bf16):
+            loss = losses(model, *next(batches))
+        optimizer.zero_grad()
+        sum(loss.values()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        for k, v in loss.items():
+            mean[k] = 0.95 * mean.get(k, v.item()) + 0.05 * v.item()
+        state["step"] += 1
+        now = time.time()
+        state["elapsed_s"] = offset + now - begun
+        if now - printed > 15:
+            printed = now
+            terms = " ".join(f"{k} {v:.3f}" for k, v in mean.items())
+            print(f"step {state['step']} {terms}, eta {(budget - state['elapsed_s']) / 60:.1f} min", flush=True)
+        if now - kept > 60:
+            kept = now
+            save()
+    save()
+    right, truth = test(model, args.test_clips)
+    report = {"clips": len(truth), "chance": 1 / len(noise.SHAPES), **state}
+    for name, hits in right.items():
+        report[name] = {"accuracy": round(float(np.mean(hits)), 3), "interval": ev.bootstrap([(h, 1) for h in hits])}
+    each = {s: [h for h, t in zip(right["in order"], truth) if t == i] for i, s in enumerate(noise.SHAPES)}
+    report["each"] = {s: round(float(np.mean(hits)), 2) for s, hits in each.items() if hits}
+    print(json.dumps(report, indent=1))
+    if args.report:
+        args.report.parent.mkdir(parents=True, exist_ok=True)
+        args.report.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -213,6 +213,7 @@ class Body:
         self.colour, self.pattern = looks[look, :3].astype("f4"), looks[look, 3].astype("f4")
         self.accent = accent
         self.n = n[source].astype("f4")
+        self.whole, self.source = v, source  # the base mesh at rest and each vertex's place in it
         # Zero pose: arms hanging, legs straight down.
         rest = np.tile(np.eye(3), (len(PARTS), 1, 1))
         for p, c in NEXT.items():

@@ -10,7 +10,11 @@ from motion import FPS, Actor, posed
 from render import look_at, perspective
 
 KINDS = ["nobody", "enter", "leave", "walk", "stand", "sit", "sit_down", "get_up", "lie_down", "lie", "fall", "bend",
-         "raise_hands", "silence"]
+         "raise_hands", "silence",
+         # Appended, never reordered: clips on disk and checkpoints hold the indices. The same list as tools/train/words.py.
+         "run", "kneel", "lie_still", "wave", "point", "clap", "two_people", "three_people", "come_together", "pet",
+         "light_on", "light_off", "door_opens", "door_closes", "reach", "pick_up", "put_down", "pour", "stir", "cut",
+         "open", "close", "drink", "carry", "television"]
 # What a clip is about; weights chosen so that short actions get at least about 4% of all frames.
 FOCUS = dict(nobody=.01, enter=.13, leave=.13, walk=.01, stand=.01, sit=.02, sit_down=.11, get_up=.08, lie_down=.09,
              lie=.01, fall=.3, bend=.07, raise_hands=.07, silence=.06)

@@ -22,6 +22,7 @@ import ops
 import speak as sp
 import stab as st
 import tokens as tok
+import train
 import vocabulary
 import words
 
@@ -520,3 +521,24 @@ def test_the_memory_holds_tokens_in_int8():
     held = int8.remembered(tokens)
     assert (held - tokens).abs().max() <= tokens.abs().amax(-1).max() / 254 + 1e-6
     assert torch.equal(int8.remembered(held), held)
+
+
+def test_a_checkpoint_of_fewer_kinds_keeps_its_rows(tmp_path, monkeypatch):
+    narrator = nar.NarratorConfig(token_width=32, width=32, layers=1, heads=2, mlp=2)
+    grown = train.Model(TINY, narrator)
+    monkeypatch.setattr(words, "KINDS", words.KINDS[:14])
+    old = train.Model(TINY, narrator)
+    optimizer = torch.optim.AdamW(old.parameters())
+    sum(p.sum() for p in old.parameters()).backward()
+    optimizer.step()
+    train.save(tmp_path / "old.pt", old, optimizer, {"step": 7, "seen": []}, SimpleNamespace(tau=0.05))
+    fresh = {n: getattr(grown, n).kind.weight.detach().clone() for n in ("dense", "trunk")}
+    assert train.load_into(grown, tmp_path / "old.pt", torch.optim.AdamW(grown.parameters()))["step"] == 7
+    for name in ("dense", "trunk"):
+        new, was = getattr(grown, name).kind, getattr(old, name).kind
+        assert len(new.weight) == len(fresh[name]) > 14
+        assert torch.equal(new.weight[:14], was.weight) and torch.equal(new.bias[:14], was.bias)
+        assert torch.equal(new.weight[14:], fresh[name][14:])
+    again = train.Model(TINY, narrator)
+    train.load_into(again, tmp_path / "old.pt", torch.optim.AdamW(again.parameters()))  # as many kinds: as before
+    assert torch.equal(again.trunk.kind.weight, old.trunk.kind.weight)

@@ -167,9 +167,9 @@ class Renderer:
         self.shadows[0][1].clear(depth=1.)
         self.room_shadow.render()
 
-    def set_camera(self, eye, at, fov, roll=0.):
+    def set_camera(self, eye, at, fov, roll=0., up=None):
         """Stand the camera (vertical field of view in degrees) and rasterise the room for it."""
-        up = np.array([np.sin(roll), 0, np.cos(roll)])
+        up = np.array([np.sin(roll), 0, np.cos(roll)]) if up is None else up
         self.eye = np.asarray(eye, float)
         self.vp = perspective(fov, self.w / self.h) @ look_at(eye, at, up)
         self.set(VP=self.vp, cam=tuple(self.eye))

@@ -283,20 +283,20 @@ def tube(path, radii, colour, layer=0., k=8):
     return mesh(v, ring.reshape(-1, 3), colour, np.concatenate([np.c_[i, j, i + k], np.c_[j, j + k, i + k], caps]), layer)
 
 
-def slab(section, x0, x1, skin, flesh):
-    """A cross section [n,2] (y, z) drawn out from x0 to x1: its hull in `skin`, its ends in `flesh`."""
+def slab(section, x0, x1, skin, flesh, taper=(1, 1)):
+    """A cross section [n,2] (y, z) drawn out from x0 to x1: its hull in `skin`, its two ends in `flesh`."""
     n = len(section)
-    out = [(section, x) for x in (x0, x1)]
-    hull = np.concatenate([np.c_[np.full(n, x), s] for s, x in out])
     centre = section.mean(0)
+    sections = [(section - centre) * t + centre for t in taper]
+    hull = np.concatenate([np.c_[np.full(n, x), q] for q, x in zip(sections, (x0, x1))])
     normal = np.c_[np.zeros(n), section - centre]
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     i = np.arange(n)
     j = (i + 1) % n
     parts = [mesh(hull, np.r_[normal, normal], skin, np.concatenate([np.c_[i, j, i + n], np.c_[j, j + n, i + n]]))]
-    for x, sign in ((x0, -1), (x1, 1)):
-        v = np.r_[np.c_[np.full(n, x), section], [[x, *centre]]]
-        parts.append(mesh(v, np.tile([sign, 0, 0], (n + 1, 1)), flesh, np.c_[i, j, np.full(n, n)]))
+    for x, sign, q, colour in ((x0, -1, sections[0], flesh[0]), (x1, 1, sections[1], flesh[1])):
+        v = np.r_[np.c_[np.full(n, x), q], [[x, *centre]]]
+        parts.append(mesh(v, np.tile([sign, 0, 0], (n + 1, 1)), colour, np.c_[i, j, np.full(n, n)]))
     return join(*parts)
 
 
@@ -506,7 +506,7 @@ def make_spoon(rng):
 
 
 def make_knife(rng):
-    n, h, blade = rng.uniform(.25, .33), rng.uniform(.024, .042), rng.uniform(.58, .64)
+    n, h, blade = rng.uniform(.24, .31), rng.uniform(.024, .042), rng.uniform(.58, .64)
     x0, x1 = n * (1 - blade), n
     tip = x1 - h * 1.4
     v = np.array([(x0, 0), (tip, 0), (x1, -h * .45), (tip + h * .4, -h * .85), (tip - h, -h), (x0, -h)])
@@ -540,13 +540,11 @@ def make_food(rng, name):
     meshes, at = [], []
     for i in range(count):  # slice i lies between cut i and the one before; its own frame is its middle
         middle = (edges[i] + edges[i + 1]) / 2
-        half = thick / 2 - .0002
-        end = .8 if i == 0 else 1.
-        meshes.append(slab((section - [0, h / 2]) * end + [0, h / 2], -half, half, skin, skin if i == 0 else flesh))
+        half = thick / 2
+        meshes.append(slab(section, -half, half, skin, (flesh, skin if i == 0 else flesh), (1, .82 if i == 0 else 1)))
         at.append(middle)
-    block = [slab(section, -n / 2 + .012, cuts[-1], skin, flesh),
-             slab((section - [0, h / 2]) * .8 + [0, h / 2], -n / 2, -n / 2 + .012, skin, skin)]
-    meshes.append(join(*block))
+    meshes.append(join(slab(section, -n / 2 + .015, cuts[-1], skin, (skin, flesh)),
+                       slab(section, -n / 2, -n / 2 + .015, skin, (skin, skin), (.8, 1))))
     t = Thing(name, meshes, n / 2, h, dict(kind="top", point=(-n * .3, 0, h), radius=.03), length=n, width=w, cuts=cuts, thick=thick, cut=0)
     for i, x in enumerate(at):
         t.part_p[i] = np.array([x, 0, 0])
@@ -1143,10 +1141,11 @@ class Story:
         rim = target.point((0, 0, target.height))
         aim = rim + [0, 0, rng.uniform(.03, .06)] - n * .012
         most = np.radians(source.tilt)
-        start = turn(axis, .25) @ upright
+        start = turn(axis, .3) @ upright
         p_of = lambda r, spout: spout - r @ spout_local
-        far = np.linalg.norm(p_of(start, aim) - source.p)
-        self.run((.35 + .7 * far) / self.pace, None, [self.bring(side, start, p_of(start, aim + [0, 0, .03]), .03, spout_local)], look=rim)
+        beside = target.p - n * (target.radius + source.radius + .015) + [0, 0, target.height * .6 + .04]
+        far = np.linalg.norm(beside - source.p)
+        self.run((.3 + .7 * far) / self.pace, None, [self.bring(side, start, beside, .03)], look=rim)
         e = self.begin("pour", f"{self.name(side)} pours {source.drink} from the {source.name} into the {target.name}.",
                        [source.drink, source, target], side)
         full = turn(axis, most) @ upright
@@ -1165,8 +1164,8 @@ class Story:
         more = turn(axis, most + np.radians(rng.uniform(3, 12))) @ upright
         self.run(seconds, "pour", [self.bring(side, more, p_of(more, aim), 0, spout_local), flow], look=rim)
         self.stream = None
-        back = turn(axis, .1) @ upright
-        self.run(rng.uniform(.4, .7) / self.pace, "pour", [self.bring(side, back, p_of(back, aim + [0, 0, .02]), 0, spout_local)], look=rim)
+        back = turn(axis, .15) @ upright
+        self.run(rng.uniform(.4, .7) / self.pace, "pour", [self.bring(side, back, beside, 0, spout_local)], look=rim)
         if source.liquid:
             source.fill(max(.05, out0 - (level1 - level0) * .5))
         self.end(e)
@@ -1307,7 +1306,7 @@ class Story:
         first = food.cuts[food.cut]
         above = food.height + .03
         # The other hand holds first, on the far part of the block.
-        hold = food.p - x_food * (food.length * .5 - .045) + [0, 0, food.height + .008]
+        hold = food.p - x_food * (food.length * .5 - .045) + [0, 0, max(food.height - .022, .022)]
         frame = self.top_frame(other, hold, .35, .5)
         shape = ("claw", 30)
         p = hold - frame @ grip_centre("claw", .03)[0]
@@ -1331,7 +1330,7 @@ class Story:
             for s in range(saws):
                 h = food.height * (1 - (s + 1) / (saws + 2))
                 self.run(down * .45, "cut", [self.bring(side, *pose(at, h, .05 if s % 2 == 0 else -.03, .05))])
-            self.run(down, "cut", [self.bring(side, *pose(at, .001, .05, -.02))])
+            self.run(down, "cut", [self.bring(side, *pose(at, .004, .05, .0))])
             fall = self.falling(food, i)
             food.cut += 1
             following = food.cuts[min(food.cut, len(food.cuts) - 1)]
@@ -1831,31 +1830,29 @@ def choose_view(renderer, room, stage, story, rng, view):
     around = np.concatenate([[t.p + [0, 0, t.height * .6] for t in story.things], [stage.at(a, stage.edge + b, .05) for a in (-.2, .2) for b in (.06, .3)]])
     turned = lambda a: stage.ahead * np.cos(a) + stage.left * np.sin(a)
     for attempt in range(40):
-        roll = rng.normal(0, .02)
+        up = None
         if view == "table":
             a = rng.uniform(-1.4, 1.4) if stage.kind != "counter" else rng.choice([-1, 1]) * rng.uniform(1.2, 2.1)
             if rng.random() < .12:
                 a = rng.choice([-1, 1]) * rng.uniform(1.4, 2.3)
-            far = rng.uniform(.6, 1.35)
-            eye = centre + turned(a) * far + stage.up * 0
+            eye = centre + turned(a) * rng.uniform(.6, 1.35)
             eye[2] = np.clip(stage.top + rng.uniform(.22, .85), .7, 1.75)
-            at, fov = centre + rng.normal(0, .04, 3) + [0, 0, rng.uniform(0, .14)], rng.uniform(38, 58) * (1 + .25 * (1.1 - far))
+            at, cover = centre + rng.normal(0, .03, 3) + [0, 0, rng.uniform(.02, .14)], rng.uniform(.55, .95)
         elif view == "overhead":
-            eye = centre + stage.ahead * rng.uniform(-.05, .2) + stage.left * rng.normal(0, .08)
+            eye = centre + stage.ahead * rng.uniform(.12, .42) + stage.left * rng.normal(0, .1)
             eye[2] = min(stage.top + rng.uniform(.7, 1.15), room.h - .1)
             up = turned(rng.choice([0, 0, np.pi, np.pi / 2, -np.pi / 2]) + rng.normal(0, .2))
-            at, fov = centre + up * .04, rng.uniform(48, 68)
-            eye = eye - up * rng.uniform(.0, .12)
+            at, cover = centre + rng.normal(0, .03, 3), rng.uniform(.6, 1.)
         elif view == "room":
             a = rng.uniform(-2., 2.) if stage.kind != "counter" else rng.choice([-1, 1]) * rng.uniform(1.1, 2.4)
             eye = chest + turned(a) * rng.uniform(1.7, 3.)
             eye[2] = rng.uniform(1., 2.2)
-            at, fov = chest * .75 + centre * .25 - [0, 0, rng.uniform(.05, .3)], rng.uniform(42, 62)
-        if renderer.w / renderer.h > 1.5:
-            fov *= .85
+            at, cover = chest * .75 + centre * .25 - [0, 0, rng.uniform(.05, .3)], rng.uniform(1.35, 2.1)
+        fov = 2 * np.degrees(np.arctan(cover * min(1, 1.5 * renderer.h / renderer.w) / 2 / np.linalg.norm(eye - at)))
         if not inside_room(room, eye, stage.top):
             continue
-        renderer.set_camera(eye, at, fov, roll=roll)
+        up = stage.up + stage.left * rng.normal(0, .02) if up is None else up
+        renderer.set_camera(eye, at, fov, up=up)
         if (renderer.distance < (.35 if view != "room" else .6)).mean() > .05 or (renderer.distance > 50).mean() > .05:
             continue
         seen = renderer.visible(around, .06)
@@ -1962,12 +1959,13 @@ class HeadCamera:
         size, phase, rate = self.sway
         s = np.sin(6.28 * rate * t + phase) * size
         st = poser.stage
-        work = st.at(0, st.edge + .22, .05)
-        want = work * .55 + gaze * .45
+        work = st.at(0, st.edge + .3, .08)
+        want = work * .62 + gaze * .38
         self.target = want if self.target is None else self.target + (want - self.target) * .3
         eye = poser.eyes(rotations, positions) + st.ahead * self.forward + st.up * self.up + s[:3] * .006
         fov = self.fov * (.85 if renderer.w / renderer.h > 1.5 else 1)
-        renderer.set_camera(eye, self.target + s[3:6] * .02, fov, roll=0)
+        up = positions[2] - positions[1] + st.ahead * .25  # the head's: upright, then ahead the more it looks down
+        renderer.set_camera(eye, self.target + s[3:6] * .02, fov, up=up)
 
 
 def render(renderer, body, story, stage, poser, picks, view, rng, fps):

@@ -9,7 +9,8 @@ import pytest
 
 import motion
 from body import Body, random_look
-from clip import KINDS, edge_kinds
+from clip import KINDS
+from labels import edge_kinds
 from demo import spans
 
 ASSETS = os.environ.get("SCENES_ASSETS", "../../data/scenes/assets")

@@ -11,9 +11,11 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from body import INDEX, UP, Body, base_mesh, normals, rig
-from clip import KINDS, Lens, person_table
+from camera import Lens, h264
+from clip import DEPTH_UNIT, H264_SHARE, KINDS, person_table
+from labels import ask, describe, runs
 from motion import FPS, direction, ease, locals_of, mix, rx, rz, world
-from render import PERSON_FRAGMENT, VERTEX
+from render import GRID, PERSON_FRAGMENT, VERTEX
 from room import MODELS, Room, surface, surface_height
 
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
@@ -391,8 +393,10 @@ def make_cup(rng, drink, level):
 def make_glass(rng, drink, level):
     r, h = rng.uniform(.03, .038), rng.uniform(.1, .145)
     colour = np.array([.82, .9, .92]) * rng.uniform(.85, 1.05)
-    return vessel("glass", rng, [(r * rng.uniform(.78, .97), 0), (r * .97, .03), (r, h)], [np.clip(colour, 0, 1)], .002,
-                  dict(kind="side", point=(0, 0, max(.055, h * .5)), radius=r), drink, level, GLASS)
+    low = r * rng.uniform(.78, .97)
+    solid = [lathe([(r + .0006, h - .004), (r + .0006, h), (r - .003, h)], [np.full(3, .93)]), lathe([(low, 0), (low * 1.01, .006)], [colour * .85])]
+    return vessel("glass", rng, [(low, 0), (r * .97, .03), (r, h)], [np.clip(colour, 0, 1)], .002,
+                  dict(kind="side", point=(0, 0, max(.055, h * .5)), radius=r), drink, level, GLASS, solid)
 
 
 def make_bottle(rng, drink, level):
@@ -514,6 +518,7 @@ def make_knife(rng):
     tris = [[0, 1, 5], [1, 4, 5], [1, 3, 4], [1, 2, 3]]
     metal = np.full(3, rng.uniform(.75, .92))
     sheet = [mesh(v + [0, s * .0008, 0], np.tile([0, s, .0], (6, 1)), metal, tris, METAL) for s in (-1, 1)]
+    sheet.append(box((tip - x0, .0028, .003), metal * .9, ((tip + x0) / 2, 0, .007), METAL))
     grip = box((x0, .017, .024), tint(rng, .03, .5), (x0 / 2, 0, -.004))
     return Thing("knife", [join(*sheet, grip)], .03, .02, dict(kind="rod", point=(x0 * .62, 0, -.002), radius=.01), length=n, blade_h=h, lying=.009, x0=x0)
 
@@ -583,6 +588,11 @@ class TableRoom(Room):
             for _ in range(count):
                 self.place(use, walls)
 
+    def hang_doors(self):
+        """No leaves: nobody comes or goes here."""
+
+    hang_television = hang_doors
+
     def stand_up(self, kind, seated):
         """Put the table, and the chair; False if they do not fit."""
         rng = self.rng
@@ -640,8 +650,13 @@ class TableRoom(Room):
         else:
             self.make_top(kind, centre, yaw, w, d, top)
         self.stage = dict(person=person, yaw=yaw, top=top, edge=gap, half=w / 2, depth=d, shift=shift, seat=seat, wall=wall, kind=kind,
-                          round=bool(model) and name in ("S/round-table",), centre=centre)
+                          centre=centre, triangles=self.top_triangles(top) if model else None)
         return True
+
+    def top_triangles(self, top):
+        """Where the top of the model put last is: triangles [n,3,2] in the plane."""
+        t = self.tables[-1][:, :3].reshape(-1, 3, 3)
+        return t[(np.abs(t[..., 2] - top) < .025).all(1)][..., :2]
 
     def make_top(self, kind, centre, yaw, w, d, top):
         """A table or counter of boards."""
@@ -703,12 +718,22 @@ class Stage:
     def at(self, a, b, z=0.):
         return np.array([*self.person, self.top]) + self.left * a + self.ahead * b + self.up * z
 
+    def of(self, point):
+        """(a, b) of a point."""
+        return (point - self.root) @ self.left, (point - self.root) @ self.ahead
+
     def on_top(self, a, b, radius):
         """Is a disc wholly on the table's top?"""
         x, y = a + self.shift, b - self.edge - self.depth / 2
-        if self.round:
-            return np.hypot(x, y) + radius < self.depth / 2 - .03
-        return abs(x) + radius < self.half - .02 and abs(y) + radius < self.depth / 2 - .02
+        if not (abs(x) + radius < self.half - .02 and abs(y) + radius < self.depth / 2 - .02):
+            return False
+        if self.triangles is None:
+            return True
+        angle = np.arange(8) * np.pi / 4
+        ring = np.r_[[[0, 0]], np.c_[np.cos(angle), np.sin(angle)] * (radius + .01)] + self.at(a, b)[:2]
+        d = self.triangles[:, None] - ring[None, :, None]  # [triangles, points, corners, 2]
+        cross = np.stack([d[:, :, i, 0] * d[:, :, j, 1] - d[:, :, i, 1] * d[:, :, j, 0] for i, j in ((0, 1), (1, 2), (2, 0))], 2)
+        return bool(((cross >= 0).all(2) | (cross <= 0).all(2)).any(0).all())
 
 
 # -- the person's pose ------------------------------------------------------------------------------
@@ -796,7 +821,11 @@ class Story:
         self.gaze = stage.at(0, stage.edge + .25)
         self.look = self.gaze.copy()
         self.hands = {}
+        self.taken = []  # places on the table: (a, b, radius)
         self.rest = {s: self.resting(s, str(rng.choice(["table", "away"], p=[.6, .4]))) for s in "lr"}
+        for p, f in self.rest.values():
+            if p[2] > stage.top:
+                self.taken.append((*stage.of(p + f[:, 0] * .07), .07))
         for s in "lr":
             p, f = self.rest[s]
             self.hands[s] = dict(p=p.copy(), f=f.copy(), a=("relaxed", 0), b=("relaxed", 0), t=0., held=None, drift=None, busy=False)
@@ -838,8 +867,14 @@ class Story:
         st, rng = self.stage, self.rng
         sign = 1 if side == "l" else -1
         if where == "table":
-            p = st.at(sign * rng.uniform(.13, .26), st.edge + rng.uniform(.02, .1), .04)
-            f = unit(st.ahead + st.inward[side] * rng.uniform(.3, 1.1) - st.up * .05)
+            for _ in range(12):
+                p = st.at(sign * rng.uniform(.13, .28), st.edge + rng.uniform(.0, .09), .04)
+                f = unit(st.ahead + st.inward[side] * rng.uniform(.3, 1.1) - st.up * .05)
+                a, b = st.of(p + f * .07)
+                if st.on_top(a, b + .02, .03) and not any(np.hypot(a - x, b - y) < r + .075 for x, y, r in self.taken):
+                    break
+            else:
+                return self.resting(side, "away")
             return p, self.frame(side, f, n=-st.up + st.inward[side] * rng.uniform(0, .7))
         if st.seated:  # in the lap
             p = np.array([*st.person, st.root[2]]) + st.left * sign * rng.uniform(.08, .16) + st.ahead * rng.uniform(.12, .2) + st.up * .11
@@ -1229,7 +1264,7 @@ class Story:
         radius = min(vessel.radius, .05)
         frame = self.side_frame(side, point, .15)
         shape = ("cyl", 50) if vessel.radius > .05 else ("cyl", int(round(radius * 500)) * 2)
-        centre = np.array([.088, 0, 0]) + [0, vessel.radius + .02, 0]
+        centre = np.array([.08, vessel.radius + .032, 0])
         if vessel.radius <= .05:
             centre = grip_centre("cyl", shape[1] / 1000)[0]
         p = point - frame @ centre
@@ -1546,7 +1581,7 @@ def lay(story, focus, rng):
     """Things for a focus on the table: dict of roles; None where they do not fit."""
     st = story.stage
     main = 1 if story.main == "l" else -1
-    taken, roles = [], {}
+    taken, roles = story.taken, {}
     edge = st.edge
     tall = 0 if st.seated else -.05
 
@@ -1674,7 +1709,6 @@ def lay(story, focus, rng):
             return None
     if rng.random() < .35 and put(make_plate(rng), float(rng.choice([-1, 1, 1]))):
         pass
-    story.taken = taken
     return roles
 
 
@@ -1718,7 +1752,7 @@ def tell(story, roles, focus, rng):
         if rng.choice(choices) == "move":
             place = free_place(story, roles["thing"], rng)
             if place is not None:
-                story.taken.append((*[(place - story.stage.root) @ story.stage.left, (place - story.stage.root) @ story.stage.ahead], roles["thing"].radius))
+                story.taken.append((*story.stage.of(place), roles["thing"].radius))
                 story.move_thing(roles["thing"], place)
         else:
             story.drink(roles["cup"])
@@ -1782,6 +1816,7 @@ class Props:
         table[:, 6], table[:, 7] = v[:, 0] * 3, v[:, 2] * 3
         table[:, 8:11], table[:, 11], table[:, 12] = c, layer, .25
         self.mesh = renderer.mesh(table, tris)
+        self.mesh.update(accent=tint(np.random.default_rng(len(v))), who=100)
 
     def pose(self, snap):
         m, p = snap["m"], snap["p"]
@@ -1810,6 +1845,7 @@ class Figure:
         self.pick, inverse = np.unique(tris, return_inverse=True)
         self.body = body
         self.mesh = renderer.mesh(person_table(body)[self.pick], inverse.reshape(-1, 3))
+        self.mesh.update(accent=body.accent, who=1)
 
     def pose(self, rotations, positions, hands):
         grips = {s: h[2:] for s, h in hands.items()}
@@ -1823,8 +1859,31 @@ def inside_room(room, eye, top):
     return not any((np.abs(eye[:2] - c) < half + .06).all() and eye[2] < tall + .08 for c, half, tall, *_ in room.boxes)
 
 
-def choose_view(renderer, room, stage, story, rng, view):
+def blocked(eye, poser, snaps):
+    """How often the person's own trunk, head or upper arms stand between the camera and the hands that act."""
+    hidden = total = 0
+    for snap in snaps:
+        r, p = poser(snap["hands"], snap["gaze"])
+        balls = [(p[1] + [0, 0, .1], .17), (p[0] + [0, 0, .12], .16), (p[2] + [0, 0, .12], .11)]
+        balls += [((p[INDEX[s + "uarm"]] + p[INDEX[s + "farm"]]) / 2, .06) for s in "lr"]
+        for s in snap["acting"] or "lr":
+            at = snap["hands"][s][0] + snap["hands"][s][1] @ [.1, .04, 0]
+            d = at - eye
+            for centre, radius in balls:
+                k = np.clip((centre - eye) @ d / (d @ d), 0, 1)
+                if k < .93 and np.linalg.norm(eye + d * k - centre) < radius:
+                    hidden += 1
+                    break
+            total += 1
+    return hidden / max(1, total)
+
+
+def choose_view(renderer, room, stage, story, poser, picks, rng, view):
     """Stand the camera of a view; False if nothing good is found."""
+    drinks = any(story.kinds[i] == "drink" for i in picks)
+    if drinks and view == "overhead":
+        return False
+    snaps = [story.snaps[i] for i in picks[::max(1, len(picks) // 6)]]
     centre = stage.at(rng.normal(0, .06), stage.edge + rng.uniform(.14, .26))
     chest = stage.root + stage.up * .35 + stage.ahead * .1
     around = np.concatenate([[t.p + [0, 0, t.height * .6] for t in story.things], [stage.at(a, stage.edge + b, .05) for a in (-.2, .2) for b in (.06, .3)]])
@@ -1838,6 +1897,8 @@ def choose_view(renderer, room, stage, story, rng, view):
             eye = centre + turned(a) * rng.uniform(.6, 1.35)
             eye[2] = np.clip(stage.top + rng.uniform(.22, .85), .7, 1.75)
             at, cover = centre + rng.normal(0, .03, 3) + [0, 0, rng.uniform(.02, .14)], rng.uniform(.55, .95)
+            if drinks:
+                at, cover = at * .6 + chest * .4 + [0, 0, .06], rng.uniform(.85, 1.2)
         elif view == "overhead":
             eye = centre + stage.ahead * rng.uniform(.12, .42) + stage.left * rng.normal(0, .1)
             eye[2] = min(stage.top + rng.uniform(.7, 1.15), room.h - .1)
@@ -1849,7 +1910,7 @@ def choose_view(renderer, room, stage, story, rng, view):
             eye[2] = rng.uniform(1., 2.2)
             at, cover = chest * .75 + centre * .25 - [0, 0, rng.uniform(.05, .3)], rng.uniform(1.35, 2.1)
         fov = 2 * np.degrees(np.arctan(cover * min(1, 1.5 * renderer.h / renderer.w) / 2 / np.linalg.norm(eye - at)))
-        if not inside_room(room, eye, stage.top):
+        if not inside_room(room, eye, stage.top) or blocked(eye, poser, snaps) > .3:
             continue
         up = stage.up + stage.left * rng.normal(0, .02) if up is None else up
         renderer.set_camera(eye, at, fov, up=up)
@@ -1935,10 +1996,10 @@ def make(seed, library, body, renderer, fps=5, view=None):
     picks = [i for i in range(start, start + int(length * FPS), FPS // fps) if i < len(story.kinds)]
     add_materials(renderer)
     renderer.load_room(*room.geometry(), room.lights)
-    views = [view] if view else list(rng.choice(list(VIEWS), 2, replace=False, p=list(VIEWS.values())))
+    views = [view] if view else list(rng.choice(list(VIEWS), 3, replace=False, p=list(VIEWS.values())))
     for view in views:
         view = str(view)
-        if view == "ego" or choose_view(renderer, room, stage, story, rng, view):
+        if view == "ego" or choose_view(renderer, room, stage, story, poser, picks, rng, view):
             break
     else:
         return None
@@ -1961,22 +2022,23 @@ class HeadCamera:
         st = poser.stage
         work = st.at(0, st.edge + .3, .08)
         want = work * .62 + gaze * .38
-        self.target = want if self.target is None else self.target + (want - self.target) * .3
+        first = self.target is None
+        self.target = want if first else self.target + (want - self.target) * .3
         eye = poser.eyes(rotations, positions) + st.ahead * self.forward + st.up * self.up + s[:3] * .006
         fov = self.fov * (.85 if renderer.w / renderer.h > 1.5 else 1)
         up = positions[2] - positions[1] + st.ahead * .25  # the head's: upright, then ahead the more it looks down
-        renderer.set_camera(eye, self.target + s[3:6] * .02, fov, up=up)
+        renderer.set_camera(eye, self.target + s[3:6] * .02, fov, up=up, moves=not first)
 
 
 def render(renderer, body, story, stage, poser, picks, view, rng, fps):
-    """Arrays of the picked instants."""
+    """The arrays of the picked instants and what is said of them."""
     figure, props = Figure(renderer, body, view), Props(renderer, story)
+    drawn = [figure.mesh, props.mesh]
     n, h, w = len(picks), renderer.h, renderer.w
-    out = dict(frames=np.zeros((n, h, w, 3), "u1"), mask=np.zeros((n, h, w), bool), keypoints=np.zeros((n, 17, 3), "f4"))
+    out = dict(frames=np.zeros((n, h, w, 3), "u1"), mask=np.zeros((n, h, w), bool), keypoints=np.zeros((n, 17, 3), "f4"),
+               depth=np.zeros((n, GRID, GRID), "u1"), flow=np.zeros((n, GRID, GRID, 2), "f2"))
     head = HeadCamera(rng) if view == "ego" else None
-    names = []
-    lens = background = None
-    standing = [t for t in story.things]
+    names, lens, background = [], None, None
     first_part = np.cumsum([0] + [len(t.meshes) for t in story.things])[:-1]
     for t, i in enumerate(picks):
         snap = story.snaps[i]
@@ -1991,17 +2053,19 @@ def render(renderer, body, story, stage, poser, picks, view, rng, fps):
         figure.pose(r, p, hands)
         palms = {s: hands[s][0] + hands[s][1] @ [.08, .02, 0] for s in "lr"}
         spheres = [[*palms[s], .045] for s in "lr"] + ([[*p[0], .16], [*p[1], .15]] if view == "room" else [])
-        for thing, k in list(zip(standing, first_part))[:8 - len(spheres)]:
+        for thing, k in zip(story.things, first_part):
             at = snap["p"][k]
             spheres.append([at[0], at[1], at[2] + min(thing.height, thing.radius) * .4, min(thing.radius * .8, .08)])
-        x, share = renderer.frame([figure.mesh, props.mesh], spheres, accent=body.accent)
+        x, share = renderer.frame(drawn, spheres)
+        distance, flow, _, far = renderer.places(drawn)
+        out["depth"][t], out["flow"][t] = np.clip(np.rint(distance * DEPTH_UNIT), 0, 255), np.rint(flow * 16) / 16
         image, shift = lens(x)
         out["frames"][t] = image
         out["mask"][t] = np.roll(share > .5, shift, (0, 1))
         seen_person = out["mask"][t].sum() > 25
         points = body.keypoints(r[:15], p[:15])
         kx, ky, _ = renderer.project(points)
-        seen = renderer.visible(points, .05)
+        seen = renderer.visible(points, .05) & renderer.visible(points, .2, far)
         if view == "ego":
             seen[:5] = False
         elif r[2] @ [0, -1., 0] @ (renderer.eye - p[2]) < -.15:
@@ -2011,9 +2075,17 @@ def render(renderer, body, story, stage, poser, picks, view, rng, fps):
         names.append(shown_kind(renderer, story, i, palms, seen_person, view, stage))
     out["keypoints"][..., :2] = np.clip(out["keypoints"][..., :2], -.5, 1.5)
     out["kinds"] = np.array([KINDS.index(k) if k else -1 for k in names], "i1")
+    # A camera that moves has no empty background.
     out["background"] = lens(background, noisy=False)[0] if view != "ego" else np.zeros((0, 0, 3), "u1")
-    renderer.drop(figure.mesh)
-    renderer.drop(props.mesh)
+    if rng.random() < H264_SHARE:
+        out["frames"] = h264(out["frames"], int(rng.integers(20, 37)), str(rng.choice(["ultrafast", "veryfast"], p=[.35, .65])), fps)
+    told = [e for e in story.events if shows(e, picks, names, fps)]
+    out["narrations"] = narrations(told, body, picks, view, out["kinds"], fps)
+    out["qa"] = questions(told, picks)
+    # The things would vanish if the person were pasted onto another room.
+    out["extra"] = dict(swap=False, night=False, people=1, hand=story.main)
+    for m in drawn:
+        renderer.drop(m)
     return out
 
 
@@ -2028,3 +2100,74 @@ def shown_kind(renderer, story, i, palms, seen_person, view, stage):
     acting = story.snaps[i]["acting"]
     near = np.array([palms[s] for s in ("lr" if acting is None else acting)])
     return kind if renderer.visible(near, .08).any() else None
+
+
+# -- what is said -----------------------------------------------------------------------------------------
+DEED = dict(pick_up="pick up the {0}", put_down="put down the {0}", pour="pour {0}", stir="stir in the {0}", cut="cut the {0}",
+            open="open the {0}", close="close the {0}", drink="drink from the {0}", reach="reach for the {0}")
+
+
+def deed(e):
+    of = e["objects"][1] if e["kind"] in ("open", "close", "drink") and len(e["objects"]) > 1 else e["objects"][0]
+    return DEED[e["kind"]].format(of)
+
+
+def shows(e, picks, names, fps):
+    """Is an event seen for .4 s at least?"""
+    inside = [t for t, i in enumerate(picks) if e["start"] <= i < e["end"] and names[t] == e["kind"]]
+    return len(inside) >= max(1, .4 * fps)
+
+
+def whole(e, picks):
+    return picks[0] <= e["start"] and e["end"] <= picks[-1] + 1
+
+
+def narrations(told, body, picks, view, kinds, fps):
+    """Sentences in time with actors, objects and the relations that hold at the end of each."""
+    out = []
+    last = len(picks) / fps
+    for e in told:
+        text = e["text"].replace("The person", describe(body.look)) if view == "room" else e["text"]
+        out.append(dict(start_s=round(max(0, (e["start"] - picks[0]) / FPS), 2), end_s=round(min(last, (e["end"] - picks[0]) / FPS), 2),
+                        text=text[0].upper() + text[1:], kind=e["kind"], actors=["person1", *e["actors"][1:]], objects=e["objects"],
+                        relations=e["relations"]))
+    for kind, a, b in runs([KINDS[k] if k >= 0 else None for k in kinds]):
+        if kind == "nobody" and b - a >= fps:
+            out.append(dict(start_s=a / fps, end_s=b / fps, text="Nobody is at the table.", kind=kind, actors=[], objects=["table"], relations=[]))
+        if kind in ("sit", "stand") and b - a >= 2:
+            out.append(dict(start_s=a / fps, end_s=b / fps, text=f"{describe(body.look).capitalize()} {kind}s at the table.", kind=kind,
+                            actors=["person1"], objects=["table"], relations=[["person1", f"{kind}s at", "table"]]))
+    return sorted(out, key=lambda n: (n["start_s"], n["end_s"]))
+
+
+def questions(told, picks):
+    """Questions that the clip answers: order, hand, object, count, state."""
+    out = []
+    seen = [e for e in told if e["kind"] != "reach" and whole(e, picks)]
+    deeds = [deed(e) for e in seen]
+    once = [e for e in seen if deeds.count(deed(e)) == 1]
+    if len(once) >= 2:
+        a, b = once[0], once[-1]
+        out.append(ask("Which of the two happens first?", deed(a), "order", sorted((deed(a), deed(b)))))
+    for e in told:
+        if e["kind"] in ("pick_up", "cut", "stir", "pour") and e["actors"][1] != "hands":
+            out.append(ask(f"Which hand is used to {deed(e)}?", e["actors"][1].split()[0], "hand", ("left", "right")))
+            break
+    lifted = [e for e in told if e["kind"] == "pick_up"]
+    if lifted:
+        others = sorted({r[0] for r in lifted[0]["relations"] if len(r) == 3 and r[1] == "on" and r[0] != lifted[0]["objects"][0]} - {"lid"})
+        if others:
+            out.append(ask("What is picked up first?", lifted[0]["objects"][0], "object", sorted([lifted[0]["objects"][0], *others[:2]])))
+    for e in told:
+        if "strokes" in e and whole(e, picks):
+            k = e["strokes"]
+            out.append(ask(f"How many slices are cut off the {e['objects'][0]}?", str(k), "count", [str(c) for c in range(max(1, k - 1), k + 2)]))
+    lids = [e for e in told if e["kind"] in ("open", "close") and e["end"] <= picks[-1] + 1]
+    if lids:
+        e = lids[-1]
+        out.append(ask(f"How is the {e['objects'][-1]} at the end?", "open" if e["kind"] == "open" else "closed", "attribute_change", ("open", "closed")))
+    poured = [e for e in told if e["kind"] == "pour" and whole(e, picks)]
+    if poured:
+        e = poured[0]
+        out.append(ask("Into what is something poured?", e["objects"][2], "object", sorted({e["objects"][2], e["objects"][1], "plate"})))
+    return out

@@ -829,7 +829,7 @@ class Story:
         for s in "lr":
             p, f = self.rest[s]
             self.hands[s] = dict(p=p.copy(), f=f.copy(), a=("relaxed", 0), b=("relaxed", 0), t=0., held=None, drift=None, busy=False)
-        self.acting = None
+        self.acting, self.task = None, 0  # the side that acts; the number of what is being done
         self.stream = None  # (from, to, thickness)
         self.stream_colour = None
         r, p = poser.trunk(poser.base, 0, self.gaze)
@@ -938,7 +938,7 @@ class Story:
     def begin(self, kind, text, things=(), side=None):
         hand = {"l": "left hand", "r": "right hand", None: "hands"}[side]
         self.acting = side
-        e = dict(start=len(self.kinds), kind=kind, text=text, actors=["person", hand], objects=[t if isinstance(t, str) else t.name for t in things])
+        e = dict(start=len(self.kinds), task=self.task, kind=kind, text=text, actors=["person", hand], objects=[t if isinstance(t, str) else t.name for t in things])
         self.events.append(e)
         return e
 
@@ -1065,6 +1065,7 @@ class Story:
         self.run(.2 / self.pace, "reach", [self.go(side, p, f, 0, shape)])
         if e:
             self.end(e)
+            e["relations"].insert(0, [self.name(side)[4:], "touches", thing.name])
 
     def from_below(self, side, toward, t):
         st, hand = self.stage, self.hands[side]
@@ -1147,6 +1148,7 @@ class Story:
 
     # -- actions: each from rest to rest -------------------------------------------------------------
     def move_thing(self, thing, place):
+        self.task += 1
         side = self.nearest(thing.p)
         self.reach(side, thing)
         self.pick_up(side, thing)
@@ -1163,6 +1165,7 @@ class Story:
         return "l" if a > 0 else "r"
 
     def pour(self, source, target):
+        self.task += 1
         side, st, rng = self.main, self.stage, self.rng
         home = source.p.copy()
         self.reach(side, source)
@@ -1272,6 +1275,7 @@ class Story:
         return True
 
     def stir(self, spoon, vessel):
+        self.task += 1
         side, st, rng = self.main, self.stage, self.rng
         home, home_r = spoon.p.copy(), spoon.r.copy()
         depth = vessel.height
@@ -1323,6 +1327,7 @@ class Story:
 
     def slice_up(self, knife, food, board):
         """Cut slices off: knife strokes by the working hand, the other holds the food."""
+        self.task += 1
         side, st, rng = self.main, self.stage, self.rng
         other = self.other(side)
         home, home_r = knife.p.copy(), knife.r.copy()
@@ -1400,6 +1405,7 @@ class Story:
         return move
 
     def drink(self, cup):
+        self.task += 1
         side, st, rng = self.main if self.rng.random() < .75 else self.other(self.main), self.stage, self.rng
         home = cup.p.copy()
         self.reach(side, cup)
@@ -1439,6 +1445,7 @@ class Story:
 
     def open_up(self, thing, shut=False):
         """Take a lid off and lay it beside, or turn a hinged lid; `shut` does the opposite."""
+        self.task += 1
         {"hinge": self.swing_lid, "twist": self.lid_off, "lift": self.lid_off}[thing.opening](thing, shut)
 
     def swing_lid(self, thing, shut):
@@ -1573,7 +1580,7 @@ class Story:
 
 
 # -- laying the table -----------------------------------------------------------------------------------
-FOCUS = dict(pour=.2, stir=.15, cut=.18, open=.13, close=.11, drink=.14, move=.09)
+FOCUS = dict(pour=.15, stir=.16, cut=.2, open=.14, close=.13, drink=.12, move=.1)
 MAKERS = dict(cup=make_cup, glass=make_glass, bottle=make_bottle, carton=make_carton, jug=make_jug, bowl=make_bowl, pot=make_pot)
 
 
@@ -2143,10 +2150,11 @@ def narrations(told, body, picks, view, kinds, fps):
 def questions(told, picks):
     """Questions that the clip answers: order, hand, object, count, state."""
     out = []
-    seen = [e for e in told if e["kind"] != "reach" and whole(e, picks)]
+    seen = [e for e in told if e["kind"] != "reach"]
     deeds = [deed(e) for e in seen]
     once = [e for e in seen if deeds.count(deed(e)) == 1]
-    if len(once) >= 2:
+    # Only between tasks: within one the order is plain without looking.
+    if len(once) >= 2 and once[0]["task"] != once[-1]["task"]:
         a, b = once[0], once[-1]
         out.append(ask("Which of the two happens first?", deed(a), "order", sorted((deed(a), deed(b)))))
     for e in told:

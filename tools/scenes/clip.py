@@ -360,7 +360,7 @@ def save(path, clip, meta):
     with zipfile.ZipFile(temporary, "w") as z:
         for name, a in arrays.items():
             buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.ascontiguousarray(a), allow_pickle=False)
+            np.lib.format.write_array(buffer, np.asarray(a, order="C"), allow_pickle=False)
             info = zipfile.ZipInfo(name + ".npy")  # a fixed date: the same clip is the same file
             packed = name in ("depth", "flow", "narrations", "qa", "people", "mask_bits")
             info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED

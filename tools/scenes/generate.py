@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
+import table
 from body import Body, random_look
 from clip import FOCUS, KINDS, make_clip, save
 from probes import make_set
@@ -44,6 +45,7 @@ class Studio:
     def __init__(self, assets):
         self.library, self.motions = Library(assets), assets + "/motions"
         self.renderers, self.room_id = {}, None
+        self.worker = None, None  # the person at a table: number and body
 
     def enter(self, room_id):
         if room_id == self.room_id:
@@ -58,8 +60,22 @@ class Studio:
         self.renderer.load_room(*self.room.geometry(), self.room.lights)
 
     def clip(self, seed, weights=FOCUS):
+        if table.draws(seed // PER_ROOM, weights, FOCUS):
+            return self.table_clip(seed, weights)
+        weights = {k: w for k, w in weights.items() if k in FOCUS}
         self.enter(seed // PER_ROOM)
         return make_clip(seed, self.room, Cast(seed, self.bodies), self.renderer, self.motions, weights=weights)
+
+
+    def table_clip(self, seed, weights):
+        """A clip at a table; its room is its own, so the next one has to be furnished again."""
+        self.room_id = None
+        h = int(np.random.default_rng([seed // PER_ROOM, 3]).choice(list(HEIGHTS), p=list(HEIGHTS.values())))
+        if h not in self.renderers:
+            self.renderers[h] = Renderer(224, h)
+        if self.worker[0] != seed // 2:
+            self.worker = seed // 2, table.Worker(**random_look(np.random.default_rng([seed // 2, 2])))
+        return table.make(seed, self.library, self.worker[1], self.renderers[h], weights)
 
 
 studio = None  # of a worker
@@ -102,9 +118,10 @@ def weights_of(text):
     if not text:
         return FOCUS
     pairs = [p.split("=") for p in text.split(",")]
-    unknown = {p[0] for p in pairs} - set(FOCUS)
+    known = [*FOCUS, *table.FOCUS]
+    unknown = {p[0] for p in pairs} - set(known)
     if unknown:
-        raise SystemExit(f"no such focus: {', '.join(sorted(unknown))}; there are {', '.join(FOCUS)}")
+        raise SystemExit(f"no such focus: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return {p[0]: float(p[1]) if len(p) > 1 else 1. for p in pairs}
 
 

@@ -774,10 +774,11 @@ class Poser:
         """(rotations [19], positions [19]) for hands[side] = (wrist, frame, ...)."""
         st = self.stage
         lean, twist = self.base, 0.
-        for _ in range(5):
+        for _ in range(6):
             r, p = self.trunk(lean, twist, gaze)
             far = {s: np.linalg.norm(hands[s][0] - p[INDEX[s + "uarm"]]) - st.reach * .95 for s in "lr"}
-            worst = max(far.values())
+            # A hand that hangs or lies in the lap does not pull the trunk along.
+            worst = max([far[s] for s in "lr" if hands[s][0][2] > st.top] or [0.])
             if worst < .002:
                 break
             lean = min(58, lean + np.degrees(worst / .5) * .8)
@@ -1579,6 +1580,16 @@ class Story:
         self.run(self.rng.uniform(.5, 1.2), None)
 
 
+SHARE = .2  # of the rooms' seeds that play at a table, where all kinds are wanted
+
+
+def draws(room_id, weights, usual):
+    """Do the seeds of a room play at a table? By the weights asked for, or SHARE where they are the usual ones."""
+    own = sum(w for k, w in weights.items() if k in FOCUS)
+    share = SHARE if weights == usual else own / sum(weights.values())
+    return np.random.default_rng([room_id, 92]).random() < share
+
+
 # -- laying the table -----------------------------------------------------------------------------------
 FOCUS = dict(pour=.15, stir=.16, cut=.2, open=.14, close=.13, drink=.12, move=.1)
 MAKERS = dict(cup=make_cup, glass=make_glass, bottle=make_bottle, carton=make_carton, jug=make_jug, bowl=make_bowl, pot=make_pot)
@@ -1945,7 +1956,7 @@ def window(story, focus, length, rng):
     return int(np.clip(hits[0] - rng.uniform(.15, .5) * n, 0, total - n))
 
 
-def compose(seed, library, body):
+def compose(seed, library, body, weights=None):
     """Everything of a seed but the pictures: (room, stage, story, poser, focus, rng)."""
     for attempt in range(12):
         rng = np.random.default_rng([seed, 91, attempt])
@@ -1955,7 +1966,8 @@ def compose(seed, library, body):
             continue
         stage = Stage(room.stage, body)
         poser = Poser(body, stage, rng)
-        focus = str(rng.choice(list(FOCUS), p=np.array(list(FOCUS.values())) / sum(FOCUS.values())))
+        weights = {k: w for k, w in (weights or FOCUS).items() if k in FOCUS} or FOCUS
+        focus = str(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
         story = Story(body, stage, poser, rng)
         roles = lay(story, focus, rng)
         if roles is None:
@@ -1992,9 +2004,9 @@ def clutter(room, story, stage, rng):
             room.bake(bodies, turn((0, 0, 1), rng.uniform(0, 6)), stage.at(a, b))
 
 
-def make(seed, library, body, renderer, fps=5, view=None):
+def make(seed, library, body, renderer, weights=None, fps=5, view=None):
     """The clip of a seed, as clip.make_clip gives it, with narrations and questions. None if no camera sees it."""
-    made = compose(seed, library, body)
+    made = compose(seed, library, body, weights)
     if made is None:
         return None
     room, stage, story, poser, focus, rng = made

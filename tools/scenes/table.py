@@ -2112,7 +2112,7 @@ def shown_kind(renderer, story, i, palms, seen_person, view, stage):
     """The kind of an instant as far as the picture shows it."""
     kind = story.kinds[i]
     if not seen_person:
-        return "nobody" if kind in (None, "reach") else None
+        return "nobody" if kind in (None, "reach") and view != "ego" else None
     if kind is None:
         idle = view == "room" and not any(story.snaps[i]["busy"])
         return ("sit" if stage.seated else "stand") if idle else None

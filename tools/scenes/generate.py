@@ -45,7 +45,9 @@ class Studio:
         self.library, self.motions = Library(assets), assets + "/motions"
         self.renderers, self.room_id = {}, None
 
-    def enter(self, room_id):
+    def enter(self, seed):
+        """Furnish the room of a seed, unless this process is in it."""
+        room_id = seed // PER_ROOM
         if room_id == self.room_id:
             return
         self.room_id, self.bodies = room_id, {}
@@ -57,9 +59,12 @@ class Studio:
         self.renderer = self.renderers[h]
         self.renderer.load_room(*self.room.geometry(), self.room.lights)
 
+    def cast(self, seed):
+        return Cast(seed, self.bodies)
+
     def clip(self, seed, weights=FOCUS):
-        self.enter(seed // PER_ROOM)
-        return make_clip(seed, self.room, Cast(seed, self.bodies), self.renderer, self.motions, weights=weights)
+        self.enter(seed)
+        return make_clip(seed, self.room, self.cast(seed), self.renderer, self.motions, weights=weights)
 
 
 studio = None  # of a worker

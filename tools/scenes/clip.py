@@ -10,7 +10,7 @@ import numpy as np
 import labels
 from camera import Lens, choose_camera, h264
 from labels import edge_kinds
-from motion import FPS, posed
+from motion import FPS, posed, world
 from render import GRID
 from script import Script
 from things import Leaf, Mover, Parcel, Television
@@ -306,6 +306,13 @@ def must_see(room, shot, focus):
     return None
 
 
+def behind(shot, eye):
+    """Does somebody clap with their back to the camera, so that it does not see it?"""
+    away = [(world(a.frames[i][0])[1] @ [0, -1., 0])[:2] @ (eye[:2] - a.frames[i][1][:2]) < 0
+            for a in shot.plan.actors for i in shot.picks if a.kinds[i] == "clap"]
+    return bool(away) and np.mean(away) > .3
+
+
 def aim(room, rng, renderer, shots, view, focus):
     """Stand a camera, and light the room for it, that sees all shots; False if the one that was found does not."""
     plan = shots[0].plan
@@ -345,6 +352,8 @@ def aim(room, rng, renderer, shots, view, focus):
     if faces and renderer.visible(points[shown] + [0, 0, .62]).mean() < .7:
         return False
     if shown.any() and renderer.visible(points[shown] + [0, 0, .25 if plan.actors else 0.]).mean() < .5:
+        return False
+    if any(behind(shot, eye) for shot in shots):
         return False
     for shot, (points, shown) in zip(shots, each):
         for a in range(len(shot.plan.actors)):  # nobody is to be out of sight all the time

@@ -10,7 +10,7 @@ import numpy as np
 import labels
 from camera import Lens, choose_camera, h264
 from labels import edge_kinds
-from motion import FPS, posed
+from motion import FPS, posed, world
 from render import GRID
 from script import Script
 from things import Leaf, Mover, Parcel, Television
@@ -79,6 +79,7 @@ def window(kinds, focus, length, rng):
 
 def person_table(body):
     t = np.zeros((len(body.v), 13), "f4")
+    t[:, :3] = body.v
     t[:, 6], t[:, 7] = body.v[:, 0], body.v[:, 2]
     t[:, 8:11], t[:, 11], t[:, 12] = body.colour, body.pattern, 1
     return t
@@ -191,7 +192,7 @@ def film(renderer, room, shot, lens_rng, movers=0, flicker=None, clean=False, fp
                 visible &= renderer.visible(points, .3, far)
             if r[2] @ [0, -1., 0] @ (renderer.eye - p[2]) < -.15:  # the face looks away: nose and eyes are hidden
                 visible[:3] = False
-            inside[k, t] = out["mask"][t].sum() > 25 if sum(q is not None for q in people) == 1 else (who == k + 1).sum() > 1
+            inside[k, t] = out["mask"][t].sum() > 25 if sum(q is not None for q in people) == 1 else (who == k + 1).sum() > 5
             if out["mask"][t].any():
                 everyone[k, t] = np.stack([kx, ky, visible], 1)
     everyone[..., :2] = np.clip(everyone[..., :2], -.5, 1.5)
@@ -274,8 +275,9 @@ def make_clip(seed, room, cast, renderer, motions, focus=None, weights=FOCUS):
         plan.night = plan.light is None and not plan.television and focus != "television" and rng.random() < .13
         if room.tv and not plan.television and focus not in ("nobody", "silence") and not plan.night:
             plan.television = rng.random() < .3
-        view = str(rng.choice(["side", "low", "high", "ceiling"], p=[.52, .2, .2, .08]))
-        if aim(room, rng, renderer, shot, view, focus):
+        views = [str(v) for v in rng.choice(["side", "low", "high", "ceiling"], 3, p=[.52, .2, .2, .08])]
+        view = next((v for v in views if aim(room, rng, renderer, [shot], v, focus)), None)
+        if view:
             break
     else:
         return None
@@ -304,11 +306,19 @@ def must_see(room, shot, focus):
     return None
 
 
-def aim(room, rng, renderer, shot, view, focus, tries=1):
-    """Stand a camera that sees a shot; False if none of the tries does."""
-    plan = shot.plan
-    points, shown = shot.points()
-    target, faces = must_see(room, shot, focus), focus in ("wave", "point", "clap", "raise_hands")
+def behind(shot, eye):
+    """Does somebody clap with their back to the camera, so that it does not see it?"""
+    away = [(world(a.frames[i][0])[1] @ [0, -1., 0])[:2] @ (eye[:2] - a.frames[i][1][:2]) < 0
+            for a in shot.plan.actors for i in shot.picks if a.kinds[i] == "clap"]
+    return bool(away) and np.mean(away) > .3
+
+
+def aim(room, rng, renderer, shots, view, focus):
+    """Stand a camera, and light the room for it, that sees all shots; False if the one that was found does not."""
+    plan = shots[0].plan
+    each = [shot.points() for shot in shots]
+    points, shown = np.concatenate([p for p, _ in each]), np.concatenate([s for _, s in each])
+    target, faces = must_see(room, shots[0], focus), focus in ("wave", "point", "clap", "raise_hands")
     if target is not None:
         out = np.tile(target * [.85, .85, 1], (max(1, len(points) // (2 * len(target))), 1))
         points, shown = np.concatenate([points, out]), np.r_[shown, np.ones(len(out), bool)]
@@ -330,21 +340,26 @@ def aim(room, rng, renderer, shot, view, focus, tries=1):
     near = renderer.distance < (.9 if plan.actors else 1.4)
     if near.mean() > (.12 if plan.actors else .2) or (renderer.distance > 50).mean() > .05:
         return False
-    if target is not None and room.beyond(room.tv["wall"] if focus == "television" else next(room.leaves[i] for i in plan.angles)["wall"], eye):
-        return False
-    for i, leaf in enumerate(room.leaves):  # no open door right before the camera
+    if target is not None:
+        wall = room.tv["wall"] if focus == "television" else next(room.leaves[i] for i in plan.angles)["wall"]
+        if room.beyond(wall, eye) or renderer.visible(target).sum() < min(2, len(target)):
+            return False
+    if len(plan.actors) > 1 and np.hypot(*(points[shown, :2] - eye[:2]).T).min() < 1.6:
+        return False  # one would hide the others
+    for leaf in room.leaves:  # no open door right before the camera
         if leaf and not room.beyond(leaf["wall"], eye) and np.hypot(*(leaf["hinge"] - eye[:2])) < 1.5:
             return False
     if faces and renderer.visible(points[shown] + [0, 0, .62]).mean() < .7:
         return False
     if shown.any() and renderer.visible(points[shown] + [0, 0, .25 if plan.actors else 0.]).mean() < .5:
         return False
-    for a in range(len(plan.actors)):  # nobody is to be out of sight all the time
-        own = slice(a * len(shot), (a + 1) * len(shot))
-        if shown[own].any() and renderer.visible(points[own][shown[own]] + [0, 0, .25]).mean() < .3:
-            return False
-    if target is not None and renderer.visible(target).sum() < min(2, len(target)):
+    if any(behind(shot, eye) for shot in shots):
         return False
+    for shot, (points, shown) in zip(shots, each):
+        for a in range(len(shot.plan.actors)):  # nobody is to be out of sight all the time
+            own = slice(a * len(shot), (a + 1) * len(shot))
+            if shown[own].any() and renderer.visible(points[own][shown[own]] + [0, 0, .25]).mean() < .3:
+                return False
     return True
 
 

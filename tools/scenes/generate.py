@@ -47,7 +47,9 @@ class Studio:
         self.renderers, self.room_id = {}, None
         self.worker = None, None  # the person at a table: number and body
 
-    def enter(self, room_id):
+    def enter(self, seed):
+        """Furnish the room of a seed, unless this process is in it."""
+        room_id = seed // PER_ROOM
         if room_id == self.room_id:
             return
         self.room_id, self.bodies = room_id, {}
@@ -59,13 +61,15 @@ class Studio:
         self.renderer = self.renderers[h]
         self.renderer.load_room(*self.room.geometry(), self.room.lights)
 
+    def cast(self, seed):
+        return Cast(seed, self.bodies)
+
     def clip(self, seed, weights=FOCUS):
         if table.draws(seed // PER_ROOM, weights, FOCUS):
             return self.table_clip(seed, weights)
         weights = {k: w for k, w in weights.items() if k in FOCUS}
-        self.enter(seed // PER_ROOM)
-        return make_clip(seed, self.room, Cast(seed, self.bodies), self.renderer, self.motions, weights=weights)
-
+        self.enter(seed)
+        return make_clip(seed, self.room, self.cast(seed), self.renderer, self.motions, weights=weights)
 
     def table_clip(self, seed, weights):
         """A clip at a table; its room is its own, so the next one has to be furnished again."""

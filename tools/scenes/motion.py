@@ -333,7 +333,7 @@ class Actor:
     def clap(self, seconds):
         """Both hands meet again and again in front of the chest."""
         r = self.rng
-        up, flex, wide = r.uniform(30, 62), r.uniform(62, 95), r.uniform(18, 30)
+        up, flex, wide = r.uniform(30, 62), r.uniform(62, 95), r.uniform(26, 40)
 
         def arms(base, inward):
             m = base.copy()
@@ -346,7 +346,7 @@ class Actor:
             _, p = posed(self.body, arms(self.local, inward), self.root)
             return np.linalg.norm(p[INDEX["rhand"]] - p[INDEX["lhand"]])
         meet = min(range(10, 75, 3), key=lambda z: abs(apart(z) - .1))
-        self.gesture("clap", lambda base, swing: arms(base, meet - wide + swing), seconds, (.2, .3), (-wide * .3, wide))
+        self.gesture("clap", lambda base, swing: arms(base, meet - wide + swing), seconds, (.2, .32), (-wide * .2, wide))
 
     def kneel(self, seconds):
         """Down on one knee or both, some pottering there, and up again."""

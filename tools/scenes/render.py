@@ -68,7 +68,7 @@ void main() { ivec2 px = ivec2(gl_FragCoord.xy); vec4 g = texelFetch(P, px, 0);
   if (g.w < .5) { o = vec4(.75, .82, .9, 0); gl_FragDepth = 1.; return; }
   vec3 d = texelFetch(D, px, 0).rgb; float sh = 1.; if (d.r + d.g + d.b > .01) sh = shade(s1, g.xyz, .0008);
   float oc = 1.; for (int i = 0; i < nocc; i++) { vec3 v = occ[i].xyz - g.xyz; float dd = dot(v, v); oc *= 1. - min(occ[i].w * occ[i].w / dd * .7, .6); }
-  o = vec4(tone(texelFetch(S, px, 0).rgb * k_soft * oc + d * sh * k_direct + texelFetch(G, px, 0).rgb * tv_col * oc), 0);
+  o = vec4(tone(texelFetch(S, px, 0).rgb * k_soft * oc + d * sh * k_direct TELEVISION), 0);
   vec4 c = VP * vec4(g.xyz, 1); gl_FragDepth = c.z / c.w * .5 + .5; }"""
 
 PERSON_FRAGMENT = """#version 330
@@ -122,6 +122,15 @@ def perspective(vertical_deg, aspect, near=.1, far=30.):
     return m
 
 
+def coarse(points, tris, cell=.035):
+    """Vertices that stand for all within a cell of so many m, and the triangles left between them."""
+    key = np.floor(points / cell).astype("i8") @ [1, 1 << 20, 1 << 40]
+    _, pick, group = np.unique(key, return_index=True, return_inverse=True)
+    t = group.reshape(-1)[tris]
+    t = t[(t[:, 0] != t[:, 1]) & (t[:, 1] != t[:, 2]) & (t[:, 0] != t[:, 2])]
+    return pick, np.unique(t, axis=0)
+
+
 GRID = 56  # cells a side of the depth and flow fields, whatever the picture's shape
 
 
@@ -142,12 +151,13 @@ class Renderer:
         self.target = c.framebuffer([c.texture(self.size, 4)], c.depth_renderbuffer(self.size))
         self.room_program = c.program(vertex_shader=VERTEX, fragment_shader=ROOM_FRAGMENT)
         self.person_program = c.program(vertex_shader=VERTEX, fragment_shader=PERSON_FRAGMENT)
-        self.frame_program = c.program(vertex_shader=QUAD_VERTEX, fragment_shader=FRAME_FRAGMENT)
+        plain, lit = (FRAME_FRAGMENT.replace("TELEVISION", t) for t in ("", "+ texelFetch(G, px, 0).rgb * tv_col * oc"))
+        self.frame_programs = [c.program(vertex_shader=QUAD_VERTEX, fragment_shader=f) for f in (plain, lit)]  # the first is faster
         self.shadow_program = c.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
         self.place_program = c.program(vertex_shader=PLACE_VERTEX, fragment_shader=PLACE_FRAGMENT)
         self.place_room = c.program(vertex_shader=QUAD_VERTEX, fragment_shader=PLACE_ROOM)
         corners = c.buffer(np.array([-1, -1, 3, -1, -1, 3], "f4").tobytes())
-        self.quad = c.vertex_array(self.frame_program, [(corners, "2f", "q")])
+        self.quads = [c.vertex_array(p, [(corners, "2f", "q")]) for p in self.frame_programs]
         self.place_quad = c.vertex_array(self.place_room, [(corners, "2f", "q")])
         self.small = (w // 2, h // 2)
         self.place_target = c.framebuffer([c.texture(self.small, 4, dtype="f4")], c.depth_renderbuffer(self.small))
@@ -167,7 +177,7 @@ class Renderer:
                 self.context.vertex_array(self.shadow_program, [(vertices, "3f 40x", "p")], index))
 
     def set(self, **values):
-        for program in (self.room_program, self.person_program, self.frame_program, self.shadow_program, self.place_program,
+        for program in (self.room_program, self.person_program, *self.frame_programs, self.shadow_program, self.place_program,
                         self.place_room):
             for k, v in values.items():
                 if k in program:
@@ -283,17 +293,19 @@ class Renderer:
         return inside & (np.linalg.norm(points - self.eye, axis=1) < distance[row, col] + slack)
 
     def mesh(self, vertices, tris):
-        """A moving mesh: vertex table [n,13] to be rewritten each frame."""
-        a = np.array(vertices, "f4")
-        buffer = self.context.buffer(a.tobytes())
-        index = self.context.buffer(np.ascontiguousarray(tris, "i4").tobytes())
-        before = self.context.buffer(np.ascontiguousarray(a[:, :3]).tobytes())
-        place = self.context.vertex_array(self.place_program, [(buffer, "3f 40x", "p"), (before, "3f", "pp")], index)
-        return dict(table=a, buffer=buffer, arrays=(*self.arrays(self.person_program, buffer, index), place), index=index,
-                    before=before, last=None, accent=(1, 1, 1), who=0)
+        """A moving mesh: vertex table [n,13] to be rewritten each frame. A heavy one has a coarse one for places()."""
+        a, c = np.array(vertices, "f4"), self.context
+        buffer = c.buffer(a.tobytes())
+        index = c.buffer(np.ascontiguousarray(tris, "i4").tobytes())
+        pick, few = coarse(a[:, :3], np.asarray(tris)) if len(tris) > 3000 else (np.arange(len(a)), np.asarray(tris))
+        now, before = (c.buffer(reserve=12 * len(pick)) for _ in range(2))
+        few = c.buffer(np.ascontiguousarray(few, "i4").tobytes())
+        place = c.vertex_array(self.place_program, [(now, "3f", "p"), (before, "3f", "pp")], few)
+        return dict(table=a, arrays=(*self.arrays(self.person_program, buffer, index), place), buffer=buffer, now=now, before=before,
+                    owned=(buffer, index, now, before, few), pick=pick, last=None, accent=(1, 1, 1), who=0)
 
     def drop(self, mesh):
-        for o in (*mesh["arrays"], mesh["buffer"], mesh["before"], mesh["index"]):
+        for o in (*mesh["arrays"], *mesh["owned"]):
             o.release()
 
     def frame(self, meshes=(), spheres=(), soft=1., direct=1., tv=(0, 0, 0)):
@@ -309,7 +321,8 @@ class Renderer:
         o = np.zeros((24, 4), "f4")
         spheres = np.array(spheres, "f4").reshape(-1, 4)[:24]
         o[:len(spheres)] = spheres
-        self.frame_program["occ"].write(o.tobytes())
+        lit = int(np.sum(tv) > 0)
+        self.frame_programs[lit]["occ"].write(o.tobytes())
         self.set(nocc=len(spheres), k_soft=float(soft), k_direct=float(direct), tv_col=tuple(tv))
         self.target.use()
         self.target.clear(0, 0, 0, 0, depth=1.)
@@ -318,7 +331,7 @@ class Renderer:
         self.shadows[0][0].use(4)
         self.shadows[1][0].use(5)
         c.depth_func = "1"  # always: the pass writes the room's depth
-        self.quad.render()
+        self.quads[lit].render()
         c.depth_func = "<"
         for m in meshes:
             self.person_program["accent"].value = tuple(m["accent"])
@@ -342,7 +355,8 @@ class Renderer:
         """
         c = self.context
         for m in meshes:
-            now = np.ascontiguousarray(m["table"][:, :3])
+            now = m["table"][m["pick"], :3]
+            m["now"].write(now.tobytes())
             m["before"].write((now if m["last"] is None else m["last"]).tobytes())
             m["last"] = now
         self.place_target.use()

@@ -1809,6 +1809,7 @@ def tell(story, roles, focus, rng):
 MATERIALS = """vec3 a = col; float m = 0.;
   if (layer < -.5 && layer > -1.5 && ((int(gl_FragCoord.x) + int(gl_FragCoord.y)) & 1) == 0) discard;
   if (layer < -1.5) { float up = reflect(-normalize(V), N).z; a *= .55 + .6 * smoothstep(-.3, .9, up); }"""
+FINE = 4  # hands and things are this much finer than bodies in the mesh for depth and flow
 VIEWS = dict(table=.4, overhead=.18, ego=.22, room=.2)
 
 
@@ -1831,6 +1832,7 @@ class Props:
         self.part = np.repeat(np.arange(len(parts)), [len(m[0]) for m in parts])
         self.v, self.n = v, n
         table = np.zeros((len(v), 13), "f4")
+        table[:, :3] = v * FINE + [[10, 0, 0]] * self.part[:, None]
         table[:, 6], table[:, 7] = v[:, 0] * 3, v[:, 2] * 3
         table[:, 8:11], table[:, 11], table[:, 12] = c, layer, .25
         self.mesh = renderer.mesh(table, tris)
@@ -1862,7 +1864,9 @@ class Figure:
         tris = body.tris[~drop[body.tris].any(1)]
         self.pick, inverse = np.unique(tris, return_inverse=True)
         self.body = body
-        self.mesh = renderer.mesh(person_table(body)[self.pick], inverse.reshape(-1, 3))
+        table = person_table(body)
+        table[w[:, [INDEX["lhand"], INDEX["rhand"]]].sum(1) > .5, :3] *= FINE
+        self.mesh = renderer.mesh(table[self.pick], inverse.reshape(-1, 3))
         self.mesh.update(accent=body.accent, who=1)
 
     def pose(self, rotations, positions, hands):

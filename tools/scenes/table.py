@@ -1399,10 +1399,13 @@ class Story:
         def move(u):
             s = minimum_jerk(u)
             food.part_m[i] = turn((0, 1, 0), over * s)
-            lift = food.thick * .5 * np.sin(over * s)
-            food.part_p[i] = p0 + np.array([gap * s, sideways * s, lift])
+            food.lift[i] = food.thick * .5 * np.sin(over * s)
+            food.part_p[i] = p0 + np.array([gap * s, sideways * s, 0])
             for k, p in enumerate(earlier):
                 food.part_p[k] = p + [shove * s, 0, 0]
+            for k in range(i + 1):  # what is pushed over the board's edge falls on the table
+                x = food.part_p[k][0] - food.board_edge
+                food.part_p[k][2] = food.lift[k] - food.board_height * np.clip(x / .015, 0, 1)
         return move
 
     def drink(self, cup):
@@ -1684,6 +1687,8 @@ def lay(story, focus, rng):
             return None
         food.r, food.p = slight @ square, board.point((rng.uniform(-.03, .0), rng.uniform(-.03, .03), board.height))
         food.where = "board"
+        food.board_edge = board.radius - (food.p - board.p) @ food.r[:, 0]
+        food.board_height, food.lift = board.height, [0.] * len(food.cuts)
         story.things.append(food)
         if not put(knife, 1):
             return None

@@ -22,10 +22,10 @@ KINDS = ["nobody", "enter", "leave", "walk", "stand", "sit", "sit_down", "get_up
          "light_on", "light_off", "door_opens", "door_closes", "reach", "pick_up", "put_down", "pour", "stir", "cut",
          "open", "close", "drink", "carry", "television"]
 # What a clip is about; weights chosen so that short actions get at least some 3% of all frames. Table-top kinds: table.py.
-FOCUS = dict(nobody=.01, enter=.06, leave=.07, walk=.01, stand=.01, sit=.01, sit_down=.07, get_up=.06, lie_down=.06, lie=.01,
-             fall=.17, bend=.05, raise_hands=.035, silence=.035, run=.045, kneel=.04, lie_still=.05, wave=.04, point=.04, clap=.04,
-             two_people=.03, three_people=.025, come_together=.045, pet=.045, light_on=.035, light_off=.035, door_opens=.04,
-             door_closes=.045, carry=.035, television=.03)
+FOCUS = dict(nobody=.01, enter=.05, leave=.06, walk=.01, stand=.01, sit=.01, sit_down=.07, get_up=.07, lie_down=.06, lie=.01,
+             fall=.17, bend=.05, raise_hands=.05, silence=.035, run=.055, kneel=.045, lie_still=.05, wave=.04, point=.06, clap=.055,
+             two_people=.025, three_people=.05, come_together=.06, pet=.045, light_on=.055, light_off=.06, door_opens=.045,
+             door_closes=.055, carry=.035, television=.035)
 LONG = ("sit", "walk", "stand", "two_people", "three_people", "come_together", "pet", "carry", "lie_still", "nobody", "silence")
 
 

@@ -504,7 +504,7 @@ class Room:
     def hang_television(self):
         """In some rooms a flat screen on a wall: self.tv = dict(centre, out, across, size)."""
         rng = self.rng.spawn(1)[0]
-        if rng.random() > .55:
+        if rng.random() > .7:
             return
         for _ in range(20):
             wall = str(rng.choice(["back", "left", "right"]))

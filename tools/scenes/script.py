@@ -485,11 +485,14 @@ class Script:
         a.stand(.5)
 
     # -- several people ---------------------------------------------------------------------------
+    def is_free(self, p, seen_from):
+        return np.hypot(*(self.room.cells[self.room.nearest(p)] - p)) < .09 and self.room.clear(seen_from, p)
+
     def beside(self, at, apart):
         """A free spot about so many m from another, seen from all sides, or None."""
         for angle in self.rng.uniform(0, 6.28, 24):
             p = at + apart * np.array([np.cos(angle), np.sin(angle)])
-            if np.hypot(*(self.room.cells[self.room.nearest(p)] - p)) < .09 and self.room.clear(at, p):
+            if self.is_free(p, at):
                 return p
         return None
 
@@ -497,10 +500,11 @@ class Script:
         rng, room, until = self.rng, self.room, self.rng.uniform(6.5, 9)
         mode = rng.random()
         if mode < .45:  # they stand together
-            middle = room.spot(.7)
-            for _ in range(count):
-                p = self.beside(middle, rng.uniform(.48, .75))
-                if p is None:
+            middle, angle = room.spot(.8), rng.uniform(0, 6.28)
+            for k in range(count):
+                turn = angle + (k + rng.uniform(-.08, .08)) * 6.28 / count
+                p = middle + rng.uniform(.48, .75) * np.array([np.cos(turn), np.sin(turn)])
+                if not self.is_free(p, middle):
                     return False
                 yaw = np.degrees(np.arctan2(*((middle - p) * [1, -1]))) + rng.normal(0, 15)
                 self.idle(self.actor(p, yaw), until, walk=rng.random() < .2)

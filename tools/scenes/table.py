@@ -96,7 +96,7 @@ class Worker(Body):
                     p = r @ (at - rotations[j] @ at) + p
                     r = r @ rotations[j]
                     out += hand["weight"][:, i * 3 + j, None] * (x @ r.T + p - x)
-            n = normals(out, hand["tris"]) * (1 if side == "l" else 1)
+            n = normals(out, hand["tris"])
             v = out @ hand["frame"].T + hand["wrist"]
             hand["shapes"][shape] = v.astype("f4"), (n @ hand["frame"].T).astype("f4")
         return hand["shapes"][shape]
@@ -1260,7 +1260,7 @@ class Story:
         self.run(.2 / self.pace, "put_down", [self.go(side, hand["p"] + [0, 0, .012], frame, 0, ("open", 0))])
         self.end(e)
 
-    def steady(self, side, vessel, kind="reach"):
+    def steady(self, side, vessel):
         """The other hand takes hold of a vessel's side; returns whether it did."""
         if vessel.name in ("pan", "board") or vessel.radius > .12:
             return False
@@ -1443,9 +1443,6 @@ class Story:
         self.end(e)
         self.put_down(side, home)
         self.retreat(side)
-
-    def lid_point(self, thing):
-        return thing.point(thing.part_p[thing.lid])
 
     def open_up(self, thing, shut=False):
         """Take a lid off and lay it beside, or turn a hinged lid; `shut` does the opposite."""

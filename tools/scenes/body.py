@@ -94,10 +94,6 @@ def align(a, b):
     return np.eye(3) + k + k @ k / (1 + c + 1e-9)
 
 
-def triangles(face):
-    return [face] if len(face) == 3 else [[face[0], face[1], face[2]], [face[0], face[2], face[3]]]
-
-
 def random_look(rng):
     """Keyword arguments of `Body` for a random person."""
     gender = rng.choice(["male", "female"])
@@ -126,6 +122,7 @@ class Body:
                  weight="averageweight", height=0., skin=SKINS[1], hair=HAIRS[1], shirt=(.2, .3, .6),
                  pants=(.2, .2, .25), shoes=(.1, .1, .1), accent=(.9, .9, .9), shirt_pattern=0,
                  pants_pattern=0, skirt=False, long_hair=False, short_sleeves=False, shorts=False):
+        self.look = dict(gender=gender, age=age, shirt=shirt)
         base, faces = base_mesh()
         v = base.copy()
         build = f"{gender}-{age}-{muscle}-{weight}"
@@ -161,51 +158,49 @@ class Body:
         sleeve = elbow if short_sleeves else 9.
 
         def cloth(c, part):
-            """Garment at a point: 0 none, 1 shirt, 2 trousers."""
-            if c[2] < ankle - .01 or c[2] > neck + .015 or part[hand].sum() > .5:
-                return 0
-            if part[arm].sum() > .3:
-                return 1 if abs(c[0]) < sleeve else 0
-            if c[2] > waist:
-                return 1
-            return 0 if (shorts or skirt) and c[2] < hem else 2
+            """Garment at points [n,3] with part weights [n,15]: 0 none, 1 shirt, 2 trousers."""
+            below = np.where((c[:, 2] < hem) & (shorts or skirt), 0, 2)
+            out = np.where(c[:, 2] > waist, 1, below)
+            out = np.where(part[:, arm].sum(1) > .3, (np.abs(c[:, 0]) < sleeve).astype(int), out)
+            return np.where((c[:, 2] < ankle - .01) | (c[:, 2] > neck + .015) | (part[:, hand].sum(1) > .5), 0, out)
 
-        tris, colours, patterns = [], [], []
+        palette, tris, look = [(None, 0), (shirt, shirt_pattern), (pants, pants_pattern), (skin, 0), (shoes, 0), (hair, 0),
+                               ((.95, .95, .95), 0), ((.15, .1, .08), 0)], [], []
 
         def add(group, rule):
-            for face in faces[group]:
-                look = rule(v[face].mean(0), w[face].mean(0))
-                if look is not None:
-                    for t in triangles(face):
-                        tris.append(t)
-                        colours.append(look[0])
-                        patterns.append(look[1])
+            """The group's faces with the palette entry that `rule` gives for their centres; 0 leaves a face out."""
+            f = np.array([(*face, face[0])[:4] if len(face) == 3 else face for face in faces[group]])
+            three = np.array([len(face) == 3 for face in faces[group]])
+            share = np.where(three[:, None], [1 / 3, 1 / 3, 1 / 3, 0], .25)[..., None]
+            entry = rule((v[f] * share).sum(1), (w[f] * share).sum(1))
+            a, b = f[entry > 0], f[(entry > 0) & ~three]
+            tris.extend((a[:, [0, 1, 2]], b[:, [0, 2, 3]]))
+            look.extend((entry[entry > 0], entry[(entry > 0) & ~three]))
 
         def skin_rule(c, part):
-            if c[2] < ankle - .005:
-                return shoes, 0
-            if part[head] > .5 and (c[2] > eye[2] + .055 or (c[1] > eye[1] + .095 and c[2] > eye[2] - .07)):
-                return hair, 0
             # Skin well under a garment is left out: it costs time and would poke through.
-            under = cloth(c, part) and not cloth(c + [0, 0, .03], part) == 0 and cloth(c - [0, 0, .03], part)
-            return None if under and part[arm].sum() < .1 else (skin, 0)
+            under = (cloth(c, part) > 0) & (cloth(c + [0, 0, .03], part) > 0) & (cloth(c - [0, 0, .03], part) > 0)
+            out = np.where(under & (part[:, arm].sum(1) < .1), 0, 3)
+            hairy = (part[:, head] > .5) & ((c[:, 2] > eye[2] + .055) | ((c[:, 1] > eye[1] + .095) & (c[:, 2] > eye[2] - .07)))
+            return np.where(c[:, 2] < ankle - .005, 4, np.where(hairy, 5, out))
 
-        garment = {0: None, 1: (shirt, shirt_pattern), 2: (pants, pants_pattern)}
         add("body", skin_rule)
-        add("helper-tights", lambda c, part: garment[cloth(c, part)])
+        add("helper-tights", cloth)
         if skirt:
-            add("helper-skirt", lambda c, part: (pants, pants_pattern))
+            add("helper-skirt", lambda c, part: np.full(len(c), 2))
         for s in "lr":
-            add(f"helper-{s}-eye", lambda c, part: ((.95, .95, .95) if c[1] > eye[1] - .008 else (.15, .1, .08), 0))
+            add(f"helper-{s}-eye", lambda c, part: np.where(c[:, 1] > eye[1] - .008, 6, 7))
         if long_hair:
-            add("helper-hair", lambda c, part: (hair, 0))
-        n = normals(v, np.array(tris))
+            add("helper-hair", lambda c, part: np.full(len(c), 5))
+        tris, look = np.concatenate(tris), np.concatenate(look)
+        colours, patterns = np.array([palette[k][0] for k in look], "f8"), np.array([palette[k][1] for k in look])
+        n = normals(v, tris)
         for group, out in (("helper-tights", .005), ("helper-skirt", .007)):
             g = np.unique(np.array(faces[group]))
             v[g] += n[g] * out
         # One vertex for each pair (mesh vertex, look), so that colours end sharply at seams.
-        looks, face_look = np.unique(np.c_[np.array(colours), patterns], axis=0, return_inverse=True)
-        key = np.array(tris) * len(looks) + face_look.reshape(-1, 1)
+        looks, face_look = np.unique(np.c_[colours, patterns], axis=0, return_inverse=True)
+        key = tris * len(looks) + face_look.reshape(-1, 1)
         unique, inverse = np.unique(key.reshape(-1), return_inverse=True)
         source, look = unique // len(looks), unique % len(looks)
         self.tris = inverse.reshape(-1, 3)
@@ -213,6 +208,7 @@ class Body:
         self.colour, self.pattern = looks[look, :3].astype("f4"), looks[look, 3].astype("f4")
         self.accent = accent
         self.n = n[source].astype("f4")
+        self.whole, self.source = v, source  # the base mesh at rest and each vertex's place in it
         # Zero pose: arms hanging, legs straight down.
         rest = np.tile(np.eye(3), (len(PARTS), 1, 1))
         for p, c in NEXT.items():

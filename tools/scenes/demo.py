@@ -12,10 +12,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from body import HAIRS, SKINS, Body
-from clip import KINDS, choose_camera, render_timeline, route
+from camera import choose_camera
+from clip import KINDS, Shot, film
 from motion import FPS, Actor
 from render import Renderer
 from room import Library, Room
+from script import Plan
+
+
+def route(actor, room, to, kind="walk"):
+    for p in room.path(actor.root[:2], to):
+        actor.walk_to(p, kind)
 
 
 def story(body, room, rng, motions):
@@ -133,8 +140,10 @@ def main():
     renderer.set_camera(*camera[1:])
     if a.still:
         picks = picks[::len(picks) // 23]
-    frames = [actor.frames[i] for i in picks]
-    out = render_timeline(renderer, body, frames, [actor.kinds[i] for i in picks], np.random.default_rng(seed), clean=True, fps=10)
+    actor.name, actor.hidden = "person1", []
+    plan = Plan(actors=[actor], instants=len(actor.kinds))
+    shot = Shot(plan, picks, [[None if actor.kinds[i] == "nobody" else actor.frames[i] for i in picks]])
+    out = film(renderer, room, shot, np.random.default_rng(seed), clean=True, fps=10)
     if a.still:
         from PIL import Image
         rows = [np.concatenate(list(out["frames"][i:i + 6, ::2, ::2]), 1) for i in range(0, len(picks) - 5, 6)]

@@ -25,6 +25,12 @@ FLOOR_SIT = dict(pelvis=(-22, 0, 0), chest=(12, 0, 0), rthigh=(-85, 0, 6), lthig
                  lshin=(85, 0, 0), ruarm=(38, 14, 0), luarm=(38, -14, 0), rfarm=(-5, 0, 0), lfarm=(-5, 0, 0))
 KNEEL = dict(pelvis=(12, 0, 0), chest=(25, 0, 0), rthigh=(-90, 0, 0), lthigh=(0, 0, 0), rshin=(85, 0, 0),
              lshin=(88, 0, 0), lfoot=(45, 0, 0), ruarm=(-40, 5, 0), luarm=(-30, -5, 0), rfarm=(-45, 0, 0))
+KNEES = dict(pelvis=(4, 0, 0), chest=(8, 0, 0), rthigh=(-4, 3, 0), lthigh=(-8, -3, 0), rshin=(92, 0, 0), lshin=(95, 0, 0),
+             rfoot=(48, 0, 0), lfoot=(48, 0, 0), ruarm=(-15, 6, 0), luarm=(-15, -6, 0), rfarm=(-35, 0, 0), lfarm=(-35, 0, 0))
+ON_HEELS = dict(KNEES, pelvis=(14, 0, 0), rthigh=(-66, 6, 0), lthigh=(-66, -6, 0), rshin=(138, 0, 0), lshin=(138, 0, 0),
+                ruarm=(-35, 4, 0), luarm=(-35, -4, 0), rfarm=(-30, 0, 10), lfarm=(-30, 0, -10))
+LIFT = dict(CROUCH, pelvis=(42, 0, 0), chest=(26, 0, 0), head=(-15, 0, 0), ruarm=(-72, 2, 0), luarm=(-72, -2, 0),
+            rfarm=(-18, 0, 6), lfarm=(-18, 0, -6))
 ALL_FOURS = dict(pelvis=(72, 0, 0), chest=(5, 0, 0), head=(-25, 0, 0), rthigh=(-72, 0, 0), lthigh=(-80, 0, 0),
                  rshin=(90, 0, 0), lshin=(90, 0, 0), rfoot=(50, 0, 0), lfoot=(50, 0, 0),
                  ruarm=(-80, 5, 0), luarm=(-75, -5, 0))
@@ -122,7 +128,8 @@ class Actor:
         self.hip = body.joints[0][2]
         self.local, self.root = locals_of(self.standing(), yaw), np.array([xy[0], xy[1], self.hip])
         self.g, self.level = 1., 0.
-        self.frames, self.kinds = [], []
+        self.frames, self.kinds, self.held, self.on = [], [], [], []  # `on`: what they sit or lie on, None = the floor
+        self.gait, self.load = "walk", False  # "walk" or "run"; a box in both arms
         self.old = rng.random() < .35
         self.pace = rng.uniform(.55, .8) if self.old else rng.uniform(.75, 1.1)
         self.stoop = rng.uniform(5, 18) if self.old else rng.uniform(-3, 6)
@@ -137,6 +144,15 @@ class Actor:
     @property
     def seconds(self):
         return len(self.frames) / FPS
+
+    def laden(self, local):
+        """The pose with both arms round a box in front of the belly."""
+        m = local.copy()
+        for s, sign in (("r", 1), ("l", -1)):
+            m[INDEX[s + "uarm"]] = ry(sign * 6) @ rx(-24)
+            m[INDEX[s + "farm"]] = rz(sign * 6) @ rx(-62)
+        m[1] = m[1] @ rx(-5)
+        return m
 
     def standing(self):
         r = self.rng
@@ -162,6 +178,8 @@ class Actor:
         moved = local @ Rotation.from_rotvec(angle).as_matrix()
         self.frames.append((moved, self.root, self.g, self.level))
         self.kinds.append(kind)
+        self.held.append(self.load)
+        self.on.append(self.seat["thing"] if self.seat else None)
 
     def go(self, local, root, seconds, kind, g=None):
         """Move smoothly from the present pose to another."""
@@ -187,11 +205,12 @@ class Actor:
         end = self.seconds + seconds
         while self.seconds < end - .05:
             t = min(self.rng.uniform(.5, .9), end - self.seconds)
-            self.go(locals_of(self.standing(), self.yaw), [*self.root[:2], self.hip], t, "stand", 1.)
-            self.hold(min(self.rng.uniform(.3, 2), max(0, end - self.seconds)), "stand")
+            pose, kind = locals_of(self.standing(), self.yaw), "carry" if self.load else "stand"
+            self.go(self.laden(pose) if self.load else pose, [*self.root[:2], self.hip], t, kind, 1.)
+            self.hold(min(self.rng.uniform(.3, 2), max(0, end - self.seconds)), kind)
 
     def walk_pose(self, yaw):
-        local, root, _ = deepmimic(self.motions + "/humanoid3d_walk.txt")
+        local, root, _ = deepmimic(f"{self.motions}/humanoid3d_{self.gait}.txt")
         k = self.phase % 1 * (len(local) - 1)
         pose = local[int(k)].copy()
         straight = locals_of(dict(ARMS, chest=(self.stoop, 0, 0)))
@@ -199,13 +218,19 @@ class Actor:
         if self.old:
             pose[1] = pose[1] @ rx(self.stoop * .6)
         pose[0] = rz(yaw) @ pose[0]
-        return pose
+        return self.laden(pose) if self.load else pose
 
-    def walk_to(self, xy, kind="walk", until=None):
+    def walk_to(self, xy, kind=None, until=None):
         """Steer to a point, turning on the way; `until` (seconds) cuts it short."""
+        kind = kind or ("carry" if self.load else self.gait)
         xy, yaw, begin = np.asarray(xy, float), self.yaw, self.seconds
         start, dt = self.local, 1 / FPS
         speed = .98 * self.pace * self.hip / .85
+        stride = 1.24 * self.hip / .85 * (.75 if self.old else .92)
+        if self.gait == "run":
+            speed, stride = self.hip / .85 * (1.9 + self.pace * .7), 2.1 * self.hip / .85
+        elif self.load:
+            speed *= .85
         for i in range(400):
             to = xy - self.root[:2]
             distance = np.hypot(*to)
@@ -213,14 +238,16 @@ class Actor:
                 break
             want = np.degrees(np.arctan2(to[0], -to[1]))
             error = (want - yaw + 180) % 360 - 180
-            yaw += np.clip(error, -200 * dt, 200 * dt)
+            turn = 330 * dt if self.gait == "run" else 200 * dt
+            yaw += np.clip(error, -turn, turn)
             v = speed * max(.08, np.cos(np.radians(min(abs(error) * 1.3, 90)))) * min(1, .35 + distance)
-            self.phase += v * dt / (1.24 * self.hip / .85 * (.75 if self.old else .92)) + .25 * dt * (abs(error) > 40)
+            self.phase += v * dt / stride + .25 * dt * (abs(error) > 40)
             pose = mix(start, self.walk_pose(yaw), ease((i + 1) / 6)) if i < 6 else self.walk_pose(yaw)
             self.put(pose, [*(self.root[:2] + direction(yaw) * min(v * dt, distance)), self.hip], kind, 1.)
         return self
 
-    def turn_to(self, yaw, kind="walk"):
+    def turn_to(self, yaw, kind=None):
+        kind = kind or ("carry" if self.load else "walk")
         error = (yaw - self.yaw + 180) % 360 - 180
         if abs(error) < 12:
             return
@@ -229,6 +256,7 @@ class Actor:
         for i in range(1, n + 1):
             self.phase += .035
             pose = mix(self.walk_pose(first), locals_of(ARMS, first), .55)
+            pose = self.laden(pose) if self.load else pose
             pose[0] = rz(error * i / n) @ pose[0]
             self.put(mix(start, pose, ease(i / 4)) if i < 4 else pose, [*self.root[:2], self.hip], kind, 1.)
 
@@ -248,26 +276,121 @@ class Actor:
         self.hold(r.uniform(.4, 1.4), "bend")
         self.go(locals_of(self.standing(), yaw), at, r.uniform(.7, 1.2), "bend", 1.)
 
-    def raise_hands(self, seconds, seated=False):
-        """Raise one or both hands, perhaps wave, and lower them."""
+    def gesture(self, kind, raised, seconds, swing_s=(.22, .4), swings=(-3, 3), lower=True):
+        """Raise the arms to `raised(swing)`, keep swinging within `swings` degrees, lower them; the legs stay."""
         r = self.rng
         base, root, begin = self.local.copy(), self.root.copy(), self.seconds
-        sides = ["lr", "l", "r"][r.choice(3, p=[.5, .25, .25])]
-        wave, out = r.random() < .6, r.uniform(0, 35)
-        up = r.uniform(125, 172)
-
-        def raised(swing):
-            m = base.copy()
-            for s in sides:
-                sign = 1 if s == "r" else -1
-                m[INDEX[s + "uarm"]] = ry(sign * (out + swing * .5)) @ rx(-up)
-                m[INDEX[s + "farm"]] = ry(sign * swing) @ rx(-r_bend)
-            return m
-        r_bend = r.uniform(5, 50)
-        self.go(raised(0), root, r.uniform(.4, .8), "raise_hands")
+        self.go(raised(base, 0.), root, r.uniform(.35, .6), kind)
+        side = r.choice([-1, 1])
         while self.seconds - begin < seconds - .5:
-            self.go(raised(r.uniform(-25, 30) if wave else r.uniform(-3, 3)), root, r.uniform(.22, .4), "raise_hands")
-        self.go(base, root, r.uniform(.4, .7), "raise_hands")
+            side = -side
+            a, b = swings
+            swing = (a if side < 0 else b) * r.uniform(.75, 1.)
+            self.go(raised(base, swing), root, r.uniform(*swing_s), kind)
+        if lower:
+            self.go(base, root, r.uniform(.4, .7), kind)
+
+    def raise_hands(self, seconds):
+        """Both arms up, perhaps swaying, and down again."""
+        r = self.rng
+        out, up, bend, sway = r.uniform(0, 35), r.uniform(135, 172), r.uniform(5, 50), r.uniform(2, 14)
+
+        def raised(base, swing):
+            m = base.copy()
+            for s, sign in (("r", 1), ("l", -1)):
+                m[INDEX[s + "uarm"]] = ry(-sign * out + swing * .5) @ rx(-up)
+                m[INDEX[s + "farm"]] = ry(swing) @ rx(-bend)
+            return m
+        self.gesture("raise_hands", raised, seconds, (.3, .6), (-sway, sway))
+
+    def wave(self, seconds):
+        """One hand waves beside or above the head."""
+        r = self.rng
+        s, sign = (("r", 1), ("l", -1))[r.integers(2)]
+        out, forward, wide = r.uniform(55, 125), r.uniform(0, 40), r.uniform(18, 38)
+
+        def raised(base, swing):
+            m = base.copy()
+            m[INDEX[s + "uarm"]] = rz(sign * forward) @ ry(sign * out) @ rz(-sign * 90)
+            m[INDEX[s + "farm"]] = rx(-np.clip(180 - out + swing, 5, 140))
+            return m
+        self.gesture("wave", raised, seconds, (.2, .32), (-wide, wide))
+
+    def point(self, seconds):
+        """One arm stretched out, the head turned after it."""
+        r = self.rng
+        s, sign = (("r", 1), ("l", -1))[r.integers(2)]
+        up, out = r.uniform(72, 108), r.uniform(-15, 85)
+
+        def raised(base, swing):
+            m = base.copy()
+            m[INDEX[s + "uarm"]] = rz(-sign * (out + swing)) @ rx(-up - swing * .5)
+            m[INDEX[s + "farm"]] = rx(-r.uniform(2, 6))
+            m[2] = rz(-sign * np.clip(out * .7, -20, 50)) @ rx(4)
+            return m
+        self.gesture("point", raised, seconds, (.3, .8), (-4, 4))
+
+    def clap(self, seconds):
+        """Both hands meet again and again in front of the chest."""
+        r = self.rng
+        up, flex, wide = r.uniform(30, 62), r.uniform(62, 95), r.uniform(26, 40)
+
+        def arms(base, inward):
+            m = base.copy()
+            for s, sign in (("r", 1), ("l", -1)):
+                m[INDEX[s + "uarm"]] = ry(sign * 8) @ rx(-up)
+                m[INDEX[s + "farm"]] = rz(sign * inward) @ rx(-flex)
+            return m
+
+        def apart(inward):
+            _, p = posed(self.body, arms(self.local, inward), self.root)
+            return np.linalg.norm(p[INDEX["rhand"]] - p[INDEX["lhand"]])
+        meet = min(range(10, 75, 3), key=lambda z: abs(apart(z) - .1))
+        self.gesture("clap", lambda base, swing: arms(base, meet - wide + swing), seconds, (.2, .32), (-wide * .2, wide))
+
+    def kneel(self, seconds):
+        """Down on one knee or both, some pottering there, and up again."""
+        r, yaw = self.rng, self.yaw
+        slow = r.uniform(.8, 1.2) * (1.3 if self.old else 1)
+        at = self.root[:2] + direction(yaw) * .12
+        self.go(locals_of(KNEEL, yaw), [*at, .5], .9 * slow, "kneel", 1.)
+        style = r.choice(["one", "both", "heels"], p=[.3, .4, .3])
+        key = dict(one=KNEEL, both=KNEES, heels=ON_HEELS)[style]
+        if style != "one":
+            self.go(locals_of(key, yaw), [*at, .45], .6 * slow, "kneel", 1.)
+        end = self.seconds + seconds - 1.5
+        while self.seconds < end:
+            lean = r.uniform(0, 34)
+            pose = dict(key, pelvis=tuple(np.add(key["pelvis"], (lean * .5, 0, 0))), chest=(8 + lean * .5, 0, r.uniform(-12, 12)),
+                        head=(r.uniform(0, 25), 0, r.uniform(-20, 20)))
+            for s in "rl":  # the thighs stay where they are while the trunk leans
+                pose[s + "thigh"] = tuple(np.add(key[s + "thigh"], (-lean * .5, 0, 0)))
+                pose[s + "uarm"] = (-25 - lean - r.uniform(0, 25), r.uniform(0, 8) * (1 if s == "r" else -1), 0)
+                pose[s + "farm"] = (-r.uniform(15, 60), 0, 0)
+            self.go(locals_of(pose, yaw), [*at, .45], r.uniform(.5, .9), "kneel", 1.)
+            self.hold(min(r.uniform(.2, 1.), max(0, end - self.seconds)), "kneel")
+
+    def rise_from_knees(self):
+        yaw, slow = self.yaw, self.rng.uniform(.8, 1.2) * (1.3 if self.old else 1)
+        self.go(locals_of(KNEEL, yaw), self.root, .5 * slow, "get_up", 1.)
+        self.go(locals_of(self.standing(), yaw), [*self.root[:2], self.hip], .9 * slow, "get_up", 1.)
+
+    def lift(self, down=False):
+        """Squat for a box on the floor in front and come up with it, or set it down."""
+        r, yaw = self.rng, self.yaw
+        low = locals_of(LIFT, yaw)
+        root = [*self.root[:2], self.hip]
+        self.go(low, root, r.uniform(.8, 1.2), "bend", 1.)
+        self.hold(r.uniform(.15, .4), "bend")
+        self.load = not down
+        pose = locals_of(self.standing(), yaw)
+        self.go(self.laden(pose) if self.load else pose, root, r.uniform(.8, 1.2), "bend", 1.)
+
+    def seat_at_once(self, seat):
+        """Begin seated, without having walked there."""
+        self.seat = seat
+        self.local, root = self.seated(seat)
+        self.root, self.g = root, 0.
 
     # -- sitting ------------------------------------------------------------------------------
     def seated(self, seat):
@@ -379,7 +502,9 @@ class Actor:
         local, root = self.lying(yaw, at + back * .3, 0., float(r.choice([0, 0, 60, -60])))
         self.go(local, root, r.uniform(.7, 1.2), "lie_down", 1.)
 
-    def lie(self, seconds):
+    def lie(self, seconds, still=False):
+        if still:
+            return self.hold(seconds, "lie")
         end = self.seconds + seconds
         while self.seconds < end - .05:
             self.hold(min(self.rng.uniform(.8, 3), end - self.seconds), "lie")

@@ -214,9 +214,12 @@ class Room:
         self.dim = self.w, self.d, self.h = rng.uniform(3.8, 6), rng.uniform(3.6, 5.4), rng.uniform(2.35, 2.75)
         self.tables, self.images, self.boxes, self.tops = [], [], [], []
         self.seats, self.beds, self.doors = [], [], []
+        self.frames, self.leaves, self.tv = [], [], None  # of the doors: (wall, along), and a leaf or None
         self.names = []
         self.shell()
         self.furnish()
+        self.hang_doors()
+        self.hang_television()
         self.light()
         self.grid()
 
@@ -253,6 +256,11 @@ class Room:
         return np.array({"back": (along, d - out), "left": (-w + out, along), "right": (w - out, along),
                          "front": (along, -d + out)}[wall])
 
+    def beyond(self, wall, eye):
+        """Is a point on the outer side of a wall?"""
+        x, y = eye[:2]
+        return {"back": y > self.d / 2, "front": y < -self.d / 2, "left": x < -self.w / 2, "right": x > self.w / 2}[wall]
+
     def wall_quad(self, wall, along, z, width, height, out=.012, **look):
         """A rectangle on a wall, centred `along`, from height z, facing the room."""
         u = {"back": (1, 0), "left": (0, 1), "right": (0, -1), "front": (-1, 0)}[wall]
@@ -285,6 +293,7 @@ class Room:
             self.wall_quad(wall_name, along, 0, 1., 2.1, out=.01, colour=rng.choice([.3, .92]) * np.ones(3))
             self.wall_quad(wall_name, along, 0, .86, 2.02, out=.02, colour=rng.uniform(.05, .5) * np.array([1, .95, .88]))
             self.doors.append((self.wall_point(wall_name, along, -.7), self.wall_point(wall_name, along, .55)))
+            self.frames.append((wall_name, along))
         self.window = None
         if rng.random() < .75:
             wall_name = str(rng.choice(["back", "left", "right"]))
@@ -372,7 +381,7 @@ class Room:
                 return name, model, xy, yaw
         return None
 
-    def seat(self, model, xy, yaw, wide=False):
+    def seat(self, model, xy, yaw, thing, wide=False):
         """Register a seat: where the pelvis goes, its height from the mesh, the spot to stand at."""
         w, d, h = model["size"]
         f = direction(yaw)
@@ -384,7 +393,7 @@ class Room:
         offsets = [(-.25 * w), .25 * w] if wide and w > 1.3 else [0.]
         for off in offsets:
             at = np.asarray(xy) - f * back + side * off
-            spot = dict(xy=at, yaw=yaw, height=height, front=at + f * (back + d / 2 + .1))
+            spot = dict(thing=thing, xy=at, yaw=yaw, height=height, front=at + f * (back + d / 2 + .1))
             self.seats.append(spot)
             if wide and w > 1.6 and d - .3 > .4:
                 lie_yaw = yaw + (90 if self.rng.random() < .5 else -90)
@@ -406,7 +415,7 @@ class Room:
                 continue
             facing = np.degrees(np.arctan2(out[0], -out[1]))
             lie = np.asarray(xy) + out * max(0, w / 2 - .5) * self.rng.uniform(0, .8) + f * .02
-            self.beds.append(dict(xy=edge, yaw=facing, height=height, front=front, lie_xy=lie, lie_yaw=yaw))
+            self.beds.append(dict(thing="bed", xy=edge, yaw=facing, height=height, front=front, lie_xy=lie, lie_yaw=yaw))
 
     def furnish(self):
         rng, kind = self.rng, self.kind
@@ -417,17 +426,17 @@ class Room:
         if kind == "living" or (kind == "sparse" and rng.random() < .5):
             got = self.place("sofa", tries=30)
             if got:
-                self.seat(*got[1:], wide=True)
+                self.seat(*got[1:], "sofa", wide=True)
         for _ in range({"living": 1, "bedroom": 1, "dining": 0, "sparse": 1}[kind]):
             got = self.place("armchair")
             if got:
-                self.seat(*got[1:])
+                self.seat(*got[1:], "armchair")
         if kind == "dining" or rng.random() < .25:
             self.dining()
         for _ in range(rng.integers(1, 3)):
             got = self.place("chair", tries=30)
             if got:
-                self.seat(*got[1:])
+                self.seat(*got[1:], "chair")
         for use, count in (("tall", rng.integers(0, 3)), ("side", rng.integers(1, 4)), ("plant", rng.integers(0, 3))):
             for _ in range(count if kind != "sparse" else min(count, 1)):
                 got = self.place(use, ("back", "left", "right") if use == "tall" else ("back", "left", "right", "front"))
@@ -479,7 +488,42 @@ class Room:
                 if self.free(at, (.3, .3)):
                     turned = yaw + float(rng.choice([90, -90, 180])) + rng.uniform(-12, 12)
                     self.put(chair, cm, at, turned)
-                    self.seat(cm, at, turned)
+                    self.seat(cm, at, turned, "chair")
+            return
+
+    def hang_doors(self):
+        """A leaf that swings into the room for each door whose way is clear of furniture."""
+        rng = self.rng.spawn(1)[0]  # of its own, so that rooms stay as they were
+        for wall, along in self.frames:
+            side = float(rng.choice([-1, 1]))
+            hinge, middle = self.wall_point(wall, along + side * .43, .03), self.wall_point(wall, along, .45)
+            leaf = dict(wall=wall, along=along, side=side, hinge=hinge, width=.86, height=2.0,
+                        colour=np.clip(rng.choice([.45, .9]) * np.array([1, .93, .84]) + rng.normal(0, .06, 3), .08, 1))
+            self.leaves.append(leaf if self.free(middle, (.45, .45)) and rng.random() < .85 else None)
+
+    def hang_television(self):
+        """In some rooms a flat screen on a wall: self.tv = dict(centre, out, across, size)."""
+        rng = self.rng.spawn(1)[0]
+        if rng.random() > .7:
+            return
+        for _ in range(20):
+            wall = str(rng.choice(["back", "left", "right"]))
+            width = rng.uniform(.75, 1.25)
+            height, length = width * .58, self.w if wall == "back" else self.d
+            along, low = rng.uniform(-length / 2 + width, length / 2 - width), rng.uniform(.85, 1.3)
+            at = self.wall_point(wall, along, .1)
+            if any(abs(along - a) < width / 2 + .6 for w, a in self.frames if w == wall):
+                continue
+            if self.window and self.window[0] == wall and abs(along - self.window[1]) < (width + self.window[2]) / 2 + .1:
+                continue
+            if any(tall > low - .1 and np.all(np.abs(at - c) < half + [width / 2, width / 2]) for c, half, tall, *_ in self.boxes):
+                continue
+            out = self.wall_point(wall, along, 1.) - self.wall_point(wall, along, 0.)
+            across = np.array([-out[1], out[0]])
+            size = np.abs(across) * width + np.abs(out) * .05
+            self.block([*self.wall_point(wall, along, .04), low + height / 2], [*size, height], np.full(3, .06), ident=1)
+            self.tv = dict(wall=wall, centre=np.array([*self.wall_point(wall, along, .075), low + height / 2]), out=out, across=across,
+                           size=(width - .06, height - .05))
             return
 
     def light(self):
@@ -501,6 +545,8 @@ class Room:
         self.lights = dict(pos=pos, target=np.array(target, float), cone=cone, colour=colour,
                            ambient=rng.uniform(.3, .8) * (warm * .5 + day * .5), window=window,
                            window_colour=day * rng.uniform(.1, .8), room=self.dim)
+        if self.tv:
+            self.lights.update(tv=self.tv["centre"] + np.array([*self.tv["out"], 0]) * .05, tv_dir=np.array([*self.tv["out"], 0]))
 
     # -- ways ---------------------------------------------------------------------------------
     def grid(self, cell=.1, margin=.24):

@@ -14,11 +14,12 @@ mkdir -p "$assets/motions" "$assets/sh3d"
 for name in BlendSwap-CC-0 BlendSwap-CC-BY KatorLegaz Scopia; do
     test -d "$assets/sh3d/$name" || unzip -qo "/usr/share/sweethome3d/furniture/$name.sh3f" -d "$assets/sh3d/$name"
 done
-if ! test -f "$assets/motions/humanoid3d_walk.txt"; then
+if ! test -f "$assets/motions/humanoid3d_run.txt"; then
     # Only a data file of the wheel is used, so it need not fit this Python.
     tmp=$(mktemp -d)
     "$venv/bin/pip" download -q --no-deps --only-binary :all: --python-version 311 --platform manylinux2014_x86_64 -d "$tmp" pybullet==3.2.7
-    unzip -qjo "$tmp"/pybullet-*.whl 'pybullet_data/data/motions/humanoid3d_walk.txt' -d "$assets/motions"
+    unzip -qjo "$tmp"/pybullet-*.whl 'pybullet_data/data/motions/humanoid3d_walk.txt' \
+        'pybullet_data/data/motions/humanoid3d_run.txt' -d "$assets/motions"
     rm -r "$tmp"
 fi
 echo "ready: $venv/bin/python $here/generate.py --assets $assets"

@@ -1,16 +1,23 @@
-"""Fast checks of the parts that need no renderer, and one clip through it all where EGL works.
+"""Checks of the parts that need no renderer, and clips through it all where EGL works.
 
 Run in tools/scenes; SCENES_ASSETS names the asset folder (default ../../data/scenes/assets).
 """
+import json
 import os
+import sys
 
 import numpy as np
 import pytest
 
+import labels
 import motion
 from body import Body, random_look
-from clip import KINDS, edge_kinds
+from camera import h264
+from clip import FOCUS, KINDS, save
 from demo import spans
+from labels import edge_kinds, telling
+from pet import Pet, PetActor, random_pet
+from things import Leaf, Television
 
 ASSETS = os.environ.get("SCENES_ASSETS", "../../data/scenes/assets")
 needs_assets = pytest.mark.skipif(not os.path.isdir(ASSETS + "/sh3d"), reason="run setup.sh first")
@@ -49,27 +56,202 @@ def test_enter_ends_and_spans_join():
     assert spans(np.array(k), 10) == [dict(start_s=0., end_s=1.6, kind="walk")]
 
 
+def test_the_kinds_are_those_of_the_training():
+    sys.path.append(os.path.join(os.path.dirname(__file__), "../train"))
+    import words
+    assert tuple(KINDS) == words.KINDS
+    assert set(FOCUS) <= set(KINDS) and set(labels.SENTENCE) <= set(KINDS)
+
+
+def test_the_most_telling_event_names_the_instant():
+    say = lambda people, *events, **more: telling(people, events, **dict(dict(pet=False, television=False, moving=False), **more))
+    assert say(["sit", "fall"], "light_off") == "fall"
+    assert say(["walk", "lie_still"], "door_opens") == "lie_still"
+    assert say(["stand"], "light_on") == "light_on"
+    assert say(["enter"], "door_opens") == "door_opens"
+    assert say(["wave", "sit_down"]) == "sit_down"
+    assert say(["stand", "lie"]) == "lie"
+    assert say(["stand", "wave"]) == "wave"
+    assert say(["run", "sit"]) == "two_people" and say(["walk"] * 3) == "three_people"
+    assert say(["carry"], pet=True) == "carry"
+    assert say([], pet=True, television=True) == "pet" and say([], television=True, moving=True) == "television"
+    assert say([], moving=True) == "silence" and say([]) == "nobody"
+
+
+def test_lying_on_the_floor_without_moving_is_told_after_two_seconds():
+    joints = np.zeros((30, 15, 3))
+    joints[:, :, 2] = .15
+    joints[20:, 4] += .2  # a knee moves
+    told = labels.lies_still(["fall"] * 3 + ["lie"] * 27, joints, 5)
+    assert told.index("lie_still") == 13 and told[19] == "lie_still"
+    assert told[20:] == ["lie"] * 10
+    joints[..., 2] = .6  # on a bed
+    assert "lie_still" not in labels.lies_still(["lie"] * 30, joints, 5)
+
+
+def test_entering_begins_when_the_door_is_no_longer_told():
+    busy = np.arange(23) < 8
+    kinds = edge_kinds(["enter"] * 23, [True] * 23, 5, busy)
+    assert kinds.index("walk") == 19
+
+
+def test_narrations_name_people_and_things():
+    look = dict(gender="female", age="old", shirt=(.85, .5, .15))
+    kinds = ["walk"] * 5 + ["sit_down"] * 5 + ["sit"] * 5
+    told = labels.narrations([("person1", look, kinds, [None] * 6 + ["sofa"] * 9)], kinds, [], 5)
+    assert told[1]["text"] == "An old woman in an orange shirt sits down on the sofa."
+    assert told[1]["relations"] == [["person1", "sits down on", "sofa"]] and (told[1]["start_s"], told[1]["end_s"]) == (1., 2.)
+
+
+def test_questions_know_order_and_count():
+    kinds = ["stand"] * 3 + ["wave"] * 5 + ["stand"] * 3 + ["bend"] * 5 + ["stand"] * 3 + ["wave"] * 5 + ["stand"] * 3
+    hips = np.full((len(kinds), 2), .5)
+    people = [("person1", None, kinds, [None] * len(kinds))]
+    asked = {q["question"]: q for q in labels.questions(kinds, people, hips, np.ones(len(kinds)), 5)}
+    assert asked["How many times does somebody wave?"]["answer"] == "2"
+    assert asked["How many times does somebody bend down?"]["answer"] == "1"
+    assert all(q["answer"] in q["choices"] for q in asked.values())
+
+
 @needs_assets
-def test_one_clip_through_the_renderer(tmp_path):
+def test_gestures_do_what_they_are_called():
+    body = Body()
+
+    def hands(what):
+        a = motion.Actor(body, np.random.default_rng(1), ASSETS + "/motions", (0, 0), 0)
+        getattr(a, what)(3.)
+        assert set(a.kinds) == {what}
+        p = np.array([motion.posed(body, *f[:2])[1] for f in a.frames])
+        return p[:, motion.INDEX["lhand"]], p[:, motion.INDEX["rhand"]], p[:, motion.INDEX["head"]]
+    left, right, head = hands("raise_hands")
+    assert (np.minimum(left, right)[30:40, 2] > head[30:40, 2]).all()
+    left, right, head = hands("wave")
+    one = [h for h in (left, right) if h[:, 2].max() > 1.2]
+    assert len(one) == 1 and np.ptp(one[0][15:45, 0]) > .12
+    left, right, _ = hands("point")
+    assert max(np.linalg.norm((h - h[0])[20:40, :2], axis=1).min() for h in (left, right)) > .3
+    left, right, _ = hands("clap")
+    apart = np.linalg.norm(left - right, axis=1)[15:45]
+    assert apart.min() < .16 and apart.max() > apart.min() + .1
+
+
+@needs_assets
+def test_running_is_faster_than_walking():
+    speeds = []
+    for gait in ("walk", "run"):
+        a = motion.Actor(Body(), np.random.default_rng(0), ASSETS + "/motions", (0, 0), 0)
+        a.gait = gait
+        a.walk_to((0, -3))
+        assert set(a.kinds) == {gait}
+        speeds.append(3 / a.seconds)
+    assert speeds[1] > 1.6 * speeds[0]
+
+
+def test_pets_stand_on_the_floor_and_get_about():
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        a = PetActor(Pet(**random_pet(rng)), rng, (0, 0), 0)
+        a.walk_to((0, -1))
+        a.sit(1)
+        a.lie(1)
+        a.jump((.4, -1), .4)
+        assert np.hypot(*(a.xy - [.4, -1])) < 1e-6 and a.level == .4
+        assert {"walk", "sit", "lie", "jump"} <= set(a.does)
+
+
+class NoRenderer:
+    def mesh(self, table, tris):
+        assert tris.max() < len(table)
+        return dict(table=table.copy())
+
+
+def test_a_door_swings_into_the_room():
+    leaf = dict(wall="back", along=0., side=1., hinge=np.array([.43, 2.]), width=.86, height=2., colour=np.ones(3))
+    door = Leaf(leaf, NoRenderer(), [0, 45, 90])
+    ends = [door.middle(t)[:2] for t in range(3)]
+    assert np.allclose(ends[0], [0, 2]) and ends[2][1] < 1.6 and ends[1][1] < 2
+    door.set(2)
+    assert door.mesh["table"][:, 1].min() < 1.2
+
+
+def test_a_television_lights_only_when_on():
+    tv = dict(centre=np.array([0, 2., 1.2]), across=np.array([1, 0]), out=np.array([0, -1]), size=(1., .6))
+    on, off = (Television(tv, NoRenderer(), np.random.default_rng(0), 20, state) for state in (True, False))
+    assert (on.light > 0).all() and np.ptp(on.light) > .01 and not off.light.any()
+
+
+def test_h264_keeps_the_shape_and_is_repeatable():
+    rng = np.random.default_rng(0)
+    frames = np.repeat(np.repeat(rng.integers(0, 255, (6, 21, 28, 3)), 6, 1), 8, 2).astype("u1")  # 126 x 224
+    a, b = h264(frames, 30), h264(frames, 30)
+    assert a.shape == frames.shape and (a == b).all() and 0 < np.abs(a.astype(int) - frames).mean() < 40
+
+
+@pytest.fixture(scope="module")
+def studio():
+    if not os.path.isdir(ASSETS + "/sh3d"):
+        pytest.skip("run setup.sh first")
     pytest.importorskip("moderngl")
-    from clip import make_clip, save
-    from render import Renderer
-    from room import Library, Room
+    from generate import Studio
+    s = Studio(ASSETS)
     try:
-        renderer = Renderer(224, 168)
+        s.enter(30)
     except Exception as e:
         pytest.skip(f"no EGL: {e}")
-    room = Room(Library(ASSETS), np.random.default_rng(5))
-    renderer.load_room(*room.geometry(), room.lights)
-    clips = (make_clip(seed, room, Body(), renderer, ASSETS + "/motions") for seed in range(5, 20))
-    clip = next(c for c in clips if c is not None and c["mask"].any())
+    return s
+
+
+def first(studio, seeds, suits=lambda clip: True, weights=FOCUS):
+    for seed in seeds:
+        clip = studio.clip(seed, weights)
+        if clip is not None and suits(clip):
+            return seed, clip
+    pytest.fail("no such clip")
+
+
+def test_one_clip_through_the_renderer(studio, tmp_path):
+    _, clip = first(studio, range(30, 42), lambda c: c["mask"].any() and c["extra"]["people"] == 1, dict(walk=1))
     save(str(tmp_path / "000005.npz"), clip, dict(source="scenes"))
     z = np.load(tmp_path / "000005.npz")
     n, h, w = z["mask_shape"]
-    assert z["frames"].shape == (n, h, w, 3) and z["kind"].shape == (n,) and (h, w) == (168, 224)
+    assert z["frames"].shape == (n, h, w, 3) and z["kind"].shape == (n,) and w == 224
+    assert json.loads(str(z["meta"]))["source"] == "scenes"
     mask = np.unpackbits(z["mask_bits"])[:n * h * w].reshape(n, h, w).astype(bool)
+    errors, speeds = [], []
     for t in range(n):  # visible hips lie on or near the mask
         for x, y, seen in z["keypoints"][t, 11:13]:
             if seen:
                 r, c = int(y * h), int(x * w)
                 assert mask[t, max(0, r - 14):r + 15, max(0, c - 14):c + 15].any()
+        if t and z["keypoints"][t, 11, 2] and z["keypoints"][t - 1, 11, 2]:  # and the flow there is how far they went
+            now, was = z["keypoints"][[t, t - 1], 11, :2] * [w, h]
+            i, j = (np.clip(z["keypoints"][t, 11, [1, 0]], 0, .999) * 56).astype(int)
+            errors.append(np.abs(z["flow"][t, i, j] - (now - was)).max())
+            speeds.append(np.abs(now - was).max())
+    assert np.median(errors) < max(1.5, .35 * np.median(speeds))
+    assert z["depth"].shape == (n, 56, 56) and 20 < np.median(z["depth"]) < 200  # 1 to 10 m
+    told, asked = json.loads(str(z["narrations"])), json.loads(str(z["qa"]))
+    assert all(0 <= a["start_s"] < a["end_s"] <= n / 5 and a["kind"] in KINDS for a in told) and told
+    assert all(q["answer"] in q["choices"] for q in asked)
+
+
+def test_the_same_seed_gives_the_same_file(studio, tmp_path):
+    seed, clip = first(studio, range(36, 48))
+    save(str(tmp_path / "a.npz"), clip, {})
+    studio.clip(seed + (1 if seed % 6 < 5 else -1))  # another clip in the same room
+    save(str(tmp_path / "b.npz"), studio.clip(seed), {})
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_a_light_that_goes_off_darkens_the_picture(studio):
+    _, clip = first(studio, range(30, 60), weights=dict(light_off=1))
+    brightness = clip["frames"].mean((1, 2, 3))
+    at = list(clip["kinds"]).index(KINDS.index("light_off"))
+    assert brightness[:at].mean() > 1.2 * brightness[at:at + 3].mean() and not clip["extra"]["swap"]
+
+
+def test_two_people_are_both_in_the_mask(studio):
+    _, clip = first(studio, range(30, 60), lambda c: (c["kinds"] == KINDS.index("two_people")).sum() > 5, dict(two_people=1))
+    assert clip["people"].shape[1:] == (2, 17, 3)
+    t = list(clip["kinds"]).index(KINDS.index("two_people"))
+    assert (clip["people"][t, :, :, 2].sum(1) > 0).all()

@@ -3,8 +3,9 @@
 Clip files are `.npz` as tools/scenes writes them: frames u8 [T, h, w, 3] at 5 fps,
 mask_bits/mask_shape, keypoints f32 [T, 17, 3] (COCO order, x and y in 0..1 of the
 picture), background u8 [h, w, 3] or [0, 0, 3], kind i8 [T] (-1 = not labelled),
-meta JSON. Everything here is numpy on one thread; a window of 16 frames costs about
-50 ms on one Zen 4 core.
+meta JSON. Newer ones hold more (see tools/scenes/README.md) that is not read here.
+Everything here is numpy on one thread; a window of 16 frames costs about 50 ms on
+one Zen 4 core.
 """
 
 import json
@@ -123,6 +124,8 @@ class Augment:
         share = self.swap_real if real else self.swap
         if self.pool is None or self.rng.random() > share or (clip.kind == words.SILENCE).any():
             return clip
+        if not clip.meta.get("swap", True):
+            return clip  # a pet, a door, a lamp that is switched: it would be lost
         if (~clip.mask.any((1, 2)) & (clip.kind != 0) & real).any():
             return clip  # a person whose mask is not known would vanish
         other = load_clip(self.pool.paths[self.rng.integers(len(self.pool))]).background
@@ -183,7 +186,7 @@ class Augment:
         return np.clip(v * 255, 0, 255).astype(np.uint8)
 
     def light(self, frames):
-        """Colour curve of the window; at times a light is switched in the middle."""
+        """Colour curve of the window; at times the exposure steps in the middle, by less than a lamp that is switched."""
         rng = self.rng
         curve = self._curve() if rng.random() < 0.85 else np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1)
         out = np.stack([curve[:, c][frames[..., c]] for c in range(3)], -1)
@@ -191,7 +194,7 @@ class Augment:
             out = np.repeat(out.mean(-1, keepdims=True).astype(np.uint8), 3, -1)  # night vision
         if rng.random() < 0.1 and len(out) > 4:
             at = int(rng.integers(2, len(out) - 1))
-            gain = rng.uniform(0.6, 1.5)
+            gain = rng.uniform(0.85, 1.18)
             out[at:] = np.clip(np.arange(256) * gain, 0, 255).astype(np.uint8)[out[at:]]
         return out
 

@@ -609,3 +609,24 @@ def test_scores_become_the_share_that_is_right():
     few = calibrate.scores(judgement[::2] + [("fall", 0.5, False)] * 2)
     assert abs(few["offsets"]["fall"] - few["offset"]) < 0.6 and few["offsets"]["fall"] < few["offset"]
     assert sp.calibrated({}, "walk", np.float32(0.25)) == pytest.approx(0.25)
+
+
+def test_a_checkpoint_of_fewer_kinds_keeps_its_rows(tmp_path, monkeypatch):
+    narrator = nar.NarratorConfig(token_width=32, width=32, layers=1, heads=2, mlp=2)
+    grown = train.Model(TINY, narrator)
+    monkeypatch.setattr(words, "KINDS", words.KINDS[:14])
+    old = train.Model(TINY, narrator)
+    optimizer = torch.optim.AdamW(old.parameters())
+    sum(p.sum() for p in old.parameters()).backward()
+    optimizer.step()
+    train.save(tmp_path / "old.pt", old, optimizer, {"step": 7, "seen": []}, SimpleNamespace(tau=0.05))
+    fresh = {n: getattr(grown, n).kind.weight.detach().clone() for n in ("dense", "trunk")}
+    assert train.load_into(grown, tmp_path / "old.pt", torch.optim.AdamW(grown.parameters()))["step"] == 7
+    for name in ("dense", "trunk"):
+        new, was = getattr(grown, name).kind, getattr(old, name).kind
+        assert len(new.weight) == len(fresh[name]) > 14
+        assert torch.equal(new.weight[:14], was.weight) and torch.equal(new.bias[:14], was.bias)
+        assert torch.equal(new.weight[14:], fresh[name][14:])
+    again = train.Model(TINY, narrator)
+    train.load_into(again, tmp_path / "old.pt", torch.optim.AdamW(again.parameters()))  # as many kinds: as before
+    assert torch.equal(again.trunk.kind.weight, old.trunk.kind.weight)

@@ -230,10 +230,20 @@ def clip_name(path):
 
 
 def load_into(model, path, optimizer=None):
+    """Weights of a checkpoint into `model`, and its progress. A checkpoint of fewer kinds (they are only ever appended)
+    keeps its rows of the kind heads; the new rows, and then the optimizer too, begin afresh."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
+    grown = False
     for name in ("stab", "narrator", "dense", "trunk"):
-        getattr(model, name).load_state_dict(saved[name])
-    if optimizer is not None and saved["optimizer"] is not None:
+        part, weights = getattr(model, name), saved[name]
+        if name in ("dense", "trunk"):
+            fresh = part.state_dict()
+            for key in ("kind.weight", "kind.bias"):
+                old, new = weights[key], fresh[key]
+                if len(old) < len(new):
+                    weights[key], grown = torch.cat([old, new[len(old) :].cpu()]), True
+        part.load_state_dict(weights)
+    if optimizer is not None and saved["optimizer"] is not None and not grown:
         optimizer.load_state_dict(saved["optimizer"])
     return saved["state"]
 

@@ -9,6 +9,10 @@ import numpy as np
 KINDS = (
     "nobody", "enter", "leave", "walk", "stand", "sit", "sit_down", "get_up",
     "lie_down", "lie", "fall", "bend", "raise_hands", "silence",
+    # Since home 0.2; the order is that of tools/scenes/clip.py, and old checkpoints know the first 14 only.
+    "run", "kneel", "lie_still", "wave", "point", "clap", "two_people", "three_people", "come_together", "pet",
+    "light_on", "light_off", "door_opens", "door_closes", "reach", "pick_up", "put_down", "pour", "stir", "cut",
+    "open", "close", "drink", "carry", "television",
 )  # fmt: skip
 SILENCE = KINDS.index("silence")
 DIMENSIONS = 384
@@ -27,7 +31,7 @@ class Vocabulary:
         return len(self.texts)
 
     def kind_matrix(self):
-        """f32 [N, 14]: entry -> kind, so that P(entry) @ matrix = P(kind)."""
+        """f32 [N, kinds]: entry -> kind, so that P(entry) @ matrix = P(kind)."""
         return np.eye(len(KINDS), dtype=np.float32)[self.kind]
 
 
@@ -73,7 +77,7 @@ def placeholder(folder, seed=0):
 
 
 def probabilities(z, vocabulary, temperature):
-    """z [T, 384] unit -> (entry probabilities [T, N], kind probabilities [T, 14])."""
+    """z [T, 384] unit -> (entry probabilities [T, N], kind probabilities [T, kinds])."""
     e = vocabulary.embedding
     cos = z @ (e / np.linalg.norm(e, axis=1, keepdims=True)).T
     logit = cos / temperature

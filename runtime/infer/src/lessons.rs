@@ -52,7 +52,7 @@ impl Evidence {
 fn mark(pack: &Pack) -> String {
     let manifest = &pack.manifest;
     let hash = Sha256::new().chain_update(&manifest.stab.sha256).chain_update(&manifest.narrator.sha256).finalize();
-    hash[..MARK / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+    hash[..MARK / 2].iter().fold(String::with_capacity(MARK), |mark, byte| mark + &format!("{byte:02x}"))
 }
 
 impl fmt::Display for Evidence {
@@ -98,10 +98,12 @@ impl Lessons {
         if self.kinds.len() == MOST_LESSONS {
             return false;
         }
+        // Evidence has a direction: zeros are refused where it is read, and the narrator gives unit vectors.
         let added = self.rows.push(evidence.z.iter().copied());
-        assert!(added, "evidence should have a direction");
-        self.kinds.push((kind, right));
-        true
+        if added {
+            self.kinds.push((kind, right));
+        }
+        added
     }
 
     /// How many there are.
@@ -270,7 +272,7 @@ mod tests {
         let before = shift(&[], 0.0);
         assert!(shift(&[false], 0.0) < before / 4.0);
         assert!((shift(&[false], 1.5) - before).abs() < 1e-3);
-        assert_eq!(shift(&[true, true], 0.2), shift(&[true], 0.2));
+        assert!((shift(&[true, true], 0.2) - shift(&[true], 0.2)).abs() < 1e-6);
         assert!((shift(&[true, false], 0.0) - before).abs() < 1e-6, "a contradiction says nothing");
     }
 

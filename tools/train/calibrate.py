@@ -12,7 +12,8 @@ Give only clips that nothing is tested on afterwards: synthetic ones and those o
    an hour of such clips must buy one fall more in a hundred). The clips are full of staged trouble, so
    a quiet home hears far fewer;
 5. the score: from the smoothed probability of what is said to that of being right (Platt), one slope, and an offset of each
-   kind that is drawn to the common one (`PRIOR`), since few kinds are told often enough for one of their own.
+   kind that is drawn to the common one (`PRIOR`), since few kinds are told often enough for one of their own. By the clips
+   that the network was not trained on.
 """
 
 import argparse
@@ -173,7 +174,10 @@ def main():
     for row in table:
         print(row)
     print(f"score {trial.score(speak):.3f} with {speak}")
-    judgement = [j for t, said in zip(clips, trial.say(speak)) for j in ev.judged(t, said)]
+    # Of what was trained on it is surer than of anything else.
+    trained = (saved.get("state") or {}).get("seen", [])
+    new = [train.clip_name(p) not in trained for p in paths]
+    judgement = [j for t, said, n in zip(clips, trial.say(speak), new) if n for j in ev.judged(t, said)]
     speak["calibration"] = scores([(s.kind, s.score, right) for s, right in judgement])
     print(f"{len(judgement)} narrations, {np.mean([r for _, r in judgement]):.2f} right: {speak['calibration']}")
     seen = [train.clip_name(p) for p, t in zip(paths, clips) if t.real]

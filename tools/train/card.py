@@ -162,9 +162,11 @@ def per_kind(reports):
     show = lambda v: "-" if v is None else f"{v:.2f}"  # noqa: E731
     out = ["| kind | " + " | ".join(f"`{n}` on {s}" for n, s in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for kind in words.KINDS:
+        each = [reports[n]["sets"][s]["kinds"]["each"].get(kind, {"frames": 0}) for n, s in columns]
+        if not any(k["frames"] for k in each):
+            continue
         cells = []
-        for n, s in columns:
-            k = reports[n]["sets"][s]["kinds"]["each"][kind]
+        for k in each:
             cells.append(f"{show(k['recall'])} / {show(k['precision'])} ({k['frames']})" if k["frames"] else "-")
         out.append(f"| {kind} | " + " | ".join(cells) + " |")
     return ["Recall / precision per frame by smoothed probability (frames labelled):", ""] + out
@@ -245,16 +247,18 @@ def learnt(rows):
 
 def scores(reports):
     """How true the scores are."""
-    out = ["A narration's score is the probability that it is right (`[speak.calibration]`, by `calibrate.py`). Expected calibration",
-           "error in ten bins, of narrations where something is labelled; *plain* is the smoothed probability, which it was before:", "",
-           "| tested | narrations | right | plain | calibrated |", "|---|---|---|---|---|"]  # fmt: skip
+    out = ["A narration's score is the probability that it is right (`[speak.calibration]`, by `calibrate.py`, on clips that were not",
+           "trained on). Here are mean scores, and the expected calibration error in ten bins, of narrations where something is",
+           "labelled; *plain* is the smoothed probability, which a score was before:", "",
+           "| tested | narrations | right | mean, plain | mean | error, plain | error |", "|---" * 7 + "|"]  # fmt: skip
     for name, set_name in COLUMNS:
         r = reports.get(name, {}).get("sets", {}).get(set_name)
         if r:
             s = r["scores"]
-            out.append(f"| `{name}` on {set_name} | {s['narrations']} | {s['right']} | {s['calibration_error_plain']:.3f} | "
-                       f"{s['calibration_error']:.3f} |")  # fmt: skip
-    return [*out, "", "The first row's scenes are among those that it was calibrated on."]
+            out.append(f"| `{name}` on {set_name} | {s['narrations']} | {s['right'] / s['narrations']:.2f} | {s['mean_plain']:.2f} | "
+                       f"{s['mean']:.2f} | {s['calibration_error_plain']:.3f} | {s['calibration_error']:.3f} |")  # fmt: skip
+    return [*out, "", "On the first row's scenes it was calibrated. Of a few dozen narrations in ten bins the error is mostly chance: that scores",
+            "are truer for people who are new is not shown."]  # fmt: skip
 
 
 def card(pack, reports, int8_reports, drop, learn, folder):

@@ -243,9 +243,11 @@ def assess(clips, vocabulary, tau, speak):
     majority = np.bincount(truth_all, minlength=5)
     recall = [five_confusion[i, i] / five_confusion[i].sum() for i in range(5) if five_confusion[i].sum()]
     error = lambda j: calibration_error([s.score for s, _ in j], [right for _, right in j])  # noqa: E731
+    mean = lambda j: round(float(np.mean([s.score for s, _ in j])), 3) if j else None  # noqa: E731
     return {
         "scores": {
             "narrations": len(judgement), "right": sum(right for _, right in judgement),
+            "mean": mean(judgement), "mean_plain": mean(plain),
             "calibration_error": error(judgement), "calibration_error_plain": error(plain),
         },
         "clips": len(clips), "minutes": round(minutes, 2),

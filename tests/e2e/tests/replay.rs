@@ -77,9 +77,21 @@ fn a_trace_holds_what_every_narration_was_decided_by() {
     for event in lines(&ran.out) {
         let at = |picture: &&Value| (field(picture, "t_s") - field(&event, "t_end_s")).abs() < 1e-3;
         let picture = trace.iter().find(at).unwrap_or_else(|| panic!("no picture of {event}"));
-        let mut scores = picture["kinds"].as_object().expect("an object").values().filter_map(Value::as_f64);
-        assert!(scores.any(|score| (score - field(&event, "score")).abs() < 1e-3), "{event} {picture}");
+        let mut kinds = picture["kinds"].as_object().expect("an object").iter();
+        let score = |(kind, p): (&String, &Value)| calibrated(kind, p.as_f64().expect("a probability"));
+        assert!(kinds.any(|kind| (score(kind) - field(&event, "score")).abs() < 1e-3), "{event} {picture}");
     }
+}
+
+/// The score of a narration of this kind with this smoothed probability, by the pack's `[speak.calibration]`.
+fn calibrated(kind: &str, p: f64) -> f64 {
+    let manifest = fs::read_to_string(root().join("models/home/pack.toml")).expect("the pack is there");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let calibration = &manifest["speak"]["calibration"];
+    let own = calibration["offsets"].get(kind).unwrap_or(&calibration["offset"]);
+    let number = |value: &toml::Value| value.as_float().expect("a number");
+    let log_odds = number(&calibration["slope"]) * (p / (1.0 - p)).ln() + number(own);
+    1.0 / (1.0 + (-log_odds).exp())
 }
 
 #[test]

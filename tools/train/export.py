@@ -174,7 +174,7 @@ def check_int8(folder, rtol=1e-3):
     return {"int8 graphs in f64": worst}
 
 
-def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.1.0", note=""):
+def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.2.0", note=""):
     """Write everything except the vocabulary, which must already lie in `folder`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import labels
+from body import INDEX
 from camera import Lens, choose_camera, h264
 from labels import edge_kinds
-from motion import FPS, posed, world
+from motion import FPS, posed
 from render import GRID
 from script import Script
 from things import Leaf, Mover, Parcel, Television
@@ -307,10 +308,21 @@ def must_see(room, shot, focus):
 
 
 def behind(shot, eye):
-    """Does somebody clap with their back to the camera, so that it does not see it?"""
-    away = [(world(a.frames[i][0])[1] @ [0, -1., 0])[:2] @ (eye[:2] - a.frames[i][1][:2]) < 0
-            for a in shot.plan.actors for i in shot.picks if a.kinds[i] == "clap"]
-    return bool(away) and np.mean(away) > .3
+    """Does somebody's own trunk or head hide the hand of a gesture from the camera most of the time?"""
+    hidden = []
+    for a in shot.plan.actors:
+        for i in shot.picks:
+            if a.kinds[i] not in ("wave", "point", "clap", "raise_hands"):
+                continue
+            p = posed(a.body, *a.frames[i][:2])[1]
+            hand = max(p[INDEX["rhand"]], p[INDEX["lhand"]], key=lambda h: np.hypot(*(h - p[0])[:2]) + max(0, h[2] - p[1, 2]))
+            ray = hand - eye
+            far = np.linalg.norm(ray)
+            trunk = p[0] + np.linspace(0, 1, 9)[:, None] * (p[2] + [0, 0, .1] - p[0]) - eye
+            along = trunk @ ray / far
+            beside = np.linalg.norm(trunk - along[:, None] * ray / far, axis=1)
+            hidden.append(((beside < .17) & (along < far - .08)).any())
+    return bool(hidden) and np.mean(hidden) > .4
 
 
 def aim(room, rng, renderer, shots, view, focus):

@@ -333,7 +333,8 @@ class Actor:
     def clap(self, seconds):
         """Both hands meet again and again in front of the chest."""
         r = self.rng
-        up, flex, wide = r.uniform(30, 62), r.uniform(62, 95), r.uniform(26, 40)
+        up, wide = r.uniform(20, 48), r.uniform(26, 40)
+        flex = r.uniform(88, 112) - up  # the forearms about level
 
         def arms(base, inward):
             m = base.copy()

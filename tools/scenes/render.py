@@ -2,8 +2,9 @@
 
 The camera of a clip stands still, so the room is rasterised once into four textures: position,
 ambient and window light, lamp light with the shadows of the furniture, and the light of a
-television. A frame then costs one cheap full-screen pass (the lamp's shadow and contact shade of
-what moves) and drawing what moves. A second, small pass says for each pixel how far away it is,
+television. A frame then costs a pass over the tiles of the picture that the lamp's shadow or the
+contact shade of what moves can reach (all tiles where the light changes), and drawing what moves. A
+second, small pass says for each pixel how far away it is,
 where it was a frame before and whose it is.
 
 The id of a vertex goes into the picture's alpha: 1 a person, .25 another thing that moves, .05 one
@@ -67,7 +68,7 @@ uniform vec3 tv_col; uniform vec4 occ[24]; uniform int nocc; uniform float k_sof
 void main() { ivec2 px = ivec2(gl_FragCoord.xy); vec4 g = texelFetch(P, px, 0);
   if (g.w < .5) { o = vec4(.75, .82, .9, 0); gl_FragDepth = 1.; return; }
   vec3 d = texelFetch(D, px, 0).rgb; float sh = 1.; if (d.r + d.g + d.b > .01) sh = shade(s1, g.xyz, .0008);
-  float oc = 1.; for (int i = 0; i < nocc; i++) { vec3 v = occ[i].xyz - g.xyz; float dd = dot(v, v); oc *= 1. - min(occ[i].w * occ[i].w / dd * .7, .6); }
+  float oc = 1.; for (int i = 0; i < nocc; i++) { vec3 v = occ[i].xyz - g.xyz; float dd = dot(v, v); oc *= 1. - clamp(occ[i].w * occ[i].w / dd * .7 - .012, 0., .6); }
   o = vec4(tone(texelFetch(S, px, 0).rgb * k_soft * oc + d * sh * k_direct TELEVISION), 0);
   vec4 c = VP * vec4(g.xyz, 1); gl_FragDepth = c.z / c.w * .5 + .5; }"""
 
@@ -131,6 +132,8 @@ def coarse(points, tris, cell=.035):
     return pick, np.unique(t, axis=0)
 
 
+TILE = 16  # samples a side
+REACH = (.7 / .012) ** .5  # radii of a sphere within which it shades others
 GRID = 56  # cells a side of the depth and flow fields, whatever the picture's shape
 
 
@@ -148,7 +151,8 @@ class Renderer:
         for t in self.layers:
             t.filter = (moderngl.NEAREST, moderngl.NEAREST)
         self.room_target = c.framebuffer(self.layers, c.depth_renderbuffer(self.size))
-        self.target = c.framebuffer([c.texture(self.size, 4)], c.depth_renderbuffer(self.size))
+        self.target, self.base = (c.framebuffer([c.texture(self.size, 4)], c.depth_renderbuffer(self.size)) for _ in range(2))
+        self.light_before = self.base_light = None
         self.room_program = c.program(vertex_shader=VERTEX, fragment_shader=ROOM_FRAGMENT)
         self.person_program = c.program(vertex_shader=VERTEX, fragment_shader=PERSON_FRAGMENT)
         plain, lit = (FRAME_FRAGMENT.replace("TELEVISION", t) for t in ("", "+ texelFetch(G, px, 0).rgb * tv_col * oc"))
@@ -158,6 +162,12 @@ class Renderer:
         self.place_room = c.program(vertex_shader=QUAD_VERTEX, fragment_shader=PLACE_ROOM)
         corners = c.buffer(np.array([-1, -1, 3, -1, -1, 3], "f4").tobytes())
         self.quads = [c.vertex_array(p, [(corners, "2f", "q")]) for p in self.frame_programs]
+        nx, ny = (-(-n // TILE) for n in self.size)
+        x0, y0 = np.meshgrid(np.arange(nx) * TILE, np.arange(ny) * TILE)
+        corner = np.array([(0, 0), (1, 0), (1, 1), (0, 0), (1, 1), (0, 1)]) * TILE
+        self.tile_quads = ((np.stack([x0, y0], -1).reshape(-1, 1, 2) + corner) / self.size * 2 - 1).astype("f4")
+        self.some = c.buffer(reserve=self.tile_quads.nbytes)
+        self.some_tiles = c.vertex_array(self.frame_programs[0], [(self.some, "2f", "q")])
         self.place_quad = c.vertex_array(self.place_room, [(corners, "2f", "q")])
         self.small = (w // 2, h // 2)
         self.place_target = c.framebuffer([c.texture(self.small, 4, dtype="f4")], c.depth_renderbuffer(self.small))
@@ -211,7 +221,8 @@ class Renderer:
                  win_col=tuple(light["window_colour"]), dim=tuple(light["room"]), tex=0, P=0, S=1, D=2, G=3, s0=4, s1=5,
                  step=2 * self.ss, ir=float(light.get("infrared", 0)), sky=float(light.get("sky", 1)), tv_pos=tuple(light.get("tv", (0, 0, -9))),
                  tv_dir=tuple(light.get("tv_dir", (0, 0, 1))))
-        self.set(LP=bias @ lp)
+        self.lp = bias @ lp
+        self.set(LP=self.lp)
         self.shadow_program["LP"].write(lp.T.astype("f4").tobytes())
         c.enable(moderngl.DEPTH_TEST)
         self.shadows[0][1].use()
@@ -238,7 +249,42 @@ class Renderer:
         self.room.render()
         p = np.frombuffer(self.layers[0].read(), "f4").reshape(self.size[1], self.size[0], 4)
         hit = p[..., 3] > .5
+        self.tiles = self.boxes_of_tiles(p[..., :3], hit)
+        self.light_before = self.base_light = None
         self.distance = np.where(hit, np.linalg.norm(np.where(hit[..., None], p[..., :3], 0) - self.eye, axis=2), 99.)
+
+    def lamp_view(self, points):
+        """Lamp picture coordinates in 0..1 of points [..., 3], infinite where they are beside or behind the lamp."""
+        q = points @ self.lp[[0, 1, 3], :3].T + self.lp[[0, 1, 3], 3]
+        w = q[..., 2:]
+        return np.where(w > .1, q[..., :2] / np.maximum(w, .1), np.nan)
+
+    def boxes_of_tiles(self, p, hit):
+        """(low, high corner [n,3] of what each tile shows, low, high corner [n,2] of that as the lamp sees it)."""
+        rows, cols = np.arange(0, self.size[1], TILE), np.arange(0, self.size[0], TILE)
+        fold = lambda f, x: f.reduceat(f.reduceat(x, rows, 0), cols, 1).reshape(-1, 3)
+        low = fold(np.minimum, np.where(hit[..., None], p, 1e3))
+        high = fold(np.maximum, np.where(hit[..., None], p, -1e3))
+        corners = np.stack([np.where(np.array(b), high, low) for b in np.ndindex(2, 2, 2)], 1)
+        seen = self.lamp_view(corners)
+        unsure = np.isnan(seen).any((1, 2))[:, None]
+        a, b = np.where(unsure, -1e3, np.nan_to_num(seen).min(1)), np.where(unsure, 1e3, np.nan_to_num(seen).max(1))
+        empty = (low > high).any(1)[:, None]  # beyond the room's walls
+        return low, high, np.where(empty, 1e3, a), np.where(empty, -1e3, b)
+
+    def touched(self, meshes, spheres):
+        """Which tiles the shadows of meshes or the shades of spheres can reach [n]."""
+        low, high, a, b = self.tiles
+        out = np.zeros(len(low), bool)
+        for x, y, z, radius in spheres:
+            gap = np.maximum(np.maximum(low - (x, y, z), (x, y, z) - high), 0)
+            out |= (gap ** 2).sum(1) < (REACH * radius) ** 2
+        for m in meshes:
+            uv = self.lamp_view(m["table"][m["pick"], :3])
+            if np.isnan(uv).any():
+                return np.ones(len(low), bool)
+            out |= ((a < uv.max(0) + .02) & (b > uv.min(0) - .02)).all(1)
+        return out
 
     def warp(self, x, y, back=False):
         """Where the lens shows a point of the undistorted picture (both in 0..1), or `back`: what it shows at a point."""
@@ -316,22 +362,32 @@ class Renderer:
             m["buffer"].write(m["table"].tobytes())
         self.shadows[1][1].use()
         self.shadows[1][1].clear(depth=1.)
+        self.keep_base((float(soft), float(direct), *map(float, tv)))
+        self.shadows[1][1].use()
         for m in meshes:
             m["arrays"][1].render()
         o = np.zeros((24, 4), "f4")
         spheres = np.array(spheres, "f4").reshape(-1, 4)[:24]
         o[:len(spheres)] = spheres
+        light = (float(soft), float(direct), *map(float, tv))
         lit = int(np.sum(tv) > 0)
         self.frame_programs[lit]["occ"].write(o.tobytes())
-        self.set(nocc=len(spheres), k_soft=float(soft), k_direct=float(direct), tv_col=tuple(tv))
-        self.target.use()
-        self.target.clear(0, 0, 0, 0, depth=1.)
+        self.set(nocc=len(spheres), k_soft=light[0], k_direct=light[1], tv_col=light[2:])
         for i, t in enumerate(self.layers):
             t.use(i)
         self.shadows[0][0].use(4)
         self.shadows[1][0].use(5)
+        self.target.use()
         c.depth_func = "1"  # always: the pass writes the room's depth
-        self.quads[lit].render()
+        if self.base_light == light:
+            c.copy_framebuffer(self.target, self.base)
+            self.target.use()
+            tiles = self.tile_quads[self.touched(meshes, spheres)]
+            if len(tiles):
+                self.some.write(tiles.tobytes())
+                self.some_tiles.render(vertices=6 * len(tiles))
+        else:
+            self.quads[lit].render()
         c.depth_func = "<"
         for m in meshes:
             self.person_program["accent"].value = tuple(m["accent"])
@@ -345,6 +401,22 @@ class Renderer:
             x = x.reshape(self.size[1], self.size[0], 4)[::-1]
             y = sum(x[i::s, j::s].astype("u2") for i in range(s) for j in range(s)).astype("f4") / (s * s)
         return y[..., :3], y[..., 3] / 255
+
+    def keep_base(self, light):
+        """Keep the picture of the empty room once the light has been the same for two frames; nothing throws shadows yet."""
+        steady, self.light_before = light == self.light_before, light
+        if not steady or light == self.base_light or sum(light[2:]) > 0:
+            return
+        c, self.base_light = self.context, light
+        self.set(nocc=0, k_soft=light[0], k_direct=light[1])
+        for i, t in enumerate(self.layers):
+            t.use(i)
+        self.shadows[0][0].use(4)
+        self.shadows[1][0].use(5)
+        self.base.use()
+        c.depth_func = "1"
+        self.quads[0].render()
+        c.depth_func = "<"
 
     def places(self, meshes):
         """After frame(): where things are, on GRID x GRID cells spread over the picture.

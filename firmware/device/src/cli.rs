@@ -49,8 +49,9 @@ the one that it was taught on. It says most when it names what really happened. 
 file takes its lesson back.";
 
 const SOAK_NOTES: &str = "\
-Ends with 0 if the resident set is within the plan and flat (told from 4 hours on) and every picture and hole is accounted
-for, else with 1.
+Ends with 0 if the resident set is within the plan and flat, both within uptimes and from one to the next (told where three
+are left without warm-up, which takes some ten hours), steps become no slower, and every picture and hole is accounted for,
+else with 1. An uptime is a process of its own; a power cut kills it.
 Faults come about as often as these: a damaged picture in 500, a lost one in 300, the camera away each 20 minutes, a
 restart each 2 hours, half of them power cuts, a third of them with a wall clock that was set back.";
 
@@ -216,6 +217,9 @@ pub struct SoakArgs {
     /// Write the report, one JSON object, into this file too.
     #[arg(long = "json", value_name = "FILE")]
     pub json_file: Option<PathBuf>,
+    /// Be one uptime of a soak whose memory is kept there: the program starts itself so.
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    pub uptime: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use ocelli_drivers::{DriverError, SinkError};
 use ocelli_infer::{InferError, PackError};
@@ -83,8 +83,11 @@ pub enum Error {
         source: io::Error,
     },
     /// A soak found that something grows or gets lost.
-    #[error("the soak failed: see `flat`, `within_plan` and `unaccounted_losses` in the report above")]
+    #[error("the soak failed: see `flat`, `step_flat`, `within_plan` and `unaccounted_losses` in the report above")]
     Unsound,
+    /// A process of a soak ended before its time.
+    #[error("the soak failed: the device ended with {0}")]
+    Uptime(ExitStatus),
     /// The memory cannot be kept on disk.
     #[error("{}: the memory cannot be kept here ({source}); choose a folder that can be written for [memory] state", path.display())]
     State {
@@ -120,6 +123,7 @@ impl Error {
             // Nobody reads any more (`ocelli … | head`): that is how this job ends well.
             Self::Output { source: SinkError::Closed, .. } => 0,
             Self::Unsound
+            | Self::Uptime(_)
             | Self::Output { .. }
             | Self::Unwritable { .. }
             | Self::Trace { .. }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ocelli_heap::{CountingAlloc, Pool};
 use ocelli_types::Micros;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::mebibytes;
 use crate::wiring::Look;
@@ -12,18 +13,13 @@ use crate::wiring::Look;
 const PARTS: usize = 8;
 
 /// Times of one stage in a fixed number of bins.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Times {
-    bins: [u32; 32 * PARTS],
+    /// By octave of the microseconds, and part of it.
+    bins: [[u32; PARTS]; 32],
     count: u64,
     sum_us: u64,
     allocations: u64,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self { bins: [0; 32 * PARTS], count: 0, sum_us: 0, allocations: 0 }
-    }
 }
 
 impl Times {
@@ -31,7 +27,17 @@ impl Times {
     pub fn add(&mut self, time: Micros) {
         self.count += 1;
         self.sum_us += time.0;
-        self.bins[Self::bin(time.0)] += 1;
+        self.bins.as_flattened_mut()[Self::bin(time.0)] += 1;
+    }
+
+    /// Counts what another one counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum_us += other.sum_us;
+        self.allocations += other.allocations;
+        for (bin, count) in self.bins.as_flattened_mut().iter_mut().zip(other.bins.as_flattened()) {
+            *bin += count;
+        }
     }
 
     /// Counts what was allocated in one of the times.
@@ -50,7 +56,7 @@ impl Times {
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
         let wanted = (self.count as f64 * quantile).ceil().max(1.0) as u64;
         let mut seen = 0;
-        let bin = self.bins.iter().position(|&count| {
+        let bin = self.bins.as_flattened().iter().position(|&count| {
             seen += u64::from(count);
             seen >= wanted
         });

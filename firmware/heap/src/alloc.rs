@@ -148,15 +148,6 @@ impl CountingAlloc {
         OWN.with(|own| Tally { calls: own.calls.get(), bytes: own.asked_bytes.get() })
     }
 
-    /// Gives the system what the process holds and does not use, as far as its allocator can (glibc's).
-    pub fn give_back() {
-        #[cfg(target_env = "gnu")]
-        // SAFETY: it takes a number and touches free memory only, under the allocator's own locks.
-        unsafe {
-            libc::malloc_trim(0);
-        }
-    }
-
     /// Bytes held by the process now.
     pub fn live_bytes() -> usize {
         LIVE_BYTES.load(Ordering::Relaxed)

@@ -116,6 +116,9 @@ trait Part: Clone + fmt::Debug + Send + Sync + 'static {
     /// Bytes of what it remembers and works in, its outputs apart.
     fn state_bytes(&self, inputs: &[Shape]) -> usize;
 
+    /// Forgets what it remembers, where it lies. Most remember only what the first run, in which all is fresh, makes anew.
+    fn forget(&mut self) {}
+
     /// One run; `outputs` are those of the run before.
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()>;
 }
@@ -302,8 +305,10 @@ impl<P: Part> OpState for State<P> {
         Ok(self.outputs.iter().cloned().collect())
     }
 
+    /// Of whichever lane: a camera has a state of its own, which is its only one.
     fn reset_lanes(&mut self, _: &[LaneId]) -> TractResult<()> {
-        bail!("a camera has a plan of its own: lanes are not served")
+        self.part.forget();
+        Ok(())
     }
 }
 
@@ -366,6 +371,10 @@ impl Part for Lste {
 
     costs_of_the_part!();
 
+    fn forget(&mut self) {
+        self.reset();
+    }
+
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let [x2, x3, fresh] = outputs else { bail!("three outputs") };
         let (mut x2, mut x3) = (x2.try_as_plain_ram_mut()?, x3.try_as_plain_ram_mut()?);
@@ -407,6 +416,10 @@ impl Part for Gstra {
     }
 
     costs_of_the_part!();
+
+    fn forget(&mut self) {
+        self.reset();
+    }
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let (x, fresh) = (floats(&inputs[0])?, bytes(&inputs[1])?);

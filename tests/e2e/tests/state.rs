@@ -103,7 +103,7 @@ fn a_stretch_of_time_with_faults_and_restarts_loses_nothing() {
         "soak",
         "tests/clips/demo.mp4",
         "--hours",
-        "0.25",
+        "0.4",
         "--hurry",
         "30",
         "--pack",
@@ -118,10 +118,21 @@ fn a_stretch_of_time_with_faults_and_restarts_loses_nothing() {
     let number = |key: &str| report[key].as_u64().unwrap_or_else(|| panic!("{key} in {report}"));
     assert_eq!(number("unaccounted_losses"), 0, "{report}");
     assert!(number("restarts") >= 3 && number("steps") > 500, "{report}");
-    for fault in ["lost", "damaged", "blind"] {
-        assert!(report["faults"][fault].as_u64().is_some_and(|count| count >= 3), "{report}");
+    for (fault, least) in [("lost", 3), ("damaged", 3), ("blind", 3), ("power_cuts", 1)] {
+        assert!(report["faults"][fault].as_u64().is_some_and(|count| count >= least), "{fault}: {report}");
     }
+    assert!(number("restarts") > report["faults"]["power_cuts"].as_u64().unwrap_or(0), "and one in order: {report}");
+    let uptimes = report["rss_samples_by_uptime"].as_array().expect("a list of uptimes");
+    assert_eq!(uptimes.len() as u64, number("restarts") + 1, "each a process: {report}");
+    assert!(number("forgotten_frames") > 0, "a power cut takes back what was not saved: {report}");
     assert!(number("rss_peak_bytes") <= number("planned_bytes"), "{report}");
     assert!(report["flat"].is_null(), "it is too short to tell: {report}");
     assert!(report["slowest_restore_ms"].as_f64().is_some_and(|ms| ms < 1000.0), "{report}");
+}
+
+#[test]
+fn a_soak_tells_at_once_what_it_cannot_play() {
+    let ran = ocelli(&["soak", "tests/clips/absent.mp4", "--pack", TINY]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("absent.mp4") && ran.err.lines().count() == 1, "{}", ran.err);
 }

@@ -110,7 +110,8 @@ fn record_kv() -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// A day of stream. Clips are made small and slow first: what is watched is memory, not the decoder.
+/// A day of stream. Clips are made small, slow, raw and of one size first, as a camera's pictures are: what is watched is
+/// what runs for months, and not decoders and buffers of another size every few seconds.
 pub fn soak(hours: f64, json: Option<&Path>) -> Result<()> {
     setup::run(setup::For::Bench)?;
     let program = checked("ocelli")?;
@@ -128,11 +129,11 @@ pub fn soak(hours: f64, json: Option<&Path>) -> Result<()> {
     let mut job = Command::new(program);
     job.current_dir(root()).arg("soak").arg("--hours").arg(hours.to_string()).arg("--state").arg(folder.join("state"));
     for (index, clip) in clips.iter().enumerate() {
-        let small = folder.join(format!("{index}.mp4"));
+        let small = folder.join(format!("{index}.y4m"));
         let made = Command::new("ffmpeg")
             .args(["-v", "error", "-y", "-i"])
             .arg(clip)
-            .args(["-an", "-vf", "fps=5,scale=-2:240", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "20"])
+            .args(["-an", "-vf", ONE_CAMERA, "-pix_fmt", "yuv420p"])
             .arg(&small)
             .status();
         let made = made.is_ok_and(|status| status.success());
@@ -143,6 +144,9 @@ pub fn soak(hours: f64, json: Option<&Path>) -> Result<()> {
     }
     finish(&mut job)
 }
+
+/// What makes a clip one camera's, for ffmpeg.
+const ONE_CAMERA: &str = "fps=5,scale=320:240:force_original_aspect_ratio=increase,crop=320:240";
 
 /// Clips that a soak plays.
 const MOST_CLIPS: usize = 64;

@@ -21,10 +21,10 @@ from answers import Guessed, chosen
 from clips import key
 
 WINDOWS = (5, 8)  # frames: 1.0 and 1.6 s
-PENALTIES = (1e-4, 1e-3, 1e-2)
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 FOLDS = 4
 STEPS = 40
-TEMPERATURES = np.geomspace(0.3, 10, 16)
+TEMPERATURES = np.geomspace(0.3, 30, 20)
 
 
 class Backbone(nn.Module):
@@ -77,7 +77,14 @@ class Features:
     """Features of clips, kept in `folder`."""
 
     def __init__(self, folder):
-        self.folder, self.run, self.known = folder, None, {}
+        self.folder, self.run, self.known, self.pools = folder, None, {}, {}
+
+    def pooled(self, clip, window):
+        """As `pooled` of the clip's features."""
+        at = clip.name, window
+        if at not in self.pools:
+            self.pools[at] = pooled(self.of(clip), window)
+        return self.pools[at]
 
     def of(self, clip):
         """f32 [T, 1280]"""
@@ -169,13 +176,10 @@ class FrameClassifier:
         self.speak = chosen([Guessed(c, softmax(z, self.temperature)) for c, z in zip(real + val, logits)])
         self.head = self._head(real, self.window, self.penalty)
 
-    def _pooled(self, clip, window):
-        return pooled(self.features.of(clip), window)
-
     def _head(self, real, window, penalty):
         # Every second frame of scenes: neighbours are nearly the same.
-        scenes = [(self._pooled(c, window)[::2], c.kind[::2]) for c in self.scenes]
-        real = [(self._pooled(c, window), c.kind) for c in real]
+        scenes = [(self.features.pooled(c, window)[::2], c.kind[::2]) for c in self.scenes]
+        real = [(self.features.pooled(c, window), c.kind) for c in real]
         share = lambda parts: 1 / max(sum((k >= 0).sum() for _, k in parts), 1)  # noqa: E731
         return Head([(f, k, share(parts)) for parts in (scenes, real) for f, k in parts], penalty)
 
@@ -185,15 +189,15 @@ class FrameClassifier:
         for fold in range(FOLDS):
             out = [c for i, c in enumerate(self.real) if i % FOLDS == fold]
             head = self._head([c for c in self.real if c not in out], window, penalty)
-            logits |= {c.name: head.logits(self._pooled(c, window)) for c in out}
+            logits |= {c.name: head.logits(self.features.pooled(c, window)) for c in out}
         whole = self._head(self.real, window, penalty)
-        logits |= {c.name: whole.logits(self._pooled(c, window)) for c in self.val}
+        logits |= {c.name: whole.logits(self.features.pooled(c, window)) for c in self.val}
         of = lambda clips: [logits[c.name] for c in clips]  # noqa: E731
         score = np.mean([accuracy(clips, of(clips)) for clips in (self.real, self.val)])
         return float(score), of(self.real + self.val)
 
     def answer(self, clip):
-        logits = self.head.logits(self._pooled(clip, self.window))
+        logits = self.head.logits(self.features.pooled(clip, self.window))
         return Guessed(clip, softmax(logits, self.temperature)).answer(self.speak)
 
     def __str__(self):

@@ -1,8 +1,8 @@
 """Keypoints of a pose network on rendered clips; `tools/train/real.py` does the same for real ones.
 
-    data/teacher-venv/bin/python tools/eval/pose.py data/eval/pose data/scenes/val
+    data/teacher-venv/bin/python tools/eval/pose.py data/eval/pose data/scenes/val/*.npz
 
-For each clip of the folders a file `<key>.npz` with keypoints f32 [T, 17, 3] (x and y in 0..1 of the picture, visibility)
+For each clip a file `<key>.npz` with keypoints f32 [T, 17, 3] (x and y in 0..1 of the picture, visibility)
 and found bool [T]. BlazePose of mediapipe, with `real.py`'s second look for people who lie. What exists stays.
 """
 
@@ -33,20 +33,19 @@ def observe(teacher, frames):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out", type=Path)
-    p.add_argument("folders", nargs="+", type=Path)
+    p.add_argument("clips", nargs="+", type=Path)
     args = p.parse_args()
     cv2.setNumThreads(1)
     # One for all: what mediapipe holds of each is never given back.
     teacher = real.Teacher()
-    paths = [path for folder in args.folders for path in sorted(folder.glob("*.npz"))]
-    for done, path in enumerate(paths, 1):
+    for done, path in enumerate(args.clips, 1):
         with np.load(path) as z:
             frames = z["frames"]
         out = args.out / f"{clips.key(f'{path.parent.name}/{path.stem}', frames)}.npz"
         if not out.exists():
             real.write(out, observe(teacher, frames))
-        if done % 20 == 0 or done == len(paths):
-            print(f"pose: {done} of {len(paths)} clips", flush=True)
+        if done % 20 == 0 or done == len(args.clips):
+            print(f"keypoints of {done} of {len(args.clips)} rendered clips", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -41,5 +41,6 @@ def real_clips(data, out, teacher):
         print(f"SKIPPED the real clips: {data} is not here", file=sys.stderr)
 
 
-def poses(teacher, out, *folders):
-    run(teacher, "eval/pose.py", out, *folders)
+def poses(teacher, out, clips):
+    """Keypoints of rendered clips."""
+    run(teacher, "eval/pose.py", out, *(c.labels for c in clips))

@@ -171,6 +171,14 @@ def test_a_fast_way_down_that_ends_leaning_is_a_fall_and_a_slow_one_is_none():
     assert "fall" not in kinds_of([body()] * 5 + down(15) + [body(90, (0.5, 0.8))] * 15)
 
 
+def test_half_seconds_are_those_of_the_evaluation():
+    kinds = [("walk", 7), (None, 3), ("bend", 4), ("sit", 9), ("lie", 5)]
+    c, p = clip(kinds), np.random.default_rng(0).random((28, len(words.KINDS))).astype(np.float32)
+    truth, guess = ev.half_seconds(c.times, c.kind, p)
+    halves = pr.HalfSeconds(c)
+    assert halves.truth.tolist() == truth.tolist() and halves.hits(p) == (truth == guess).sum()
+
+
 def test_who_is_lost_is_still_there_for_a_while():
     kinds = kinds_of([body(85)] * 5 + [None] * 10)
     assert kinds[:10] == ["lie"] * 10 and kinds[-1] == "nobody"

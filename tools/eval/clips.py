@@ -23,6 +23,7 @@ class Clip:
     kind: np.ndarray
     table: np.ndarray
     group: str
+    person: str
     real: bool
 
     @property
@@ -49,7 +50,7 @@ def load(path, video):
         table = z["table"].astype(int) if "table" in z and (z["table"] >= 0).any() else kind
     name = f"{path.parent.name}/{path.stem}"
     real = meta.get("source") == "real"
-    return Clip(name, path, video, times, kind, table, name if real else meta["scene"], real)
+    return Clip(name, path, video, times, kind, table, name if real else meta["scene"], meta["person"], real)
 
 
 def real(folder, data, group):

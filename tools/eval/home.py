@@ -99,7 +99,7 @@ def by_pose_rules(test_set, poses):
 
 def by_frame_classifier(test_set, features, train, val):
     say(f"{test_set.name}: frame_classifier, training on {len(test_set.real)} real and {len(train)} rendered clips")
-    system = FrameClassifier(features, test_set.real, train, val)
+    system = FrameClassifier(features, test_set.real, train, val if test_set.name == SCENES else None)
     say(f"{test_set.name}: frame_classifier: {system}")
     return [system.answer(clip) for clip in test_set.tested]
 
@@ -184,7 +184,7 @@ def main():
     train, val, test = args.scenes / "train", args.scenes / "val", prepare.test_folder(args.kept)
     for folder, count in ((train, args.train_clips), (val, VAL_CLIPS), (test, args.test_clips)):
         prepare.scenes(folder, count, args.scenes / "assets")
-    prepare.real_clips(args.data, args.real, args.teacher)
+    prepare.real_clips(args.data, args.real, args.teacher, (REAL, LAB))
     poses, features = Poses(args.real, args.kept / "pose"), Features(args.kept / "lite0")
     train, val, rendered = clips.scenes(train, args.train_clips), clips.scenes(val), clips.scenes(test, args.test_clips)
     prepare.poses(args.teacher, poses.kept, val + rendered)

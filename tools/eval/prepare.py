@@ -13,7 +13,8 @@ ENOUGH = 0.9  # a seed without a good view of its person gives no clip
 
 
 def run(python, script, *arguments):
-    subprocess.run([python, TOOLS / script, *map(str, arguments)], check=True)
+    """Standard output is for figures."""
+    subprocess.run([python, TOOLS / script, *map(str, arguments)], check=True, stdout=sys.stderr)
 
 
 def test_folder(kept):
@@ -31,10 +32,11 @@ def scenes(folder, count, assets):
     run(sys.executable, "scenes/generate.py", *arguments, "--assets", assets)
 
 
-def real_clips(data, out, teacher):
-    """Labels, frames and keypoints. Without the clips: said, and in CI a failure."""
+def real_clips(data, out, teacher, sets):
+    """Labels, frames and keypoints of these sets. Without the clips: said, and in CI a failure."""
     if data.is_dir():
-        run(teacher, "train/real.py", data, out)
+        for part in sets:
+            run(teacher, "train/real.py", data, out, "--only", f"{part}/")
     elif os.environ.get("CI") == "true":
         raise SystemExit(f"{data} is not here, and in CI nothing is left out")
     else:

@@ -23,7 +23,7 @@ SPEAK = {"smoothing": 0.0, "threshold": 0.5, "hold_off_s": 0.4, "kinds": {"fall"
 def clip(kinds, name="a", group=None, real=True):
     """A clip of a list of (kind or None, frames)."""
     kind = np.concatenate([np.full(n, -1 if k is None else K(k)) for k, n in kinds])
-    return Clip(name, Path(), Path(), np.arange(len(kind)) / 5, kind, kind, group or name, real)
+    return Clip(name, Path(), Path(), np.arange(len(kind)) / 5, kind, kind, group or name, name, real)
 
 
 def sure(kinds, p=0.9):

@@ -144,12 +144,12 @@ def half_seconds(times, kind, score):
     return np.array(truth, int), np.array(guess, int)
 
 
-def falls(told, said, table=True):
-    """(found, labelled, false alarms) of one clip."""
+def falls(told, said, table=True, after_s=AFTER_S):
+    """(found, labelled, false alarms) of one clip; found up to `after_s` after its end."""
     kind = told.table if table else told.kind
     spans = [(told.times[a], told.times[b - 1]) for k, a, b in runs(kind) if k == FALL]
     alarms = [s.end_us / 1e6 for s in said if s.what == "narration" and s.kind == "fall"]
-    near = lambda t, span: span[0] - BEFORE_S <= t <= span[1] + AFTER_S  # noqa: E731
+    near = lambda t, span: span[0] - BEFORE_S <= t <= span[1] + after_s  # noqa: E731
     found = sum(any(near(t, s) for t in alarms) for s in spans)
     false = sum(not any(near(t, s) for s in spans) for t in alarms)
     return found, len(spans), false
@@ -286,7 +286,7 @@ def find(pattern):
 
 def seen_of(saved, paths):
     """How many real clips of `paths` the checkpoint was trained or calibrated on. A set with one gives no figure."""
-    seen = {s for part in ("state", "calibration") for s in (saved.get(part) or {}).get("seen", [])}
+    seen = export.seen_by(saved)
     return sum(train.clip_name(p) in seen for p in paths)
 
 

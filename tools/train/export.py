@@ -2,12 +2,14 @@
 
     python export.py tiny ../../models/tiny-test
     python export.py pack ../../models/home --checkpoint data/checkpoints/home.pt
+    python export.py held-out ../../models/home --checkpoint data/checkpoints/base-a.pt data/checkpoints/base-b.pt
 
 The graphs have fixed shapes and no control flow, because that is what runtimes plan best. `int8.py` makes the int8 ones.
 """
 
 import argparse
 import hashlib
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -216,17 +218,7 @@ def _manifest(folder, name, version, sizes, entries, tau, speak, macs, note):
         lines += [f'{name} = "{file}"', f'{name}_sha256 = "{digest[file]}"']
     lines += ["", "[vocabulary]", 'file = "vocabulary.toml"', f'sha256 = "{digest["vocabulary.toml"]}"']
     lines += ['embeddings = "vocabulary.bin"', f'embeddings_sha256 = "{digest["vocabulary.bin"]}"']
-    lines += [f"entries = {entries}", f"temperature = {tau:.4f}", "", "[speak]"]
-    lines += [f"smoothing = {speak['smoothing']}", f"threshold = {speak['threshold']}"]
-    lines += [f"hold_off_s = {speak['hold_off_s']}"]
-    for kind, (threshold, hold_off_s) in speak["kinds"].items():
-        lines += ["", f"[speak.kinds.{kind}]", f"threshold = {threshold}", f"hold_off_s = {hold_off_s}"]
-    if c := speak.get("calibration"):
-        lines += ["", "# From the smoothed probability of what is said to that of being right.", "[speak.calibration]"]
-        lines += [f"slope = {c['slope']:.4f}", f"offset = {c['offset']:.4f}"]
-        if c["offsets"]:
-            offsets = ", ".join(f"{kind} = {offset:.4f}" for kind, offset in c["offsets"].items())
-            lines += [f"offsets = {{ {offsets} }}"]
+    lines += [f"entries = {entries}", f"temperature = {tau:.4f}", "", *speak_lines(speak)]
     # Of both graphs together; what rounding and norms add to the formula is below a tenth.
     lines += ["", "[budget]", f"memory_bytes = {MEMORY_BYTES}", f"multiply_adds = {macs * 11 // 10}"]
     lines += ["", "[golden]", "files = ["]
@@ -234,6 +226,45 @@ def _manifest(folder, name, version, sizes, entries, tau, speak, macs, note):
         for path in sorted((folder / where).glob("*.npy")):
             lines.append(f'  {{ file = "{where}/{path.name}", sha256 = "{_sha256(path)}" }},')
     return "\n".join(lines + ["]", ""])
+
+
+def speak_lines(speak, table="speak"):
+    """The `[speak]` table of a pack."""
+    lines = [f"[{table}]", f"smoothing = {speak['smoothing']}", f"threshold = {speak['threshold']}"]
+    lines += [f"hold_off_s = {speak['hold_off_s']}"]
+    for kind, (threshold, hold_off_s) in speak["kinds"].items():
+        lines += ["", f"[{table}.kinds.{kind}]", f"threshold = {threshold}", f"hold_off_s = {hold_off_s}"]
+    if c := speak.get("calibration"):
+        lines += ["", "# From the smoothed probability of what is said to that of being right.", f"[{table}.calibration]"]
+        lines += [f"slope = {c['slope']:.4f}", f"offset = {c['offset']:.4f}"]
+        if c["offsets"]:
+            offsets = ", ".join(f"{kind} = {offset:.4f}" for kind, offset in c["offsets"].items())
+            lines += [f"offsets = {{ {offsets} }}"]
+    return lines
+
+
+def seen_by(saved):
+    """Names of the real clips that a checkpoint was trained or calibrated on."""
+    return sorted({s for part in ("state", "calibration") for s in (saved.get(part) or {}).get("seen", [])})
+
+
+def write_held_out(folder, checkpoints):
+    """held-out.toml: which real clips the pack (the first checkpoint) has seen, and for each further checkpoint, of the same
+    network, the temperature and `[speak]` table that were chosen without some of them."""
+    manifest = tomllib.loads((folder / "pack.toml").read_text())
+    saved = {path.stem: torch.load(path, map_location="cpu", weights_only=True) for path in checkpoints}
+    network = saved[checkpoints[0].stem]
+    lines = ["# Written by tools/train/export.py. For tests alone (tools/eval): what the pack has seen, and thresholds that were"]
+    lines += ["# chosen without the people on whom they are tested.", f'stab_sha256 = "{manifest["stab"]["sha256"]}"']
+    lines += [f'narrator_sha256 = "{manifest["narrator"]["sha256"]}"']
+    for name, own in saved.items():
+        for part in ("stab", "narrator"):
+            if not all(torch.equal(value, own[part][key]) for key, value in network[part].items()):
+                raise ValueError(f"{name} is another network than {checkpoints[0].stem}")
+        seen = "".join(f'  "{clip}",\n' for clip in seen_by(own))
+        lines += ["", "[[thresholds]]", f'name = "{name}"', f"seen = [\n{seen}]", f"temperature = {own['tau']:.4f}"]
+        lines += ["", *speak_lines(own["speak"], "thresholds.speak")]
+    (folder / "held-out.toml").write_text("\n".join([*lines, ""]))
 
 
 @torch.no_grad()
@@ -295,19 +326,22 @@ def load_models(checkpoint):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["tiny", "pack", "random"])
+    parser.add_argument("what", choices=["tiny", "pack", "random", "held-out"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--checkpoint", type=Path, nargs="+", help="held-out: that of the pack first")
     parser.add_argument("--name", default=None)
     args = parser.parse_args()
     name = args.name or args.folder.resolve().name
+    if args.what == "held-out":
+        write_held_out(args.folder, args.checkpoint)
+        return
     if args.what == "tiny":
         worst = tiny(args.folder)
     elif args.what == "random":
         torch.manual_seed(1)
         worst = write_pack(args.folder, name, randomise(st.Stab()), nar.Narrator(), note="RANDOM WEIGHTS.")
     else:
-        stab, narrator, saved = load_models(args.checkpoint)
+        stab, narrator, saved = load_models(args.checkpoint[0])
         speak = saved.get("speak") or SPEAK
         worst = write_pack(args.folder, name, stab, narrator, saved.get("tau", 0.05), speak)
     print("largest relative error against PyTorch:", worst)

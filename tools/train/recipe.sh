@@ -102,6 +102,10 @@ fi
 if wanted 8; then
     say 8 "pack and card"
     "$python" tools/train/export.py pack models/home --checkpoint data/checkpoints/home.pt
+    # Thresholds of the same network for tests; without real clips there are none but the pack's own.
+    have_real && apart="data/checkpoints/base-a.pt data/checkpoints/base-b.pt" || apart=
+    # shellcheck disable=SC2086
+    "$python" tools/train/export.py held-out models/home --checkpoint data/checkpoints/home.pt $apart
     "$python" tools/train/card.py models/home --reports data/reports --data data
     # What tract makes of the graphs, op by op, against what PyTorch recorded.
     cargo test --workspace --test golden

@@ -53,11 +53,12 @@ fn built(program: &str, folder: &str, arguments: &[&str]) -> Result<PathBuf> {
 }
 
 /// A program as the tests have it: optimised, with checks of overflow. Right where speed is not what is measured.
-fn checked(program: &str) -> Result<PathBuf> {
+pub fn checked(program: &str) -> Result<PathBuf> {
     built(program, "debug", &["build", "--workspace"])
 }
 
-fn finish(job: &mut Command) -> Result<()> {
+/// Runs it to its end.
+pub fn finish(job: &mut Command) -> Result<()> {
     if !job.status().with_context(|| format!("{} does not start", job.get_program().display()))?.success() {
         bail!("it stopped, or found what should not be; the lines above say why");
     }

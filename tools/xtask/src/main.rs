@@ -1,6 +1,7 @@
 //! The one door: everything that is done with the project by hand or by CI is a command here.
 
 mod bench;
+mod eval;
 mod kernels;
 mod setup;
 
@@ -55,6 +56,11 @@ enum Task {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Evaluate a pack beside what one would do without it.
+    Eval {
+        #[command(subcommand)]
+        what: eval::Eval,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
         Task::Demo { ci } => demo(ci),
         Task::Test { quick } => test(quick).map(|()| ExitCode::SUCCESS),
         Task::Bench { what } => bench::run(&what).map(|()| ExitCode::SUCCESS),
+        Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),

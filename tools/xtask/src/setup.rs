@@ -15,6 +15,8 @@ pub enum For {
     Tests,
     /// Build and run benchmarks.
     Bench,
+    /// Build the program, and evaluate packs.
+    Eval,
     /// Build the kernels alone, and run their tests on an emulated ARM CPU.
     Arm,
 }
@@ -24,48 +26,48 @@ pub enum For {
 struct Need {
     package: &'static str,
     why: &'static str,
-    /// Nothing else needs it.
-    only: Option<For>,
+    /// What alone needs it; empty where every build of the program does.
+    only: &'static [For],
     is_there: fn() -> bool,
 }
 
 const NEEDS: [Need; 8] = [
-    Need { package: "g++", why: "compiles the H.264 decoder", only: None, is_there: || on_path("c++") },
-    Need { package: "libclang-dev", why: "reads the camera interface", only: None, is_there: has_libclang },
+    Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
+    Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
         package: "linux-libc-dev",
         why: "is the camera interface",
-        only: None,
+        only: &[],
         is_there: || Path::new("/usr/include/linux/videodev2.h").exists(),
     },
     Need {
         package: "ffmpeg",
-        why: "makes clips for the tests",
-        only: Some(For::Tests),
+        why: "makes and reads clips",
+        only: &[For::Tests, For::Eval],
         is_there: || on_path("ffmpeg"),
     },
     Need {
         package: "python3-venv",
-        why: "holds ONNX Runtime",
-        only: Some(For::Bench),
+        why: "holds what benchmarks and evaluations compare with",
+        only: &[For::Bench, For::Eval],
         is_there: || Command::new("python3").args(["-c", "import ensurepip, venv"]).status().is_ok_and(|s| s.success()),
     },
     Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",
-        only: Some(For::Arm),
+        only: &[For::Arm],
         is_there: || on_path("aarch64-linux-gnu-gcc"),
     },
     Need {
         package: "libc6-dev-arm64-cross",
         why: "is their C library",
-        only: Some(For::Arm),
+        only: &[For::Arm],
         is_there: || cfg!(target_arch = "aarch64") || Path::new("/usr/aarch64-linux-gnu/lib/Scrt1.o").exists(),
     },
     Need {
         package: "qemu-user-static",
         why: "runs them",
-        only: Some(For::Arm),
+        only: &[For::Arm],
         is_there: || on_path("qemu-aarch64-static"),
     },
 ];
@@ -92,7 +94,9 @@ pub fn run(purpose: For) -> Result<()> {
 }
 
 fn lacking(purpose: For, needs: &[Need]) -> Vec<Need> {
-    let wanted = needs.iter().filter(|need| need.only.map_or(purpose != For::Arm, |only| only == purpose));
+    let wanted = needs
+        .iter()
+        .filter(|need| if need.only.is_empty() { purpose != For::Arm } else { need.only.contains(&purpose) });
     wanted.filter(|need| !(need.is_there)()).copied().collect()
 }
 
@@ -133,9 +137,9 @@ mod tests {
     fn only_what_lacks_is_installed_and_test_tools_only_for_tests() {
         let need = |package, only, is_there| Need { package, why: "", only, is_there };
         let needs = [
-            need("there", None, (|| true) as fn() -> bool),
-            need("lacks", None, || false),
-            need("lacks-in-tests", Some(For::Tests), || false),
+            need("there", &[], (|| true) as fn() -> bool),
+            need("lacks", &[], || false),
+            need("lacks-in-tests", &[For::Tests][..], || false),
         ];
         let names = |purpose| lacking(purpose, &needs).iter().map(|need| need.package).collect::<Vec<_>>();
         assert_eq!(names(For::Build), ["lacks"]);

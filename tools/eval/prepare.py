@@ -1,0 +1,48 @@
+"""What must be there before anything is evaluated: labels and keypoints of real clips, rendered clips, their keypoints."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TOOLS = Path(__file__).parents[1]
+SPLITS = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # first seeds; rooms and people differ between them
+GENERATOR = ("body", "clip", "fall", "generate", "motion", "render", "room")
+ENOUGH = 0.9  # a seed without a good view of its person gives no clip
+
+
+def run(python, script, *arguments):
+    """Standard output is for figures."""
+    subprocess.run([python, TOOLS / script, *map(str, arguments)], check=True, stdout=sys.stderr)
+
+
+def test_folder(kept):
+    """Test clips of another generator are others, and lie in another folder."""
+    sources = b"".join((TOOLS / f"scenes/{name}.py").read_bytes() for name in GENERATOR)
+    return kept / f"scenes-{hashlib.sha256(sources).hexdigest()[:8]}" / "test"
+
+
+def scenes(folder, count, assets):
+    """Renders the first clips of a split into `folder`, whose last part is its name."""
+    if len(list(folder.glob("*.npz"))) >= ENOUGH * count:
+        return
+    print(f"rendering up to {count} clips of the split `{folder.name}`, half a second of a core each and more", file=sys.stderr)
+    arguments = ["--out", folder.parent, "--split", folder.name, "--first", SPLITS[folder.name], "--count", count]
+    run(sys.executable, "scenes/generate.py", *arguments, "--assets", assets)
+
+
+def real_clips(data, out, teacher, sets):
+    """Labels, frames and keypoints of these sets. Without the clips: said, and in CI a failure."""
+    if data.is_dir():
+        for part in sets:
+            run(teacher, "train/real.py", data, out, "--only", f"{part}/")
+    elif os.environ.get("CI") == "true":
+        raise SystemExit(f"{data} is not here, and in CI nothing is left out")
+    else:
+        print(f"SKIPPED the real clips: {data} is not here", file=sys.stderr)
+
+
+def poses(teacher, out, clips):
+    """Keypoints of rendered clips."""
+    run(teacher, "eval/pose.py", out, *(c.labels for c in clips))

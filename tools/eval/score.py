@@ -11,7 +11,7 @@
 - ECE: labelled frames in 15 bins by the largest smoothed P(kind); mean distance of hits and that probability, bins weighing
   as many frames as they have. All kinds; labels by table and by eye.
 - a narration is right when it comes between 1 s before and 1.5 s after a labelled happening of its kind, each once
-  (`calibrate.matched`); those where nothing is labelled do not count. Labels by table and by eye.
+  (`evaluate.matched`); those where nothing is labelled do not count. Labels by table and by eye.
 
 Intervals are 95%, by bootstrap over groups: real clips, or rendered rooms. Where all units hit or all miss, resampling knows no
 other outcome: there the far end is the exact one (Clopper-Pearson with as many trials as there are groups that have the
@@ -20,7 +20,6 @@ unit, Poisson for rates).
 
 from collections import Counter
 
-import calibrate
 import evaluate as ev
 import numpy as np
 import words
@@ -82,7 +81,7 @@ def changes(times, kind, only=FIVE):
     for k, a, b in ev.runs(kind):
         name, before_this = words.KINDS[k], before
         before = name
-        long = times[b - 1] + 0.2 - times[a] >= calibrate.SHORTEST_S.get(name, calibrate.SHORTEST_OTHER_S) - 1e-6
+        long = times[b - 1] + 0.2 - times[a] >= ev.SHORTEST_S.get(name, ev.SHORTEST_OTHER_S) - 1e-6
         if name != before_this and name in only and long:
             out.append((name, float(times[a])))
     return out
@@ -165,8 +164,8 @@ def narrations(answers):
     out = []
     for index, kind in enumerate(words.KINDS):
         said = [[s for s in a.said if s.kind == kind] for a in answers]
-        counted = [calibrate.matched(a.clip, s) for a, s in zip(answers, said)]
-        wanted = [sum(h[0] == kind for h in calibrate.happenings(a.clip)) for a in answers]
+        counted = [ev.matched(a.clip, s) for a, s in zip(answers, said)]
+        wanted = [sum(h[0] == kind for h in ev.happenings(a.clip)) for a in answers]
         told = sum(total for _, total, _ in counted)
         if sum(wanted) or told:
             begun = [recalled(changes(a.clip.times, a.clip.kind, (kind,)), s) for a, s in zip(answers, said)]

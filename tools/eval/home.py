@@ -181,9 +181,12 @@ def main():
     args = p.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    train, val, test = args.scenes / "train", args.scenes / "val", prepare.test_folder(args.kept)
-    for folder, count in ((train, args.train_clips), (val, VAL_CLIPS), (test, args.test_clips)):
-        prepare.scenes(folder, count, args.scenes / "assets")
+    # What the pack has no word for is no test of it.
+    vocabulary = words.load(args.pack)
+    kinds = [words.KINDS[k] for k in sorted(set(vocabulary.kind.tolist()))]
+    train, val, test = args.scenes / "train", args.scenes / "val", prepare.test_folder(args.kept, kinds)
+    for folder, count, about in ((train, args.train_clips, ()), (val, VAL_CLIPS, ()), (test, args.test_clips, kinds)):
+        prepare.scenes(folder, count, args.scenes / "assets", about)
     prepare.real_clips(args.data, args.real, args.teacher, (REAL, LAB))
     poses, features = Poses(args.real, args.kept / "pose"), Features(args.kept / "lite0")
     train, val, rendered = clips.scenes(train, args.train_clips), clips.scenes(val), clips.scenes(test, args.test_clips)

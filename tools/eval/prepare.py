@@ -8,7 +8,6 @@ from pathlib import Path
 
 TOOLS = Path(__file__).parents[1]
 SPLITS = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # first seeds; rooms and people differ between them
-GENERATOR = ("body", "clip", "fall", "generate", "motion", "render", "room")
 ENOUGH = 0.9  # a seed without a good view of its person gives no clip
 
 
@@ -17,19 +16,21 @@ def run(python, script, *arguments):
     subprocess.run([python, TOOLS / script, *map(str, arguments)], check=True, stdout=sys.stderr)
 
 
-def test_folder(kept):
-    """Test clips of another generator are others, and lie in another folder."""
-    sources = b"".join((TOOLS / f"scenes/{name}.py").read_bytes() for name in GENERATOR)
+def test_folder(kept, kinds):
+    """Test clips of another generator, or about other kinds, are others, and lie in another folder."""
+    files = sorted(p for p in (TOOLS / "scenes").glob("*.py") if not p.name.startswith("test_"))
+    sources = b"".join(p.read_bytes() for p in files) + ",".join(kinds).encode()
     return kept / f"scenes-{hashlib.sha256(sources).hexdigest()[:8]}" / "test"
 
 
-def scenes(folder, count, assets):
-    """Renders the first clips of a split into `folder`, whose last part is its name."""
+def scenes(folder, count, assets, kinds=()):
+    """Renders the first clips of a split into `folder`, whose last part is its name; about these kinds where some are given."""
     if len(list(folder.glob("*.npz"))) >= ENOUGH * count:
         return
     print(f"rendering up to {count} clips of the split `{folder.name}`, half a second of a core each and more", file=sys.stderr)
     arguments = ["--out", folder.parent, "--split", folder.name, "--first", SPLITS[folder.name], "--count", count]
-    run(sys.executable, "scenes/generate.py", *arguments, "--assets", assets)
+    about = ["--focus", ",".join(kinds)] if kinds else []
+    run(sys.executable, "scenes/generate.py", *arguments, "--assets", assets, *about)
 
 
 def real_clips(data, out, teacher, sets):

@@ -28,7 +28,7 @@ import stab as st
 import tokens as tok
 import train
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scenes"))
+sys.path.append(str(Path(__file__).parents[1] / "scenes"))
 import noise  # noqa: E402
 
 FRAMES = 10

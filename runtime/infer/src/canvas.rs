@@ -25,9 +25,9 @@ impl Canvas {
         Self::new(self.grid, self.token_width)
     }
 
-    /// Paints it black.
+    /// Paints it black, where it lies.
     pub fn clear(&mut self) {
-        self.pixels = zeros(&[self.grid.patches(), self.grid.patch_bytes()]);
+        with(&mut self.pixels, |pixels| pixels.fill(0)).expect("a canvas should be plain bytes");
     }
 
     /// For a run of the graph.

@@ -446,6 +446,14 @@ def test_half_seconds_count_labels_among_the_five_only():
     assert truth.tolist() == [1, 1] and guess.tolist() == [1, 1], "enter is no answer here"
 
 
+def test_who_lies_still_lies():
+    kinds = np.array([words.KINDS.index("lie_still")] * 3)
+    score = np.zeros((3, len(words.KINDS)), np.float32)
+    score[:, kinds[0]], score[:, words.KINDS.index("walk")] = 0.5, 0.4
+    truth, guess = evaluate.half_seconds(np.array([0, 0.2, 0.4]), kinds, score)
+    assert truth.tolist() == guess.tolist() == [3] and (score[:, evaluate.LIE] == 0).all()
+
+
 def test_calibration_counts_each_happening_once():
     clip = told(["walk"] * 10 + ["sit_down"] * 4 + ["sit"] * 20 + [None] * 10)
     said = [narration("walk", 0.6), narration("walk", 1.6), narration("sit", 4.0), narration("fall", 8.0)]

@@ -38,6 +38,7 @@ struct Said {
 /// Reads the lessons of one camera; a file that is not there yet has none.
 pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
     let file = match File::open(path) {
+        Ok(_) if path.is_dir() => return Err(bad(path, "this is a folder, and they are a file".into())),
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lessons::default()),
         Err(error) => return Err(bad(path, format!("they cannot be read ({error})"))),

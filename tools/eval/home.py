@@ -8,14 +8,13 @@ import argparse
 import json
 import sys
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 
-import narrator as nar
 import numpy as np
-import stab as st
 import torch
 import words
 
@@ -155,14 +154,11 @@ def details(name, answers):
     return [*lines, ""]
 
 
-def budget():
-    """What the backbones compute."""
-    stab, narrator = sum(st.step_macs(st.StabConfig()).values()), nar.macs(nar.NarratorConfig())
-    return [
-        f"frame_classifier: {classifier_macs() / 1e6:.0f} M multiply-adds a frame; ocelli: {stab / 1e6:.0f} M a frame where every "
-        f"patch changed and {narrator / 1e6:.0f} M a narration, {(stab + narrator) / 1e6:.0f} M together. The comparison favours the "
-        "frame classifier.",
-    ]
+def budget(pack):
+    """What the networks compute on a picture."""
+    most = tomllib.loads((pack / "pack.toml").read_text())["budget"]["multiply_adds"]
+    return (f"multiply-adds a picture: frame_classifier {classifier_macs() / 1e6:.0f} M, ocelli at most {most / 1e6:.0f} M, "
+            "narration included, where every patch changed")  # fmt: skip
 
 
 def main():
@@ -205,7 +201,7 @@ def main():
             groups[SCENES if name == SCENES else REAL].extend(answers)
     lines = [line for name, answers in groups.items() if answers for line in details(name, answers)]
     lines += table(results)
-    lines += [*(f"left out: {why}" for why in left_out), *budget()]
+    lines += [*(f"left out: {why}" for why in left_out), budget(args.pack)]
     print("\n".join(lines))
     if args.json:
         rows = [score.row(name, system, answers) for (name, system), answers in results.items()]

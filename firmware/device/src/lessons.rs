@@ -119,9 +119,10 @@ fn known(was: &str, pack: &Pack) -> Result<usize, Error> {
     })
 }
 
-/// All lines in one write: another program never sees half of one.
+/// All lines in one write: another program never sees half of one. An editor may have left the last line without its end.
 fn append(path: &Path, lessons: &[Lesson]) -> io::Result<()> {
-    let mut text = String::new();
+    let ends = std::fs::read(path).map_or(true, |held| held.last().is_none_or(|&byte| byte == b'\n'));
+    let mut text = String::from(if ends { "" } else { "\n" });
     for lesson in lessons {
         text += &serde_json::to_string(lesson)?;
         text.push('\n');

@@ -17,7 +17,7 @@ use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::wiring;
 
 /// Pages of the program and its libraries that were read from their files, and the few that the loader wrote to.
-/// Measured: `RssFile` of `run` and `replay` with H.264, JPEG, Y4M and a command peaks at 17.8 to 20.0 MiB, and smaps shows
+/// Measured: `RssFile` of `run` and `replay` with H.264, JPEG, Y4M and a command peaks at 17.8 to 20.3 MiB, and smaps shows
 /// 0.9 MiB of relocated pages. The files have 35 MiB in all, most of it operators of tract that no pack uses.
 const CODE: &str = "code and libraries";
 const CODE_BYTES: u64 = 22 << 20;

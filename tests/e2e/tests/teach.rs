@@ -53,8 +53,13 @@ fn a_narration_that_was_denied_is_not_told_again_and_what_was_taught_is() {
     let sentence = teach(&lessons, &format!("{event}\n"), &["--was", "Someone is lying."]);
     assert!(sentence.code == Some(0) && sentence.err.contains("2 lessons"), "{}", sentence.err);
     let text = std::fs::read_to_string(&lessons).expect("it was written");
+    // As an editor leaves it that wants no end of line.
+    std::fs::write(&lessons, text.trim_end()).expect("it is writable");
+    let third = teach(&lessons, &format!("{event}\n"), &["--was", "lie"]);
+    assert!(third.code == Some(0) && third.err.contains("3 lessons"), "{}", third.err);
+    let text = std::fs::read_to_string(&lessons).expect("it was written");
     let kinds: Vec<Value> = lines(&text).iter().map(|lesson| lesson["kind"].clone()).collect();
-    assert_eq!(kinds, ["lie", "lie"]);
+    assert_eq!(kinds, ["lie", "lie", "lie"]);
     let (first, second) = (replay(&["--lessons", path]), replay(&["--lessons", path]));
     assert_eq!(first.out, second.out, "the same clip and lessons give the same bytes");
     assert_ne!(first.out, replay(&[]).out, "it counts");

@@ -1,6 +1,7 @@
 """Tests of the training tools: `pytest tools/train` (a few seconds; no data and no network needed)."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 import calibrate
+import corpus
 import data
 import evaluate
 import export
@@ -578,6 +580,52 @@ def test_agreement_is_nothing_where_both_say_the_same():
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]]).log()
     assert train.agreement(torch.cat([p, p])) == 0
     assert train.agreement(torch.cat([p, p.flip(0)])) > 0.3
+
+
+# -- what is said of clips ----------------------------------------------------------------------
+def small_corpus():
+    """Six sentences of three kinds; those of one kind lie together."""
+    texts = ["She sits left.", "She sits right.", "She stands.", "He stands.", "He lies.", "He lies still."]
+    kinds = ["sit", "sit", "stand", "stand", "lie", "lie_still"]
+    e = np.array([[9, 1, 0, 0], [9, 0, 1, 0], [4, 9, 1, 0], [0, 9, 1, 2], [0, 0, 9, 2], [0, 1, 9, 3]], np.float32)
+    e /= np.linalg.norm(e, axis=1, keepdims=True)
+    return corpus.Corpus(texts, e, *corpus.nearest(e, kinds), np.array([1, 0, 2, 3, 4, 5], np.int32))
+
+
+def test_hard_negatives_differ_in_the_verb_or_in_the_noun_and_are_never_true_too():
+    c = small_corpus()
+    assert c.nouns[0][:2].tolist() == [1, -1] and c.nouns[2][:2].tolist() == [3, -1]
+    assert c.verbs[0][:2].tolist() == [2, 3] and {0, 1}.isdisjoint(c.verbs[0])
+    assert 5 not in c.verbs[4] and 5 not in c.nouns[4], "who lies still lies"
+    drawn = c.negatives(np.random.default_rng(0), 0, 4)
+    assert len(drawn) == len(set(drawn)) == 3 and 1 in drawn and set(drawn) <= {1, 2, 3, 4, 5}
+
+
+def test_what_is_said_holds_from_start_to_end_and_is_mirrored_with_the_picture():
+    c = small_corpus()
+    said = c.said([dict(text="She sits left.", start_s=0.4, end_s=1.0), dict(text="unknown", start_s=0, end_s=1)], 6)
+    assert said == [(), (), (0,), (0,), (0,), ()]
+    clip = replace(clip_of(6), said=said)
+    flipped = data.Augment(np.random.default_rng(1), SimpleNamespace(corpus=c)).flip(clip)
+    assert not np.array_equal(flipped.frames, clip.frames) and flipped.said[2] == (1,)
+    assert clip.cut(2, 3).said == [(0,)] * 3 and clip.wait(2).said[:3] == [()] * 3
+    assert corpus.mirror("The left hand. Right, bright.") == "The right hand. Left, bright."
+
+
+def test_captions_pull_what_is_true_before_what_is_taken_for_it():
+    e = torch.from_numpy(small_corpus().embedding)
+    said = [(0,), (2, 3), (), (4,)]
+    loss = lambda z, negatives=(): train.caption_loss(z, said, negatives, e, 0.05).item()  # noqa: E731
+    true = e[[0, 2, 0, 4]]
+    assert loss(true) < 0.1 < loss(e[[2, 0, 0, 0]])
+    assert loss(true, [1]) > loss(true) + 0.05, "a sentence that is nearly the same counts"
+    assert train.caption_loss(e[:1], [()], [], e, 0.05).item() == 0
+    # By hand, for one read and one sentence each.
+    z = torch.nn.functional.normalize(torch.tensor([[1.0, 2, 3, 4], [4, 3, 2, 1]]), dim=1)
+    logit = z @ e[[0, 2]].t() / 0.05
+    diagonal = logit.diagonal()
+    want = ((logit.logsumexp(1) - diagonal).mean() + (logit.logsumexp(0) - diagonal).mean()) / 2
+    assert train.caption_loss(z, [(0,), (2,)], [], e, 0.05).item() == pytest.approx(want.item(), rel=1e-5)
 
 
 def test_a_lesson_moves_what_looks_like_it_and_nothing_else():

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import corpus
 import data
 import gate
 import heads
@@ -30,6 +31,7 @@ import words
 
 READS = 4  # frames of a window at which the narrator is asked
 WARM_UP_STEPS = 50
+VALIDATED = 80  # clips
 REFRESH_FRAMES = gate.GateConfig().refresh_frames
 
 
@@ -51,9 +53,10 @@ GATE_ALONE = Drop(True, 2.0)
 TARGETS = ("mask", "keypoints", "kind", "dense")
 
 
-def collate(items, rng, drop=Drop.draw):
+def collate(items, rng, drop=Drop.draw, corpus=None, hard=0):
     """N `data.prepare` dicts of equal T -> tensors of 2N windows: each shown whole and undropped, then as a `Drop` leaves
-    it. Picks READS frames a window, the same of both."""
+    it. Picks READS frames a window, the same of both, with the rows of a corpus that are true there, and `hard` negatives
+    of each row."""
     drops = [drop(rng) for _ in items]
     shown = [i["canvas" if d.by_pixels else "whole"] for i, d in zip(items, drops)]
     batch = {"patches": torch.from_numpy(np.stack([i["whole"] for i in items] + shown))}
@@ -68,8 +71,10 @@ def collate(items, rng, drop=Drop.draw):
         weight = (labelled + 3) / count[item["kind"][labelled]]
         size = min(READS, len(labelled))
         reads += [(b, int(t)) for t in rng.choice(labelled, size, replace=False, p=weight / weight.sum())]
-    batch |= {"reads": reads, "drops": drops} | {k: [i[k] for i in items] for k in ("kept", "waited")}
-    return batch
+    said = [items[b]["said"][t] for b, t in reads]
+    negatives = sorted({n for row in sorted(set().union(*said)) for n in corpus.negatives(rng, row, hard)} if hard else ())
+    batch |= {"reads": reads, "drops": drops, "said": said, "negatives": negatives}
+    return batch | {k: [i[k] for i in items] for k in ("kept", "waited")}
 
 
 def chosen(tokens, batch):
@@ -136,8 +141,27 @@ def agreement(log_prob):
     return ((whole.exp() - dropped.exp()) * (whole - dropped)).sum(-1).mean() / 2
 
 
-def losses(model, batch, vocabulary, args):
-    """Dict of weighted loss terms, and the narrator's kind log-probabilities."""
+def caption_loss(z, said, negatives, embedding, tau):
+    """Symmetric contrastive loss of what reads see and what is said of them (VLog; with hard negatives EgoNCE++, which has
+    them on the side of the text only, too). z [R, 384], said R tuples of rows, negatives rows, embedding [N, 384]."""
+    rows = sorted(set().union(*said))
+    if not rows:
+        return z.sum() * 0
+    read = [r for r, true in enumerate(said) if true]
+    column = {row: c for c, row in enumerate(rows)}
+    true = torch.zeros(len(read), len(rows), dtype=torch.bool)
+    for r, at in enumerate(read):
+        true[r, [column[row] for row in said[at]]] = True
+    true = true.to(z.device)
+    logit = z[read].float() @ embedding[rows + [n for n in negatives if n not in column]].t() / tau
+    hit = logit[:, : len(rows)].masked_fill(~true, -torch.inf)
+    of_reads = logit.logsumexp(1) - hit.logsumexp(1)
+    of_texts = logit[:, : len(rows)].logsumexp(0) - hit.logsumexp(0)
+    return (of_reads.mean() + of_texts.mean()) / 2
+
+
+def losses(model, batch, vocabulary, args, corpus=None):
+    """Dict of weighted loss terms, and the narrator's kind log-probabilities. `corpus` f32 [N, 384]."""
     tokens = model.stab(batch["patches"])
     flat = lambda v: v.flatten(0, 1)  # noqa: E731
     loss = heads.dense_loss(model.dense(flat(tokens)), *(flat(batch[k]) for k in TARGETS))
@@ -155,21 +179,26 @@ def losses(model, batch, vocabulary, args):
     loss["trunk_points"] = 0.4 * heads.keypoint_loss(out, points)
     loss["trunk_mask"] = 4 * heads.mask_loss(out["mask"], batch["mask"][b, t], batch["dense"][b, t].float())
     if vocabulary is not None:
-        log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, args.tau)
+        z = model.narrator.place(trunk[:, -1])
+        log_prob = kind_log_prob(z, *vocabulary, args.tau)
         loss["retrieval"] = F.nll_loss(log_prob, kind)
+        if corpus is not None:
+            loss["captions"] = args.captions * caption_loss(z, batch["said"] * 2, batch["negatives"], corpus, args.tau)
     if args.agreement:
         loss["agreement"] = args.agreement * agreement(log_prob)
     return loss, log_prob, kind
 
 
 @torch.no_grad()
-def validate(model, items, vocabulary, args):
-    """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z) behind the gate, and how often
-    the undropped reads have the same most probable kind."""
+def validate(model, items, vocabulary, args, corpus=None):
+    """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z) behind the gate, how often
+    the undropped reads have the same most probable kind, and how often what is said of a read is nearer than each of its 16
+    nearest sentences with another verb (of the same kind, another noun), where chance would be 1 in 17 or more."""
     model.eval()
     inter = union = 0.0  # of the narrator's trunk, at the frames it is asked about
     error, right, right_z, same, total = [], 0, 0, 0, 0
     per_kind = np.zeros((len(words.KINDS), 2), int)
+    nearer = {"verb": [], "noun": []}
     for item in items:
         batch = collate([item], np.random.default_rng(0), lambda _: GATE_ALONE)
         batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
@@ -191,9 +220,16 @@ def validate(model, items, vocabulary, args):
         for k, ok in zip(kind.tolist(), hit.tolist()):
             per_kind[k] += (ok, 1)
         if vocabulary is not None:
+            z = model.narrator.place(trunk[:, -1])
             guess, undropped = (
-                kind_log_prob(model.narrator.place(v[:, -1]), *vocabulary, args.tau).argmax(-1) for v in (trunk, whole)
+                kind_log_prob(v, *vocabulary, args.tau).argmax(-1) for v in (z, model.narrator.place(whole[:, -1]))
             )
+            for true, cosine in zip(batch["said"], z.float().cpu().numpy() @ corpus.embedding.T if corpus else ()):
+                for row in true:
+                    for name, others in (("verb", corpus.verbs[row]), ("noun", corpus.nouns[row])):
+                        others = [o for o in others if o >= 0 and o not in true]
+                        if others:
+                            nearer[name].append(cosine[row] > cosine[others].max())
             right_z += (guess == kind).sum().item()
             same += (guess == undropped).sum().item()
         total += len(kind)
@@ -201,6 +237,7 @@ def validate(model, items, vocabulary, args):
     report = {"mask_iou": inter / max(union, 1), "keypoint_error": float(np.mean(error)), "kind": right / total}
     if vocabulary is not None:
         report |= {"kind_z": right_z / total, "same_undropped": same / total}
+    report |= {name: float(np.mean(of)) for name, of in nearer.items() if of}
     report["per_kind"] = {words.KINDS[k]: f"{a}/{n}" for k, (a, n) in enumerate(per_kind.tolist()) if n}
     return report
 
@@ -263,6 +300,9 @@ def arguments():
     p.add_argument("--out", type=Path, default=Path("data/checkpoints/base.pt"))
     p.add_argument("--start", type=Path, help="weights to begin with (not the optimizer)")
     p.add_argument("--vocabulary", type=Path, help="pack folder; adds the retrieval loss")
+    p.add_argument("--corpus", type=Path, help="what corpus.py made of the clips; adds a contrastive loss on what is said of them")
+    p.add_argument("--captions", type=float, default=0.3, help="weight of that loss")
+    p.add_argument("--hard", type=int, default=8, help="hard negatives of each sentence; 0 leaves those of the batch")
     p.add_argument("--minutes", type=float, default=20)
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--batch", type=int, default=4, help="windows; each is shown twice, undropped and dropped")
@@ -290,7 +330,8 @@ class Batches(torch.utils.data.IterableDataset):
         args = self.args
         # A resumed run must not repeat the draws it began with.
         rng = np.random.default_rng([args.seed, self.step])
-        pool = data.Pool(data.find_clips(args.clips))
+        said = corpus.load(args.corpus) if args.corpus else None
+        pool = data.Pool(data.find_clips(args.clips), said)
         extra = data.Pool(real_files(args.extra)) if args.extra else None
         print(f"{len(pool)} clips, {len(extra) if extra else 0} extra", flush=True)
         augment = data.Augment(rng, pool)
@@ -304,7 +345,7 @@ class Batches(torch.utils.data.IterableDataset):
                     return data.prepare(augment(clip), before)
 
         while True:
-            yield collate([window() for _ in range(args.batch)], rng)
+            yield collate([window() for _ in range(args.batch)], rng, corpus=said, hard=args.hard if said else 0)
 
 
 def as_it_is(batch):
@@ -337,7 +378,11 @@ def main():
     if args.vocabulary:
         vocabulary = tuple(v.to(args.device) for v in vocabulary_tensors(args.vocabulary))
 
-    val = [data.prepare(data.load_clip(p)) for p in data.find_clips(args.val)[:40]]
+    said = corpus.load(args.corpus) if args.corpus else None
+    embedding = torch.from_numpy(said.embedding).to(args.device) if said else None
+    # Evenly from all folders, which differ in what happens.
+    val = [p for root in args.val for p in data.find_clips([root])[: VALIDATED // len(args.val)]]
+    val = [data.prepare(data.load_clip(p, said)) for p in val]
     batches = iter(torch.utils.data.DataLoader(Batches(args, state["step"]), batch_size=None, num_workers=1,
                                                collate_fn=as_it_is, prefetch_factor=4))  # fmt: skip
 
@@ -357,7 +402,7 @@ def main():
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(args, state["elapsed_s"] / budget, state["step"])
         with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=not args.no_bf16):
-            loss, log_prob, kind = losses(model, batch, vocabulary, args)
+            loss, log_prob, kind = losses(model, batch, vocabulary, args, embedding)
         total = sum(loss.values())
         optimizer.zero_grad()
         total.backward()
@@ -378,12 +423,12 @@ def main():
                   f"eta {left / 60:.1f} min", flush=True)  # fmt: skip
         if now - validated > args.val_every:
             validated = now
-            print("val", json.dumps(validate(model, val, vocabulary, args)), flush=True)
+            print("val", json.dumps(validate(model, val, vocabulary, args, said)), flush=True)
         if now - saved > args.save_every:
             saved = now
             save(args.out, model, optimizer, state, args)
     save(args.out, model, optimizer, state, args)
-    print("val", json.dumps(validate(model, val, vocabulary, args)), flush=True)
+    print("val", json.dumps(validate(model, val, vocabulary, args, said)), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ import narrator as nar
 import ops
 import speak as sp
 import stab as st
+import switches
+import teacher
 import tokens as tok
 import train
 import vocabulary
@@ -626,6 +628,104 @@ def test_captions_pull_what_is_true_before_what_is_taken_for_it():
     diagonal = logit.diagonal()
     want = ((logit.logsumexp(1) - diagonal).mean() + (logit.logsumexp(0) - diagonal).mean()) / 2
     assert train.caption_loss(z, [(0,), (2,)], [], e, 0.05).item() == pytest.approx(want.item(), rel=1e-5)
+
+
+# -- switches -----------------------------------------------------------------------------------
+def test_blocks_hide_their_share_in_rectangles():
+    hidden = switches.blocks(50, np.random.default_rng(0))
+    share = hidden.float().mean(1)
+    assert share.min() >= switches.MASKED_SHARE and share.max() < 0.65
+    grid = hidden.view(50, 8, 8)
+    alone = grid[:, 1:-1, 1:-1] & ~grid[:, :-2, 1:-1] & ~grid[:, 2:, 1:-1] & ~grid[:, 1:-1, :-2] & ~grid[:, 1:-1, 2:]
+    assert not alone.any()
+
+
+class Watched(nn.Module):
+    """A narrator whose trunk remembers what it was given."""
+
+    def trunk(self, picked, index, valid):
+        self.picked = picked
+        return torch.cat([picked, picked.mean(1, keepdim=True)], 1)
+
+
+def reads_of(count):
+    kept = np.ones((12, tok.WINDOWS), bool)
+    frame, index, valid = (torch.from_numpy(np.stack([v] * count)) for v in tok.select(kept, 11))
+    torch.manual_seed(0)
+    return torch.randn(count, tok.SLOTS, 16), index, valid
+
+
+def test_a_masked_place_shows_nothing_of_any_age():
+    picked, index, valid = reads_of(3)
+    head, narrator = switches.Heads(16, 16), Watched()
+    hidden = switches.blocks(3, np.random.default_rng(1))
+    codes = torch.zeros(3, tok.WINDOWS, dtype=torch.long)
+    switches.masked_loss(head, narrator, picked, index, valid, codes, hidden).backward()
+    for r in range(3):
+        for slot in range(tok.SLOTS):
+            place = index[r, slot, 1].item()
+            gone = place < tok.WINDOWS and hidden[r, place].item()
+            assert torch.equal(narrator.picked[r, slot], torch.zeros(16) if gone else picked[r, slot])
+    assert head.unseen.grad.abs().sum() > 0
+
+
+def test_order_turns_frame_tokens_among_themselves_and_nothing_else():
+    picked, index, valid = reads_of(16)
+    narrator = Watched()
+    switches.order_loss(switches.Heads(16, 16), narrator, picked, index, valid, np.random.default_rng(2))
+    at = switches.FRAME_SLOTS
+    same = (narrator.picked == picked).all(-1)
+    assert same[:, : tok.WINDOWS].all() and same[:, at.stop :].all()
+    turned = ~same[:, at].all(1)
+    assert 2 < turned.sum() < 14
+    assert torch.allclose(narrator.picked[:, at].sum(1), picked[:, at].sum(1), atol=1e-5)
+
+
+def test_what_began_within_a_second_is_news():
+    walk, fall, nobody = (words.KINDS.index(k) for k in ("walk", "fall", "nobody"))
+    kind = np.array([walk] * 6 + [fall] * 8 + [-1] + [nobody] * 8)
+    assert switches.speak_labels(kind, 5) == (0, 1)
+    assert switches.speak_labels(kind, 6) == (1, 1) and switches.speak_labels(kind, 10) == (1, 1)
+    assert switches.speak_labels(kind, 11) == (0, 1)
+    assert switches.speak_labels(kind, 0) is None and switches.speak_labels(kind, 15) is None
+    assert switches.speak_labels(kind, 22) == (0, 0)
+
+
+def test_auc_counts_pairs_in_order():
+    assert switches.auc([1, 2, 3], [0, 1, 1]) == 1 and switches.auc([3, 2, 2], [1, 0, 1]) == 0.75
+    assert switches.auc([1, 2], [1, 1]) is None
+
+
+def test_products_are_trained_as_int8_computes_them():
+    torch.manual_seed(0)
+    layer, x = nn.Linear(24, 7), torch.randn(5, 24, requires_grad=True)
+    q, sx = int8.quantize_rows(x)
+    assert torch.allclose(switches.rounded(x), q * sx, atol=1e-6)
+    with switches.Int8Products():
+        y = layer(x)
+    with torch.no_grad():
+        want = int8.lin(x, int8.quantize(layer.weight.double().t(), layer.bias.double()))
+    assert torch.allclose(y, want, atol=1e-5) and not torch.allclose(y, layer(x), atol=1e-5)
+    y.sum().backward()
+    assert torch.allclose(x.grad, switches.rounded(layer.weight).sum(0).expand(5, -1), atol=1e-5)
+    assert layer.weight.grad.abs().sum() > 0
+
+
+def test_a_codebook_holds_what_it_was_made_of():
+    rng = np.random.default_rng(0)
+    centres = np.eye(8, dtype=np.float32)[:4]
+    x = np.repeat(centres, 30, 0) + 0.05 * rng.standard_normal((120, 8)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    book = teacher.k_means(x, 4, rng)
+    assert np.allclose(np.linalg.norm(book, axis=1), 1, atol=1e-5) and (x @ book.T).max(1).min() > 0.6
+
+
+def test_the_teacher_sees_pictures_and_not_patches():
+    frames = np.zeros((1, gate.SIDE_PX, gate.SIDE_PX, 3), np.uint8)
+    frames[0, :112, 112:] = (255, 0, 0)  # upper right, red
+    seen = teacher.pictures(gate.patchify(frames))[0]
+    assert seen.shape == (3, 256, 256)
+    assert np.allclose(seen[:, 10, 250], [1, -127 / 128, -127 / 128]) and np.allclose(seen[:, 250, 10], -127 / 128)
 
 
 def test_a_lesson_moves_what_looks_like_it_and_nothing_else():

@@ -10,6 +10,7 @@ rationed; a stopped run goes on where it was (`--fresh` starts over).
 """
 
 import argparse
+import contextlib
 import json
 import os
 import time
@@ -26,6 +27,8 @@ import gate
 import heads
 import narrator as nar
 import stab as st
+import switches
+import teacher
 import tokens as tok
 import words
 
@@ -53,10 +56,10 @@ GATE_ALONE = Drop(True, 2.0)
 TARGETS = ("mask", "keypoints", "kind", "dense")
 
 
-def collate(items, rng, drop=Drop.draw, corpus=None, hard=0):
+def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, see=None):
     """N `data.prepare` dicts of equal T -> tensors of 2N windows: each shown whole and undropped, then as a `Drop` leaves
-    it. Picks READS frames a window, the same of both, with the rows of a corpus that are true there, and `hard` negatives
-    of each row."""
+    it. Picks frames of each window to read, the same of both, with the rows of a corpus that are true there, `hard` negatives
+    of each row, and what the teacher `see`s there."""
     drops = [drop(rng) for _ in items]
     shown = [i["canvas" if d.by_pixels else "whole"] for i, d in zip(items, drops)]
     batch = {"patches": torch.from_numpy(np.stack([i["whole"] for i in items] + shown))}
@@ -69,11 +72,16 @@ def collate(items, rng, drop=Drop.draw, corpus=None, hard=0):
         # Even over kinds inside the window, and rather late than early.
         count = np.bincount(item["kind"][labelled], minlength=len(words.KINDS))
         weight = (labelled + 3) / count[item["kind"][labelled]]
-        size = min(READS, len(labelled))
+        size = min(reads_each, len(labelled))
         reads += [(b, int(t)) for t in rng.choice(labelled, size, replace=False, p=weight / weight.sum())]
     said = [items[b]["said"][t] for b, t in reads]
     negatives = sorted({n for row in sorted(set().union(*said)) for n in corpus.negatives(rng, row, hard)} if hard else ())
+    batch["drawn"] = int(rng.integers(1 << 62))  # what a switch draws, comes from here
     batch |= {"reads": reads, "drops": drops, "said": said, "negatives": negatives}
+    batch["speak"] = [switches.speak_labels(items[b]["kind"], t) for b, t in reads]
+    if see is not None and reads:
+        features = see(np.stack([items[b]["whole"][t] for b, t in reads]))
+        batch |= {"features": torch.from_numpy(features), "codes": torch.from_numpy(see.codes(features))}
     return batch | {k: [i[k] for i in items] for k in ("kept", "waited")}
 
 
@@ -132,6 +140,7 @@ class Model(torch.nn.Module):
         super().__init__()
         self.stab, self.narrator = st.Stab(stab_config), nar.Narrator(narrator_config)
         self.dense, self.trunk = heads.DenseHead(stab_config.width), heads.TrunkHead(narrator_config.width)
+        self.switches = switches.Heads(narrator_config.token_width, narrator_config.width)
 
 
 def agreement(log_prob):
@@ -168,7 +177,8 @@ def losses(model, batch, vocabulary, args, corpus=None):
     if not batch["reads"]:
         return loss, None, None
     reads = chosen(tokens, batch)
-    trunk = model.narrator.trunk(*gather_reads(tokens, reads))
+    taken = gather_reads(tokens, reads)
+    trunk = model.narrator.trunk(*taken)
     b = torch.tensor([r[0] for r in reads])
     t = torch.tensor([t for _, t in batch["reads"]] * 2)
     kind, points = batch["kind"][b, t], batch["keypoints"][b, t].clone()
@@ -186,21 +196,33 @@ def losses(model, batch, vocabulary, args, corpus=None):
             loss["captions"] = args.captions * caption_loss(z, batch["said"] * 2, batch["negatives"], corpus, args.tau)
     if args.agreement:
         loss["agreement"] = args.agreement * agreement(log_prob)
+    undropped = len(batch["reads"])
+    whole, rng = [v[:undropped] for v in taken], np.random.default_rng(batch["drawn"])
+    if args.distil:
+        loss["distil"] = args.distil * switches.distil_loss(model.switches, tokens[b[:undropped], t[:undropped], 1:], batch["features"])
+    if args.masked:
+        hidden = switches.blocks(undropped, rng).to(tokens.device)
+        loss["masked"] = args.masked * switches.masked_loss(model.switches, model.narrator, *whole, batch["codes"], hidden)
+    if args.order:
+        loss["order"] = args.order * switches.order_loss(model.switches, model.narrator, *whole, rng)
+    if args.speak:
+        loss["speak"] = args.speak * switches.speak_loss(model.switches, trunk[:, -1], batch["speak"] * 2)
     return loss, log_prob, kind
 
 
 @torch.no_grad()
-def validate(model, items, vocabulary, args, corpus=None):
+def validate(model, items, vocabulary, args, corpus=None, reads_each=READS):
     """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z) behind the gate, how often
     the undropped reads have the same most probable kind, and how often what is said of a read is nearer than each of its 16
-    nearest sentences with another verb (of the same kind, another noun), where chance would be 1 in 17 or more."""
+    nearest sentences with another verb (of the same kind, another noun), where chance would be 1 in 17 or more. `clips` has
+    (right, asked) of each; `informative_auc` means nothing without the switch."""
     model.eval()
     inter = union = 0.0  # of the narrator's trunk, at the frames it is asked about
     error, right, right_z, same, total = [], 0, 0, 0, 0
     per_kind = np.zeros((len(words.KINDS), 2), int)
-    nearer = {"verb": [], "noun": []}
+    nearer, speak, clips = {"verb": [], "noun": []}, [], []
     for item in items:
-        batch = collate([item], np.random.default_rng(0), lambda _: GATE_ALONE)
+        batch = collate([item], np.random.default_rng(0), lambda _: GATE_ALONE, reads_each=reads_each)
         batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
         tokens = model.stab(batch["patches"])
         out = model.dense(tokens[1])
@@ -231,12 +253,17 @@ def validate(model, items, vocabulary, args, corpus=None):
                         if others:
                             nearer[name].append(cosine[row] > cosine[others].max())
             right_z += (guess == kind).sum().item()
+            clips.append([(guess == kind).sum().item(), len(kind)])
             same += (guess == undropped).sum().item()
         total += len(kind)
+        scores = model.switches.speak(trunk[:, -1]).float().cpu().numpy()
+        speak += [(score, label) for score, label in zip(scores, batch["speak"]) if label is not None]
     model.train()
     report = {"mask_iou": inter / max(union, 1), "keypoint_error": float(np.mean(error)), "kind": right / total}
     if vocabulary is not None:
-        report |= {"kind_z": right_z / total, "same_undropped": same / total}
+        report |= {"kind_z": right_z / total, "same_undropped": same / total, "clips": clips}
+    for i, name in enumerate(("informative", "relevant")):
+        report[f"{name}_auc"] = switches.auc([s[i] for s, _ in speak], [label[i] for _, label in speak])
     report |= {name: float(np.mean(of)) for name, of in nearer.items() if of}
     report["per_kind"] = {words.KINDS[k]: f"{a}/{n}" for k, (a, n) in enumerate(per_kind.tolist()) if n}
     return report
@@ -246,7 +273,7 @@ def save(path, model, optimizer, state, args):
     """The checkpoint: weights, sizes, progress."""
     content = {
         "stab": model.stab.state_dict(), "narrator": model.narrator.state_dict(),
-        "dense": model.dense.state_dict(), "trunk": model.trunk.state_dict(),
+        "dense": model.dense.state_dict(), "trunk": model.trunk.state_dict(), "switches": model.switches.state_dict(),
         "stab_config": model.stab.config.as_dict(), "narrator_config": model.narrator.config.as_dict(),
         "tau": args.tau, "state": state,
         "optimizer": optimizer.state_dict() if optimizer else None,
@@ -268,7 +295,8 @@ def clip_name(path):
 
 def load_into(model, path, optimizer=None):
     """Weights of a checkpoint into `model`, and its progress. A checkpoint of fewer kinds (they are only ever appended)
-    keeps its rows of the kind heads; the new rows, and then the optimizer too, begin afresh."""
+    keeps its rows of the kind heads; the new rows, and then the optimizer too, begin afresh, as where it is older than the
+    switches."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
     grown = False
     for name in ("stab", "narrator", "dense", "trunk"):
@@ -280,6 +308,10 @@ def load_into(model, path, optimizer=None):
                 if len(old) < len(new):
                     weights[key], grown = torch.cat([old, new[len(old) :].cpu()]), True
         part.load_state_dict(weights)
+    if "switches" in saved:
+        model.switches.load_state_dict(saved["switches"])
+    else:
+        grown = True
     if optimizer is not None and saved["optimizer"] is not None and not grown:
         optimizer.load_state_dict(saved["optimizer"])
     return saved["state"]
@@ -303,7 +335,12 @@ def arguments():
     p.add_argument("--corpus", type=Path, help="what corpus.py made of the clips; adds a contrastive loss on what is said of them")
     p.add_argument("--captions", type=float, default=0.3, help="weight of that loss")
     p.add_argument("--hard", type=int, default=8, help="hard negatives of each sentence; 0 leaves those of the batch")
+    p.add_argument("--teacher", type=Path, help="what teacher.py made; needed by --distil and --masked")
+    for name in ("distil", "masked", "order", "speak"):
+        p.add_argument(f"--{name}", type=float, default=0, help="weight of that switch (switches.py)")
+    p.add_argument("--qat", action="store_true", help="train with int8 products (switches.py), without --compile")
     p.add_argument("--minutes", type=float, default=20)
+    p.add_argument("--steps", type=int, help="end after so many steps in place of minutes, which makes runs comparable")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--batch", type=int, default=4, help="windows; each is shown twice, undropped and dropped")
     p.add_argument("--agreement", type=float, default=1.0, help="weight of telling the same of both; 0 switches it off")
@@ -317,7 +354,12 @@ def arguments():
     p.add_argument("--save-every", type=float, default=120, help="seconds")
     p.add_argument("--val-every", type=float, default=300, help="seconds")
     p.add_argument("--seed", type=int, default=0)
-    return p.parse_args()
+    args = p.parse_args()
+    if (args.distil or args.masked) and not args.teacher:
+        p.error("--distil and --masked need --teacher, which teacher.py makes")
+    if args.qat and args.compile:
+        p.error("--qat and --compile do not go together: what is compiled does not see that its products are int8")
+    return args
 
 
 class Batches(torch.utils.data.IterableDataset):
@@ -335,6 +377,7 @@ class Batches(torch.utils.data.IterableDataset):
         extra = data.Pool(real_files(args.extra)) if args.extra else None
         print(f"{len(pool)} clips, {len(extra) if extra else 0} extra", flush=True)
         augment = data.Augment(rng, pool)
+        see = teacher.Teacher(args.teacher) if args.distil or args.masked else None
 
         def window():
             while True:
@@ -345,7 +388,8 @@ class Batches(torch.utils.data.IterableDataset):
                     return data.prepare(augment(clip), before)
 
         while True:
-            yield collate([window() for _ in range(args.batch)], rng, corpus=said, hard=args.hard if said else 0)
+            windows = [window() for _ in range(args.batch)]
+            yield collate(windows, rng, corpus=said, hard=args.hard if said else 0, see=see)
 
 
 def as_it_is(batch):
@@ -382,6 +426,8 @@ def main():
     embedding = torch.from_numpy(said.embedding).to(args.device) if said else None
     # Evenly from all folders, which differ in what happens.
     val = [p for root in args.val for p in data.find_clips([root])[: VALIDATED // len(args.val)]]
+    if not val:
+        raise SystemExit(f"no clips to validate on below {', '.join(args.val)}")
     val = [data.prepare(data.load_clip(p, said)) for p in val]
     batches = iter(torch.utils.data.DataLoader(Batches(args, state["step"]), batch_size=None, num_workers=1,
                                                collate_fn=as_it_is, prefetch_factor=4))  # fmt: skip
@@ -394,15 +440,18 @@ def main():
     saved = validated = printed = time.time()
     mean, load_s, steps = {}, 0.0, 0
     model.train()
-    while state["elapsed_s"] < budget:
+    products = switches.Int8Products if args.qat else contextlib.nullcontext
+    progress = lambda: state["step"] / args.steps if args.steps else state["elapsed_s"] / budget  # noqa: E731
+    while progress() < 1:
         t0 = time.time()
         batch = next(batches)
         batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
         load_s += time.time() - t0
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(args, state["elapsed_s"] / budget, state["step"])
+            group["lr"] = learning_rate(args, progress(), state["step"])
         with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=not args.no_bf16):
-            loss, log_prob, kind = losses(model, batch, vocabulary, args, embedding)
+            with products():
+                loss, log_prob, kind = losses(model, batch, vocabulary, args, embedding)
         total = sum(loss.values())
         optimizer.zero_grad()
         total.backward()
@@ -418,7 +467,7 @@ def main():
         if now - printed > 15:
             printed = now
             terms = " ".join(f"{k} {v:.3f}" for k, v in mean.items())
-            left = budget - state["elapsed_s"]
+            left = state["elapsed_s"] * (1 / progress() - 1)
             print(f"step {state['step']} {terms} | {(now - begun) / steps:.2f} s/step, waited {load_s / steps:.2f}, "
                   f"eta {left / 60:.1f} min", flush=True)  # fmt: skip
         if now - validated > args.val_every:
@@ -427,8 +476,10 @@ def main():
         if now - saved > args.save_every:
             saved = now
             save(args.out, model, optimizer, state, args)
+    # Every labelled frame, to compare runs by.
+    state["validated"] = validate(model, val, vocabulary, args, said, reads_each=1 << 20)
     save(args.out, model, optimizer, state, args)
-    print("val", json.dumps(validate(model, val, vocabulary, args, said)), flush=True)
+    print("val", json.dumps(state["validated"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import calibrate
@@ -26,6 +27,7 @@ import speak as sp
 import stab as st
 import switches
 import teacher
+import temporal
 import tokens as tok
 import train
 import vocabulary
@@ -709,6 +711,35 @@ def test_products_are_trained_as_int8_computes_them():
     y.sum().backward()
     assert torch.allclose(x.grad, switches.rounded(layer.weight).sum(0).expand(5, -1), atol=1e-5)
     assert layer.weight.grad.abs().sum() > 0
+
+
+# -- temporal probes ----------------------------------------------------------------------------
+def walks(count, rng, number=None):
+    """Clips in which one token brightens from window to window, to the right or to the left."""
+    out = []
+    for i in range(count):
+        way = ("left", "right")[i % 2]
+        tokens = 0.1 * torch.from_numpy(rng.standard_normal((8, 65, 16))).float()
+        for t in range(8):
+            tokens[t, 1 + 24 + (t if way == "right" else 7 - t), 0] += 5
+        question = dict(question="Which way?", answer=way, kind="direction", choices=["left", "right"])
+        out.append(temporal.Seen(tokens.half(), torch.zeros(8, 384), [question], "direction", str(i // 2)))
+    return out
+
+
+def test_a_head_learns_direction_and_cannot_tell_it_of_shuffled_frames():
+    rng = np.random.default_rng(0)
+    texts = ("Which way?", "left", "right")
+    embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in texts}
+    args = SimpleNamespace(lr=3e-3, steps=160, batch=16)
+    model = temporal.train(walks(600, rng), embedding, 16, args, {"direction"})
+    test = walks(40, rng)
+    score = lambda clips, **kw: temporal.summary(temporal.ask(model, clips, embedding, **kw))["direction"]  # noqa: E731
+    told = score(test)
+    assert told["accuracy"] >= 0.9 and told["chance"] == 0.5 and told["sets"] == 20
+    shuffled = [replace(s, tokens=s.tokens[torch.from_numpy(rng.permutation(8))]) for s in test]
+    assert score(shuffled)["accuracy"] < 0.8
+    assert score(test, blind=True)["accuracy"] == 0.5, "every answer of a set is right once"
 
 
 def test_a_codebook_holds_what_it_was_made_of():

@@ -731,7 +731,7 @@ def test_a_head_learns_direction_and_cannot_tell_it_of_shuffled_frames():
     rng = np.random.default_rng(0)
     texts = ("Which way?", "left", "right")
     embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in texts}
-    args = SimpleNamespace(lr=3e-3, steps=160, batch=16)
+    args = SimpleNamespace(lr=2e-3, steps=250, batch=16)
     model = temporal.train(walks(600, rng), embedding, 16, args, {"direction"})
     test = walks(40, rng)
     score = lambda clips, **kw: temporal.summary(temporal.ask(model, clips, embedding, **kw))["direction"]  # noqa: E731

@@ -41,12 +41,14 @@
 
 extern crate alloc;
 
+mod alert;
 mod error;
 mod gate;
 mod memory;
 mod pipeline;
 mod speak;
 
+pub use alert::{After, AlertBuf, AlertRule, AlertRules, Alerted, Hold, Sight, WEEK_MINUTES, WeekSpan};
 pub use error::ConfigError;
 pub use gate::{GateConfig, GateReport, PatchSlot, TokenGate};
 pub use memory::{

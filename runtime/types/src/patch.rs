@@ -128,6 +128,11 @@ impl PatchMask {
         self.words.iter_mut().zip(other.words).for_each(|(a, b)| *a |= b);
     }
 
+    /// Whether a patch is in both.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.words.iter().zip(other.words).any(|(a, b)| a & b != 0)
+    }
+
     /// Number of patches in the set.
     pub fn count(&self) -> usize {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
@@ -184,5 +189,6 @@ mod tests {
         let mut all = PatchMask::first(100);
         all.union(&mask);
         assert_eq!(all.count(), 101);
+        assert!(all.meets(&mask) && !mask.meets(&PatchMask::empty()));
     }
 }

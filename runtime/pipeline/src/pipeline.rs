@@ -14,7 +14,7 @@ use ocelli_types::{
     Clock, Encoder, EntryId, Fault, Faulty, FrameSeq, FrameTokens, Head, Micros, PatchBatch, PatchGrid, PatchMask,
 };
 
-use crate::{ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, SpeakPolicy};
+use crate::{AlertBuf, AlertRules, ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, Sight, SpeakPolicy};
 
 /// The think side, whole: one encoder, and the mind behind it.
 ///
@@ -33,8 +33,11 @@ pub struct Mind<H> {
     memory: MemoryRing,
     head: H,
     policy: SpeakPolicy,
+    alerts: AlertRules,
     /// Of the last frame that the head described, `[entries]`.
     probabilities: Vec<f32>,
+    /// The last frame of which the policy heard.
+    seen: Option<Seen>,
 }
 
 /// What a [`Pipeline`] needs to know of board and pack.
@@ -118,7 +121,14 @@ impl<H: Head> Mind<H> {
     /// A mind with a memory, for an encoder that is elsewhere.
     pub fn new(head: H, memory: MemoryRing, lexicon: Lexicon) -> Self {
         let probabilities = vec![0.0; lexicon.entries()];
-        Self { memory, head, policy: SpeakPolicy::new(lexicon), probabilities }
+        let alerts = AlertRules::default();
+        Self { memory, head, policy: SpeakPolicy::new(lexicon), alerts, probabilities, seen: None }
+    }
+
+    /// With standing conditions, which [`judge`](Self::judge) judges.
+    #[must_use]
+    pub fn watching(self, alerts: AlertRules) -> Self {
+        Self { alerts, ..self }
     }
 
     /// A slot of the size that [`take`](Self::take) expects.
@@ -152,7 +162,9 @@ impl<H: Head> Mind<H> {
         self.describe(entry)?;
         let describe_us = clock.now() - start_us;
         self.memory.hear(&self.probabilities);
-        self.policy.hear(&self.probabilities, Seen { entry, captured_us: *captured_us }, events);
+        let seen = Seen { entry, captured_us: *captured_us };
+        self.policy.hear(&self.probabilities, seen, events);
+        self.seen = Some(seen);
         let memory = self.memory.report();
         Ok(StepReport {
             entry,
@@ -162,6 +174,20 @@ impl<H: Head> Mind<H> {
             describe_us,
             memory,
         })
+    }
+
+    /// Judges the standing conditions on the frame that was just [`take`](Self::take)n from `slot`, at this minute of the week
+    /// (local time, where it is known), and leaves in `alerts` what begins and ends.
+    pub fn judge(&mut self, slot: &TokenSlot, minute: Option<u16>, alerts: &mut AlertBuf) {
+        alerts.clear();
+        if let Some(seen) = self.seen {
+            self.alerts.judge(&Sight { seen, kinds: self.policy.smoothed(), changed: &slot.changed(), minute }, alerts);
+        }
+    }
+
+    /// The camera was blind until now: standing conditions begin anew.
+    pub fn blind(&mut self) {
+        self.alerts.blind();
     }
 
     /// The head.
@@ -200,6 +226,7 @@ pub struct TokenSlot {
     width: usize,
     /// `[1 + windows][width]`
     values: Vec<f32>,
+    sent: PatchMask,
     kept: PatchMask,
     captured_us: Micros,
     encode_us: Micros,
@@ -210,6 +237,7 @@ impl TokenSlot {
         Self {
             width,
             values: vec![0.0; (1 + grid.windows()) * width],
+            sent: PatchMask::empty(),
             kept: PatchMask::empty(),
             captured_us: Micros(0),
             encode_us: Micros(0),
@@ -219,6 +247,12 @@ impl TokenSlot {
     /// The tokens, `[1 + windows][width]`.
     pub fn values(&self) -> &[f32] {
         &self.values
+    }
+
+    /// Patches in which something moved; none where everything was sent, for its refresh or as the first picture.
+    fn changed(&self) -> PatchMask {
+        let whole = self.sent.count() == 4 * (self.values.len() / self.width - 1);
+        if whole { PatchMask::empty() } else { self.sent }
     }
 
     /// What a slot allocates.
@@ -239,7 +273,7 @@ impl TokenSlot {
         let start_us = clock.now();
         let encoded = encoder.encode(batch, &mut FrameTokens { width: self.width, values: &mut self.values });
         encoded.map_err(|error| StepError::Encode { seq: batch.seq, error })?;
-        (self.kept, self.captured_us) = (*batch.kept, batch.captured_us);
+        (self.sent, self.kept, self.captured_us) = (*batch.sent, *batch.kept, batch.captured_us);
         self.encode_us = clock.now() - start_us;
         Ok(())
     }

@@ -6,8 +6,9 @@
 //! - same camera, same kind, and no blindness between them;
 //! - a cosine of 0.65 or more between their embeddings. Of narrations of 13 clips that are within 24 s of one another those of one
 //!   kind have 0.71 and more, but so have half of those of different kinds: likeness alone would not do;
-//! - at most 24 s, 8 times 3, from the end of the one to the start of the other. The policy says a kind when it begins, so there
-//!   is always another kind, or silence, between two of a kind;
+//! - at most 3 s, one of AVA's chunks, from the end of the one to the start of the other. The policy says a kind when it begins,
+//!   so there is always another kind, or silence, between two of a kind: what flickers becomes one event, and who comes in twice
+//!   comes in twice;
 //! - at most 8 narrations.
 //!
 //! The event ends with the last of them. Its sentence, embedding and entries are those of the one with the best score.
@@ -18,7 +19,7 @@ use crate::sense::Vector;
 pub const ALIKE: f32 = 0.65;
 
 /// Longest time between.
-pub const LONGEST_GAP_US: u64 = 24_000_000;
+pub const LONGEST_GAP_US: u64 = 3_000_000;
 
 /// Most narrations of an event.
 pub const MOST_PARTS: u32 = 8;
@@ -105,8 +106,8 @@ mod tests {
     #[test]
     fn what_is_alike_and_near_goes_on() {
         let old = || piece(1, 0, 0.0);
-        assert!(joined(old(), &piece(2, 24_400_000, 0.8)));
-        assert!(!joined(old(), &piece(2, 24_400_001, 0.8)), "too late");
+        assert!(joined(old(), &piece(2, 3_400_000, 0.8)));
+        assert!(!joined(old(), &piece(2, 3_400_001, 0.8)), "too late");
         assert!(!joined(old(), &piece(2, 1_000_000, 0.9)), "its cosine is 0.62");
         assert!(!joined(old(), &Piece { kind: 2, ..piece(2, 1_000_000, 0.0) }));
         assert!(!joined(old(), &Piece { camera: 2, ..piece(2, 1_000_000, 0.0) }));
@@ -119,9 +120,9 @@ mod tests {
     fn another_kind_between_ends_no_event_and_blindness_ends_all_of_its_camera() {
         let mut open = Open::default();
         open.begin(piece(1, 0, 0.0));
-        open.begin(Piece { kind: 2, ..piece(2, 2_000_000, 0.0) });
+        open.begin(Piece { kind: 2, ..piece(2, 1_000_000, 0.0) });
         open.begin(Piece { camera: 2, ..piece(3, 2_000_000, 0.0) });
-        assert_eq!(open.join(&piece(4, 4_000_000, 0.0)).map(|(old, _)| old.id), Some(1));
+        assert_eq!(open.join(&piece(4, 3_000_000, 0.0)).map(|(old, _)| old.id), Some(1));
         open.close(1);
         assert!(open.join(&piece(5, 5_000_000, 0.0)).is_none());
         assert!(open.join(&Piece { camera: 2, ..piece(6, 5_000_000, 0.0) }).is_some());
@@ -142,7 +143,7 @@ mod tests {
         /// Whatever is narrated: nothing is lost or counted twice, and no event is longer than it may be.
         #[test]
         fn every_narration_is_in_one_event(
-            told in prop::collection::vec((1u16..4, 1u16..4, 0u64..40_000_000, 0.0f32..3.0, 0.0f32..1.0), 1..120)
+            told in prop::collection::vec((1u16..4, 1u16..4, 0u64..4_000_000, 0.0f32..3.0, 0.0f32..1.0), 1..120)
         ) {
             let (mut open, mut now_us) = (Open::default(), 0);
             let mut events: Vec<Piece> = Vec::new();

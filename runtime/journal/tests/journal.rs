@@ -218,16 +218,16 @@ fn a_narration_that_goes_on_is_one_event_with_the_surest_sentence() {
         Entry::Told(Told { about: Some(about), score, ..told(id, second, text) })
     };
     let mut writer = open(&place.path);
-    writer.write(&[part(1, 10, 0.5, "Someone walks."), part(2, 20, 0.4, "Someone is walking.")]).expect("room");
-    writer.write(&[part(3, 30, 0.9, "A person paces.")]).expect("room");
-    let blind = Told { kind: EventKind::Blind, about: None, ..told(4, 31, "unplugged") };
-    writer.write(&[Entry::Told(blind), part(5, 32, 0.5, "Someone walks.")]).expect("room");
+    writer.write(&[part(1, 10, 0.5, "Someone walks."), part(2, 13, 0.4, "Someone is walking.")]).expect("room");
+    writer.write(&[part(3, 16, 0.9, "A person paces.")]).expect("room");
+    let blind = Told { kind: EventKind::Blind, about: None, ..told(4, 17, "unplugged") };
+    writer.write(&[Entry::Told(blind), part(5, 18, 0.5, "Someone walks.")]).expect("room");
     drop(writer);
     assert_eq!(ids(&place.path, Query::default()), [5, 4, 1], "nothing goes on over a time in which nothing was seen");
     let journal = Journal::open(&place.path).expect("it is there");
     let event = journal.event(2).expect("readable").expect("it became part of event 1");
     assert_eq!((event.id, event.parts, event.text.as_str()), (1, 3, "A person paces."));
-    assert_eq!((event.start_us, event.end_us), (Micros(10_000_000), Micros(30_400_000)));
+    assert_eq!((event.start_us, event.end_us), (Micros(10_000_000), Micros(16_400_000)));
     assert_eq!((event.score, event.entries), (0.9, Some((EntryId(30), EntryId(32)))));
     assert_eq!(journal.vector(3).expect("readable"), Some(lean(0.225)));
     // What nobody says any more is not found, and what is said is.

@@ -1,9 +1,11 @@
 //! `ocelli check` and `ocelli packs`: what is there, and whether it fits.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use ocelli_drivers::{SinkError, list_cameras};
 use ocelli_infer::{PackInfo, list_packs};
+use ocelli_journal::{Journal, JournalError};
 use serde_json::json;
 
 use crate::cli::{CheckArgs, PacksArgs};
@@ -47,10 +49,32 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         for camera in cameras {
             text += &format!("camera  {} ({})\n", camera.path.display(), camera.name);
         }
+        if let Some(file) = &config.journal.file {
+            text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
+        }
         text += &format!("memory\n{plan}\n");
         print(&text)?;
     }
     Ok(plan.require()?)
+}
+
+/// What is in a journal; where there is none yet, whether there can be one.
+fn journal_text(file: &Path, size: u64) -> Result<String, Error> {
+    let place = file.display();
+    match Journal::open(file) {
+        Ok(journal) => {
+            let count = journal.count()?;
+            let bytes = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+            Ok(format!("{place}: {count} events in {} of {}", mebibytes(bytes), mebibytes(size)))
+        }
+        Err(JournalError::Absent { .. }) => {
+            let tried = file.with_extension("tried");
+            let made = std::fs::File::create_new(&tried).and_then(|_| std::fs::remove_file(&tried));
+            made.map_err(|error| JournalError::Disk { path: file.to_path_buf(), why: error.to_string() })?;
+            Ok(format!("{place}: none yet, and there can be one"))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Lists the packs of all folders that are searched.

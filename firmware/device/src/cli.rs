@@ -1,9 +1,11 @@
 //! The command line: what can be asked for, with help that teaches.
 
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use clap::{Args, Parser, Subcommand};
-use ocelli_types::SizePx;
+use ocelli_drivers::SystemClock;
+use ocelli_types::{Clock as _, Severity, SizePx};
 
 use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile};
 
@@ -48,6 +50,33 @@ Each camera has lessons of its own: what is right in one room is not in another.
 the one that it was taught on. It says most when it names what really happened. Nothing is trained, and deleting a line of the
 file takes its lesson back.";
 
+const EVENTS_EXAMPLES: &str = "\
+Examples (FILE is --journal FILE, or what the config says):
+  ocelli events                                      the newest events, the newest last
+  ocelli events --since 2h                           of the last two hours
+  ocelli events --since 2026-11-26 --until '2026-11-26 12:00'
+                                                     of a morning (UTC)
+  ocelli events fall                                 that say a word that begins so; of several words all
+  ocelli events --kind fall --camera hall            of a kind of the pack, at one camera
+  ocelli events --kind blind                         when a camera was not seen (also: alert, alert_end, health)
+  ocelli events --severity notice --json             one JSON object a line
+  ocelli events --like 17                            what looked like event 17, the most alike first
+  ocelli no 17 --was sit                             event 17 was wrong: see `ocelli no --help`
+A narration that goes on with one of its kind shortly before becomes part of its event, which has the id of the first. Times in
+which the program did not run are shown as holes, unless words, a kind, a severity or a camera are asked for.";
+
+const YES_EXAMPLES: &str = "\
+Examples:
+  ocelli yes 17                                      event 17 was right
+  ocelli yes 17 --lessons hall.lessons               where the config names no lessons for its camera
+As `ocelli teach` with the event's line, which need not be kept: the journal has what it takes. Use it from the next start on.";
+
+const NO_EXAMPLES: &str = "\
+Examples:
+  ocelli no 17                                       event 17 was wrong, whatever it was
+  ocelli no 17 --was sit                             somebody sat: says more than no alone
+As `ocelli teach` with the event's line, which need not be kept: the journal has what it takes. Use it from the next start on.";
+
 const SOAK_NOTES: &str = "\
 Ends with 0 if the resident set is within the plan and flat, both within uptimes and from one to the next (told where three
 are left without warm-up, which takes some ten hours), steps become no slower, and every picture and hole is accounted for,
@@ -83,6 +112,15 @@ pub enum Command {
     /// Tell what was right or wrong in events, which come on standard input, so that the camera does better from now on.
     #[command(after_help = TEACH_EXAMPLES)]
     Teach(TeachArgs),
+    /// List what was said, or search in it: by words, by time, by camera, by kind, by what looked alike.
+    #[command(after_help = EVENTS_EXAMPLES)]
+    Events(EventsArgs),
+    /// An event of the journal was right; the camera learns from it.
+    #[command(after_help = YES_EXAMPLES)]
+    Yes(YesArgs),
+    /// An event of the journal was wrong; the camera learns from it.
+    #[command(after_help = NO_EXAMPLES)]
+    No(NoArgs),
 }
 
 /// What most commands share.
@@ -141,6 +179,9 @@ pub struct RunArgs {
     /// The file of what this camera was taught; see `ocelli teach`.
     #[arg(long, value_name = "FILE")]
     pub lessons: Option<PathBuf>,
+    /// A file in which events are kept, for `ocelli events`; their ids go on from run to run.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     /// Let the system hold the memory budget: a cgroup where one is ours, else a limit of this process. Commands are not
     /// held.
     #[arg(long)]
@@ -162,6 +203,12 @@ pub struct ReplayArgs {
     /// The file of what the camera of this clip was taught; see `ocelli teach`.
     #[arg(long, value_name = "FILE")]
     pub lessons: Option<PathBuf>,
+    /// A file in which events are kept, for `ocelli events`; their ids go on from those in it.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// When the clip began, such as 2026-11-26T18:30:00Z: the date of its events in the journal. Without it they have none.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub at: Option<u64>,
     /// Print what a frame costs, stage by stage, to standard error.
     #[arg(long)]
     pub stages: bool,
@@ -239,6 +286,115 @@ pub struct TeachArgs {
     pub common: Common,
 }
 
+/// `ocelli events`
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Words of the text, or what they begin with; all of them must be there.
+    pub words: Vec<String>,
+    /// The journal. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Not before: so long ago (90m, 2h, 3d), or a time in UTC (2026-11-26, 2026-11-26T18:30:00Z).
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<u64>,
+    /// Only before: as for --since.
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub until: Option<u64>,
+    /// Of the camera of this name.
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// Of this kind: one of the pack (fall, walk), or narration, alert, alert_end, blind, health.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// As severe as this, or more.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub severity: Option<SeverityArg>,
+    /// Narrations that looked like the event with this id, the most alike first.
+    #[arg(long, value_name = "ID")]
+    pub like: Option<u64>,
+    /// How many at most, up to 1000.
+    #[arg(long, default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Which event a lesson is about, and where it goes.
+#[derive(Debug, Args)]
+pub struct AboutArgs {
+    /// The id of the event: `ocelli events` shows it.
+    pub id: u64,
+    /// The journal. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// The camera's file of lessons. Default: that of the config for the event's camera.
+    #[arg(long, value_name = "FILE")]
+    pub lessons: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli yes`
+#[derive(Debug, Args)]
+pub struct YesArgs {
+    #[command(flatten)]
+    pub about: AboutArgs,
+}
+
+/// `ocelli no`
+#[derive(Debug, Args)]
+pub struct NoArgs {
+    #[command(flatten)]
+    pub about: AboutArgs,
+    /// What really happened: a kind of the pack, such as sit, or one of its sentences.
+    #[arg(long, value_name = "KIND")]
+    pub was: Option<String>,
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum SeverityArg {
+    /// Good to know.
+    Info,
+    /// Wants a look.
+    Notice,
+    /// Wants help.
+    Alarm,
+}
+
+impl From<SeverityArg> for Severity {
+    fn from(severity: SeverityArg) -> Self {
+        match severity {
+            SeverityArg::Info => Self::Info,
+            SeverityArg::Notice => Self::Notice,
+            SeverityArg::Alarm => Self::Alarm,
+        }
+    }
+}
+
+/// Milliseconds since 1970 of `2026-11-26`, `2026-11-26 18:30`, `2026-11-26T18:30:00Z` or anything between.
+fn parse_time(text: &str) -> Result<u64, String> {
+    let whole = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        16 => format!("{text}:00Z"),
+        _ => text.to_owned(),
+    };
+    let time = humantime::parse_rfc3339_weak(&whole).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let time = time.ok_or_else(|| format!("`{text}` is no time; write it like 2026-11-26T18:30:00Z"))?;
+    Ok(time.as_millis() as u64)
+}
+
+/// A time, or how long ago it was.
+fn parse_since(text: &str) -> Result<u64, String> {
+    match humantime::parse_duration(text) {
+        Ok(ago) => Ok(SystemClock::new().unix_ms().saturating_sub(ago.as_millis() as u64)),
+        Err(_) => parse_time(text).map_err(|error| format!("{error}, or how long ago it was, like 2h")),
+    }
+}
+
 impl Common {
     /// The config file with what the command line says laid over it.
     ///
@@ -301,6 +457,9 @@ impl RunArgs {
         if self.state.is_some() {
             config.memory.state.clone_from(&self.state);
         }
+        if self.journal.is_some() {
+            config.journal.file.clone_from(&self.journal);
+        }
         if self.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
             return Err(ConfigError::Usage("--seconds wants a number above zero".into()));
         }
@@ -339,6 +498,12 @@ impl ReplayArgs {
         if self.lessons.is_some() {
             config.cameras[0].lessons.clone_from(&self.lessons);
         }
+        if self.journal.is_some() {
+            config.journal.file.clone_from(&self.journal);
+        }
+        if self.at.is_some() && config.journal.file.is_none() {
+            return Err(ConfigError::Usage("--at dates the events of a journal; name one with --journal".into()));
+        }
         Ok(config)
     }
 }
@@ -365,6 +530,22 @@ mod tests {
         let camera = &config.cameras[0];
         assert_eq!((config.pack.as_str(), camera.command.as_deref()), ("b", Some("cat x.y4m")));
         assert!(camera.device.is_none() && config.output.json);
+    }
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        let noon = 1_795_867_200_000 - 6 * 3_600_000;
+        for text in ["2026-11-28T06:00:00Z", "2026-11-28 06:00:00", "2026-11-28 06:00", "2026-11-28T06:00"] {
+            assert_eq!(parse_time(text), Ok(noon), "{text}");
+        }
+        assert_eq!(parse_time("2026-11-28"), Ok(noon - 6 * 3_600_000));
+        let now = SystemClock::new().unix_ms();
+        let ago = now - parse_since("2h").expect("a time span");
+        assert!((7_199_000..=7_200_000).contains(&ago), "{ago}");
+        for text in ["yesterday", "", "2026-13-01", "-2h", "2026-11-28T06:00:00+01:00"] {
+            let error = parse_since(text).expect_err(text);
+            assert!(error.contains("write it like 2026-11-26T18:30:00Z, or how long ago it was, like 2h"), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ocelli_drivers::{CameraConfig, MAX_SIDE_PX, PipeConfig, PipeFormat};
+use ocelli_journal::Limits;
 use ocelli_types::SizePx;
 use schemars::JsonSchema;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -72,6 +73,8 @@ pub struct Config {
     pub output: OutputTable,
     /// What is remembered.
     pub memory: MemoryTable,
+    /// Where what was said is kept.
+    pub journal: JournalTable,
 }
 
 impl Default for Config {
@@ -84,6 +87,7 @@ impl Default for Config {
             cameras: vec![CameraTable::default()],
             output: OutputTable::default(),
             memory: MemoryTable::default(),
+            journal: JournalTable::default(),
         }
     }
 }
@@ -218,6 +222,43 @@ impl MemoryTable {
     }
 }
 
+/// `[journal]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalTable {
+    /// The file in which events are kept, for `ocelli events`. Default: none.
+    pub file: Option<PathBuf>,
+    /// The most bytes of it and what lies beside it, 2 MiB or more. Default `64MiB`: some 100,000 narrations. The oldest events go
+    /// first, alerts last.
+    #[serde(deserialize_with = "size_bytes")]
+    #[schemars(with = "BytesText")]
+    pub size: u64,
+    /// How long an event stays at most, in days, 0.01 to 36500. Default 365.
+    pub keep_days: f64,
+}
+
+impl Default for JournalTable {
+    fn default() -> Self {
+        Self { file: None, size: 64 << 20, keep_days: 365.0 }
+    }
+}
+
+impl JournalTable {
+    /// What no type says.
+    pub fn check(&self) -> Result<(), String> {
+        if !(Limits::LEAST_BYTES..=1 << 40).contains(&self.size) {
+            return Err(format!("`size` of the journal is {} bytes; it may be 2 MiB to 1024 GiB", self.size));
+        }
+        if !(0.01..=36_500.0).contains(&self.keep_days) {
+            return Err(format!("`keep_days` is {}; it may be 0.01 to 36500", self.keep_days));
+        }
+        if self.file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+            return Err("`file` of the journal is empty; write a file".into());
+        }
+        Ok(())
+    }
+}
+
 impl Config {
     /// What may be planned for with a pack that asks for `pack_bytes`.
     pub fn budget_bytes(&self, pack_bytes: u64) -> u64 {
@@ -257,7 +298,8 @@ impl Config {
             [camera] => camera.check()?,
             _ => self.check_cameras()?,
         }
-        self.memory.check()
+        self.memory.check()?;
+        self.journal.check()
     }
 
     /// Each of several cameras, and that they go together.
@@ -396,9 +438,13 @@ enum BytesText {
 }
 
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    size_bytes(deserializer).map(Some)
+}
+
+fn size_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match BytesText::deserialize(deserializer)? {
-        BytesText::Number(bytes) => Ok(Some(bytes)),
-        BytesText::Text(text) => parse_bytes(&text).map(Some).map_err(serde::de::Error::custom),
+        BytesText::Number(bytes) => Ok(bytes),
+        BytesText::Text(text) => parse_bytes(&text).map_err(serde::de::Error::custom),
     }
 }
 
@@ -533,6 +579,11 @@ mod tests {
             ("[camera]\nfps = \"many\"", "expected"),
             ("[camera]\ntimeout_s = 0", "0.1 to 3600"),
             ("[memory]\nsave_every_s = 1", "10 to 86400"),
+            ("[journal]\nsize = \"1MiB\"", "2 MiB to"),
+            ("[journal]\nsize = \"much\"", "128MiB"),
+            ("[journal]\nkeep_days = 0", "0.01 to 36500"),
+            ("[journal]\nfile = \"\"", "write a file"),
+            ("[journal]\nfolder = \"x\"", "unknown key `folder`"),
             ("[camera]\ncommand_format = \"y5m\"", "did you mean `y4m`"),
             ("[camera]\ndevice = \"/dev/video0\"\ncommand = \"cat\"", "choose one"),
             ("[camera\n", "ocelli.toml:1"),

@@ -6,6 +6,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use ocelli_drivers::{DriverError, SinkError};
 use ocelli_infer::{InferError, PackError};
+use ocelli_journal::JournalError;
 use ocelli_pipeline::StepError;
 
 use crate::config::ConfigError;
@@ -96,6 +97,20 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Some of what was said is not in the journal.
+    #[error("{lost} events are not in the journal: {why}")]
+    Lost {
+        /// How many.
+        lost: u64,
+        /// What the journal said last.
+        why: String,
+    },
+    /// Nobody said what is asked about.
+    #[error("the journal has no {0}")]
+    NoSuchEvent(String),
     /// The budget cannot be held.
     #[error("the budget cannot be enforced: {what}: {source}; {advice}, or leave out --enforce")]
     Enforce {
@@ -128,9 +143,11 @@ impl Error {
             | Self::Unwritable { .. }
             | Self::Trace { .. }
             | Self::State { .. }
+            | Self::Journal(_)
+            | Self::Lost { .. }
             | Self::Enforce { .. }
             | Self::System { .. } => 1,
-            Self::Config(_) | Self::Lessons { .. } | Self::Teach(_) => 2,
+            Self::Config(_) | Self::Lessons { .. } | Self::Teach(_) | Self::NoSuchEvent(_) => 2,
             Self::Source(_) => 3,
             Self::Pack(_) | Self::Infer(_) | Self::Step(_) => 4,
             Self::Budget(_) => 5,

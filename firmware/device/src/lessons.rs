@@ -9,6 +9,7 @@ use ocelli_infer::{Evidence, Lessons, MOST_LESSONS, Pack};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::TeachArgs;
+use crate::config::Config;
 use crate::error::{Error, note};
 use crate::wiring;
 
@@ -70,44 +71,62 @@ pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
 
 /// Adds what the user says of events to the file.
 pub fn command(args: &TeachArgs) -> Result<(), Error> {
-    let pack = wiring::open_pack(&args.common.config()?.pack)?;
-    let mut lessons = read(&args.lessons, &pack)?;
-    let was = args.was.as_deref().map(|was| known(was, &pack)).transpose()?;
-    let mut new = Vec::new();
-    for (index, line) in lines(io::stdin().lock()).enumerate() {
+    let said = lines(io::stdin().lock()).enumerate().filter_map(|(index, line)| {
         let at = |why: String| Error::Teach(format!("line {} of the events: {why}", index + 1));
-        let line = line.map_err(|error| at(error.to_string()))?;
-        if line.trim().is_empty() {
-            continue;
+        let said = |line: String| {
+            let said: Said = serde_json::from_str(&line).map_err(|error| at(format!("it is no event ({error})")))?;
+            let advice = "it has no evidence; let `ocelli run` or `replay` write the events with --json --evidence";
+            let evidence = said.evidence.ok_or_else(|| at(advice.into()))?;
+            let evidence = evidence.parse().map_err(|error| at(format!("{error}")))?;
+            Ok((format!("line {} of the events", index + 1), said.text, evidence))
+        };
+        match line {
+            Ok(line) if line.trim().is_empty() => None,
+            Ok(line) => Some(said(line)),
+            Err(error) => Some(Err(at(error.to_string()))),
         }
-        let said: Said = serde_json::from_str(&line).map_err(|error| at(format!("it is no event ({error})")))?;
-        let advice = "it has no evidence; let `ocelli run` or `replay` write the events with --json --evidence";
-        let evidence = said.evidence.ok_or_else(|| at(advice.into()))?;
-        let evidence: Evidence = evidence.parse().map_err(|error| at(format!("{error}")))?;
+    });
+    learn(&args.common.config()?, &args.lessons, args.was.as_deref(), args.wrong, said)
+}
+
+/// Adds what the user says of events to the file: of each where it comes from, its text and its evidence. All are learnt, or none.
+pub fn learn(
+    config: &Config,
+    path: &Path,
+    was: Option<&str>,
+    wrong: bool,
+    said: impl IntoIterator<Item = Result<(String, String, Evidence), Error>>,
+) -> Result<(), Error> {
+    let pack = wiring::open_pack(&config.pack)?;
+    let mut lessons = read(path, &pack)?;
+    let was = was.map(|was| known(was, &pack)).transpose()?;
+    let mut new = Vec::new();
+    for said in said {
+        let (place, said, evidence) = said?;
+        let at = |why: String| Error::Teach(format!("{place}: {why}"));
         if !evidence.is_of(&pack) {
             let name = &pack.manifest.name;
             return Err(at(format!("it comes from other models than those of `{name}`; name its pack with --pack")));
         }
         let kind = match was {
             Some(kind) => kind,
-            None => pack.vocabulary.kind_of(&said.text).ok_or_else(|| at(format!("nobody says `{}`", said.text)))?,
+            None => pack.vocabulary.kind_of(&said).ok_or_else(|| at(format!("nobody says `{said}`")))?,
         };
-        let right = !args.wrong;
-        if !lessons.add(kind, right, &evidence) {
-            let path = args.lessons.display();
+        if !lessons.add(kind, !wrong, &evidence) {
+            let path = path.display();
             return Err(Error::Teach(format!("{path} has {MOST_LESSONS} lessons, the most; delete its oldest lines")));
         }
         let kind = pack.vocabulary.kinds[kind].clone();
-        new.push(Lesson { kind, right, said: said.text, evidence: evidence.to_string() });
+        new.push(Lesson { kind, right: !wrong, said, evidence: evidence.to_string() });
     }
     if new.is_empty() {
         return Err(Error::Teach("no events came in; see `ocelli teach --help`".into()));
     }
-    append(&args.lessons, &new).map_err(|error| bad(&args.lessons, format!("they cannot be written ({error})")))?;
+    append(path, &new).map_err(|error| bad(path, format!("they cannot be written ({error})")))?;
     for Lesson { kind, right, said, .. } in &new {
         note(format_args!("learnt that `{said}` was {}`{kind}`", if *right { "" } else { "not " }));
     }
-    note(format_args!("{} lessons in {}", lessons.len(), args.lessons.display()));
+    note(format_args!("{} lessons in {}", lessons.len(), path.display()));
     Ok(())
 }
 

@@ -6,6 +6,8 @@ mod cli;
 mod config;
 mod enforce;
 mod error;
+mod events;
+mod journal;
 mod lessons;
 mod plan;
 mod pulse;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         Command::Packs(args) => check::packs(args),
         Command::Soak(args) => soak::command(args),
         Command::Teach(args) => lessons::command(args),
+        Command::Events(args) => events::command(args),
+        Command::Yes(args) => events::teach(&args.about, None, false),
+        Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

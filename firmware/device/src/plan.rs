@@ -8,11 +8,13 @@
 use std::fmt;
 
 use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab, Taught};
+use ocelli_journal::HEAP_BYTES;
 use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate, TokenSlot};
 use ocelli_types::SizePx;
 use serde::Serialize;
 
 use crate::config::{CameraTable, Config};
+use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
 use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::wiring;
 
@@ -73,6 +75,11 @@ const PICTURE: &str = "picture, gate and slots";
 const SEGMENTS: &str = "memory: segments";
 const SNAPSHOT: &str = "memory: snapshot";
 
+/// A journal: SQLite's own ceiling for its heap, code of it that was read, and the thread's whole stack. Events that wait for it
+/// are output, 1 KiB each.
+const JOURNAL: &str = "journal";
+const JOURNAL_CODE_BYTES: u64 = 1 << 20;
+
 /// The part that depends on the clip's length.
 const INDEX: &str = "index of the clip";
 
@@ -113,7 +120,7 @@ impl Item {
     /// What a person can choose to make it smaller, if anything.
     fn lowered_by(&self) -> Option<&'static str> {
         match self.name {
-            CODE | STACKS | SLACK | OUTPUT => None,
+            CODE | STACKS | SLACK | OUTPUT | JOURNAL => None,
             SOURCE => Some("a smaller picture (size_px)"),
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
@@ -185,6 +192,11 @@ impl Plan {
             item(SOURCE, source_bytes(picture)),
         ];
         let mut plan = Self::of(budget_bytes, items);
+        if config.journal.file.is_some() {
+            let waiting = plan.items.iter_mut().find(|item| item.name == OUTPUT);
+            waiting.expect("there is always output").bytes += (WAITING << 10) as u64;
+            plan.items.push(item(JOURNAL, HEAP_BYTES + JOURNAL_CODE_BYTES + SCRIBE_STACK_BYTES as u64));
+        }
         if config.memory.state.is_some() {
             // What is composed, what a start reads, the last picture and its copy.
             let bytes = 2 * Store::most_bytes(pack.grid.bytes(), &memory) + 2 * pack.grid.bytes();
@@ -242,9 +254,9 @@ impl Plan {
         self.bytes_of(&[CODE])
     }
 
-    /// All that is held beside blocks of the heap.
+    /// All that is held beside blocks of the heap. SQLite has one of its own.
     pub fn beside_heap_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, STACKS, SLACK])
+        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL])
     }
 
     fn bytes_of(&self, names: &[&str]) -> u64 {

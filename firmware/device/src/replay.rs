@@ -7,10 +7,11 @@ use ocelli_drivers::{Clip, DriverError, SystemClock};
 use ocelli_heap::{Counted, CountingAlloc};
 use ocelli_infer::InferError;
 use ocelli_pipeline::{EventBuf, Mind, PatchSlot, StepError};
-use ocelli_types::{Clock, Fault, Faulty, FrameSource, Pixels, SizePx};
+use ocelli_types::{Clock, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::cli::ReplayArgs;
 use crate::error::{Error, note};
+use crate::journal::{Dates, Scribe};
 use crate::plan::Plan;
 use crate::pulse::Pulse;
 use crate::trace::Trace;
@@ -29,13 +30,15 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
-    let mut voice = Voice::open(&config, None)?;
+    let dates = args.at.map_or(Dates::Unknown, Dates::From);
+    let mut voice = Voice::open(&config, None)?.kept_by(Scribe::open(&config.journal, dates, Micros(0), true)?);
     let mut trace = args.trace.as_deref().map(Trace::create).transpose()?;
     let mut eye = Eye::new(&pack)?;
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
     let mut mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack)?);
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
+    let mut seen_us = Micros(0);
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
     let ended = loop {
         let start_us = clock.now();
@@ -82,11 +85,12 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         pulse.thought(report.encode_us, report.describe_us);
         pulse.stab.allocated(encoded.allocations);
         pulse.narrator.allocated(thought.allocations);
+        seen_us = slot.batch().captured_us;
         for spoken in &events {
             voice.say(0, spoken, &pack.vocabulary, mind.head())?;
         }
         if let Some(trace) = &mut trace {
-            trace.add(slot.batch().captured_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
+            trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
         }
     };
     if pulse.pictures > 0 {
@@ -95,7 +99,9 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     if args.stages && pulse.pictures > 0 {
         let _ = io::stderr().write_all(pulse.table().as_bytes());
     }
+    let kept = voice.finish(seen_us);
     ended?;
+    kept?;
     if pulse.seen == 0 {
         return Err(DriverError::NoPicture { from: args.clip.display().to_string() }.into());
     }

@@ -27,6 +27,7 @@ use crate::cli::RunArgs;
 use crate::config::{CameraTable, ConfigError};
 use crate::enforce::Fence;
 use crate::error::{Error, note};
+use crate::journal::{Dates, Scribe};
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::pulse::Pulse;
 use crate::state::{Keeper, Kept, Reference, Store};
@@ -176,6 +177,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let start_us = resumed.max().unwrap_or_default();
     let clock = SystemClock::starting_at(start_us);
     let voice = Voice::open(&config, live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000)))?;
+    let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
+    let voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false)?);
     let every_us = Micros::from_seconds(config.memory.save_every_s);
     let no_thread = |source| Error::System { what: "a thread", source };
 
@@ -275,11 +278,13 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     }
     let encoded = ended(encode).unwrap_or(Ok(()));
     let saved = think.save(&clock);
+    let kept = think.voice.finish(clock.now());
     think.sum_up(start_us, thought.is_ok() && captured.is_ok());
     thought?;
     encoded?;
     captured?;
-    saved
+    saved?;
+    kept
 }
 
 /// The work of a thread whose allocations are counted to `pool`.
@@ -705,6 +710,7 @@ impl Think<'_> {
                 camera.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
                 let again = if camera.greeted { " again" } else { "" };
                 let text = format!("seeing{again} after {:.1} s", at_us.since(seen_us).seconds());
+                self.voice.sees(index, at_us);
                 self.voice.tell(index, EventKind::Health, (seen_us, at_us), &text)?;
             }
         }
@@ -715,12 +721,12 @@ impl Think<'_> {
     fn tick(&mut self, index: usize, clock: &impl Clock) -> Result<(), Error> {
         let Watched { mind, keeper, pulse, pulse_us, now_us, .. } = &mut self.cameras[index];
         let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), clock.now(), clock.unix_ms()));
-        if let Some(text) = news {
+        for text in news.into_iter().chain(self.voice.news()) {
             self.voice.tell(index, EventKind::Health, (*now_us, *now_us), &text)?;
         }
         if now_us.since(*pulse_us) >= Micros(PULSE_US) {
             let text = pulse.to_string();
-            self.voice.tell(index, EventKind::Health, (*pulse_us, *now_us), &text)?;
+            self.voice.pulse(index, (*pulse_us, *now_us), &text)?;
             (*pulse, *pulse_us) = (Pulse::default(), *now_us);
         }
         Ok(())

@@ -68,7 +68,7 @@ impl Kept {
 }
 
 /// No wall clock that stands before this, 2024-01-01, is right.
-const PLAUSIBLE_UNIX_MS: u64 = 1_704_067_200_000;
+pub const PLAUSIBLE_UNIX_MS: u64 = 1_704_067_200_000;
 
 /// No program was off for longer, a year: rather a clock was wrong.
 const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;

@@ -5,11 +5,13 @@ use std::io::{self, Write};
 
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
+use ocelli_journal::{About, Entry, Told};
 use ocelli_pipeline::Spoken;
 use ocelli_types::{Event, EventKind, Micros, Sink};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::journal::{Scribe, vector};
 
 #[derive(Debug)]
 enum Lines<W> {
@@ -27,7 +29,10 @@ pub struct Voice {
     cameras: Vec<String>,
     /// Whether what lessons are made of is wanted.
     evidence: bool,
+    /// Who keeps it.
+    scribe: Option<Scribe>,
     said: u64,
+    next_id: u64,
 }
 
 impl Voice {
@@ -49,7 +54,14 @@ impl Voice {
             (false, Some(start)) => Lines::People(ConsoleSink::live(out, start).naming_cameras()),
         };
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
-        Ok(Self { lines, place, cameras, evidence: config.output.evidence, said: 0 })
+        let evidence = config.output.evidence;
+        Ok(Self { lines, place, cameras, evidence, scribe: None, said: 0, next_id: 1 })
+    }
+
+    /// One whose events are kept, and have ids that go on with those that are.
+    #[must_use]
+    pub fn kept_by(self, scribe: Option<Scribe>) -> Self {
+        Self { scribe, ..self }
     }
 
     /// Says what the policy decided in the picture that `head` described last.
@@ -60,18 +72,29 @@ impl Voice {
         vocabulary: &Vocabulary,
         head: &Taught<'_>,
     ) -> Result<(), Error> {
-        let evidence = (self.evidence && spoken.kind == EventKind::Narration).then(|| head.evidence().to_string());
-        self.emit(&Event {
-            id: self.said + 1,
+        let wanted = spoken.kind == EventKind::Narration && (self.evidence || self.scribe.is_some());
+        let seen = wanted.then(|| head.evidence());
+        let evidence = seen.as_ref().filter(|_| self.evidence).map(ToString::to_string);
+        let entry = &vocabulary.entries[spoken.entry as usize];
+        let about = self.scribe.is_some().then(|| About {
+            kind: vocabulary.kinds[entry.kind].clone(),
+            severity: entry.severity,
+            vector: seen.as_ref().map(vector),
+        });
+        let event = Event {
+            id: self.next_id(),
             kind: spoken.kind,
             camera: &self.cameras[camera].clone(),
             start_us: spoken.start_us,
             end_us: spoken.end_us,
-            text: &vocabulary.entries[spoken.entry as usize].text,
+            text: &entry.text,
             score: spoken.score,
             entries: Some((spoken.from, spoken.to)),
             evidence: evidence.as_deref(),
-        })
+        };
+        self.emit(&event)?;
+        self.keep(&event, about);
+        Ok(())
     }
 
     /// Tells of the device itself: blind intervals and health.
@@ -82,8 +105,40 @@ impl Voice {
         (start_us, end_us): (Micros, Micros),
         text: &str,
     ) -> Result<(), Error> {
-        let (id, camera) = (self.said + 1, &self.cameras[camera].clone());
-        self.emit(&Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None })
+        let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
+        let event = Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None };
+        self.emit(&event)?;
+        self.keep(&event, None);
+        Ok(())
+    }
+
+    /// Tells how a camera was in this time. That is not kept: a line a minute would be most of a journal.
+    pub fn pulse(&mut self, camera: usize, (start_us, end_us): (Micros, Micros), text: &str) -> Result<(), Error> {
+        let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
+        let kind = EventKind::Health;
+        self.emit(&Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None })?;
+        if let Some(scribe) = &mut self.scribe {
+            scribe.alive(end_us);
+        }
+        Ok(())
+    }
+
+    /// A camera that was blind sees again.
+    pub fn sees(&mut self, camera: usize, at_us: Micros) {
+        if let Some(scribe) = &mut self.scribe {
+            scribe.write(Entry::Sees { camera: self.cameras[camera].clone(), at_us });
+        }
+    }
+
+    /// What the person should hear of the journal.
+    pub fn news(&mut self) -> Option<String> {
+        self.scribe.as_mut().and_then(Scribe::news)
+    }
+
+    /// Keeps what still waits to be kept, at the end of the stream.
+    pub fn finish(&mut self, at_us: Micros) -> Result<(), Error> {
+        let next_id = self.next_id();
+        self.scribe.take().map_or(Ok(()), |scribe| scribe.finish(next_id, at_us))
     }
 
     /// Name of a camera.
@@ -96,13 +151,34 @@ impl Voice {
         self.said
     }
 
+    fn next_id(&self) -> u64 {
+        self.scribe.as_ref().map_or(1, Scribe::least_id).max(self.next_id)
+    }
+
+    /// Hands what was told to the journal.
+    fn keep(&mut self, event: &Event<'_>, about: Option<About>) {
+        let Some(scribe) = &mut self.scribe else { return };
+        scribe.write(Entry::Told(Told {
+            id: event.id,
+            kind: event.kind,
+            camera: event.camera.to_owned(),
+            start_us: event.start_us,
+            end_us: event.end_us,
+            start_ms: scribe.date(event.start_us),
+            text: event.text.to_owned(),
+            score: event.score,
+            entries: event.entries,
+            about,
+        }));
+    }
+
     fn emit(&mut self, event: &Event<'_>) -> Result<(), Error> {
         let emitted: Result<(), SinkError> = match &mut self.lines {
             Lines::People(sink) => sink.emit(event),
             Lines::Programs(sink) => sink.emit(event),
         };
         emitted.map_err(|source| Error::Output { path: self.place.clone(), source })?;
-        self.said += 1;
+        (self.said, self.next_id) = (self.said + 1, event.id + 1);
         Ok(())
     }
 }

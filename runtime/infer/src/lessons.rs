@@ -42,6 +42,24 @@ impl Evidence {
         Self { mark: mark.into(), z }
     }
 
+    /// Evidence that was kept as its [`mark`](Self::mark) and [`values`](Self::values).
+    pub fn kept(mark: &str, values: &[i8; EMBEDDING]) -> Self {
+        Self { mark: mark.into(), z: values.to_vec() }
+    }
+
+    /// What tells its models from others.
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Where it lies in the vocabulary's space, in any scale.
+    ///
+    /// # Panics
+    /// Never: it is as wide as an embedding.
+    pub fn values(&self) -> &[i8; EMBEDDING] {
+        self.z.first_chunk().expect("evidence should be as wide as an embedding")
+    }
+
     /// Whether it comes from the models of this pack, beside which it means nothing.
     pub fn is_of(&self, pack: &Pack) -> bool {
         self.mark == mark(pack)

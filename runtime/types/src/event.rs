@@ -47,7 +47,7 @@ impl EventKind {
 /// One event, with the time range and the memory entries that it rests on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event<'a> {
-    /// Counts up from 1 in each run.
+    /// Counts up: from 1 in each run, or with a journal on from run to run.
     pub id: u64,
     /// What kind of event.
     pub kind: EventKind,

@@ -3,26 +3,39 @@
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Crate, and the crates of the workspace that it may depend on outside its tests.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("ocelli-types", &[]),
     ("ocelli-pipeline", &["ocelli-types"]),
     ("ocelli-kernels", &[]),
     ("ocelli-infer", &["ocelli-types", "ocelli-kernels"]),
+    ("ocelli-journal", &["ocelli-types"]),
     ("ocelli-heap", &[]),
     ("ocelli-drivers", &["ocelli-types"]),
-    ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-drivers", "ocelli-heap"]),
+    (
+        "ocelli",
+        &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-journal", "ocelli-drivers", "ocelli-heap"],
+    ),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
     (
         "ocelli-bench",
-        &["ocelli-types", "ocelli-pipeline", "ocelli-kernels", "ocelli-infer", "ocelli-drivers", "ocelli-heap"],
+        &[
+            "ocelli-types",
+            "ocelli-pipeline",
+            "ocelli-kernels",
+            "ocelli-infer",
+            "ocelli-journal",
+            "ocelli-drivers",
+            "ocelli-heap",
+        ],
     ),
     ("xtask", &[]),
 ];
 
 /// Libraries that only one crate may name.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 7] = [
     ("tract-onnx", "ocelli-infer"),
+    ("rusqlite", "ocelli-journal"),
     ("v4l", "ocelli-drivers"),
     ("openh264", "ocelli-drivers"),
     ("yuv", "ocelli-drivers"),

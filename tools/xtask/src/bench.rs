@@ -33,6 +33,12 @@ pub enum Bench {
         #[arg(long)]
         quick: bool,
     },
+    /// Searches in a journal of many events, by words and by meaning: how long they take, and what they hold.
+    Journal {
+        /// How many events.
+        #[arg(long, default_value_t = 100_000)]
+        events: u64,
+    },
 }
 
 /// Runs one.
@@ -40,6 +46,7 @@ pub fn run(bench: &Bench) -> Result<()> {
     setup::run(setup::For::Bench)?;
     match bench {
         Bench::Stab { json, quick } => stab(json.as_deref(), *quick),
+        Bench::Journal { events } => journal(*events),
         Bench::Memory { json, target_drop, quick } => memory(json.as_deref(), *target_drop, *quick),
     }
 }
@@ -63,6 +70,12 @@ pub fn finish(job: &mut Command) -> Result<()> {
         bail!("it stopped, or found what should not be; the lines above say why");
     }
     Ok(())
+}
+
+fn journal(events: u64) -> Result<()> {
+    let mut job = Command::new(checked("ocelli-bench")?);
+    job.current_dir(root()).arg("journal").arg("--events").arg(events.to_string());
+    finish(job.arg("--work").arg(target().join("bench/journal")))
 }
 
 fn memory(json: Option<&Path>, target_drop: f64, quick: bool) -> Result<()> {

@@ -1,0 +1,392 @@
+//! The journal's thread: it waits for the disk, so that nobody else does.
+//!
+//! Events go through a bounded channel. `run` leaves out what finds it full, counts it and says so once; `replay`, which has time,
+//! waits. A journal that cannot be written costs its events and never the narration: the thread tries again.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ocelli_drivers::SystemClock;
+use ocelli_infer::Evidence;
+use ocelli_journal::{Entry, JournalError, Limits, Salvage, Start, Vector, Writer};
+use ocelli_types::{Clock, Micros};
+
+use crate::config::JournalTable;
+use crate::error::{Error, note};
+use crate::state::PLAUSIBLE_UNIX_MS;
+
+/// Stack of the thread. Measured: see `plan.rs`.
+pub const SCRIBE_STACK_BYTES: usize = 256 << 10;
+
+/// Events that may wait, and that are written at a time. Each is below 1 KiB.
+pub const WAITING: usize = 256;
+const BATCH: usize = 64;
+
+/// How often a journal that cannot be opened is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// How long nothing is lost before it is said that all is well: a slow disk comes and goes.
+const WELL: Duration = Duration::from_secs(10);
+
+/// How often a program in which nothing happens says that it runs.
+const ALIVE_US: Micros = Micros(600_000_000);
+
+/// Where the date of an event comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Dates {
+    /// The wall clock, each time anew: it may be set while the program runs.
+    Clock(SystemClock),
+    /// The date of stream time zero, milliseconds since 1970.
+    From(u64),
+    /// A clip has none.
+    Unknown,
+}
+
+impl Dates {
+    /// Milliseconds since 1970 at a stream time.
+    pub fn of(self, at_us: Micros) -> Option<u64> {
+        match self {
+            Self::Clock(clock) => {
+                let now_ms = plausible(clock.unix_ms())?;
+                now_ms.checked_sub(clock.now().since(at_us).0 / 1000)
+            }
+            Self::From(zero_ms) => Some(zero_ms + at_us.0 / 1000),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// The wall clock, where it can be right.
+fn plausible(unix_ms: u64) -> Option<u64> {
+    (unix_ms >= PLAUSIBLE_UNIX_MS).then_some(unix_ms)
+}
+
+/// What the thread tells.
+#[derive(Debug, Default)]
+struct Told {
+    /// Events that are not in the journal.
+    lost: AtomicU64,
+    /// No smaller id may be given.
+    least_id: AtomicU64,
+    /// Why the last batch was not written; `None` after one that was.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Told {
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, why: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+}
+
+/// The one that writes what is said into the journal.
+#[derive(Debug)]
+pub struct Scribe {
+    path: PathBuf,
+    dates: Dates,
+    /// Whether there is time to wait for the disk.
+    patient: bool,
+    give: Option<SyncSender<Entry>>,
+    thread: Option<JoinHandle<Option<Writer>>>,
+    told: Arc<Told>,
+    /// Losses that were noticed, when, and whether nobody was told of their end.
+    noticed: u64,
+    failing: bool,
+    failed: Instant,
+    alive_us: Micros,
+}
+
+impl Scribe {
+    /// Opens the journal of the config, where it has one, and starts its thread. A `patient` one waits for the disk, and must be
+    /// there from the start.
+    ///
+    /// # Errors
+    /// The file is of another kind, newer, or another program's; or of a patient one it cannot be written.
+    pub fn open(config: &JournalTable, dates: Dates, start_us: Micros, patient: bool) -> Result<Option<Self>, Error> {
+        let Some(path) = config.file.clone() else { return Ok(None) };
+        let keep_us = Micros::from_seconds(config.keep_days * 86_400.0);
+        let limits = Limits { bytes: config.size, keep_us };
+        let start = Start { unix_ms: dates.of(start_us), stream_us: start_us, least_id: 1 };
+        let told = Arc::new(Told::default());
+        told.least_id.store(1, Ordering::Relaxed);
+        let writer = match Writer::open(&path, limits, start) {
+            Ok((writer, salvage)) => {
+                told.least_id.store(writer.next_id(), Ordering::Relaxed);
+                if let Some(salvage) = salvage {
+                    note(salvaged(&path, &salvage));
+                }
+                Some(writer)
+            }
+            Err(error) if error.is_final() || patient => return Err(error.into()),
+            Err(error) => {
+                note(format_args!("{error}; narrating without it, and trying again"));
+                told.set_trouble(Some(error.to_string()));
+                None
+            }
+        };
+        let (give, entries) = sync_channel(WAITING);
+        let shared = Arc::clone(&told);
+        let place = path.clone();
+        let thread = thread::Builder::new()
+            .name("journal".into())
+            .stack_size(SCRIBE_STACK_BYTES)
+            .spawn(move || Desk { path: place, limits, dates, writer, told: shared }.run(&entries))
+            .map_err(|source| Error::System { what: "a thread", source })?;
+        let (give, thread) = (Some(give), Some(thread));
+        let failed = Instant::now();
+        let (noticed, failing, alive_us) = (0, false, start_us);
+        Ok(Some(Self { path, dates, patient, give, thread, told, noticed, failing, failed, alive_us }))
+    }
+
+    /// The smallest id that the next event may have.
+    pub fn least_id(&self) -> u64 {
+        self.told.least_id.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds since 1970 at a stream time.
+    pub fn date(&self, at_us: Micros) -> Option<u64> {
+        self.dates.of(at_us)
+    }
+
+    /// Hands it over; where there is no room and no time, it is lost and counted.
+    pub fn write(&mut self, entry: Entry) {
+        let Some(give) = &self.give else { return };
+        let counts = matches!(entry, Entry::Told(_));
+        let taken = if self.patient { give.send(entry).is_ok() } else { give.try_send(entry).is_ok() };
+        if !taken && counts {
+            self.told.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The program still runs.
+    pub fn alive(&mut self, at_us: Micros) {
+        if at_us.since(self.alive_us) >= ALIVE_US {
+            self.alive_us = at_us;
+            self.write(Entry::Alive { at_us, unix_ms: self.dates.of(at_us) });
+        }
+    }
+
+    /// What the person should hear: that events are not kept, once, or that they are again.
+    pub fn news(&mut self) -> Option<String> {
+        let (lost, trouble) = (self.told.lost.load(Ordering::Relaxed), self.told.trouble());
+        if lost > self.noticed {
+            (self.noticed, self.failed) = (lost, Instant::now());
+            let why = trouble.unwrap_or_else(|| format!("{}: the disk is too slow", self.path.display()));
+            let first = !std::mem::replace(&mut self.failing, true);
+            return first.then(|| format!("the journal is not written: {why}"));
+        }
+        let well = self.failing && trouble.is_none() && self.failed.elapsed() >= WELL;
+        self.failing &= !well;
+        well.then(|| format!("the journal is written again; {lost} events are not in it"))
+    }
+
+    /// Writes what still waits, and ends the uptime, of which `next_id` would be the next event.
+    ///
+    /// # Errors
+    /// Some events are not in the journal.
+    pub fn finish(mut self, next_id: u64, at_us: Micros) -> Result<(), Error> {
+        self.give = None;
+        let writer = self.thread.take().and_then(|thread| thread.join().ok()).flatten();
+        let ended = writer.map_or(Ok(()), |writer| writer.finish(next_id, at_us, self.dates.of(at_us)));
+        let lost = self.told.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            let why = self.told.trouble().unwrap_or_else(|| format!("{}: the disk was too slow", self.path.display()));
+            return Err(Error::Lost { lost, why });
+        }
+        Ok(ended?)
+    }
+}
+
+impl Drop for Scribe {
+    /// However a run ends: what was told is written.
+    fn drop(&mut self) {
+        self.give = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread has.
+struct Desk {
+    path: PathBuf,
+    limits: Limits,
+    dates: Dates,
+    writer: Option<Writer>,
+    told: Arc<Told>,
+}
+
+impl Desk {
+    /// Until nobody gives any more.
+    fn run(mut self, entries: &Receiver<Entry>) -> Option<Writer> {
+        let mut batch = Vec::with_capacity(BATCH);
+        // One that was open knows which ids are given; another does not, and none below its own may come.
+        let mut least_id = if self.writer.is_some() { 0 } else { u64::MAX };
+        let mut tried = Instant::now();
+        while let Ok(first) = entries.recv() {
+            batch.push(first);
+            batch.extend(entries.try_iter().take(BATCH - 1));
+            if self.writer.is_none() && tried.elapsed() >= AGAIN {
+                tried = Instant::now();
+                self.open_again(&batch[0], &mut least_id);
+            }
+            let count = |entry: &Entry| matches!(entry, Entry::Told(_));
+            let came = batch.iter().filter(|entry| count(entry)).count();
+            batch.retain(|entry| !matches!(entry, Entry::Told(told) if told.id < least_id));
+            let late = came - batch.iter().filter(|entry| count(entry)).count();
+            let lost = match self.writer.as_mut().map(|writer| writer.write(&batch)) {
+                Some(Ok(())) => {
+                    self.told.set_trouble(None);
+                    late
+                }
+                Some(Err(error)) => {
+                    // Opening it again saves what can be read, at once.
+                    if matches!(error, JournalError::Damaged { .. }) {
+                        self.writer = None;
+                        self.open_again(&batch[0], &mut least_id);
+                    }
+                    self.told.set_trouble(Some(error.to_string()));
+                    came
+                }
+                None => came,
+            };
+            self.told.lost.fetch_add(lost as u64, Ordering::Relaxed);
+            batch.clear();
+        }
+        self.writer
+    }
+
+    fn open_again(&mut self, first: &Entry, least_id: &mut u64) {
+        let at_us = match first {
+            Entry::Told(told) => told.start_us,
+            Entry::Sees { at_us, .. } | Entry::Alive { at_us, .. } => *at_us,
+        };
+        let start = Start { unix_ms: self.dates.of(at_us), stream_us: at_us, least_id: 1 };
+        match Writer::open(&self.path, self.limits, start) {
+            Ok((writer, salvage)) => {
+                if *least_id == u64::MAX {
+                    *least_id = writer.next_id();
+                    self.told.least_id.fetch_max(writer.next_id(), Ordering::Relaxed);
+                }
+                if let Some(salvage) = salvage {
+                    note(salvaged(&self.path, &salvage));
+                }
+                self.writer = Some(writer);
+            }
+            Err(error) => self.told.set_trouble(Some(error.to_string())),
+        }
+    }
+}
+
+fn salvaged(path: &Path, salvage: &Salvage) -> String {
+    let Salvage { aside, saved, why } = salvage;
+    format!("{}: damaged ({why}); it is now {}, and {saved} events of it were saved", path.display(), aside.display())
+}
+
+/// What a journal keeps of a narration's evidence, and gives back for a lesson.
+pub fn vector(evidence: &Evidence) -> Vector {
+    Vector { mark: evidence.mark().to_owned(), values: Box::new(*evidence.values()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use ocelli_journal::{Journal, Query, Told};
+    use ocelli_types::EventKind;
+
+    use super::*;
+
+    fn entry(id: u64) -> Entry {
+        Entry::Told(Told {
+            id,
+            kind: EventKind::Health,
+            camera: "hall".into(),
+            start_us: Micros(id * 1_000_000),
+            end_us: Micros(id * 1_000_000),
+            start_ms: None,
+            text: format!("event {id}"),
+            score: 1.0,
+            entries: None,
+            about: None,
+        })
+    }
+
+    fn found(path: &Path) -> Vec<u64> {
+        let journal = Journal::open(path).expect("it is there");
+        let query = Query { limit: 1000, ..Query::default() };
+        journal.search(&query).expect("it is readable").iter().rev().map(|found| found.id).collect()
+    }
+
+    fn table(path: &Path) -> JournalTable {
+        JournalTable { file: Some(path.to_path_buf()), ..JournalTable::default() }
+    }
+
+    #[test]
+    fn ids_go_on_and_all_is_written_at_the_end() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("j");
+        for first in [1, 301] {
+            let scribe = Scribe::open(&table(&path), Dates::Unknown, Micros(0), true).expect("it can be written");
+            let mut scribe = scribe.expect("the config has one");
+            assert_eq!(scribe.least_id(), first);
+            (first..first + 300).for_each(|id| scribe.write(entry(id)));
+            assert_eq!(scribe.news(), None);
+            scribe.finish(first + 300, Micros(9_000_000)).expect("nothing is lost");
+        }
+        assert_eq!(found(&path), (1..=600).collect::<Vec<_>>());
+    }
+
+    /// What is told is told once, and what came meanwhile is counted.
+    #[test]
+    fn a_journal_that_cannot_be_written_costs_its_events_and_is_noticed_once() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("no/such/folder/j");
+        let error = Scribe::open(&table(&path), Dates::Unknown, Micros(0), true).expect_err("a replay wants it");
+        assert!(error.to_string().contains("choose a folder that can be written"), "{error}");
+        let scribe = Scribe::open(&table(&path), Dates::Unknown, Micros(0), false).expect("a run goes on");
+        let mut scribe = scribe.expect("the config has one");
+        scribe.write(entry(1));
+        let patience = Instant::now();
+        let news = loop {
+            if let Some(news) = scribe.news() {
+                break news;
+            }
+            assert!(patience.elapsed() < Duration::from_secs(60), "it should be told");
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert!(news.starts_with("the journal is not written: "), "{news}");
+        scribe.write(entry(2));
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(scribe.news(), None, "once");
+        let error = scribe.finish(3, Micros(0)).expect_err("two are lost").to_string();
+        assert!(error.starts_with("2 events are not in the journal"), "{error}");
+    }
+
+    /// The desk alone: the folder comes to be while it runs.
+    #[test]
+    fn a_journal_that_comes_late_takes_what_has_ids_of_its_own() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("j");
+        let limits = Limits { bytes: 8 << 20, keep_us: Micros(u64::MAX) };
+        let start = Start { unix_ms: None, stream_us: Micros(0), least_id: 1 };
+        let (mut before, _) = Writer::open(&path, limits, start).expect("it can be written");
+        before.write(&[entry(1), entry(2)]).expect("there is room");
+        before.finish(3, Micros(0), None).expect("there is room");
+        let told = Arc::new(Told::default());
+        let mut desk = Desk { path: path.clone(), limits, dates: Dates::Unknown, writer: None, told: Arc::clone(&told) };
+        let mut least_id = u64::MAX;
+        desk.open_again(&entry(2), &mut least_id);
+        assert_eq!((least_id, told.least_id.load(Ordering::Relaxed)), (3, 3));
+        let (give, entries) = sync_channel(4);
+        [entry(4), entry(5)].into_iter().for_each(|entry| give.send(entry).expect("there is room"));
+        drop(give);
+        assert!(desk.run(&entries).is_some());
+        assert_eq!(found(&path), [1, 2, 4, 5]);
+    }
+}

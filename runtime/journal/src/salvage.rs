@@ -1,0 +1,104 @@
+//! A damaged journal: it is set aside, and what can be read of it becomes a new one.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use crate::JournalError;
+use crate::schema::{self, beside};
+use crate::sense::CHUNK;
+use crate::words::spaced;
+
+/// What became of a damaged journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvage {
+    /// Where it is now.
+    pub aside: PathBuf,
+    /// Events that are in the new one.
+    pub saved: u64,
+    /// What was wrong.
+    pub why: String,
+}
+
+/// Rows that are copied at a time, and how often this may fail: a row that cannot be read is closed in by halves.
+const TURN: i64 = 4096;
+const MOST_FAILURES: u32 = 4096;
+
+/// Tables, their keys, and what is copied of them.
+const TABLES: [(&str, &str); 6] =
+    [("run", "run"), ("name", "id"), ("text", "id"), ("event", "id"), ("part", "id"), ("chunk", "chunk")];
+
+/// What lacks afterwards is made up for, so that each event has what it refers to.
+const MEND: &str = "
+    INSERT INTO name SELECT DISTINCT camera, 'camera ' || camera FROM event WHERE camera NOT IN (SELECT id FROM name);
+    INSERT INTO name SELECT DISTINCT kind, 'kind ' || kind FROM event WHERE kind NOT IN (SELECT id FROM name);
+    INSERT INTO name SELECT DISTINCT mark, 'models ' || mark FROM event WHERE mark NOT IN (SELECT id FROM name);
+    INSERT INTO text SELECT DISTINCT text, 'lost text ' || text, 0 FROM event WHERE text NOT IN (SELECT id FROM text);
+    INSERT INTO run SELECT run, min(at), max(at), NULL, NULL FROM event
+        WHERE run NOT IN (SELECT run FROM run) GROUP BY run;
+    UPDATE text SET uses = used FROM (SELECT text AS said_by, count(*) AS used FROM event GROUP BY text) WHERE id = said_by;
+    DELETE FROM text WHERE id NOT IN (SELECT text FROM event);
+    DELETE FROM part WHERE event NOT IN (SELECT id FROM event);
+";
+
+/// Sets the file aside and copies what can be read. One that was set aside before is gone then.
+pub fn salvage(path: &Path, why: &str) -> Result<(Connection, Salvage), JournalError> {
+    let aside = beside(path, ".refused");
+    let moved = |what: &str| match fs::rename(beside(path, what), beside(&aside, what)) {
+        // The log of one before must not be taken for the log of this.
+        Err(error) if error.kind() == ErrorKind::NotFound => match fs::remove_file(beside(&aside, what)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        },
+        done => done,
+    };
+    ["", "-wal", "-shm"].into_iter().try_for_each(moved).map_err(|error| JournalError::disk(path, &error))?;
+    let new = schema::open_to_write(path)?;
+    let saved = copy(&aside, &new).map_err(|error| JournalError::sql(path, &error))?;
+    Ok((new, Salvage { aside, saved, why: why.into() }))
+}
+
+fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
+    new.execute_batch("PRAGMA wal_autocheckpoint = 256")?;
+    // What is no database at all shows here, or below.
+    if new.execute("ATTACH ?1 AS old", [aside.to_string_lossy()]).is_ok() {
+        let mut failures = 0;
+        for (table, key) in TABLES {
+            let most = format!("SELECT max({key}) FROM old.{table}");
+            let most: Option<i64> = new.query_row(&most, [], |row| row.get(0)).unwrap_or(Some(1 << 32));
+            for low in (0..=most.unwrap_or(-1)).step_by(TURN as usize) {
+                copy_rows(new, table, key, (low, low + TURN - 1), &mut failures);
+            }
+        }
+        let _ = new.execute("UPDATE number SET value = max(value, (SELECT value FROM old.number AS o WHERE o.name = number.name))", []);
+        new.execute_batch("DETACH old")?;
+    }
+    new.execute_batch(MEND)?;
+    let slots = "UPDATE event SET slot = NULL, mark = NULL WHERE slot / ?1 NOT IN (SELECT chunk FROM chunk)";
+    new.execute(slots, [CHUNK as i64])?;
+    let mut texts = new.prepare("SELECT id, said FROM text")?;
+    let mut texts = texts.query([])?;
+    while let Some(text) = texts.next()? {
+        let said = spaced(&text.get::<_, String>(1)?);
+        new.prepare_cached("INSERT INTO words(rowid, said) VALUES(?1, ?2)")?.execute(params![text.get::<_, i64>(0)?, said])?;
+    }
+    drop(texts);
+    new.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
+    new.query_row("SELECT count(*) FROM event", [], |row| row.get(0))
+}
+
+/// Copies the rows with keys from the one to the other, both included; where that fails, each half of them.
+fn copy_rows(new: &Connection, table: &str, key: &str, (low, high): (i64, i64), failures: &mut u32) {
+    let rows = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM old.{table} WHERE {key} BETWEEN ?1 AND ?2");
+    let copied = new.prepare_cached(&rows).and_then(|mut rows| rows.execute([low, high]));
+    if copied.is_err() {
+        *failures += 1;
+        if low < high && *failures < MOST_FAILURES {
+            let middle = low + (high - low) / 2;
+            copy_rows(new, table, key, (low, middle), failures);
+            copy_rows(new, table, key, (middle + 1, high), failures);
+        }
+    }
+}

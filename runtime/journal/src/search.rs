@@ -1,0 +1,349 @@
+//! Reading: by words, by meaning, by what an event is of; and when nothing was seen.
+
+use std::path::{Path, PathBuf};
+
+use ocelli_types::{EntryId, EventKind, Micros, Severity};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+
+use crate::JournalError;
+use crate::schema;
+use crate::sense::{
+    CHUNK, EMBEDDING, Held, Label, SLOT_BYTES, Vector, dot, quantized, severity_number, severity_of, to_unit,
+};
+use crate::words;
+use crate::writer::type_number;
+
+/// No search finds more.
+pub const MOST_FOUND: usize = 1000;
+
+/// What is looked for. Each part narrows it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Query<'a> {
+    /// Words of the text, or what they begin with, all of them; empty for any text.
+    pub words: &'a str,
+    /// Narrations near this direction of the vocabulary's space, `[384]` of any length, the nearest first. Without it the newest
+    /// events of any type are found.
+    pub like: Option<&'a [f32; EMBEDDING]>,
+    /// Of this camera.
+    pub camera: Option<&'a str>,
+    /// Of this kind of the vocabulary, or of this type, such as `alert`.
+    pub kind: Option<&'a str>,
+    /// As severe as this, or more.
+    pub severity: Severity,
+    /// Began at this time or later, milliseconds since 1970; blindness that lasted until then. What has no date is not found.
+    pub since_ms: Option<u64>,
+    /// Began before.
+    pub until_ms: Option<u64>,
+    /// How many at most, up to [`MOST_FOUND`].
+    pub limit: usize,
+}
+
+/// An event that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Its id, that of its first narration.
+    pub id: u64,
+    /// What kind of event.
+    pub kind: EventKind,
+    /// Which camera.
+    pub camera: String,
+    /// Kind of the vocabulary.
+    pub about: Option<String>,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The sentence.
+    pub text: String,
+    /// Wall clock at its start, milliseconds since 1970.
+    pub start_ms: Option<u64>,
+    /// Stream time.
+    pub start_us: Micros,
+    /// Stream time.
+    pub end_us: Micros,
+    /// 0 to 1.
+    pub score: f32,
+    /// Oldest and newest memory entry behind it.
+    pub entries: Option<(EntryId, EntryId)>,
+    /// Narrations that it is made of.
+    pub parts: u32,
+    /// Cosine to what was asked for.
+    pub likeness: Option<f32>,
+}
+
+/// A time in which no program saw anything, milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The last sign of life before.
+    pub start_ms: u64,
+    /// The next start.
+    pub end_ms: u64,
+}
+
+/// A journal, to read it. Another program may write it meanwhile.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    db: Connection,
+}
+
+/// A query in the numbers of a journal.
+struct Wanted {
+    /// Texts with the words, in order.
+    texts: Option<Vec<u32>>,
+    camera: Option<i64>,
+    kind: Option<i64>,
+    event_type: Option<i64>,
+    severity: u8,
+    since_ms: Option<i64>,
+    until_ms: Option<i64>,
+}
+
+impl Journal {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It is not there, or no journal, or cannot be read.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        Ok(Self { path: path.to_path_buf(), db: schema::open_to_read(path)? })
+    }
+
+    /// Events that fit, the newest first, or with [`Query::like`] the nearest.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn search(&self, query: &Query<'_>) -> Result<Vec<Found>, JournalError> {
+        self.find(query).map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
+    /// How many events there are.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn count(&self) -> Result<u64, JournalError> {
+        let count = self.db.query_row("SELECT count(*) FROM event", [], |row| row.get(0));
+        count.map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
+    /// The event with this id, or that a narration with this id became part of.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn event(&self, id: u64) -> Result<Option<Found>, JournalError> {
+        let found = self.whole(id).and_then(|id| self.load(id, None));
+        found.map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
+    /// Where an event, or what became part of one, lies in the vocabulary's space.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn vector(&self, id: u64) -> Result<Option<Vector>, JournalError> {
+        self.read_vector(id).map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
+    /// When no program saw anything: between uptimes whose dates are known, the oldest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn holes(&self, since_ms: Option<u64>, until_ms: Option<u64>) -> Result<Vec<Hole>, JournalError> {
+        let holes = "SELECT end_ms, next_ms FROM (
+                SELECT end_ms, lead(start_ms) OVER (ORDER BY run) AS next_ms FROM run)
+            WHERE next_ms > end_ms AND next_ms >= ?1 AND end_ms < ?2 ORDER BY end_ms DESC LIMIT ?3";
+        let bounds = params![since_ms.unwrap_or(0), until_ms.map_or(i64::MAX, |ms| ms as i64), MOST_FOUND as i64];
+        let read = || {
+            let mut holes = self.db.prepare(holes)?;
+            let rows = holes.query_map(bounds, |row| Ok(Hole { start_ms: row.get(0)?, end_ms: row.get(1)? }))?;
+            rows.collect::<rusqlite::Result<Vec<Hole>>>()
+        };
+        let mut holes = read().map_err(|error| JournalError::sql(&self.path, &error))?;
+        holes.reverse();
+        Ok(holes)
+    }
+
+    fn find(&self, query: &Query<'_>) -> rusqlite::Result<Vec<Found>> {
+        // One state of the file for all that is read.
+        let _one = self.db.unchecked_transaction()?;
+        let limit = query.limit.min(MOST_FOUND);
+        let Some(wanted) = self.wanted(query)? else { return Ok(Vec::new()) };
+        let ids = match query.like {
+            None => self.newest(&wanted, limit)?.into_iter().map(|id| (id, None)).collect(),
+            Some(like) => self.nearest(&wanted, like, limit)?,
+        };
+        let found = ids.into_iter().map(|(id, likeness)| self.load(id, likeness));
+        found.filter_map(Result::transpose).collect()
+    }
+
+    /// `None` where nothing can fit.
+    fn wanted(&self, query: &Query<'_>) -> rusqlite::Result<Option<Wanted>> {
+        let named = |name: &str| {
+            let id = self.db.query_row("SELECT id FROM name WHERE name = ?1", [name], |row| row.get::<_, i64>(0));
+            id.optional()
+        };
+        let event_type = query.kind.and_then(|kind| TYPES.iter().find(|of| of.name() == kind)).map(|of| type_number(*of));
+        let (camera, kind) = (query.camera.map(named).transpose()?, query.kind.filter(|_| event_type.is_none()));
+        let kind = kind.map(named).transpose()?;
+        let texts = (!query.words.trim().is_empty()).then(|| self.texts(query.words)).transpose()?;
+        let nothing = camera == Some(None) || kind == Some(None) || texts.as_ref().is_some_and(Vec::is_empty);
+        Ok((!nothing).then_some(Wanted {
+            texts,
+            camera: camera.flatten(),
+            kind: kind.flatten(),
+            event_type,
+            severity: severity_number(query.severity),
+            since_ms: query.since_ms.map(|ms| ms as i64),
+            until_ms: query.until_ms.map(|ms| ms as i64),
+        }))
+    }
+
+    /// Texts with these words, in order.
+    fn texts(&self, words: &str) -> rusqlite::Result<Vec<u32>> {
+        let Some(query) = words::query(words) else { return Ok(Vec::new()) };
+        let mut texts = self.db.prepare_cached("SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid")?;
+        let texts = texts.query_map([query], |row| row.get(0))?;
+        texts.collect()
+    }
+
+    fn newest(&self, wanted: &Wanted, limit: usize) -> rusqlite::Result<Vec<u64>> {
+        let mut sql = String::from("SELECT id, text FROM event WHERE severity >= ?");
+        let mut values = vec![i64::from(wanted.severity)];
+        let blind = type_number(EventKind::Blind);
+        // Blindness that began before may have lasted.
+        let since = format!(
+            "start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?"
+        );
+        for (condition, value) in [
+            ("camera = ?", wanted.camera),
+            ("kind = ?", wanted.kind),
+            ("type = ?", wanted.event_type),
+            (since.as_str(), wanted.since_ms),
+            ("start_ms < ?", wanted.until_ms),
+        ] {
+            if let Some(value) = value {
+                sql = sql + " AND " + condition;
+                values.push(value);
+            }
+        }
+        sql += " ORDER BY id DESC";
+        let mut events = self.db.prepare_cached(&sql)?;
+        let mut events = events.query(params_from_iter(values))?;
+        let mut ids = Vec::new();
+        while ids.len() < limit
+            && let Some(event) = events.next()?
+        {
+            if wanted.says(event.get(1)?) {
+                ids.push(event.get(0)?);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// All embeddings, one chunk in memory at a time.
+    fn nearest(
+        &self,
+        wanted: &Wanted,
+        like: &[f32; EMBEDDING],
+        limit: usize,
+    ) -> rusqlite::Result<Vec<(u64, Option<f32>)>> {
+        let Some(like) = quantized(like) else { return Ok(Vec::new()) };
+        if limit == 0 || wanted.event_type.is_some_and(|of| of != type_number(EventKind::Narration)) {
+            return Ok(Vec::new());
+        }
+        // What lies before it in its chunk has gone.
+        let oldest = "SELECT id FROM event WHERE slot IS NOT NULL ORDER BY id LIMIT 1";
+        let oldest: Option<u64> = self.db.query_row(oldest, [], |row| row.get(0)).optional()?;
+        let Some(oldest) = oldest else { return Ok(Vec::new()) };
+        let unit = to_unit(&like);
+        let mut best: Vec<(f32, u64)> = Vec::with_capacity(2 * limit);
+        // Below this nothing is among the best.
+        let mut least = f32::NEG_INFINITY;
+        let keep_best = |best: &mut Vec<(f32, u64)>| {
+            best.select_nth_unstable_by(limit - 1, |a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+            best.truncate(limit);
+            best[limit - 1].0
+        };
+        let mut chunks = self.db.prepare_cached("SELECT slots FROM chunk ORDER BY chunk")?;
+        let mut chunks = chunks.query([])?;
+        while let Some(chunk) = chunks.next()? {
+            for slot in chunk.get_ref(0)?.as_blob()?.as_chunks::<SLOT_BYTES>().0 {
+                let held = Held::read(slot);
+                let likeness = dot(&held.values, &like) as f32 * held.to_unit * unit;
+                if likeness >= least && held.label.id >= oldest && wanted.fits(&held.label) {
+                    best.push((likeness, held.label.id));
+                    if best.len() == 2 * limit {
+                        least = keep_best(&mut best);
+                    }
+                }
+            }
+        }
+        best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+        best.truncate(limit);
+        Ok(best.into_iter().map(|(likeness, id)| (id, Some(likeness))).collect())
+    }
+
+    /// The event that something with this id is, or is part of.
+    fn whole(&self, id: u64) -> rusqlite::Result<u64> {
+        let whole = self.db.query_row("SELECT event FROM part WHERE id = ?1", [id as i64], |row| row.get(0));
+        Ok(whole.optional()?.unwrap_or(id))
+    }
+
+    fn load(&self, id: u64, likeness: Option<f32>) -> rusqlite::Result<Option<Found>> {
+        let mut event = self.db.prepare_cached(
+            "SELECT event.id, type, camera.name, kind.name, severity, said, start_ms, start_us, end_us, score,
+                from_entry, to_entry, parts
+            FROM event JOIN text ON text.id = event.text JOIN name AS camera ON camera.id = camera
+                LEFT JOIN name AS kind ON kind.id = kind
+            WHERE event.id = ?1",
+        )?;
+        event.query_row([id as i64], |row| found(row, likeness)).optional()
+    }
+
+    fn read_vector(&self, id: u64) -> rusqlite::Result<Option<Vector>> {
+        let place = "SELECT slot, name FROM event JOIN name ON name.id = mark WHERE event.id = ?1";
+        let place = self.db.query_row(place, [self.whole(id)? as i64], |row| Ok((row.get::<_, u64>(0)?, row.get(1)?)));
+        let Some((slot, mark)) = place.optional()? else { return Ok(None) };
+        let chunk = self.db.blob_open("main", "chunk", "slots", (slot / CHUNK) as i64, true)?;
+        let mut bytes = [0; SLOT_BYTES];
+        chunk.read_at_exact(&mut bytes, (slot % CHUNK) as usize * SLOT_BYTES)?;
+        Ok(Some(Vector { mark, values: Box::new(Held::read(&bytes).values) }))
+    }
+}
+
+/// All types of event.
+const TYPES: [EventKind; 5] =
+    [EventKind::Narration, EventKind::Alert, EventKind::AlertEnd, EventKind::Blind, EventKind::Health];
+
+impl Wanted {
+    fn says(&self, text: u32) -> bool {
+        self.texts.as_ref().is_none_or(|texts| texts.binary_search(&text).is_ok())
+    }
+
+    /// As the conditions on a row of `event` are, of which no blind interval has a slot.
+    fn fits(&self, label: &Label) -> bool {
+        self.camera.is_none_or(|camera| camera == i64::from(label.camera))
+            && self.kind.is_none_or(|kind| kind == i64::from(label.kind))
+            && label.severity >= self.severity
+            && self.since_ms.is_none_or(|since_ms| label.start_ms >= since_ms)
+            && self.until_ms.is_none_or(|until_ms| (0..until_ms).contains(&label.start_ms))
+            && self.says(label.text)
+    }
+}
+
+fn found(row: &Row<'_>, likeness: Option<f32>) -> rusqlite::Result<Found> {
+    let number: i64 = row.get(1)?;
+    let unknown = rusqlite::Error::IntegralValueOutOfRange(1, number);
+    let entries = row.get::<_, Option<u64>>(10)?.zip(row.get::<_, Option<u64>>(11)?);
+    Ok(Found {
+        id: row.get(0)?,
+        kind: *TYPES.iter().find(|of| type_number(**of) == number).ok_or(unknown)?,
+        camera: row.get(2)?,
+        about: row.get(3)?,
+        severity: severity_of(row.get(4)?),
+        text: row.get(5)?,
+        start_ms: row.get(6)?,
+        start_us: Micros(row.get(7)?),
+        end_us: Micros(row.get(8)?),
+        score: row.get(9)?,
+        entries: entries.map(|(from, to)| (EntryId(from), EntryId(to))),
+        parts: row.get(12)?,
+        likeness,
+    })
+}

@@ -1,0 +1,533 @@
+//! A journal as the program uses it: written, searched, bounded, torn.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ocelli_journal::{
+    About, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, Query, Start, Told, Vector, Writer,
+};
+use ocelli_types::{EntryId, EventKind, Micros, Severity};
+use rusqlite::Connection;
+
+const LIMITS: Limits = Limits { bytes: 16 << 20, keep_us: Micros(u64::MAX) };
+const START: Start = Start { unix_ms: None, stream_us: Micros(0), least_id: 1 };
+const DAY_MS: u64 = 86_400_000;
+/// 2026-01-01
+const NEW_YEAR_MS: u64 = 1_767_225_600_000;
+
+/// A direction between axis 0 and axis 1.
+fn lean(radians: f32) -> Vector {
+    let mut values = Box::new([0; EMBEDDING]);
+    (values[0], values[1]) = ((radians.cos() * 127.0) as i8, (radians.sin() * 127.0) as i8);
+    Vector { mark: "0badcafe".into(), values }
+}
+
+fn told(id: u64, second: u64, text: &str) -> Told {
+    Told {
+        id,
+        kind: EventKind::Narration,
+        camera: "hall".into(),
+        start_us: Micros(second * 1_000_000),
+        end_us: Micros(second * 1_000_000 + 400_000),
+        start_ms: Some(NEW_YEAR_MS + second * 1000),
+        text: text.into(),
+        score: 0.5,
+        entries: Some((EntryId(id * 10), EntryId(id * 10 + 2))),
+        about: None,
+    }
+}
+
+/// A narration that never goes on, for it lies too far behind the others.
+fn narrated(id: u64, kind: &str, severity: Severity, text: &str) -> Told {
+    let about = About { kind: kind.into(), severity, vector: Some(lean(0.0)) };
+    Told { about: Some(about), ..told(id, id * 100, text) }
+}
+
+fn open(path: &Path) -> Writer {
+    Writer::open(path, LIMITS, START).expect("it can be written").0
+}
+
+fn write(path: &Path, entries: impl IntoIterator<Item = Told>) {
+    let mut writer = open(path);
+    let entries: Vec<Entry> = entries.into_iter().map(Entry::Told).collect();
+    let last = entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.end_us) } else { None });
+    let last = last.max().unwrap_or_default();
+    entries.chunks(64).for_each(|batch| writer.write(batch).expect("there is room"));
+    let next_id = writer.next_id();
+    writer.finish(next_id, last, None).expect("there is room");
+}
+
+fn found(path: &Path, query: Query<'_>) -> Vec<Found> {
+    let limit = if query.limit == 0 { 1000 } else { query.limit };
+    Journal::open(path).expect("it is there").search(&Query { limit, ..query }).expect("it is readable")
+}
+
+fn ids(path: &Path, query: Query<'_>) -> Vec<u64> {
+    found(path, query).iter().map(|found| found.id).collect()
+}
+
+struct Place {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("events.journal");
+    Place { _folder: folder, path }
+}
+
+#[test]
+fn what_was_told_is_found_as_it_was_told() {
+    let place = place();
+    write(&place.path, [narrated(7, "fall", Severity::Alarm, "Someone falls.")]);
+    let [event] = &found(&place.path, Query::default())[..] else { panic!("one event") };
+    let expected = Found {
+        id: 7,
+        kind: EventKind::Narration,
+        camera: "hall".into(),
+        about: Some("fall".into()),
+        severity: Severity::Alarm,
+        text: "Someone falls.".into(),
+        start_ms: Some(NEW_YEAR_MS + 700_000),
+        start_us: Micros(700_000_000),
+        end_us: Micros(700_400_000),
+        score: 0.5,
+        entries: Some((EntryId(70), EntryId(72))),
+        parts: 1,
+        likeness: None,
+    };
+    assert_eq!(*event, expected);
+    let journal = Journal::open(&place.path).expect("it is there");
+    assert_eq!(journal.event(7).expect("readable"), Some(expected));
+    assert_eq!((journal.event(8).expect("readable"), journal.count().expect("readable")), (None, 1));
+    assert_eq!((journal.vector(7).expect("readable"), journal.vector(8).expect("readable")), (Some(lean(0.0)), None));
+}
+
+#[test]
+fn words_are_found_in_every_script() {
+    let place = place();
+    let texts = [
+        "Someone walks through the room.",
+        "Quelqu'un entre dans le café",
+        "有人在门口摔倒了",
+        "شخص يقف أمام الباب",
+        "誰かが転んだ",
+        "Человек идёт",
+        "มีคนล้ม",
+    ];
+    write(&place.path, texts.iter().zip(1..).map(|(text, id)| told(id, id, text)));
+    for (words, expected) in [
+        ("walk", &[1][..]),
+        ("WALKS someone", &[1]),
+        ("room walk", &[1]),
+        ("walk café", &[]),
+        ("cafe", &[2]),
+        ("CAFÉ", &[2]),
+        ("摔倒", &[3]),
+        ("摔", &[3]),
+        ("倒摔", &[]),
+        ("باب", &[4]),
+        ("الباب", &[4]),
+        ("امام", &[4]),
+        ("転んだ", &[5]),
+        ("идет", &[6]),
+        ("คน", &[7]),
+        ("alks", &[]),
+        ("\"walks\" OR (", &[]),
+        ("...", &[]),
+    ] {
+        assert_eq!(ids(&place.path, Query { words, ..Query::default() }), expected, "{words}");
+    }
+}
+
+#[test]
+fn filters_narrow_what_is_found_and_go_together() {
+    let place = place();
+    let mut events: Vec<Told> = (1..=6)
+        .map(|id| match id % 3 {
+            0 => narrated(id, "fall", Severity::Alarm, "Someone falls."),
+            1 => narrated(id, "walk", Severity::Info, "Someone walks."),
+            _ => Told { camera: "porch".into(), ..narrated(id, "walk", Severity::Info, "A person walks.") },
+        })
+        .collect();
+    events.push(Told { kind: EventKind::Alert, ..narrated(7, "fall", Severity::Alarm, "Someone falls.") });
+    events[6].about.as_mut().expect("it is of a fall").vector = None;
+    events.push(Told { start_ms: None, ..narrated(8, "walk", Severity::Info, "Someone walks.") });
+    write(&place.path, events);
+    let all = Query::default();
+    let at = |id: u64| Some(NEW_YEAR_MS + id * 100_000);
+    for (query, expected) in [
+        (all, &[8, 7, 6, 5, 4, 3, 2, 1][..]),
+        (Query { limit: 2, ..all }, &[8, 7]),
+        (Query { camera: Some("porch"), ..all }, &[5, 2]),
+        (Query { camera: Some("attic"), ..all }, &[]),
+        (Query { kind: Some("fall"), ..all }, &[7, 6, 3]),
+        (Query { kind: Some("alert"), ..all }, &[7]),
+        (Query { kind: Some("dance"), ..all }, &[]),
+        (Query { severity: Severity::Notice, ..all }, &[7, 6, 3]),
+        (Query { since_ms: at(4), ..all }, &[7, 6, 5, 4]),
+        (Query { until_ms: at(4), ..all }, &[3, 2, 1]),
+        (Query { since_ms: at(2), until_ms: at(6), words: "someone", camera: Some("hall"), ..all }, &[4, 3]),
+    ] {
+        assert_eq!(ids(&place.path, query), expected, "{query:?}");
+        // The same by meaning, where all are alike: the newest first, and no alert, which has no look of its own.
+        let like = lean(0.0).values.map(f32::from);
+        let narrations: Vec<u64> = expected.iter().copied().filter(|id| *id != 7).collect();
+        let near = ids(&place.path, Query { like: Some(&like), ..query });
+        assert!(near == narrations || (query.limit == 2 && near == [8, 6]), "{query:?}: {near:?}");
+    }
+}
+
+#[test]
+fn the_nearest_come_first_across_chunks_and_agree_with_plain_arithmetic() {
+    let place = place();
+    let angle = |id: u64| (id * 7919 % 1000) as f32 / 320.0;
+    let turned = |id: u64| {
+        let about = About { kind: "walk".into(), severity: Severity::Info, vector: Some(lean(angle(id))) };
+        Told { about: Some(about), ..told(id, id * 100, "Someone walks.") }
+    };
+    write(&place.path, (1..=600).map(turned));
+    let like: [f32; EMBEDDING] = std::array::from_fn(|i| [0.3, 0.4].get(i).copied().unwrap_or(0.0));
+    let cosine = |id: u64| {
+        let held = lean(angle(id)).values;
+        let (x, y) = (f32::from(held[0]), f32::from(held[1]));
+        (0.6 * x + 0.8 * y) / x.hypot(y)
+    };
+    let near = found(&place.path, Query { like: Some(&like), limit: 20, ..Query::default() });
+    let mut expected: Vec<f32> = (1..=600).map(cosine).collect();
+    expected.sort_by(|a, b| b.total_cmp(a));
+    assert_eq!(near.len(), 20);
+    for (event, best) in near.iter().zip(expected) {
+        let likeness = event.likeness.expect("it was asked for");
+        // The query is rounded to bytes.
+        assert!((likeness - cosine(event.id)).abs() < 0.01 && (likeness - best).abs() < 0.01, "{event:?} {best}");
+    }
+    let zeros = found(&place.path, Query { like: Some(&[0.0; EMBEDDING]), limit: 20, ..Query::default() });
+    assert!(zeros.is_empty(), "what has no direction is like nothing");
+}
+
+#[test]
+fn a_narration_that_goes_on_is_one_event_with_the_surest_sentence() {
+    let place = place();
+    let part = |id: u64, second: u64, score: f32, text: &str| {
+        let about = About { kind: "walk".into(), severity: Severity::Info, vector: Some(lean(score / 4.0)) };
+        Entry::Told(Told { about: Some(about), score, ..told(id, second, text) })
+    };
+    let mut writer = open(&place.path);
+    writer.write(&[part(1, 10, 0.5, "Someone walks."), part(2, 13, 0.4, "Someone is walking.")]).expect("room");
+    writer.write(&[part(3, 16, 0.9, "A person paces.")]).expect("room");
+    let blind = Told { kind: EventKind::Blind, about: None, ..told(4, 17, "unplugged") };
+    writer.write(&[Entry::Told(blind), part(5, 18, 0.5, "Someone walks.")]).expect("room");
+    drop(writer);
+    assert_eq!(ids(&place.path, Query::default()), [5, 4, 1], "nothing goes on over a time in which nothing was seen");
+    let journal = Journal::open(&place.path).expect("it is there");
+    let event = journal.event(2).expect("readable").expect("it became part of event 1");
+    assert_eq!((event.id, event.parts, event.text.as_str()), (1, 3, "A person paces."));
+    assert_eq!((event.start_us, event.end_us), (Micros(10_000_000), Micros(16_400_000)));
+    assert_eq!((event.score, event.entries), (0.9, Some((EntryId(30), EntryId(32)))));
+    assert_eq!(journal.vector(3).expect("readable"), Some(lean(0.225)));
+    // What nobody says any more is not found, and what is said is.
+    assert_eq!(ids(&place.path, Query { words: "paces", ..Query::default() }), [1]);
+    assert_eq!(ids(&place.path, Query { words: "walks", ..Query::default() }), [5]);
+}
+
+#[test]
+fn a_blind_time_lasts_until_the_camera_sees_again_and_holes_are_between_uptimes() {
+    let place = place();
+    let blind = Entry::Told(Told { kind: EventKind::Blind, about: None, ..told(1, 60, "unplugged") });
+    let start = |hours: u64| Start { unix_ms: Some(NEW_YEAR_MS + hours * 3_600_000), ..START };
+    let open = |hours| Writer::open(&place.path, LIMITS, start(hours)).expect("it can be written").0;
+    let mut writer = open(0);
+    writer.write(&[blind, Entry::Sees { camera: "hall".into(), at_us: Micros(7_200_000_000) }]).expect("room");
+    let alive = Entry::Alive { at_us: Micros(9_000_000_000), unix_ms: Some(NEW_YEAR_MS + 9_000_000) };
+    writer.write(&[alive]).expect("room");
+    // Killed: the last sign of life was after two hours and a half.
+    drop(writer);
+    // This one saw nothing.
+    drop(open(4));
+    let mut writer = open(5);
+    let later = Told { start_ms: Some(NEW_YEAR_MS + 18_000_000), ..told(writer.next_id(), 0, "Someone walks.") };
+    writer.write(&[Entry::Told(later)]).expect("room");
+    drop(writer);
+    let [_, event] = &found(&place.path, Query::default())[..] else { panic!("two events") };
+    assert_eq!((event.start_us, event.end_us), (Micros(60_000_000), Micros(7_200_000_000)));
+    let journal = Journal::open(&place.path).expect("it is there");
+    let hole = Hole { start_ms: NEW_YEAR_MS + 9_000_000, end_ms: NEW_YEAR_MS + 18_000_000 };
+    assert_eq!(journal.holes(None, None).expect("readable"), [hole]);
+    assert_eq!(journal.holes(Some(hole.end_ms + 1), None).expect("readable"), []);
+    // It began before, and lasted.
+    let since_ms = Some(NEW_YEAR_MS + 3_600_000);
+    assert_eq!(ids(&place.path, Query { since_ms, until_ms: Some(NEW_YEAR_MS + 7_200_000), ..Query::default() }), [1]);
+}
+
+#[test]
+fn ids_go_on_after_an_end_in_order_and_leap_after_any_other() {
+    let place = place();
+    write(&place.path, (1..=5).map(|id| told(id, id, "Someone walks.")));
+    let mut writer = open(&place.path);
+    assert_eq!(writer.next_id(), 6);
+    writer.write(&[Entry::Told(told(6, 1, "Someone walks."))]).expect("room");
+    drop(writer);
+    let next_id = open(&place.path).next_id();
+    assert!((7..=6 + 1024).contains(&next_id), "{next_id}");
+    assert!(open(&place.path).next_id() >= next_id);
+    let least_id = Start { least_id: 1_000_000, ..START };
+    assert_eq!(Writer::open(&place.path, LIMITS, least_id).expect("it can be written").0.next_id(), 1_000_000);
+}
+
+/// More than there is room for: file, log and index stay within the bound, also at the worst moment.
+#[test]
+fn the_file_stays_within_its_bound_and_the_oldest_go_first_alerts_last() {
+    for (bytes, own_text) in [(2 << 20, true), (4 << 20, false)] {
+        let place = place();
+        let limits = Limits { bytes, ..LIMITS };
+        let (mut writer, _) = Writer::open(&place.path, limits, START).expect("it can be written");
+        let (mut most, mut id) = (0, 1);
+        let size = || {
+            let of = |end: &str| fs::metadata(format!("{}{end}", place.path.display())).map_or(0, |held| held.len());
+            of("") + of("-wal") + of("-shm") + of(".lock")
+        };
+        let kinds = ["walk", "sit", "fall", "lie"];
+        // Four times what the embeddings of a full journal alone would take.
+        for batch in 0..4 * bytes / 416 / 64 {
+            let entries: Vec<Entry> = (0..64)
+                .map(|n| {
+                    let (at, kind) = (id, kinds[n % 4]);
+                    id += 1;
+                    let own = format!("Someone does {kind} for the {at}th time, and once more, which says {}", at * 7919);
+                    let text = if own_text { &own } else { "Someone walks." };
+                    let event = narrated(at, kind, Severity::Info, text);
+                    let alert = batch % 50 == 0 && n == 0;
+                    let about = About { vector: None, ..event.about.clone().expect("it is of something") };
+                    let alert = alert.then(|| Told { kind: EventKind::Alert, about: Some(about), ..event.clone() });
+                    Entry::Told(alert.unwrap_or(event))
+                })
+                .collect();
+            writer.write(&entries).expect("there is always room");
+            most = most.max(size());
+        }
+        eprintln!("{most} bytes at most, of {bytes}");
+        assert!(most <= bytes, "{most} of {bytes}");
+        assert!(size() > bytes / 2, "it is used: {} of {bytes}", size());
+        drop(writer);
+        let all = found(&place.path, Query::default());
+        assert_eq!(all[0].id, id - 1, "the newest is there");
+        let alerts = ids(&place.path, Query { kind: Some("alert"), ..Query::default() });
+        assert!(alerts.len() as u64 >= bytes / 416 * 4 / 64 / 50 && alerts.last() == Some(&1), "{alerts:?}");
+        let like = lean(0.0).values.map(f32::from);
+        let journal = Journal::open(&place.path).expect("it is there");
+        let near = journal.search(&Query { like: Some(&like), limit: 1000, ..Query::default() }).expect("readable");
+        assert_eq!(near.len(), 1000, "what is left is all found by meaning");
+        let words = found(&place.path, Query { words: "someone", ..Query::default() });
+        assert_eq!(words.len(), 1000);
+        // Texts that nobody says any more have gone too.
+        let db = Connection::open(&place.path).expect("it is a database");
+        let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("it counts");
+        let (events, texts) = (count("SELECT count(*) FROM event"), count("SELECT count(*) FROM text"));
+        assert_eq!(count("SELECT sum(uses) FROM text"), events);
+        assert!(texts <= events && count("SELECT count(*) FROM words WHERE words MATCH 'someone'") == texts);
+        drop((db, journal));
+
+        // A smaller bound makes a smaller file.
+        let (writer, _) = Writer::open(&place.path, Limits { bytes: 2 << 20, ..LIMITS }, START).expect("it shrinks");
+        assert!(size() <= 2 << 20, "{}", size());
+        drop(writer);
+        assert_eq!(found(&place.path, Query::default())[0].id, id - 1);
+    }
+}
+
+/// Days pass in a moment: the journal's own time follows the stream's.
+#[test]
+fn what_is_too_old_goes_and_a_wrong_clock_takes_nothing() {
+    let place = place();
+    let limits = Limits { keep_us: Micros((3 * DAY_MS + DAY_MS / 24) * 1000), ..LIMITS };
+    let open = |unix_ms| {
+        let start = Start { unix_ms, stream_us: Micros(5_000_000), least_id: 1 };
+        Writer::open(&place.path, limits, start).expect("it can be written").0
+    };
+    let mut writer = open(Some(NEW_YEAR_MS));
+    for day in 0..10 {
+        let event = narrated(day + 1, "walk", Severity::Info, &format!("Someone walks on day {day}."));
+        let start_us = Micros(5_000_000 + day * DAY_MS * 1000);
+        let start_ms = Some(NEW_YEAR_MS + day * DAY_MS);
+        writer.write(&[Entry::Told(Told { start_us, end_us: start_us, start_ms, ..event })]).expect("room");
+    }
+    let next_id = writer.next_id();
+    writer.finish(next_id, Micros(5_000_000 + 9 * DAY_MS * 1000), Some(NEW_YEAR_MS + 9 * DAY_MS)).expect("room");
+    assert_eq!(ids(&place.path, Query::default()), [10, 9, 8, 7]);
+    assert_eq!(ids(&place.path, Query { words: "walks", ..Query::default() }), [10, 9, 8, 7]);
+    // A start in the last century or the next: nobody knows how long it was off.
+    for unix_ms in [Some(5), None, Some(NEW_YEAR_MS + 70 * 365 * DAY_MS)] {
+        let mut writer = open(unix_ms);
+        let id = writer.next_id();
+        let event = Told { start_ms: None, ..told(id, 5, "Someone sits.") };
+        writer.write(&[Entry::Told(event)]).expect("room");
+        writer.finish(id + 1, Micros(5_000_000), unix_ms).expect("room");
+    }
+    assert_eq!(ids(&place.path, Query::default()), [13, 12, 11, 10, 9, 8, 7]);
+    // Two days later by a clock that can be believed.
+    let mut writer = open(Some(NEW_YEAR_MS + 70 * 365 * DAY_MS + 2 * DAY_MS));
+    writer.write(&[Entry::Alive { at_us: Micros(6_000_000), unix_ms: None }]).expect("room");
+    assert_eq!(ids(&place.path, Query::default()), [13, 12, 11, 10, 9]);
+}
+
+#[test]
+fn what_is_no_journal_or_a_newer_one_is_left_as_it_is() {
+    let place = place();
+    let said = |path: &Path| {
+        let written = Writer::open(path, LIMITS, START).expect_err("it is not ours");
+        let read = Journal::open(path).expect_err("it is not ours");
+        assert!(written.is_final() && written.to_string() == read.to_string(), "{written}; {read}");
+        written.to_string()
+    };
+    fs::write(&place.path, "Dear diary,\ntoday nothing happened at all.").expect("it is writable");
+    assert!(said(&place.path).contains("this is no journal, and is left as it is"), "{}", said(&place.path));
+    assert!(fs::read_to_string(&place.path).expect("it is there").starts_with("Dear diary"));
+    assert!(said(Path::new("/")).contains("no journal"));
+    fs::remove_file(&place.path).expect("it is there");
+    let other = Connection::open(&place.path).expect("it can be made");
+    other.execute_batch("CREATE TABLE shopping(what TEXT)").expect("it is writable");
+    assert!(said(&place.path).contains("this is no journal"));
+    drop(other);
+    fs::remove_file(&place.path).expect("it is there");
+    write(&place.path, [told(1, 1, "Someone walks.")]);
+    let newer = Connection::open(&place.path).expect("it is there");
+    newer.pragma_update(None, "user_version", 2).expect("it is writable");
+    drop(newer);
+    assert!(said(&place.path).contains("format 2, and this program knows 1; update the program"), "{}", said(&place.path));
+    let absent = Journal::open(&place.path.with_extension("absent")).expect_err("it is not there");
+    assert!(matches!(absent, JournalError::Absent { .. }) && absent.to_string().contains("ocelli run --journal"));
+}
+
+#[test]
+fn one_program_writes_and_others_read_meanwhile() {
+    let place = place();
+    let mut writer = open(&place.path);
+    let taken = Writer::open(&place.path, LIMITS, START).expect_err("there is one");
+    assert!(taken.is_final() && taken.to_string().contains("another program keeps its journal here"), "{taken}");
+    let reader = Journal::open(&place.path).expect("reading is another thing");
+    for id in 1..=3 {
+        writer.write(&[Entry::Told(told(id, id, "Someone walks."))]).expect("room");
+        assert_eq!(reader.count().expect("readable"), id, "a reader sees what was written");
+    }
+    drop(writer);
+    assert!(Writer::open(&place.path, LIMITS, START).is_ok(), "the next one may");
+}
+
+/// One that reads and does not end would make the log grow: it is told, and what comes later is lost, no more.
+#[test]
+fn a_reader_that_does_not_end_holds_the_log_and_never_the_bound() {
+    let place = place();
+    let limits = Limits { bytes: 2 << 20, ..LIMITS };
+    let (mut writer, _) = Writer::open(&place.path, limits, START).expect("it can be written");
+    writer.write(&[Entry::Told(told(1, 1, "Someone walks."))]).expect("room");
+    let reader = Connection::open(&place.path).expect("it is there");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM event;").expect("it reads");
+    let log = || fs::metadata(format!("{}-wal", place.path.display())).map_or(0, |log| log.len());
+    let mut id = 2;
+    let held = loop {
+        let batch: Vec<Entry> =
+            (id..id + 64).map(|id| Entry::Told(told(id, id, &format!("Text number {id}")))).collect();
+        id += 64;
+        match writer.write(&batch) {
+            Ok(()) => assert!(log() < 512 << 10 && id < 100_000, "{}", log()),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(held, JournalError::Held { .. }), "{held}");
+    reader.execute_batch("COMMIT").expect("it ends");
+    writer.write(&[Entry::Told(told(id, id, "Someone walks."))]).expect("it goes on");
+    assert!(log() < 256 << 10);
+}
+
+#[test]
+fn of_a_damaged_journal_what_can_be_read_is_saved() {
+    let place = place();
+    write(&place.path, (1..=3000).map(|id| narrated(id, "walk", Severity::Info, &format!("Text number {id}"))));
+    let whole = fs::read(&place.path).expect("it is there");
+    // Every 40th page, but not the first, which tells what the file is.
+    let mut torn = whole.clone();
+    for page in (40..whole.len() / 4096).step_by(40) {
+        torn[page * 4096..][..4096].fill(0xa5);
+    }
+    fs::write(&place.path, &torn).expect("it is writable");
+    let open = Connection::open(&place.path).expect("it opens");
+    open.execute("UPDATE number SET value = 1 WHERE name = 'open'", []).expect("as one that was killed leaves it");
+    drop(open);
+    let (mut writer, salvage) = Writer::open(&place.path, LIMITS, START).expect("it goes on");
+    let salvage = salvage.expect("it is damaged");
+    assert!((1500..3000).contains(&salvage.saved), "{salvage:?}");
+    assert!(salvage.aside.ends_with("events.journal.refused") && salvage.aside.is_file(), "{salvage:?}");
+    let next_id = writer.next_id();
+    assert!(next_id >= 3001, "{next_id}");
+    writer.write(&[Entry::Told(narrated(next_id, "sit", Severity::Info, "Someone sits."))]).expect("room");
+    drop(writer);
+    let journal = Journal::open(&place.path).expect("it is there");
+    assert_eq!(journal.count().expect("readable"), salvage.saved + 1);
+    assert_eq!(ids(&place.path, Query { words: "sits", ..Query::default() }), [next_id]);
+    let last = found(&place.path, Query { words: "text 1234", ..Query::default() });
+    assert!(last.iter().all(|event| event.text == "Text number 1234" && event.about.as_deref() == Some("walk")));
+    let like = lean(0.0).values.map(f32::from);
+    let near = found(&place.path, Query { like: Some(&like), ..Query::default() }).len() as i64;
+    let db = Connection::open(&place.path).expect("it is a database");
+    let embedded: i64 = db.query_row("SELECT count(slot) FROM event", [], |row| row.get(0)).expect("it counts");
+    assert!(embedded > 300 && near == embedded.min(1000), "{near} of {embedded}");
+    drop(db);
+
+    // A first page that is lost: nothing can be saved, and beside a lock of ours it is taken for a journal all the same.
+    let mut headless = whole;
+    headless[..4096].fill(0);
+    fs::write(&place.path, &headless).expect("it is writable");
+    let (_, salvage) = Writer::open(&place.path, LIMITS, START).expect("it goes on");
+    assert_eq!(salvage.map(|salvage| salvage.saved), Some(0));
+}
+
+/// Not a test of its own: what [`a_writer_that_is_killed_leaves_whole_batches`] kills.
+#[test]
+fn the_one_that_is_killed() {
+    let Some(path) = std::env::var_os("OCELLI_TEST_JOURNAL") else { return };
+    let mut writer = open(Path::new(&path));
+    loop {
+        let id = writer.next_id();
+        let batch = (id..id + 7).map(|id| Entry::Told(narrated(id, "walk", Severity::Info, &format!("Text {id}"))));
+        writer.write(&batch.collect::<Vec<_>>()).expect("room");
+    }
+}
+
+#[test]
+fn a_writer_that_is_killed_leaves_whole_batches() {
+    let place = place();
+    let mut before = 0;
+    for round in 0..8 {
+        let program = std::env::current_exe().expect("a test knows where it is");
+        let mut child = Command::new(program)
+            .args(["--exact", "the_one_that_is_killed", "--nocapture"])
+            .env("OCELLI_TEST_JOURNAL", &place.path)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let patience = Instant::now();
+        let written = |path: &Path| Journal::open(path).and_then(|journal| journal.count()).unwrap_or(0);
+        while written(&place.path) <= before + 7 * round {
+            assert!(patience.elapsed() < Duration::from_secs(60), "it should write");
+            thread::sleep(Duration::from_millis(3));
+        }
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        let (writer, salvage) = Writer::open(&place.path, LIMITS, START).expect("it goes on");
+        assert_eq!(salvage, None, "nothing is damaged");
+        drop(writer);
+        let db = Connection::open(&place.path).expect("it is a database");
+        let said: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it is checked");
+        assert_eq!(said, "ok");
+        before = written(&place.path);
+        assert_eq!(before % 7, 0, "a batch is whole or not there");
+    }
+    // No id twice, and each with its text.
+    let all = found(&place.path, Query::default());
+    assert!(all.is_sorted_by(|a, b| a.id > b.id) && all.iter().all(|event| event.text == format!("Text {}", event.id)));
+}

@@ -6,7 +6,7 @@ use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::read_npy;
 use ocelli_infer::{Backend, Form, InferError, Narrator, Pack, ReferenceStab, Stab, StabShape, read_graph};
 use ocelli_types::{
-    Encoder, EntryId, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch, PatchMask, TokenRef,
+    Content, Encoder, EntryId, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch, PatchMask, TokenRef,
 };
 use tract_onnx::prelude::{Framework, InferenceModelExt, TypedModel, *};
 use tract_onnx::tract_core::runtime::Runnable;
@@ -218,6 +218,7 @@ fn batch<'a>(
         grid: pack.grid,
         sent: keep,
         kept: keep,
+        content: Content::whole(pack.grid),
         patches,
         seq: FrameSeq(seq),
         captured_us: Micros(seq * 200_000),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ocelli_infer::{Pack, Stab};
 use ocelli_testkit::CountingAlloc;
-use ocelli_types::{Encoder, FrameSeq, FrameTokens, Micros, PatchBatch, PatchMask};
+use ocelli_types::{Content, Encoder, FrameSeq, FrameTokens, Micros, PatchBatch, PatchMask};
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;
@@ -30,6 +30,7 @@ fn see(stab: &mut Stab, pack: &Pack, stream: usize, frame: usize) -> Vec<f32> {
         patches: &patches,
         sent: &sent,
         kept: &sent,
+        content: Content::whole(grid),
         seq: FrameSeq(frame as u64),
         captured_us: Micros(0),
     };

@@ -72,7 +72,10 @@ fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
                 copy_rows(new, table, key, (low, low + TURN - 1), &mut failures);
             }
         }
-        let _ = new.execute("UPDATE number SET value = max(value, (SELECT value FROM old.number AS o WHERE o.name = number.name))", []);
+        let _ = new.execute(
+            "UPDATE number SET value = max(value, (SELECT value FROM old.number AS o WHERE o.name = number.name))",
+            [],
+        );
         new.execute_batch("DETACH old")?;
     }
     new.execute_batch(MEND)?;
@@ -82,7 +85,8 @@ fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
     let mut texts = texts.query([])?;
     while let Some(text) = texts.next()? {
         let said = spaced(&text.get::<_, String>(1)?);
-        new.prepare_cached("INSERT INTO words(rowid, said) VALUES(?1, ?2)")?.execute(params![text.get::<_, i64>(0)?, said])?;
+        new.prepare_cached("INSERT INTO words(rowid, said) VALUES(?1, ?2)")?
+            .execute(params![text.get::<_, i64>(0)?, said])?;
     }
     drop(texts);
     new.execute_batch("PRAGMA wal_autocheckpoint = 0")?;

@@ -178,7 +178,8 @@ impl Journal {
             let id = self.db.query_row("SELECT id FROM name WHERE name = ?1", [name], |row| row.get::<_, i64>(0));
             id.optional()
         };
-        let event_type = query.kind.and_then(|kind| TYPES.iter().find(|of| of.name() == kind)).map(|of| type_number(*of));
+        let event_type =
+            query.kind.and_then(|kind| TYPES.iter().find(|of| of.name() == kind)).map(|of| type_number(*of));
         let (camera, kind) = (query.camera.map(named).transpose()?, query.kind.filter(|_| event_type.is_none()));
         let kind = kind.map(named).transpose()?;
         let texts = (!query.words.trim().is_empty()).then(|| self.texts(query.words)).transpose()?;
@@ -207,9 +208,7 @@ impl Journal {
         let mut values = vec![i64::from(wanted.severity)];
         let blind = type_number(EventKind::Blind);
         // Blindness that began before may have lasted.
-        let since = format!(
-            "start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?"
-        );
+        let since = format!("start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?");
         for (condition, value) in [
             ("camera = ?", wanted.camera),
             ("kind = ?", wanted.kind),

@@ -224,11 +224,9 @@ impl Writer {
     /// Takes the first ids, and tells when the uptime begins.
     fn begin(&mut self) -> rusqlite::Result<()> {
         let change = self.db.transaction()?;
-        let last = change.query_row(
-            "SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1",
-            [],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<u64>>(2)?)),
-        );
+        let last = change.query_row("SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<u64>>(2)?))
+        });
         let (last_run, last_at, last_ms) = last.optional()?.unwrap_or_default();
         let away_ms = self.start.unix_ms.zip(last_ms).and_then(|(now, last)| now.checked_sub(last));
         let away_ms = away_ms.filter(|away_ms| *away_ms <= LONGEST_AWAY_MS).unwrap_or(0);
@@ -251,7 +249,8 @@ impl Writer {
     fn put(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let Self { path, db, run, start, start_at, next_id, reserved, known, .. } = self;
         let failed = |error: rusqlite::Error| JournalError::sql(path, &error);
-        let newest = entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.id) } else { None });
+        let newest =
+            entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.id) } else { None });
         let newest = newest.max().unwrap_or(0);
         if newest + RESERVE / 2 >= *reserved {
             reserve(db, reserved, newest + RESERVE).map_err(failed)?;
@@ -494,7 +493,8 @@ impl Page<'_> {
         let text = self.text(&told.text)?;
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let mark = vector.map(|(_, vector)| self.name(&vector.mark)).transpose()?;
-        let insert = "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16)";
+        let insert =
+            "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16)";
         self.db.prepare_cached(insert)?.execute(params![
             told.id as i64,
             type_number(told.kind),
@@ -521,7 +521,8 @@ impl Page<'_> {
     fn part(&mut self, told: &Told, event: &Piece, surer: bool) -> rusqlite::Result<()> {
         self.db.prepare_cached("INSERT INTO part VALUES(?1, ?2)")?.execute([told.id as i64, event.id as i64])?;
         let longer = "UPDATE event SET end_us = max(end_us, ?2), parts = parts + 1 WHERE id = ?1 RETURNING start_ms";
-        let start_ms: Option<u64> = self.db.prepare_cached(longer)?.query_row(params![event.id, told.end_us.0], |row| row.get(0))?;
+        let start_ms: Option<u64> =
+            self.db.prepare_cached(longer)?.query_row(params![event.id, told.end_us.0], |row| row.get(0))?;
         if !surer {
             return Ok(());
         }
@@ -529,7 +530,8 @@ impl Page<'_> {
         let old: i64 = self.db.query_row("SELECT text FROM event WHERE id = ?1", [event.id], |row| row.get(0))?;
         release(self.db, old)?;
         let (from, to) = told.entries.unzip();
-        let better = "UPDATE event SET text = ?2, score = ?3, from_entry = ?4, to_entry = ?5, severity = ?6 WHERE id = ?1";
+        let better =
+            "UPDATE event SET text = ?2, score = ?3, from_entry = ?4, to_entry = ?5, severity = ?6 WHERE id = ?1";
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let (from, to) = (from.map(|id| id.0), to.map(|id| id.0));
         self.db.prepare_cached(better)?.execute(params![event.id, text, told.score, from, to, severity])?;

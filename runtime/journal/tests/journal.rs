@@ -298,7 +298,8 @@ fn the_file_stays_within_its_bound_and_the_oldest_go_first_alerts_last() {
                 .map(|n| {
                     let (at, kind) = (id, kinds[n % 4]);
                     id += 1;
-                    let own = format!("Someone does {kind} for the {at}th time, and once more, which says {}", at * 7919);
+                    let own =
+                        format!("Someone does {kind} for the {at}th time, and once more, which says {}", at * 7919);
                     let text = if own_text { &own } else { "Someone walks." };
                     let event = narrated(at, kind, Severity::Info, text);
                     let alert = batch % 50 == 0 && n == 0;
@@ -398,7 +399,11 @@ fn what_is_no_journal_or_a_newer_one_is_left_as_it_is() {
     let newer = Connection::open(&place.path).expect("it is there");
     newer.pragma_update(None, "user_version", 2).expect("it is writable");
     drop(newer);
-    assert!(said(&place.path).contains("format 2, and this program knows 1; update the program"), "{}", said(&place.path));
+    assert!(
+        said(&place.path).contains("format 2, and this program knows 1; update the program"),
+        "{}",
+        said(&place.path)
+    );
     let absent = Journal::open(&place.path.with_extension("absent")).expect_err("it is not there");
     assert!(matches!(absent, JournalError::Absent { .. }) && absent.to_string().contains("ocelli run --journal"));
 }

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use ocelli_types::{Micros, PatchMask};
+use ocelli_types::{Content, Micros, PatchGrid, PatchMask};
 
 use crate::Seen;
 
@@ -78,11 +78,57 @@ pub struct AlertRule {
     pub hold: Hold,
     /// How long it is quiet after an end.
     pub cooldown_us: Micros,
-    /// Patches, some of which must have changed in the two seconds before it is met. Of an absence only what is seen there
-    /// counts.
-    pub zone: Option<PatchMask>,
+    /// Where something must have moved in the two seconds before it is met. Of an absence only what moves there counts.
+    pub zone: Option<Zone>,
     /// When it counts; empty is always. Without a wall clock it is always one of its times, and none ever ends.
     pub times: Vec<WeekSpan>,
+}
+
+/// A part of the picture.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Of a polygon, x and y in shares of the picture from its upper left corner.
+    corners: Vec<[f32; 2]>,
+    /// The patches of it in a picture that lies so in the grid.
+    laid: Option<(Content, PatchMask)>,
+}
+
+impl Zone {
+    /// The inside of a polygon whose corners are x and y in shares of the picture, from its upper left corner; the last is joined
+    /// to the first.
+    pub const fn new(corners: Vec<[f32; 2]>) -> Self {
+        Self { corners, laid: None }
+    }
+
+    /// The patches whose middle lies inside, and those in which a corner lies, of a picture that lies so in the grid.
+    fn patches(&mut self, grid: PatchGrid, content: Content) -> PatchMask {
+        if let Some((of, patches)) = self.laid
+            && of == content
+        {
+            return patches;
+        }
+        let mut patches = PatchMask::empty();
+        let (w, h) = ((content.x1 - content.x0) as f32, (content.y1 - content.y0) as f32);
+        for index in (0..grid.patches()).filter(|&index| content.contains(grid, index)) {
+            let (column, row) = ((index % grid.side - content.x0) as f32, (index / grid.side - content.y0) as f32);
+            let inside = self.contains([(column + 0.5) / w, (row + 0.5) / h]);
+            let is_in = |at: f32, from: f32, size: f32| (from..from + 1.0).contains(&(at * size).min(size - 0.5));
+            if inside || self.corners.iter().any(|[x, y]| is_in(*x, column, w) && is_in(*y, row, h)) {
+                patches.insert(index);
+            }
+        }
+        self.laid = Some((content, patches));
+        patches
+    }
+
+    /// Whether a point is inside: a line from it to the right crosses an odd number of sides.
+    fn contains(&self, [x, y]: [f32; 2]) -> bool {
+        let next = self.corners.iter().cycle().skip(1);
+        self.corners.iter().zip(next).fold(false, |inside, (a, b)| {
+            let crosses = (a[1] > y) != (b[1] > y) && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
+            inside != crosses
+        })
+    }
 }
 
 /// One picture, as conditions see it.
@@ -94,6 +140,10 @@ pub struct Sight<'a> {
     pub kinds: &'a [f32],
     /// Patches that changed.
     pub changed: &'a PatchMask,
+    /// What the patches are of.
+    pub grid: PatchGrid,
+    /// Where the picture lies in it.
+    pub content: Content,
     /// Minute of the week, 0 to 10079, where the time is known.
     pub minute: Option<u16>,
 }
@@ -185,10 +235,11 @@ impl AlertRules {
 }
 
 impl State {
-    fn judge(&mut self, index: usize, rule: &AlertRule, sight: &Sight<'_>) -> Option<Alerted> {
+    fn judge(&mut self, index: usize, rule: &mut AlertRule, sight: &Sight<'_>) -> Option<Alerted> {
         let now_us = sight.seen.captured_us;
         let (sum, kind) = most(&rule.kinds, sight.kinds);
-        if rule.zone.as_ref().is_none_or(|zone| zone.meets(sight.changed)) {
+        let zone = rule.zone.as_mut().map(|zone| zone.patches(sight.grid, sight.content));
+        if zone.is_none_or(|zone| zone.meets(sight.changed)) {
             self.moved_us = Some(now_us);
         }
         let moved = self.moved_us.is_some_and(|at| now_us.since(at) <= MOVED_US);
@@ -310,6 +361,14 @@ mod tests {
         }
     }
 
+    fn grid() -> PatchGrid {
+        PatchGrid::new(8, 2).expect("4 patches of 2 pixels")
+    }
+
+    fn sight<'a>(seen: Seen, kinds: &'a [f32], changed: &'a PatchMask, minute: Option<u16>) -> Sight<'a> {
+        Sight { seen, kinds, changed, grid: grid(), content: Content::whole(grid()), minute }
+    }
+
     /// One camera at 5 pictures a second, and what was told as lines.
     struct Day {
         rules: AlertRules,
@@ -342,7 +401,7 @@ mod tests {
                 let seen = Seen { entry: EntryId(self.frame + 1), captured_us };
                 let minute = self.begins.map(|at| ((u64::from(at) + captured_us.0 / 60_000_000) % 10_080) as u16);
                 let mut alerts = AlertBuf::new();
-                self.rules.judge(&Sight { seen, kinds, changed: &self.moves, minute }, &mut alerts);
+                self.rules.judge(&sight(seen, kinds, &self.moves, minute), &mut alerts);
                 self.told.extend(alerts.iter().map(|alert| {
                     let (from, to) = (alert.from.captured_us.seconds(), alert.to.captured_us.seconds());
                     format!("{}{} {from:.1}-{to:.1}", if alert.over { "end of " } else { "" }, alert.rule)
@@ -446,12 +505,13 @@ mod tests {
 
     #[test]
     fn only_what_moved_in_its_zone_begins() {
-        let mut zone = PatchMask::empty();
-        zone.insert(9);
+        let mut moves = PatchMask::empty();
+        moves.insert(9);
+        let zone = Zone::new(vec![[0.25, 0.5], [0.5, 0.5], [0.5, 0.75], [0.25, 0.75]]);
         let mut day = Day::new([AlertRule { zone: Some(zone), ..rule(&[WALK]) }]);
         day.sees(WALK, 10.0);
         assert!(day.told.is_empty());
-        day.moves = zone;
+        day.moves = moves;
         day.sees(WALK, 1.0);
         day.moves = PatchMask::empty();
         day.sees(WALK, 10.0).sees(NOBODY, 3.0);
@@ -459,10 +519,35 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_lies_where_the_picture_does() {
+        let grid = PatchGrid::new(16, 2).expect("8 patches of 2 pixels");
+        let patches = |corners: &[[f32; 2]], content| {
+            Zone::new(corners.to_vec()).patches(grid, content).iter().collect::<Vec<_>>()
+        };
+        // The left upper quarter of a picture of 8 x 4 patches in the middle of 8 x 8.
+        let wide = Content { x0: 0, x1: 8, y0: 2, y1: 6 };
+        let quarter = [[0.0, 0.0], [0.49, 0.0], [0.49, 0.49], [0.0, 0.49]];
+        assert_eq!(patches(&quarter, wide), [16, 17, 18, 19, 24, 25, 26, 27]);
+        assert_eq!(patches(&quarter, Content::whole(grid)).len(), 16);
+        // A triangle, and a corner at the very edge.
+        let triangle = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
+        let half = patches(&triangle, Content::whole(grid));
+        assert!(
+            half.contains(&0) && half.contains(&7) && half.contains(&56) && !half.contains(&63) && !half.contains(&45)
+        );
+        // Smaller than a patch, it is the patch.
+        assert_eq!(patches(&[[0.51, 0.51], [0.52, 0.51], [0.52, 0.52]], Content::whole(grid)), [36]);
+        // The same zone in another picture.
+        let mut zone = Zone::new(quarter.to_vec());
+        assert_ne!(zone.patches(grid, wide), zone.patches(grid, Content::whole(grid)));
+    }
+
+    #[test]
     fn more_alerts_than_there_is_room_for_come_with_the_next_pictures() {
         let mut day = Day::new(vec![rule(&[FALL]); 20]);
         day.sees(FALL, 1.0);
-        let mut told: Vec<usize> = day.told.iter().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
+        let mut told: Vec<usize> =
+            day.told.iter().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
         told.sort_unstable();
         assert_eq!(told, (0..20).collect::<Vec<_>>());
     }
@@ -473,7 +558,7 @@ mod tests {
         let mut alerts = AlertBuf::new();
         for (frame, kinds) in [[0.0, 0.0, 0.6, 0.0], [0.0, 0.0, 0.3, 0.55], [0.0, 0.0, 0.4, 0.1]].iter().enumerate() {
             let seen = Seen { entry: EntryId(frame as u64), captured_us: Micros(frame as u64 * FRAME_US) };
-            day.rules.judge(&Sight { seen, kinds, changed: &PatchMask::empty(), minute: None }, &mut alerts);
+            day.rules.judge(&sight(seen, kinds, &PatchMask::empty(), None), &mut alerts);
         }
         let [alert] = alerts[..] else { panic!("one alert: {alerts:?}") };
         assert_eq!((alert.kind, alert.score), (Some(LIE), 0.85));

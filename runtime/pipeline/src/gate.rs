@@ -132,7 +132,7 @@ impl TokenGate {
         self.send(picture, slot);
         self.frames += 1;
         slot.seq = seq;
-        slot.captured_us = captured_us;
+        (slot.content, slot.captured_us) = (content, captured_us);
         report
     }
 
@@ -251,6 +251,7 @@ pub struct PatchSlot {
     grid: PatchGrid,
     kept: PatchMask,
     sent: PatchMask,
+    content: Content,
     /// `[patches][patch_bytes]`, of which the first `used` bytes count.
     patches: Vec<u8>,
     used: usize,
@@ -265,6 +266,7 @@ impl PatchSlot {
             grid,
             kept: PatchMask::empty(),
             sent: PatchMask::empty(),
+            content: Content::whole(grid),
             patches: vec![0; grid.bytes()],
             used: 0,
             seq: FrameSeq(0),
@@ -283,6 +285,7 @@ impl PatchSlot {
             grid: self.grid,
             kept: &self.kept,
             sent: &self.sent,
+            content: self.content,
             patches: &self.patches[..self.used],
             seq: self.seq,
             captured_us: self.captured_us,

@@ -11,10 +11,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ocelli_types::{
-    Clock, Encoder, EntryId, Fault, Faulty, FrameSeq, FrameTokens, Head, Micros, PatchBatch, PatchGrid, PatchMask,
+    Clock, Content, Encoder, EntryId, Fault, Faulty, FrameSeq, FrameTokens, Head, Micros, PatchBatch, PatchGrid,
+    PatchMask,
 };
 
-use crate::{AlertBuf, AlertRules, ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, Sight, SpeakPolicy};
+use crate::{
+    AlertBuf, AlertRules, ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, Sight,
+    SpeakPolicy,
+};
 
 /// The think side, whole: one encoder, and the mind behind it.
 ///
@@ -181,7 +185,9 @@ impl<H: Head> Mind<H> {
     pub fn judge(&mut self, slot: &TokenSlot, minute: Option<u16>, alerts: &mut AlertBuf) {
         alerts.clear();
         if let Some(seen) = self.seen {
-            self.alerts.judge(&Sight { seen, kinds: self.policy.smoothed(), changed: &slot.changed(), minute }, alerts);
+            let (kinds, changed) = (self.policy.smoothed(), &slot.changed());
+            let (grid, content) = (self.memory.grid(), slot.content);
+            self.alerts.judge(&Sight { seen, kinds, changed, grid, content, minute }, alerts);
         }
     }
 
@@ -228,6 +234,7 @@ pub struct TokenSlot {
     values: Vec<f32>,
     sent: PatchMask,
     kept: PatchMask,
+    content: Content,
     captured_us: Micros,
     encode_us: Micros,
 }
@@ -238,6 +245,7 @@ impl TokenSlot {
             width,
             values: vec![0.0; (1 + grid.windows()) * width],
             sent: PatchMask::empty(),
+            content: Content::whole(grid),
             kept: PatchMask::empty(),
             captured_us: Micros(0),
             encode_us: Micros(0),
@@ -273,7 +281,8 @@ impl TokenSlot {
         let start_us = clock.now();
         let encoded = encoder.encode(batch, &mut FrameTokens { width: self.width, values: &mut self.values });
         encoded.map_err(|error| StepError::Encode { seq: batch.seq, error })?;
-        (self.sent, self.kept, self.captured_us) = (*batch.sent, *batch.kept, batch.captured_us);
+        (self.sent, self.kept) = (*batch.sent, *batch.kept);
+        (self.content, self.captured_us) = (batch.content, batch.captured_us);
         self.encode_us = clock.now() - start_us;
         Ok(())
     }

@@ -6,8 +6,8 @@ use ocelli_pipeline::{
 };
 use ocelli_testkit::{FakeEncoder, FakeError, FakeHead, SimClock};
 use ocelli_types::{
-    Clock, Encoder, EntryId, EventKind, Fault, Faulty, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch,
-    PatchGrid, PatchMask, Severity,
+    Clock, Content, Encoder, EntryId, EventKind, Fault, Faulty, FrameSeq, FrameTokens, Head, MemoryView, Micros,
+    PatchBatch, PatchGrid, PatchMask, Severity,
 };
 
 const KINDS: [&str; 3] = ["silence", "walk", "fall"];
@@ -46,8 +46,8 @@ impl Frames {
 
     fn step<E: Encoder, H: Head>(&mut self, pipeline: &mut Pipeline<E, H>) -> Step<E, H> {
         let (seq, captured_us) = (FrameSeq(self.next), Micros(self.next * 200_000));
-        let batch =
-            PatchBatch { grid: grid(), sent: &self.kept, kept: &self.kept, patches: &self.patches, seq, captured_us };
+        let (sent, content) = (&self.kept, Content::whole(grid()));
+        let batch = PatchBatch { grid: grid(), sent, kept: sent, content, patches: &self.patches, seq, captured_us };
         let result = pipeline.step(&batch, &SimClock::new(), &mut self.events);
         self.next += 1;
         result
@@ -197,6 +197,7 @@ fn the_report_says_which_stage_took_how_long() {
         grid: grid(),
         sent: &frames.kept,
         kept: &frames.kept,
+        content: Content::whole(grid()),
         patches: &frames.patches,
         seq: FrameSeq(0),
         captured_us: Micros(0),

@@ -155,6 +155,8 @@ pub struct PatchBatch<'a> {
     pub patches: &'a [u8],
     /// Patches whose windows are remembered: those that changed, and those whose turn it is.
     pub kept: &'a PatchMask,
+    /// Where the picture lies in the grid.
+    pub content: Content,
     /// The frame that they come from.
     pub seq: FrameSeq,
     /// When it was captured.

@@ -14,13 +14,14 @@ use crate::failure::Appointments;
 ///
 /// ```
 /// use ocelli_testkit::FakeEncoder;
-/// use ocelli_types::{Encoder, Fault, FrameSeq, FrameTokens, Micros, PatchBatch, PatchGrid, PatchMask};
+/// use ocelli_types::{Content, Encoder, Fault, FrameSeq, FrameTokens, Micros, PatchBatch, PatchGrid, PatchMask};
 ///
 /// let grid = PatchGrid::new(4, 2).unwrap(); // 4 patches, 1 window
 /// let mut encoder = FakeEncoder::new(grid, 3).fails_on(1, Fault::Retry);
 /// let (all, patches) = (PatchMask::first(4), [80; 48]);
 /// let batch = PatchBatch {
-///     grid, sent: &all, patches: &patches, kept: &all, seq: FrameSeq(0), captured_us: Micros(0),
+///     grid, sent: &all, patches: &patches, kept: &all, content: Content::whole(grid), seq: FrameSeq(0),
+///     captured_us: Micros(0),
 /// };
 /// let mut values = [0.0; 6];
 ///

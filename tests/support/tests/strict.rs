@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ocelli_testkit::{FakeEncoder, FakeHead, RecordingSink, ScriptedCamera, SimClock};
 use ocelli_types::{
-    Encoder, EntryId, Event, EventKind, Fault, Faulty, FrameSeq, FrameSource, FrameTokens, Head, MemoryView, Micros,
-    PatchBatch, PatchGrid, PatchMask, Sink, SizePx, TokenRef,
+    Content, Encoder, EntryId, Event, EventKind, Fault, Faulty, FrameSeq, FrameSource, FrameTokens, Head, MemoryView,
+    Micros, PatchBatch, PatchGrid, PatchMask, Sink, SizePx, TokenRef,
 };
 
 /// The sentence with which `work` panics.
@@ -17,7 +17,15 @@ fn complaint(work: impl FnOnce()) -> String {
 fn encode(encoder: &mut FakeEncoder, kept: &PatchMask, patch_bytes: usize, seq: u64) {
     let grid = PatchGrid::new(8, 2).unwrap();
     let patches = vec![9; patch_bytes];
-    let batch = PatchBatch { grid, sent: kept, patches: &patches, kept, seq: FrameSeq(seq), captured_us: Micros(seq) };
+    let batch = PatchBatch {
+        grid,
+        sent: kept,
+        patches: &patches,
+        kept,
+        content: Content::whole(grid),
+        seq: FrameSeq(seq),
+        captured_us: Micros(seq),
+    };
     encoder.encode(&batch, &mut FrameTokens { width: 2, values: &mut [0.0; 10] }).unwrap();
 }
 

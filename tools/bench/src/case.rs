@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use ndarray::Array3;
 use ocelli_infer::Pack;
-use ocelli_types::{FrameSeq, Micros, PatchBatch, PatchGrid, PatchMask};
+use ocelli_types::{Content, FrameSeq, Micros, PatchBatch, PatchGrid, PatchMask};
 
 use crate::{Seen, gate, watch};
 
@@ -54,6 +54,7 @@ impl Play {
             grid: self.grid,
             sent: &shot.sent,
             kept: &shot.kept,
+            content: Content::whole(self.grid),
             patches: &shot.patches,
             seq: FrameSeq(seq),
             captured_us: shot.captured_us,

@@ -8,6 +8,7 @@ use ocelli_infer::{PackInfo, list_packs};
 use ocelli_journal::{Journal, JournalError};
 use serde_json::json;
 
+use crate::alerts;
 use crate::cli::{CheckArgs, PacksArgs};
 use crate::config::Config;
 use crate::error::Error;
@@ -28,6 +29,9 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     // What these refuse, `run` would refuse.
     wiring::Eye::new(&pack)?;
     wiring::thinking(&pack, config.profile, stab, narrator)?;
+    for camera in 0..config.cameras.len() {
+        alerts::of_camera(&config, camera, &pack)?;
+    }
     if args.json {
         print(&format!("{}\n", json!(plan)))?;
     } else {

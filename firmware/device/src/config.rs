@@ -14,6 +14,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::alerts::{self, AlertTable};
+
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
 
@@ -75,6 +77,9 @@ pub struct Config {
     pub memory: MemoryTable,
     /// Where what was said is kept.
     pub journal: JournalTable,
+    /// What to be told of besides what the pack alarms about, each `[[alert]]`.
+    #[serde(rename = "alert")]
+    pub alerts: Vec<AlertTable>,
 }
 
 impl Default for Config {
@@ -88,6 +93,7 @@ impl Default for Config {
             output: OutputTable::default(),
             memory: MemoryTable::default(),
             journal: JournalTable::default(),
+            alerts: Vec::new(),
         }
     }
 }
@@ -299,7 +305,8 @@ impl Config {
             _ => self.check_cameras()?,
         }
         self.memory.check()?;
-        self.journal.check()
+        self.journal.check()?;
+        alerts::check(self)
     }
 
     /// Each of several cameras, and that they go together.

@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use ocelli_drivers::{Clip, DriverError, SystemClock};
 use ocelli_heap::{Counted, CountingAlloc};
 use ocelli_infer::InferError;
-use ocelli_pipeline::{EventBuf, Mind, PatchSlot, StepError};
+use ocelli_pipeline::{AlertBuf, EventBuf, Mind, PatchSlot, StepError};
 use ocelli_types::{Clock, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
+use crate::alerts::{self, WeekClock};
 use crate::cli::ReplayArgs;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
@@ -36,7 +37,9 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let mut eye = Eye::new(&pack)?;
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
-    let mut mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack)?);
+    let (rules, texts) = alerts::of_camera(&config, 0, &pack)?;
+    let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack)?);
+    let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new());
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let mut seen_us = Micros(0);
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
@@ -88,6 +91,10 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         seen_us = slot.batch().captured_us;
         for spoken in &events {
             voice.say(0, spoken, &pack.vocabulary, mind.head())?;
+        }
+        mind.judge(&tokens, dates.of(seen_us).and_then(|unix_ms| week.minute(unix_ms)), &mut alerted);
+        for alert in &alerted {
+            voice.alert(0, alert, &texts[alert.rule], &pack.vocabulary.kinds)?;
         }
         if let Some(trace) = &mut trace {
             trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;

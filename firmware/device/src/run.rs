@@ -20,9 +20,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
 use ocelli_heap::{CountingAlloc, Pool};
 use ocelli_infer::{InferError, Stab, Taught};
-use ocelli_pipeline::{EventBuf, HoleCause, Mind, PatchSlot, StepError, TokenSlot};
+use ocelli_pipeline::{AlertBuf, EventBuf, HoleCause, Mind, PatchSlot, StepError, TokenSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
+use crate::alerts::{self, WeekClock};
 use crate::cli::RunArgs;
 use crate::config::{CameraTable, ConfigError};
 use crate::enforce::Fence;
@@ -244,8 +245,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             spare: None,
         });
         let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
-        let mind = Mind::new(head, memory, wiring::lexicon(&pack)?);
-        cameras.push(Watched::new(mind, keeper, start_us));
+        let (rules, texts) = alerts::of_camera(&config, camera, &pack)?;
+        let mind = Mind::new(head, memory, wiring::lexicon(&pack)?).watching(rules);
+        cameras.push(Watched { texts, ..Watched::new(mind, keeper, start_us) });
     }
     drop(tell);
     for _ in 0..SLOTS {
@@ -259,7 +261,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         .collect::<io::Result<Vec<_>>>()
         .map_err(no_thread)?;
     let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
-    let mut think = Think { cameras, voice, pack: &pack };
+    let mut think = Think { cameras, voice, pack: &pack, dates, week: WeekClock::new() };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
@@ -573,6 +575,8 @@ impl Capture {
 struct Watched<'a> {
     /// With the narrator of all.
     mind: Mind<Taught<'a>>,
+    /// What its standing conditions tell.
+    texts: Vec<String>,
     keeper: Option<Keeper>,
     pulse: Pulse,
     pulse_us: Micros,
@@ -583,7 +587,8 @@ struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, start_us: Micros) -> Self {
-        Self { mind, keeper, pulse: Pulse::default(), pulse_us: start_us, now_us: start_us, greeted: false }
+        let (pulse, texts) = (Pulse::default(), Vec::new());
+        Self { mind, texts, keeper, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
     }
 
     fn count(&mut self, counts: Counts) {
@@ -601,6 +606,8 @@ struct Think<'a> {
     cameras: Vec<Watched<'a>>,
     voice: Voice,
     pack: &'a ocelli_infer::Pack,
+    dates: Dates,
+    week: WeekClock,
 }
 
 impl Think<'_> {
@@ -692,10 +699,16 @@ impl Think<'_> {
                 camera.now_us = captured_us;
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
                 camera.pulse.thought(report.encode_us, report.describe_us);
+                let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));
+                let mut alerted = AlertBuf::new();
+                camera.mind.judge(&slot, minute, &mut alerted);
                 // As in `Encode`.
                 let _ = give.try_send(slot);
                 for spoken in &*events {
                     self.voice.say(index, spoken, &self.pack.vocabulary, camera.mind.head())?;
+                }
+                for alert in &alerted {
+                    self.voice.alert(index, alert, &camera.texts[alert.rule], &self.pack.vocabulary.kinds)?;
                 }
                 for (_, other) in self.cameras.iter_mut().enumerate().filter(|(other, _)| *other != index) {
                     other.pulse.seen_of_others += 1;
@@ -708,6 +721,7 @@ impl Think<'_> {
             Message::Back { seen_us, at_us } => {
                 camera.now_us = at_us;
                 camera.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
+                camera.mind.blind();
                 let again = if camera.greeted { " again" } else { "" };
                 let text = format!("seeing{again} after {:.1} s", at_us.since(seen_us).seconds());
                 self.voice.sees(index, at_us);
@@ -828,7 +842,8 @@ mod tests {
         let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
-        let mut think = Think { cameras, voice, pack: &pack };
+        let week = WeekClock::new();
+        let mut think = Think { cameras, voice, pack: &pack, dates: Dates::Unknown, week };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

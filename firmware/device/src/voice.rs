@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Told};
-use ocelli_pipeline::Spoken;
-use ocelli_types::{Event, EventKind, Micros, Sink};
+use ocelli_pipeline::{Alerted, Spoken};
+use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -91,6 +91,29 @@ impl Voice {
             score: spoken.score,
             entries: Some((spoken.from, spoken.to)),
             evidence: evidence.as_deref(),
+        };
+        self.emit(&event)?;
+        self.keep(&event, about);
+        Ok(())
+    }
+
+    /// Tells of a standing condition whose words are `text`.
+    pub fn alert(&mut self, camera: usize, alerted: &Alerted, text: &str, kinds: &[String]) -> Result<(), Error> {
+        let about = self.scribe.is_some().then(|| About {
+            kind: alerted.kind.map_or("absence", |kind| &kinds[kind]).to_owned(),
+            severity: Severity::Alarm,
+            vector: None,
+        });
+        let event = Event {
+            id: self.next_id(),
+            kind: if alerted.over { EventKind::AlertEnd } else { EventKind::Alert },
+            camera: &self.cameras[camera].clone(),
+            start_us: alerted.from.captured_us,
+            end_us: alerted.to.captured_us,
+            text,
+            score: alerted.score,
+            entries: Some((alerted.from.entry, alerted.to.entry)),
+            evidence: None,
         };
         self.emit(&event)?;
         self.keep(&event, about);

@@ -1,0 +1,304 @@
+//! `[[alert]]`: standing conditions, from the words of the config to what the pipeline judges.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ocelli_infer::Pack;
+use ocelli_pipeline::{After, AlertRule, AlertRules, Hold, WEEK_MINUTES, WeekSpan, Zone};
+use ocelli_types::Micros;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::{Config, ConfigError};
+use crate::error::Error;
+
+/// The most conditions of a config: each costs some hundred additions a picture.
+const MOST_ALERTS: usize = 256;
+
+/// The longest of all times: a year.
+const MOST: Duration = Duration::from_secs(366 * 86_400);
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const DAY_MINUTES: u16 = 24 * 60;
+
+/// `[[alert]]`: what to be told of, besides what the pack itself alarms about.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlertTable {
+    /// What is told: `"Nobody was in the kitchen for ten minutes"`.
+    pub text: String,
+    /// The camera that it is about. Default: each.
+    pub camera: Option<String>,
+    /// Kinds of the pack, such as `["fall", "lie_still"]`: met while one of them is seen.
+    pub kinds: Vec<String>,
+    /// Kinds of the pack, in place of `kinds`: met while none of them is seen.
+    pub absent: Vec<String>,
+    /// For how long, such as `"30s"` or `"10min"`, gaps of two seconds aside; or `"all"`: from the beginning of one of its
+    /// `times` to the end. Default `"1s"`.
+    #[serde(rename = "for")]
+    pub for_: Option<String>,
+    /// Kinds of which one must have been seen before.
+    pub after: Vec<String>,
+    /// Kinds none of which may have been seen since `after`.
+    pub unless: Vec<String>,
+    /// How long ago `after` may be at most. Default: any time.
+    pub within: Option<String>,
+    /// How long it is quiet after its end, unless something else is seen. Default `"5min"`.
+    pub cooldown: Option<String>,
+    /// When it counts, in local time: `"22:00-06:00"`, `"mon-fri 08:00-17:00"`, `"sat,sun 10:00-24:00"`. Default: always.
+    pub times: Vec<String>,
+    /// Where something must have moved: corners of a polygon, x and y in shares of the picture from its upper left corner, such
+    /// as `[[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]` for the right half. Default: anywhere.
+    pub zone: Vec<[f32; 2]>,
+    /// Summed probability from which kinds are seen, above 0 to 1. Default: what the pack asks for before it says the first.
+    pub threshold: Option<f32>,
+}
+
+impl AlertTable {
+    /// What no type says.
+    pub fn check(&self) -> Result<(), String> {
+        if self.text.trim().is_empty() {
+            return Err("an [[alert]] has no `text`; write what it should tell".into());
+        }
+        self.parts().map(|_| ()).map_err(|why| format!("alert `{}`: {why}", self.text))
+    }
+
+    fn parts(&self) -> Result<(Hold, Micros, Vec<WeekSpan>), String> {
+        if self.kinds.is_empty() == self.absent.is_empty() {
+            return Err("write either `kinds`, what is to be seen, or `absent`, what is not to be".into());
+        }
+        if self.after.is_empty() && (self.within.is_some() || !self.unless.is_empty()) {
+            return Err("`unless` and `within` are about `after`, which is not there".into());
+        }
+        if !self.zone.is_empty() && self.zone.len() < 3 {
+            return Err("a `zone` has three corners or more".into());
+        }
+        if self.zone.iter().flatten().any(|at| !(0.0..=1.0).contains(at)) {
+            return Err("corners of a `zone` are shares of the picture, 0 to 1".into());
+        }
+        if let Some(threshold) = self.threshold.filter(|threshold| !(*threshold > 0.0 && *threshold <= 1.0)) {
+            return Err(format!("`threshold` is {threshold}; it may be above 0 to 1"));
+        }
+        let times = self.times.iter().map(|text| parse_times(text)).collect::<Result<Vec<_>, _>>()?.concat();
+        let hold = match self.for_.as_deref() {
+            Some("all") if times.is_empty() => {
+                return Err("`for = \"all\"` is about `times`, which are not there".into());
+            }
+            Some("all") => Hold::WholeTime,
+            text => Hold::For(parse_duration("for", text.unwrap_or("1s"))?),
+        };
+        self.within.as_deref().map(|text| parse_duration("within", text)).transpose()?;
+        let cooldown_us = parse_duration("cooldown", self.cooldown.as_deref().unwrap_or("5min"))?;
+        Ok((hold, cooldown_us, times))
+    }
+
+    fn rule(&self, pack: &Pack) -> Result<AlertRule, String> {
+        let kinds = |names: &[String]| -> Result<Vec<usize>, String> {
+            let found = names.iter().map(|name| pack.vocabulary.kind_of(name).ok_or(name));
+            found.collect::<Result<_, _>>().map_err(|name| {
+                let known = pack.vocabulary.kinds.join(", ");
+                format!("the pack {} knows no `{name}`; there are: {known}", pack.manifest.name)
+            })
+        };
+        let (hold, cooldown_us, times) = self.parts()?;
+        let absent = self.kinds.is_empty();
+        let names = if absent { &self.absent } else { &self.kinds };
+        let speak = &pack.manifest.speak;
+        let own = speak.kinds.get(&names[0]).map_or(speak.threshold, |own| own.threshold);
+        let within_us = self.within.as_deref().map(|text| parse_duration("within", text)).transpose()?;
+        let after = After { kinds: kinds(&self.after)?, unless: kinds(&self.unless)?, within_us };
+        Ok(AlertRule {
+            kinds: kinds(names)?,
+            absent,
+            threshold: self.threshold.unwrap_or(own),
+            after: (!self.after.is_empty()).then_some(after),
+            hold,
+            cooldown_us,
+            zone: (!self.zone.is_empty()).then(|| Zone::new(self.zone.clone())),
+            times,
+        })
+    }
+
+    /// The second stage of a fall: the pack alarms when somebody falls, and this when nobody gets up. `None` for a pack that
+    /// does not know of it.
+    fn stays_down(pack: &Pack) -> Option<Self> {
+        let known = |names: &[&str]| -> Vec<String> {
+            let known = names.iter().filter(|name| pack.vocabulary.kinds.iter().any(|kind| kind == *name));
+            known.map(ToString::to_string).collect()
+        };
+        let (fall, kinds) = (known(&["fall"]), known(&["lie_still", "lie"]));
+        let unless = known(&["get_up", "stand", "walk", "run", "sit"]);
+        (!fall.is_empty() && !kinds.is_empty()).then(|| Self {
+            text: "Somebody fell and does not get up".into(),
+            kinds,
+            after: fall,
+            unless,
+            within: Some("2min".into()),
+            for_: Some("10s".into()),
+            ..Self::default()
+        })
+    }
+}
+
+/// What no type says of all of them.
+pub fn check(config: &Config) -> Result<(), String> {
+    if config.alerts.len() > MOST_ALERTS {
+        return Err(format!("there are {} [[alert]]; {MOST_ALERTS} is the most", config.alerts.len()));
+    }
+    for alert in &config.alerts {
+        alert.check()?;
+        let known = |name: &String| config.cameras.iter().any(|camera| camera.name == *name);
+        if let Some(name) = alert.camera.as_ref().filter(|name| !known(name)) {
+            return Err(format!("alert `{}`: there is no camera `{name}`", alert.text));
+        }
+    }
+    Ok(())
+}
+
+/// The conditions of a camera, and what each of them tells.
+pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRules, Vec<String>), Error> {
+    let name = &config.cameras[camera].name;
+    let own = config.alerts.iter().filter(|alert| alert.camera.as_ref().is_none_or(|of| of == name)).cloned();
+    let (mut rules, mut texts) = (Vec::new(), Vec::new());
+    for alert in own.chain(AlertTable::stays_down(pack)) {
+        let rule = alert.rule(pack);
+        rules.push(rule.map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.text)))?);
+        texts.push(alert.text);
+    }
+    Ok((AlertRules::new(rules), texts))
+}
+
+/// Minutes of the week in local time.
+#[derive(Debug)]
+pub struct WeekClock {
+    zone: TimeZone,
+}
+
+impl WeekClock {
+    /// In the time zone of this machine.
+    pub fn new() -> Self {
+        Self { zone: TimeZone::system() }
+    }
+
+    /// Minute of the week, 0 = Monday 00:00, at a date in milliseconds since 1970.
+    pub fn minute(&self, unix_ms: u64) -> Option<u16> {
+        let local = Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()?.to_zoned(self.zone.clone());
+        let day = u16::from(local.weekday().to_monday_zero_offset().unsigned_abs());
+        let of_day = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+        Some(day * DAY_MINUTES + of_day)
+    }
+}
+
+fn parse_duration(key: &str, text: &str) -> Result<Micros, String> {
+    let parsed = humantime::parse_duration(text).ok().filter(|duration| *duration <= MOST);
+    let parsed = parsed.ok_or_else(|| format!("`{key}` is `{text}`; write it like \"30s\", \"10min\" or \"2h\""))?;
+    Ok(Micros(parsed.as_micros() as u64))
+}
+
+/// `22:00-06:00`, with days before it: `mon-fri 22:00-06:00`, `sat,sun 22:00-06:00`. One span for each day.
+fn parse_times(text: &str) -> Result<Vec<WeekSpan>, String> {
+    let wrong = || format!("`{text}` in `times` is no time; write it like \"22:00-06:00\" or \"mon-fri 08:00-17:00\"");
+    let mut words = text.split_whitespace();
+    let (days, hours) = match (words.next(), words.next(), words.next()) {
+        (Some(hours), None, _) => ((0..7).collect(), hours),
+        (Some(days), Some(hours), None) => (parse_days(days).ok_or_else(wrong)?, hours),
+        _ => return Err(wrong()),
+    };
+    let (from, to) = hours.split_once('-').and_then(|(a, b)| Some((clock(a)?, clock(b)?))).ok_or_else(wrong)?;
+    if from == to || from == DAY_MINUTES {
+        return Err(wrong());
+    }
+    let length = if to > from { to - from } else { to + DAY_MINUTES - from };
+    let span = |day: u16| {
+        let from = day * DAY_MINUTES + from;
+        WeekSpan { from, to: (from + length) % WEEK_MINUTES }
+    };
+    Ok(days.into_iter().map(span).collect())
+}
+
+/// `mon`, `mon-fri`, `sat,sun`, `fri-mon`.
+fn parse_days(text: &str) -> Option<Vec<u16>> {
+    let day = |name: &str| DAYS.iter().position(|day| *day == name.to_lowercase()).map(|day| day as u16);
+    let mut days = Vec::new();
+    for part in text.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to) = (day(from)?, day(to)?);
+        days.extend((0..=(to + 7 - from) % 7).map(|more| (from + more) % 7));
+    }
+    days.sort_unstable();
+    days.dedup();
+    Some(days)
+}
+
+/// Minute of the day of `06:30`, up to `24:00`.
+fn clock(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let is_number = |text: &str| text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let (hour, minute): (u16, u16) =
+        (is_number(hour) && is_number(minute)).then(|| Some((hour.parse().ok()?, minute.parse().ok()?)))??;
+    let of_day = hour * 60 + minute;
+    (minute < 60 && of_day <= DAY_MINUTES).then_some(of_day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_a_week_are_told_as_people_tell_them() {
+        let day = |day: u16, from: u16, to: u16| WeekSpan { from: day * 1440 + from, to: (day * 1440 + to) % 10_080 };
+        assert_eq!(parse_times("sat 10:00-24:00"), Ok(vec![day(5, 600, 1440)]));
+        assert_eq!(parse_times("Sat,sun 08:30-17:00"), Ok(vec![day(5, 510, 1020), day(6, 510, 1020)]));
+        let nights = parse_times("22:00-06:00").expect("every night");
+        assert_eq!((nights.len(), nights[6]), (7, WeekSpan { from: 6 * 1440 + 1320, to: 360 }));
+        assert!(nights[6].contains(0) && nights[6].contains(10_079) && !nights[6].contains(360));
+        assert_eq!(parse_times("fri-mon 10:00-11:00").expect("four days").len(), 4);
+        for wrong in [
+            "",
+            "10:00",
+            "10:00-10:00",
+            "24:00-06:00",
+            "25:00-26:00",
+            "10:60-11:00",
+            "someday 10:00-11:00",
+            "mon 1:0-2:0",
+        ] {
+            let error = parse_times(wrong).expect_err(wrong);
+            assert!(error.contains("write it like"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said_in_one_line() {
+        let base = || AlertTable { text: "x".into(), kinds: vec!["fall".into()], ..AlertTable::default() };
+        assert_eq!(base().check(), Ok(()));
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (table, word) in [
+            (AlertTable { text: " ".into(), ..base() }, "has no `text`"),
+            (AlertTable { kinds: vec![], ..base() }, "either `kinds`"),
+            (AlertTable { absent: list(&["walk"]), ..base() }, "either `kinds`"),
+            (AlertTable { unless: list(&["walk"]), ..base() }, "about `after`"),
+            (AlertTable { within: Some("1h".into()), ..base() }, "about `after`"),
+            (AlertTable { for_: Some("all".into()), ..base() }, "about `times`"),
+            (AlertTable { for_: Some("long".into()), ..base() }, "\"30s\""),
+            (AlertTable { for_: Some("9000years".into()), ..base() }, "\"30s\""),
+            (AlertTable { cooldown: Some("-1s".into()), ..base() }, "`cooldown` is `-1s`"),
+            (AlertTable { zone: vec![[0.0, 0.0], [1.0, 1.0]], ..base() }, "three corners"),
+            (AlertTable { zone: vec![[0.0, 0.0], [1.0, 1.0], [0.0, 2.0]], ..base() }, "0 to 1"),
+            (AlertTable { threshold: Some(0.0), ..base() }, "above 0 to 1"),
+            (AlertTable { threshold: Some(f32::NAN), ..base() }, "above 0 to 1"),
+        ] {
+            let error = table.check().expect_err(word);
+            assert!(error.contains(word) && error.lines().count() == 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn minutes_of_the_week_are_local() {
+        let at = |zone| WeekClock { zone }.minute(1_795_674_600_000);
+        // 2026-11-26 06:30 UTC, a Thursday.
+        assert_eq!(at(TimeZone::UTC), Some(3 * 1440 + 390));
+        assert_eq!(at(TimeZone::fixed(jiff::tz::offset(-7))), Some(2 * 1440 + 1410));
+    }
+}

@@ -128,15 +128,15 @@ fn event_line(text: &mut String, event: &Found, json: bool) {
             camera: Some(&event.camera),
             start: event.start_ms.map(date),
             end: end_ms.map(date),
-            t_start_s: Some(event.start_us.seconds()),
-            t_end_s: Some(event.end_us.seconds()),
+            t_start_s: Some(rounded(event.start_us.seconds())),
+            t_end_s: Some(rounded(event.end_us.seconds())),
             kind: event.about.as_deref(),
             severity: event.about.as_ref().map(|_| severity(event.severity)),
             text: &event.text,
-            score: Some(rounded(event.score)),
+            score: Some(rounded(event.score.into())),
             entries: event.entries.map(|(from, to)| [from.0, to.0]),
             narrations: (event.kind == EventKind::Narration).then_some(event.parts),
-            likeness: event.likeness.map(rounded),
+            likeness: event.likeness.map(|likeness| rounded(likeness.into())),
         };
         json_line(text, &line);
         return;
@@ -198,8 +198,8 @@ const fn severity(severity: Severity) -> &'static str {
 }
 
 /// To 3 decimals, as in what `run` writes.
-fn rounded(value: f32) -> f64 {
-    (f64::from(value) * 1000.0).round() / 1000.0
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 /// `2026-11-26T18:30:00.123Z`

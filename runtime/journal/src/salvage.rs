@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use crate::JournalError;
 use crate::schema::{self, beside};
-use crate::sense::CHUNK;
+use crate::sense::{CHUNK, Held, SLOT_BYTES};
 use crate::words::spaced;
 
 /// What became of a damaged journal.
@@ -78,6 +78,7 @@ fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
     new.execute_batch(MEND)?;
     let slots = "UPDATE event SET slot = NULL, mark = NULL WHERE slot / ?1 NOT IN (SELECT chunk FROM chunk)";
     new.execute(slots, [CHUNK as i64])?;
+    clear_slots(new)?;
     let mut texts = new.prepare("SELECT id, said FROM text")?;
     let mut texts = texts.query([])?;
     while let Some(text) = texts.next()? {
@@ -87,6 +88,25 @@ fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
     drop(texts);
     new.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
     new.query_row("SELECT count(*) FROM event", [], |row| row.get(0))
+}
+
+/// Empties slots of events that are not there.
+fn clear_slots(new: &Connection) -> rusqlite::Result<()> {
+    let mut chunks = new.prepare("SELECT chunk FROM chunk")?;
+    let chunks = chunks.query_map([], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for chunk in chunks {
+        let mut slots = new.blob_open("main", "chunk", "slots", chunk, false)?;
+        for index in 0..slots.len() / SLOT_BYTES {
+            let mut slot = [0; SLOT_BYTES];
+            slots.read_at_exact(&mut slot, index * SLOT_BYTES)?;
+            let (id, at) = (Held::read(&slot).label.id as i64, chunk * CHUNK as i64 + index as i64);
+            let its = "SELECT count(*) FROM event WHERE id = ?1 AND slot = ?2";
+            if new.prepare_cached(its)?.query_row([id, at], |row| row.get::<_, i64>(0))? == 0 {
+                slots.write_at(&[0; SLOT_BYTES], index * SLOT_BYTES)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Copies the rows with keys from the one to the other, both included; where that fails, each half of them.

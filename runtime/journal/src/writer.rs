@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ocelli_types::{EntryId, EventKind, Micros, Severity};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -133,7 +134,7 @@ pub struct Writer {
     /// No id from here on is taken.
     reserved: u64,
     known: Known,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 /// What need not be looked up again. After a failure it is forgotten, for it may be of a transaction that never was.
@@ -157,6 +158,31 @@ impl Writer {
     /// # Panics
     /// If the limits are below [`Limits::LEAST_BYTES`].
     pub fn open(path: &Path, limits: Limits, start: Start) -> Result<(Self, Option<Salvage>), JournalError> {
+        Self::open_or_mend(path, limits, start, None)
+    }
+
+    /// Opens a journal in which a batch met [`JournalError::Damaged`], with this `why`: it is set aside without asking further.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Panics
+    /// As [`open`](Self::open).
+    pub fn mend(
+        path: &Path,
+        limits: Limits,
+        start: Start,
+        why: &str,
+    ) -> Result<(Self, Option<Salvage>), JournalError> {
+        Self::open_or_mend(path, limits, start, Some(why))
+    }
+
+    fn open_or_mend(
+        path: &Path,
+        limits: Limits,
+        start: Start,
+        damage: Option<&str>,
+    ) -> Result<(Self, Option<Salvage>), JournalError> {
         assert!(limits.bytes >= Limits::LEAST_BYTES, "a journal should have room");
         let look = schema::look(path)?;
         // Only where one of ours was before, a file whose first page is lost is taken for a journal.
@@ -169,10 +195,28 @@ impl Writer {
             TryLockError::WouldBlock => JournalError::Taken { path: path.to_path_buf() },
             TryLockError::Error(error) => JournalError::disk(&lock_path, &error),
         })?;
-        let (db, salvage) = match schema::open_to_write(path).and_then(|db| check(&db, path).map(|()| db)) {
-            Err(JournalError::Damaged { why, .. }) => salvage(path, &why).map(|(db, salvage)| (db, Some(salvage)))?,
-            opened => (opened?, None),
+        let lock = Arc::new(lock);
+        let begun = |db| Self::begin(path, db, limits, start, &lock);
+        let opened = match damage {
+            Some(why) => Err(JournalError::Damaged { path: path.to_path_buf(), why: why.into() }),
+            None => schema::open_to_write(path).and_then(|db| check(&db, path).map(|()| db)).and_then(begun),
         };
+        match opened {
+            Err(JournalError::Damaged { why, .. }) => {
+                let (db, salvage) = salvage(path, &why)?;
+                Ok((begun(db)?, Some(salvage)))
+            }
+            opened => Ok((opened?, None)),
+        }
+    }
+
+    fn begin(
+        path: &Path,
+        db: Connection,
+        limits: Limits,
+        start: Start,
+        lock: &Arc<File>,
+    ) -> Result<Self, JournalError> {
         let mut writer = Self {
             path: path.to_path_buf(),
             db,
@@ -183,12 +227,12 @@ impl Writer {
             next_id: 1,
             reserved: 1,
             known: Known::default(),
-            _lock: lock,
+            _lock: Arc::clone(lock),
         };
         writer.checkpoint(0)?;
         writer.fit()?;
-        writer.begin().map_err(|error| JournalError::sql(path, &error))?;
-        Ok((writer, salvage))
+        writer.begin_run().map_err(|error| JournalError::sql(path, &error))?;
+        Ok(writer)
     }
 
     /// The id of the next event. After a program that was killed, or a power cut, it leaps.
@@ -222,7 +266,7 @@ impl Writer {
     }
 
     /// Takes the first ids, and tells when the uptime begins.
-    fn begin(&mut self) -> rusqlite::Result<()> {
+    fn begin_run(&mut self) -> rusqlite::Result<()> {
         let change = self.db.transaction()?;
         let last = change.query_row(
             "SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1",

@@ -67,7 +67,7 @@ fn plausible(unix_ms: u64) -> Option<u64> {
 
 /// What the thread tells.
 #[derive(Debug, Default)]
-struct Told {
+struct Shared {
     /// Events that are not in the journal.
     lost: AtomicU64,
     /// No smaller id may be given.
@@ -76,7 +76,7 @@ struct Told {
     trouble: Mutex<Option<String>>,
 }
 
-impl Told {
+impl Shared {
     fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -95,7 +95,7 @@ pub struct Scribe {
     patient: bool,
     give: Option<SyncSender<Entry>>,
     thread: Option<JoinHandle<Option<Writer>>>,
-    told: Arc<Told>,
+    told: Arc<Shared>,
     /// Losses that were noticed, when, and whether nobody was told of their end.
     noticed: u64,
     failing: bool,
@@ -114,7 +114,7 @@ impl Scribe {
         let keep_us = Micros::from_seconds(config.keep_days * 86_400.0);
         let limits = Limits { bytes: config.size, keep_us };
         let start = Start { unix_ms: dates.of(start_us), stream_us: start_us, least_id: 1 };
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Shared::default());
         told.least_id.store(1, Ordering::Relaxed);
         let writer = match Writer::open(&path, limits, start) {
             Ok((writer, salvage)) => {
@@ -220,7 +220,7 @@ struct Desk {
     limits: Limits,
     dates: Dates,
     writer: Option<Writer>,
-    told: Arc<Told>,
+    told: Arc<Shared>,
 }
 
 impl Desk {
@@ -388,7 +388,7 @@ mod tests {
         let (mut before, _) = Writer::open(&path, limits, start).expect("it can be written");
         before.write(&[entry(1), entry(2)]).expect("there is room");
         before.finish(3, Micros(0), None).expect("there is room");
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Shared::default());
         let mut desk = Desk { path: path.clone(), limits, dates: Dates::Unknown, writer: None, told: Arc::clone(&told) };
         let mut least_id = u64::MAX;
         desk.open_again(Micros(2_000_000), None, &mut least_id);

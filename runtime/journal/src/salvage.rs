@@ -10,6 +10,7 @@ use crate::JournalError;
 use crate::schema::{self, beside};
 use crate::sense::{CHUNK, Held, SLOT_BYTES};
 use crate::words::spaced;
+use crate::writer::RESERVE;
 
 /// What became of a damaged journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +73,13 @@ fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
                 copy_rows(new, table, key, (low, low + TURN - 1), &mut failures);
             }
         }
-        let _ = new.execute("UPDATE number SET value = max(value, (SELECT value FROM old.number AS o WHERE o.name = number.name))", []);
+        let next = "UPDATE number SET value = (SELECT value FROM old.number WHERE name = 'next_id') WHERE name = 'next_id'";
+        let _ = new.execute(next, []);
         new.execute_batch("DETACH old")?;
     }
+    // What cannot be read had ids too.
+    let leap = "UPDATE number SET value = max(value, ?1 + (SELECT coalesce(max(id), 0) FROM event)) WHERE name = 'next_id'";
+    new.execute(leap, [RESERVE])?;
     new.execute_batch(MEND)?;
     let slots = "UPDATE event SET slot = NULL, mark = NULL WHERE slot / ?1 NOT IN (SELECT chunk FROM chunk)";
     new.execute(slots, [CHUNK as i64])?;

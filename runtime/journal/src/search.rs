@@ -11,7 +11,7 @@ use crate::sense::{
     CHUNK, EMBEDDING, Held, Label, SLOT_BYTES, Vector, dot, quantized, severity_number, severity_of, to_unit,
 };
 use crate::words;
-use crate::writer::type_number;
+use crate::writer::{LONGEST_AWAY_MS, type_number};
 
 /// No search finds more.
 pub const MOST_FOUND: usize = 1000;
@@ -147,8 +147,9 @@ impl Journal {
     pub fn holes(&self, since_ms: Option<u64>, until_ms: Option<u64>) -> Result<Vec<Hole>, JournalError> {
         let holes = "SELECT end_ms, next_ms FROM (
                 SELECT end_ms, lead(start_ms) OVER (ORDER BY run) AS next_ms FROM run)
-            WHERE next_ms > end_ms AND next_ms >= ?1 AND end_ms < ?2 ORDER BY end_ms DESC LIMIT ?3";
-        let bounds = params![since_ms.unwrap_or(0), until_ms.map_or(i64::MAX, |ms| ms as i64), MOST_FOUND as i64];
+            WHERE next_ms > end_ms AND next_ms - end_ms <= ?4 AND next_ms >= ?1 AND end_ms < ?2 ORDER BY end_ms DESC LIMIT ?3";
+        let until_ms = until_ms.map_or(i64::MAX, |ms| ms as i64);
+        let bounds = params![since_ms.unwrap_or(0), until_ms, MOST_FOUND as i64, LONGEST_AWAY_MS];
         let read = || {
             let mut holes = self.db.prepare(holes)?;
             let rows = holes.query_map(bounds, |row| Ok(Hole { start_ms: row.get(0)?, end_ms: row.get(1)? }))?;

@@ -16,7 +16,7 @@ use crate::sense::{CHUNK, Label, NEVER, SLOT_BYTES, Vector, severity_number, slo
 use crate::words::spaced;
 
 /// Ids that are taken at a time: so many are left out after a power cut, which may take back which of them were used.
-const RESERVE: u64 = 1024;
+pub const RESERVE: u64 = 1024;
 
 /// Events that go at a time where there is no more room, a chunk of embeddings.
 const EVICT: u64 = CHUNK;
@@ -25,7 +25,7 @@ const EVICT: u64 = CHUNK;
 const MOST_TEXT_BYTES: usize = 2048;
 
 /// No uptime lies longer behind, a year: rather a clock was wrong.
-const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;
+pub const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;
 
 /// What the file may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +190,7 @@ impl Writer {
         if look == Look::Other && !(path.is_file() && lock_path.is_file()) {
             return Err(JournalError::Foreign { path: path.to_path_buf() });
         }
+        let was_ours = lock_path.exists();
         let lock = File::create(&lock_path).map_err(|error| JournalError::disk(&lock_path, &error))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => JournalError::Taken { path: path.to_path_buf() },
@@ -205,6 +206,11 @@ impl Writer {
             Err(JournalError::Damaged { why, .. }) => {
                 let (db, salvage) = salvage(path, &why)?;
                 Ok((begun(db)?, Some(salvage)))
+            }
+            Err(error) if error.is_final() && !was_ours => {
+                // Beside what is not ours nothing of ours stays.
+                let _ = std::fs::remove_file(&lock_path);
+                Err(error)
             }
             opened => Ok((opened?, None)),
         }

@@ -72,8 +72,10 @@ fn journal_text(file: &Path, size: u64) -> Result<String, Error> {
             Ok(format!("{place}: {count} events in {} of {}", mebibytes(bytes), mebibytes(size)))
         }
         Err(JournalError::Absent { .. }) => {
-            let tried = file.with_extension("tried");
-            let made = std::fs::File::create_new(&tried).and_then(|_| std::fs::remove_file(&tried));
+            let mut tried = file.as_os_str().to_owned();
+            tried.push(".tried");
+            let tried = Path::new(&tried);
+            let made = std::fs::File::create_new(tried).and_then(|_| std::fs::remove_file(tried));
             made.map_err(|error| JournalError::Disk { path: file.to_path_buf(), why: error.to_string() })?;
             Ok(format!("{place}: none yet, and there can be one"))
         }

@@ -12,7 +12,7 @@ use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profi
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done (also when the reader of the output has gone, as `head` does)
-  1  the events could not be written, or the system refused what it should not
+  1  the events could not be written, or the journal not used, or the system refused what it should not
   2  the command line or the config is wrong
   3  the camera, clip or command cannot be used or gives no picture (of several cameras: none does), or the clip is
      damaged (what was seen before is still told)
@@ -294,7 +294,8 @@ pub struct EventsArgs {
     /// The journal. Default: that of the config.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// Not before: so long ago (90m, 2h, 3d), or a time in UTC (2026-11-26, 2026-11-26T18:30:00Z).
+    /// Not before: so long ago (90m, 2h, 3d), or a time in UTC (2026-11-26, 2026-11-26T18:30:00Z). What has no
+    /// date is left out.
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only before: as for --since.

@@ -66,8 +66,7 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     let all = words.is_empty() && like.is_none() && args.camera.is_none() && args.kind.is_none();
     let mut holes = Vec::new();
     if all && args.severity.is_none() {
-        let since_ms =
-            args.since.max(found.iter().find_map(|event| event.start_ms).filter(|_| found.len() == query.limit));
+        let since_ms = args.since.max(found.iter().find_map(|event| event.start_ms).filter(|_| found.len() == query.limit));
         holes = journal.holes(since_ms, args.until)?;
     }
     if found.is_empty() && holes.is_empty() {
@@ -97,13 +96,7 @@ pub fn teach(args: &AboutArgs, was: Option<&str>, wrong: bool) -> Result<(), Err
         let camera = &event.camera;
         ConfigError::Usage(format!("the config names no `lessons` for the camera `{camera}`; name them with --lessons"))
     })?;
-    lessons::learn(
-        &config,
-        &path,
-        was,
-        wrong && was.is_none(),
-        [Ok((format!("event {}", args.id), event.text, evidence))],
-    )
+    lessons::learn(&config, &path, was, wrong && was.is_none(), [Ok((format!("event {}", args.id), event.text, evidence))])
 }
 
 fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
@@ -135,15 +128,15 @@ fn event_line(text: &mut String, event: &Found, json: bool) {
             camera: Some(&event.camera),
             start: event.start_ms.map(date),
             end: end_ms.map(date),
-            t_start_s: Some(event.start_us.seconds()),
-            t_end_s: Some(event.end_us.seconds()),
+            t_start_s: Some(rounded(event.start_us.seconds())),
+            t_end_s: Some(rounded(event.end_us.seconds())),
             kind: event.about.as_deref(),
             severity: event.about.as_ref().map(|_| severity(event.severity)),
             text: &event.text,
-            score: Some(rounded(event.score)),
+            score: Some(rounded(event.score.into())),
             entries: event.entries.map(|(from, to)| [from.0, to.0]),
             narrations: (event.kind == EventKind::Narration).then_some(event.parts),
-            likeness: event.likeness.map(rounded),
+            likeness: event.likeness.map(|likeness| rounded(likeness.into())),
         };
         json_line(text, &line);
         return;
@@ -205,8 +198,8 @@ const fn severity(severity: Severity) -> &'static str {
 }
 
 /// To 3 decimals, as in what `run` writes.
-fn rounded(value: f32) -> f64 {
-    (f64::from(value) * 1000.0).round() / 1000.0
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 /// `2026-11-26T18:30:00.123Z`

@@ -67,7 +67,7 @@ fn plausible(unix_ms: u64) -> Option<u64> {
 
 /// What the thread tells.
 #[derive(Debug, Default)]
-struct Told {
+struct Shared {
     /// Events that are not in the journal.
     lost: AtomicU64,
     /// No smaller id may be given.
@@ -76,7 +76,7 @@ struct Told {
     trouble: Mutex<Option<String>>,
 }
 
-impl Told {
+impl Shared {
     fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -95,7 +95,7 @@ pub struct Scribe {
     patient: bool,
     give: Option<SyncSender<Entry>>,
     thread: Option<JoinHandle<Option<Writer>>>,
-    told: Arc<Told>,
+    told: Arc<Shared>,
     /// Losses that were noticed, when, and whether nobody was told of their end.
     noticed: u64,
     failing: bool,
@@ -114,7 +114,7 @@ impl Scribe {
         let keep_us = Micros::from_seconds(config.keep_days * 86_400.0);
         let limits = Limits { bytes: config.size, keep_us };
         let start = Start { unix_ms: dates.of(start_us), stream_us: start_us, least_id: 1 };
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Shared::default());
         told.least_id.store(1, Ordering::Relaxed);
         let writer = match Writer::open(&path, limits, start) {
             Ok((writer, salvage)) => {
@@ -220,7 +220,7 @@ struct Desk {
     limits: Limits,
     dates: Dates,
     writer: Option<Writer>,
-    told: Arc<Told>,
+    told: Arc<Shared>,
 }
 
 impl Desk {
@@ -233,25 +233,27 @@ impl Desk {
         while let Ok(first) = entries.recv() {
             batch.push(first);
             batch.extend(entries.try_iter().take(BATCH - 1));
+            let at_us = time(&batch[0]);
             if self.writer.is_none() && tried.elapsed() >= AGAIN {
                 tried = Instant::now();
-                self.open_again(&batch[0], &mut least_id);
+                self.open_again(at_us, None, &mut least_id);
             }
             let count = |entry: &Entry| matches!(entry, Entry::Told(_));
             let came = batch.iter().filter(|entry| count(entry)).count();
             batch.retain(|entry| !matches!(entry, Entry::Told(told) if told.id < least_id));
             let late = came - batch.iter().filter(|entry| count(entry)).count();
-            let lost = match self.writer.as_mut().map(|writer| writer.write(&batch)) {
+            let mut written = self.writer.as_mut().map(|writer| writer.write(&batch));
+            if let Some(Err(JournalError::Damaged { why, .. })) = &written {
+                self.writer = None;
+                self.open_again(at_us, Some(why), &mut least_id);
+                written = self.writer.as_mut().map(|writer| writer.write(&batch));
+            }
+            let lost = match written {
                 Some(Ok(())) => {
                     self.told.set_trouble(None);
                     late
                 }
                 Some(Err(error)) => {
-                    // Opening it again saves what can be read, at once.
-                    if matches!(error, JournalError::Damaged { .. }) {
-                        self.writer = None;
-                        self.open_again(&batch[0], &mut least_id);
-                    }
                     self.told.set_trouble(Some(error.to_string()));
                     came
                 }
@@ -263,13 +265,14 @@ impl Desk {
         self.writer
     }
 
-    fn open_again(&mut self, first: &Entry, least_id: &mut u64) {
-        let at_us = match first {
-            Entry::Told(told) => told.start_us,
-            Entry::Sees { at_us, .. } | Entry::Alive { at_us, .. } => *at_us,
-        };
+    /// Opens the journal at this stream time; where it is found to be damaged, what can be read of it is saved.
+    fn open_again(&mut self, at_us: Micros, damage: Option<&str>, least_id: &mut u64) {
         let start = Start { unix_ms: self.dates.of(at_us), stream_us: at_us, least_id: 1 };
-        match Writer::open(&self.path, self.limits, start) {
+        let opened = match damage {
+            Some(why) => Writer::mend(&self.path, self.limits, start, why),
+            None => Writer::open(&self.path, self.limits, start),
+        };
+        match opened {
             Ok((writer, salvage)) => {
                 if *least_id == u64::MAX {
                     *least_id = writer.next_id();
@@ -282,6 +285,13 @@ impl Desk {
             }
             Err(error) => self.told.set_trouble(Some(error.to_string())),
         }
+    }
+}
+
+fn time(entry: &Entry) -> Micros {
+    match entry {
+        Entry::Told(told) => told.start_us,
+        Entry::Sees { at_us, .. } | Entry::Alive { at_us, .. } => *at_us,
     }
 }
 
@@ -378,11 +388,10 @@ mod tests {
         let (mut before, _) = Writer::open(&path, limits, start).expect("it can be written");
         before.write(&[entry(1), entry(2)]).expect("there is room");
         before.finish(3, Micros(0), None).expect("there is room");
-        let told = Arc::new(Told::default());
-        let mut desk =
-            Desk { path: path.clone(), limits, dates: Dates::Unknown, writer: None, told: Arc::clone(&told) };
+        let told = Arc::new(Shared::default());
+        let mut desk = Desk { path: path.clone(), limits, dates: Dates::Unknown, writer: None, told: Arc::clone(&told) };
         let mut least_id = u64::MAX;
-        desk.open_again(&entry(2), &mut least_id);
+        desk.open_again(Micros(2_000_000), None, &mut least_id);
         assert_eq!((least_id, told.least_id.load(Ordering::Relaxed)), (3, 3));
         let (give, entries) = sync_channel(4);
         [entry(4), entry(5)].into_iter().for_each(|entry| give.send(entry).expect("there is room"));

@@ -40,8 +40,11 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// Its pages do not go together. [`Writer::open`](crate::Writer::open) saves what can be read.
-    #[error("{}: the journal is damaged ({why}); the next `ocelli run` sets it aside and saves what can be read", path.display())]
+    /// Its pages do not go together. [`Writer::mend`](crate::Writer::mend) saves what can be read.
+    #[error(
+        "{}: the journal is damaged ({why}); `ocelli run` saves what can be read when it meets the damage, or move the file away",
+        path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,7 @@ use crate::sense::{
     CHUNK, EMBEDDING, Held, Label, SLOT_BYTES, Vector, dot, quantized, severity_number, severity_of, to_unit,
 };
 use crate::words;
-use crate::writer::type_number;
+use crate::writer::{LONGEST_AWAY_MS, type_number};
 
 /// No search finds more.
 pub const MOST_FOUND: usize = 1000;
@@ -147,8 +147,9 @@ impl Journal {
     pub fn holes(&self, since_ms: Option<u64>, until_ms: Option<u64>) -> Result<Vec<Hole>, JournalError> {
         let holes = "SELECT end_ms, next_ms FROM (
                 SELECT end_ms, lead(start_ms) OVER (ORDER BY run) AS next_ms FROM run)
-            WHERE next_ms > end_ms AND next_ms >= ?1 AND end_ms < ?2 ORDER BY end_ms DESC LIMIT ?3";
-        let bounds = params![since_ms.unwrap_or(0), until_ms.map_or(i64::MAX, |ms| ms as i64), MOST_FOUND as i64];
+            WHERE next_ms > end_ms AND next_ms - end_ms <= ?4 AND next_ms >= ?1 AND end_ms < ?2 ORDER BY end_ms DESC LIMIT ?3";
+        let until_ms = until_ms.map_or(i64::MAX, |ms| ms as i64);
+        let bounds = params![since_ms.unwrap_or(0), until_ms, MOST_FOUND as i64, LONGEST_AWAY_MS];
         let read = || {
             let mut holes = self.db.prepare(holes)?;
             let rows = holes.query_map(bounds, |row| Ok(Hole { start_ms: row.get(0)?, end_ms: row.get(1)? }))?;
@@ -178,8 +179,7 @@ impl Journal {
             let id = self.db.query_row("SELECT id FROM name WHERE name = ?1", [name], |row| row.get::<_, i64>(0));
             id.optional()
         };
-        let event_type =
-            query.kind.and_then(|kind| TYPES.iter().find(|of| of.name() == kind)).map(|of| type_number(*of));
+        let event_type = query.kind.and_then(|kind| TYPES.iter().find(|of| of.name() == kind)).map(|of| type_number(*of));
         let (camera, kind) = (query.camera.map(named).transpose()?, query.kind.filter(|_| event_type.is_none()));
         let kind = kind.map(named).transpose()?;
         let texts = (!query.words.trim().is_empty()).then(|| self.texts(query.words)).transpose()?;
@@ -208,7 +208,9 @@ impl Journal {
         let mut values = vec![i64::from(wanted.severity)];
         let blind = type_number(EventKind::Blind);
         // Blindness that began before may have lasted.
-        let since = format!("start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?");
+        let since = format!(
+            "start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?"
+        );
         for (condition, value) in [
             ("camera = ?", wanted.camera),
             ("kind = ?", wanted.kind),

@@ -107,8 +107,7 @@ impl Held {
         let rest: &[u8; SLOT_BYTES - EMBEDDING] = rest.try_into().expect("the rest should be as long as it is");
         let short = |at: usize| u16::from_le_bytes([rest[at], rest[at + 1]]);
         let four = |at: usize| [rest[at], rest[at + 1], rest[at + 2], rest[at + 3]];
-        let eight =
-            |at: usize| u64::from(u32::from_le_bytes(four(at + 4))) << 32 | u64::from(u32::from_le_bytes(four(at)));
+        let eight = |at: usize| u64::from(u32::from_le_bytes(four(at + 4))) << 32 | u64::from(u32::from_le_bytes(four(at)));
         Self {
             values: values.map(u8::cast_signed),
             to_unit: f32::from_le_bytes(four(0)),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ocelli_types::{EntryId, EventKind, Micros, Severity};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -15,7 +16,7 @@ use crate::sense::{CHUNK, Label, NEVER, SLOT_BYTES, Vector, severity_number, slo
 use crate::words::spaced;
 
 /// Ids that are taken at a time: so many are left out after a power cut, which may take back which of them were used.
-const RESERVE: u64 = 1024;
+pub const RESERVE: u64 = 1024;
 
 /// Events that go at a time where there is no more room, a chunk of embeddings.
 const EVICT: u64 = CHUNK;
@@ -24,7 +25,7 @@ const EVICT: u64 = CHUNK;
 const MOST_TEXT_BYTES: usize = 2048;
 
 /// No uptime lies longer behind, a year: rather a clock was wrong.
-const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;
+pub const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;
 
 /// What the file may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ pub struct Writer {
     /// No id from here on is taken.
     reserved: u64,
     known: Known,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 /// What need not be looked up again. After a failure it is forgotten, for it may be of a transaction that never was.
@@ -157,6 +158,31 @@ impl Writer {
     /// # Panics
     /// If the limits are below [`Limits::LEAST_BYTES`].
     pub fn open(path: &Path, limits: Limits, start: Start) -> Result<(Self, Option<Salvage>), JournalError> {
+        Self::open_or_mend(path, limits, start, None)
+    }
+
+    /// Opens a journal in which a batch met [`JournalError::Damaged`], with this `why`: it is set aside without asking further.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Panics
+    /// As [`open`](Self::open).
+    pub fn mend(
+        path: &Path,
+        limits: Limits,
+        start: Start,
+        why: &str,
+    ) -> Result<(Self, Option<Salvage>), JournalError> {
+        Self::open_or_mend(path, limits, start, Some(why))
+    }
+
+    fn open_or_mend(
+        path: &Path,
+        limits: Limits,
+        start: Start,
+        damage: Option<&str>,
+    ) -> Result<(Self, Option<Salvage>), JournalError> {
         assert!(limits.bytes >= Limits::LEAST_BYTES, "a journal should have room");
         let look = schema::look(path)?;
         // Only where one of ours was before, a file whose first page is lost is taken for a journal.
@@ -164,15 +190,39 @@ impl Writer {
         if look == Look::Other && !(path.is_file() && lock_path.is_file()) {
             return Err(JournalError::Foreign { path: path.to_path_buf() });
         }
+        let was_ours = lock_path.exists();
         let lock = File::create(&lock_path).map_err(|error| JournalError::disk(&lock_path, &error))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => JournalError::Taken { path: path.to_path_buf() },
             TryLockError::Error(error) => JournalError::disk(&lock_path, &error),
         })?;
-        let (db, salvage) = match schema::open_to_write(path).and_then(|db| check(&db, path).map(|()| db)) {
-            Err(JournalError::Damaged { why, .. }) => salvage(path, &why).map(|(db, salvage)| (db, Some(salvage)))?,
-            opened => (opened?, None),
+        let lock = Arc::new(lock);
+        let begun = |db| Self::begin(path, db, limits, start, &lock);
+        let opened = match damage {
+            Some(why) => Err(JournalError::Damaged { path: path.to_path_buf(), why: why.into() }),
+            None => schema::open_to_write(path).and_then(|db| check(&db, path).map(|()| db)).and_then(begun),
         };
+        match opened {
+            Err(JournalError::Damaged { why, .. }) => {
+                let (db, salvage) = salvage(path, &why)?;
+                Ok((begun(db)?, Some(salvage)))
+            }
+            Err(error) if error.is_final() && !was_ours => {
+                // Beside what is not ours nothing of ours stays.
+                let _ = std::fs::remove_file(&lock_path);
+                Err(error)
+            }
+            opened => Ok((opened?, None)),
+        }
+    }
+
+    fn begin(
+        path: &Path,
+        db: Connection,
+        limits: Limits,
+        start: Start,
+        lock: &Arc<File>,
+    ) -> Result<Self, JournalError> {
         let mut writer = Self {
             path: path.to_path_buf(),
             db,
@@ -183,12 +233,12 @@ impl Writer {
             next_id: 1,
             reserved: 1,
             known: Known::default(),
-            _lock: lock,
+            _lock: Arc::clone(lock),
         };
         writer.checkpoint(0)?;
         writer.fit()?;
-        writer.begin().map_err(|error| JournalError::sql(path, &error))?;
-        Ok((writer, salvage))
+        writer.begin_run().map_err(|error| JournalError::sql(path, &error))?;
+        Ok(writer)
     }
 
     /// The id of the next event. After a program that was killed, or a power cut, it leaps.
@@ -222,11 +272,13 @@ impl Writer {
     }
 
     /// Takes the first ids, and tells when the uptime begins.
-    fn begin(&mut self) -> rusqlite::Result<()> {
+    fn begin_run(&mut self) -> rusqlite::Result<()> {
         let change = self.db.transaction()?;
-        let last = change.query_row("SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<u64>>(2)?))
-        });
+        let last = change.query_row(
+            "SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<u64>>(2)?)),
+        );
         let (last_run, last_at, last_ms) = last.optional()?.unwrap_or_default();
         let away_ms = self.start.unix_ms.zip(last_ms).and_then(|(now, last)| now.checked_sub(last));
         let away_ms = away_ms.filter(|away_ms| *away_ms <= LONGEST_AWAY_MS).unwrap_or(0);
@@ -249,8 +301,7 @@ impl Writer {
     fn put(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let Self { path, db, run, start, start_at, next_id, reserved, known, .. } = self;
         let failed = |error: rusqlite::Error| JournalError::sql(path, &error);
-        let newest =
-            entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.id) } else { None });
+        let newest = entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.id) } else { None });
         let newest = newest.max().unwrap_or(0);
         if newest + RESERVE / 2 >= *reserved {
             reserve(db, reserved, newest + RESERVE).map_err(failed)?;
@@ -493,8 +544,7 @@ impl Page<'_> {
         let text = self.text(&told.text)?;
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let mark = vector.map(|(_, vector)| self.name(&vector.mark)).transpose()?;
-        let insert =
-            "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16)";
+        let insert = "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16)";
         self.db.prepare_cached(insert)?.execute(params![
             told.id as i64,
             type_number(told.kind),
@@ -521,8 +571,7 @@ impl Page<'_> {
     fn part(&mut self, told: &Told, event: &Piece, surer: bool) -> rusqlite::Result<()> {
         self.db.prepare_cached("INSERT INTO part VALUES(?1, ?2)")?.execute([told.id as i64, event.id as i64])?;
         let longer = "UPDATE event SET end_us = max(end_us, ?2), parts = parts + 1 WHERE id = ?1 RETURNING start_ms";
-        let start_ms: Option<u64> =
-            self.db.prepare_cached(longer)?.query_row(params![event.id, told.end_us.0], |row| row.get(0))?;
+        let start_ms: Option<u64> = self.db.prepare_cached(longer)?.query_row(params![event.id, told.end_us.0], |row| row.get(0))?;
         if !surer {
             return Ok(());
         }
@@ -530,8 +579,7 @@ impl Page<'_> {
         let old: i64 = self.db.query_row("SELECT text FROM event WHERE id = ?1", [event.id], |row| row.get(0))?;
         release(self.db, old)?;
         let (from, to) = told.entries.unzip();
-        let better =
-            "UPDATE event SET text = ?2, score = ?3, from_entry = ?4, to_entry = ?5, severity = ?6 WHERE id = ?1";
+        let better = "UPDATE event SET text = ?2, score = ?3, from_entry = ?4, to_entry = ?5, severity = ?6 WHERE id = ?1";
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let (from, to) = (from.map(|id| id.0), to.map(|id| id.0));
         self.db.prepare_cached(better)?.execute(params![event.id, text, told.score, from, to, severity])?;

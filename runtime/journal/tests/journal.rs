@@ -298,8 +298,7 @@ fn the_file_stays_within_its_bound_and_the_oldest_go_first_alerts_last() {
                 .map(|n| {
                     let (at, kind) = (id, kinds[n % 4]);
                     id += 1;
-                    let own =
-                        format!("Someone does {kind} for the {at}th time, and once more, which says {}", at * 7919);
+                    let own = format!("Someone does {kind} for the {at}th time, and once more, which says {}", at * 7919);
                     let text = if own_text { &own } else { "Someone walks." };
                     let event = narrated(at, kind, Severity::Info, text);
                     let alert = batch % 50 == 0 && n == 0;
@@ -393,17 +392,14 @@ fn what_is_no_journal_or_a_newer_one_is_left_as_it_is() {
     let other = Connection::open(&place.path).expect("it can be made");
     other.execute_batch("CREATE TABLE shopping(what TEXT)").expect("it is writable");
     assert!(said(&place.path).contains("this is no journal"));
+    assert!(!place.path.with_extension("journal.lock").exists(), "nothing is left beside it");
     drop(other);
     fs::remove_file(&place.path).expect("it is there");
     write(&place.path, [told(1, 1, "Someone walks.")]);
     let newer = Connection::open(&place.path).expect("it is there");
     newer.pragma_update(None, "user_version", 2).expect("it is writable");
     drop(newer);
-    assert!(
-        said(&place.path).contains("format 2, and this program knows 1; update the program"),
-        "{}",
-        said(&place.path)
-    );
+    assert!(said(&place.path).contains("format 2, and this program knows 1; update the program"), "{}", said(&place.path));
     let absent = Journal::open(&place.path.with_extension("absent")).expect_err("it is not there");
     assert!(matches!(absent, JournalError::Absent { .. }) && absent.to_string().contains("ocelli run --journal"));
 }
@@ -489,6 +485,44 @@ fn of_a_damaged_journal_what_can_be_read_is_saved() {
     fs::write(&place.path, &headless).expect("it is writable");
     let (_, salvage) = Writer::open(&place.path, LIMITS, START).expect("it goes on");
     assert_eq!(salvage.map(|salvage| salvage.saved), Some(0));
+}
+
+/// A card that goes bad while the program runs.
+#[test]
+fn damage_that_is_met_on_the_way_is_mended() {
+    let place = place();
+    let limits = Limits { bytes: 2 << 20, ..LIMITS };
+    let (mut writer, _) = Writer::open(&place.path, limits, START).expect("it can be written");
+    let batch = |id: u64| -> Vec<Entry> {
+        (id..id + 64)
+            .map(|id| Entry::Told(narrated(id, "walk", Severity::Info, &format!("Text number {}", id * 7919 % 65_537))))
+            .collect()
+    };
+    let mut id = 1;
+    while id < 2000 {
+        writer.write(&batch(id)).expect("room");
+        id += 64;
+    }
+    let mut bytes = fs::read(&place.path).expect("it is there");
+    let (half, end) = (bytes.len() / 8192 * 4096, bytes.len());
+    bytes[half..end].fill(0xa5);
+    // In place, as a card does it: the program has the file open.
+    let file = fs::OpenOptions::new().write(true).open(&place.path).expect("it is writable");
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes[half..], half as u64).expect("it is writable");
+    let why = loop {
+        assert!(id < 100_000, "it should be met");
+        match writer.write(&batch(id)) {
+            Err(JournalError::Damaged { why, .. }) => break why,
+            written => written.expect("room"),
+        }
+        id += 64;
+    };
+    drop(writer);
+    let (mut writer, salvage) = Writer::mend(&place.path, limits, START, &why).expect("it goes on");
+    assert!(salvage.is_some_and(|salvage| salvage.why == why && salvage.aside.is_file()));
+    writer.write(&batch(id)).expect("what was not written is");
+    drop(writer);
+    assert_eq!(found(&place.path, Query::default())[0].id, id + 63);
 }
 
 /// Not a test of its own: what [`a_writer_that_is_killed_leaves_whole_batches`] kills.

@@ -226,6 +226,29 @@ impl AlertRules {
         }
     }
 
+    /// Goes on with another vocabulary: `kinds` says for each of the old ones which it is now. Of one that has gone nothing is
+    /// seen any more.
+    pub fn relearn(&mut self, kinds: &[Option<usize>]) {
+        let now = |of: &mut Vec<usize>| *of = of.iter().filter_map(|&kind| kinds[kind]).collect();
+        for (rule, state) in &mut self.rules {
+            now(&mut rule.kinds);
+            if let Some(After { kinds, unless, .. }) = &mut rule.after {
+                now(kinds);
+                now(unless);
+            }
+            let kind = |kind: &mut Option<usize>| *kind = kind.and_then(|kind| kinds[kind]);
+            if let Some(met) = &mut state.met {
+                kind(&mut met.kind);
+            }
+            if let Some(open) = &mut state.open {
+                kind(&mut open.kind);
+            }
+            if let Some((_, ended)) = &mut state.ended {
+                kind(ended);
+            }
+        }
+    }
+
     /// The camera was blind: what was met is no longer known to be, and nothing moved. Alerts that are open stay open.
     pub fn blind(&mut self) {
         for (_, state) in &mut self.rules {
@@ -550,6 +573,17 @@ mod tests {
             day.told.iter().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
         told.sort_unstable();
         assert_eq!(told, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn another_vocabulary_has_other_numbers() {
+        let mut day = Day::new([rule(&[FALL]), rule(&[WALK])]);
+        day.sees(FALL, 1.0);
+        assert_eq!(day.told, ["0 0.0-0.4"]);
+        // Walking has gone; falling is the first now.
+        day.rules.relearn(&[Some(1), None, Some(0), Some(2), Some(3), Some(4)]);
+        day.sees_kinds(&[0.9, 0.0, 0.0, 0.0, 0.0], 2.0).sees_kinds(&[0.0, 0.9, 0.0, 0.0, 0.0], 4.0);
+        assert_eq!(day.told[1..], ["end of 0 0.0-5.0"]);
     }
 
     #[test]

@@ -11,10 +11,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("ocelli-journal", &["ocelli-types"]),
     ("ocelli-heap", &[]),
     ("ocelli-drivers", &["ocelli-types"]),
-    (
-        "ocelli",
-        &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-journal", "ocelli-drivers", "ocelli-heap"],
-    ),
+    ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-journal", "ocelli-drivers", "ocelli-heap"]),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
     (

@@ -101,10 +101,13 @@ fn an_event_of_the_journal_is_taught_as_its_line_would_be() {
     let ran = replay(&journal, &["--evidence"]);
     let line = ran.out.lines().nth(4).expect("it says more");
     let id = lines(line)[0]["id"].to_string();
-    for (teach, yes_or_no) in [(&["--was", "lie"][..], &["no", "--was", "lie"][..]), (&["--wrong"], &["no"]), (&[], &["yes"])] {
+    for (teach, yes_or_no) in
+        [(&["--was", "lie"][..], &["no", "--was", "lie"][..]), (&["--wrong"], &["no"]), (&[], &["yes"])]
+    {
         let taught = ocelli_fed(&[&["teach", text(&by_line)], teach].concat(), &format!("{line}\n"));
         assert_eq!(taught.code, Some(0), "{}", taught.err);
-        fs::write(&config, format!("[journal]\nfile = {journal:?}\n[camera]\nlessons = {by_id:?}\n")).expect("writable");
+        fs::write(&config, format!("[journal]\nfile = {journal:?}\n[camera]\nlessons = {by_id:?}\n"))
+            .expect("writable");
         let answered = ocelli(&[yes_or_no, &[&id, "--config", text(&config)]].concat());
         assert_eq!(answered.code, Some(0), "{}", answered.err);
         assert_eq!(answered.err.replace("id.lessons", "line.lessons"), taught.err);
@@ -214,7 +217,8 @@ fn a_full_disk_stops_no_narration_and_is_told_once() {
     let told = lines(&ran.out);
     let of = |kind: &str| told.iter().filter(|event| event["type"] == kind).count();
     assert!(of("narration") >= 2, "it goes on narrating: {}", ran.out);
-    let trouble = |event: &&Value| event["text"].as_str().is_some_and(|text| text.starts_with("the journal is not written"));
+    let trouble =
+        |event: &&Value| event["text"].as_str().is_some_and(|text| text.starts_with("the journal is not written"));
     assert_eq!(told.iter().filter(trouble).count(), 1, "{}", ran.out);
     assert_eq!(ids(&events(&journal, &[])), before, "and leaves what was there");
 }

@@ -46,8 +46,9 @@ fn fill(path: &Path, events: u64, free: bool) -> Result<()> {
     for id in 1..=events {
         let (kind, severity) = KINDS[(dice.roll() % 5) as usize];
         let needle = if id % 1000 == 500 { " with a needle" } else { "" };
-        let own = if free { format!(" from {} to {}", dice.roll() % 100_000, dice.roll() % 100_000) } else { String::new() };
-        let values = Box::new(std::array::from_fn(|_| (dice.roll() >> 56) as u8 as i8));
+        let own =
+            if free { format!(" from {} to {}", dice.roll() % 100_000, dice.roll() % 100_000) } else { String::new() };
+        let values = Box::new(std::array::from_fn(|_| ((dice.roll() >> 56) as u8).cast_signed()));
         let vector = Vector { mark: "0badcafe".into(), values };
         let at_us = Micros(id * APART_MS * 1000);
         batch.push(Entry::Told(Told {
@@ -81,23 +82,23 @@ pub fn journal_table(folder: &Path, events: u64) -> Result<()> {
         ("a word that all have", Query { words: "someone", ..all }),
         ("a word of one in 1000, in full", Query { words: "needle", limit: 1000, ..all }),
         ("a word that none has", Query { words: "zebra", ..all }),
-        ("a word, camera, kind, before the middle", Query {
-            words: "needle",
-            camera: Some("porch"),
-            kind: Some("fall"),
-            until_ms: Some(middle),
-            ..all
-        }),
+        (
+            "a word, camera, kind, before the middle",
+            Query { words: "needle", camera: Some("porch"), kind: Some("fall"), until_ms: Some(middle), ..all },
+        ),
         ("by meaning", Query { like: Some(&like), ..all }),
         ("by meaning, 1000 of them", Query { like: Some(&like), limit: 1000, ..all }),
         ("by meaning and a word that all have", Query { like: Some(&like), words: "someone", ..all }),
-        ("by meaning, camera, severity, since the middle", Query {
-            like: Some(&like),
-            camera: Some("porch"),
-            severity: Severity::Notice,
-            since_ms: Some(middle),
-            ..all
-        }),
+        (
+            "by meaning, camera, severity, since the middle",
+            Query {
+                like: Some(&like),
+                camera: Some("porch"),
+                severity: Severity::Notice,
+                since_ms: Some(middle),
+                ..all
+            },
+        ),
     ];
     for (free, what) in [(false, "sentences of a vocabulary"), (true, "each a text of its own")] {
         let path = folder.join("journal");

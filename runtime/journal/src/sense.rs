@@ -37,7 +37,7 @@ pub struct Vector {
 impl Vector {
     /// Its cosine to another, which means something where their marks are the same; 0 where one has no direction.
     pub fn cosine(&self, other: &[i8; EMBEDDING]) -> f32 {
-        dot(&*self.values, other) as f32 * to_unit(&self.values) * to_unit(other)
+        dot(&self.values, other) as f32 * to_unit(&self.values) * to_unit(other)
     }
 }
 

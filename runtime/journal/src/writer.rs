@@ -517,15 +517,13 @@ impl Page<'_> {
             slot: 0,
         });
         let Some(piece) = piece else { return self.event(told, camera, kind, None) };
-        match self.known.open.join(&piece).map(|(event, surer)| (event.clone(), surer)) {
-            Some((event, surer)) => self.part(told, &event, surer),
-            None => {
-                let slot = self.next_slot()?;
-                self.event(told, camera, kind, Some((slot, &piece.vector)))?;
-                self.known.open.begin(Piece { slot, ..piece });
-                Ok(())
-            }
+        if let Some((event, surer)) = self.known.open.join(&piece).map(|(event, surer)| (event.clone(), surer)) {
+            return self.part(told, &event, surer);
         }
+        let slot = self.next_slot()?;
+        self.event(told, camera, kind, Some((slot, &piece.vector)))?;
+        self.known.open.begin(Piece { slot, ..piece });
+        Ok(())
     }
 
     fn event(
@@ -616,13 +614,12 @@ impl Page<'_> {
 
     /// The slot after the last one.
     fn next_slot(&mut self) -> rusqlite::Result<u64> {
-        let next = match self.known.next_slot {
-            Some(next) => next,
-            None => {
-                let last = "SELECT max(slot) FROM event WHERE slot >= (SELECT max(chunk) * ?1 FROM chunk)";
-                let last: Option<u64> = self.db.query_row(last, [CHUNK], |row| row.get(0))?;
-                last.map_or(0, |last| last + 1)
-            }
+        let next = if let Some(next) = self.known.next_slot {
+            next
+        } else {
+            let last = "SELECT max(slot) FROM event WHERE slot >= (SELECT max(chunk) * ?1 FROM chunk)";
+            let last: Option<u64> = self.db.query_row(last, [CHUNK], |row| row.get(0))?;
+            last.map_or(0, |last| last + 1)
         };
         self.known.next_slot = Some(next + 1);
         Ok(next)
@@ -651,12 +648,11 @@ impl Page<'_> {
             return Ok(*id);
         }
         let id = self.db.query_row("SELECT id FROM name WHERE name = ?1", [name], |row| row.get(0)).optional()?;
-        let id = match id {
-            Some(id) => id,
-            None => {
-                self.db.execute("INSERT INTO name(name) VALUES(?1)", [name])?;
-                self.db.last_insert_rowid()
-            }
+        let id = if let Some(id) = id {
+            id
+        } else {
+            self.db.execute("INSERT INTO name(name) VALUES(?1)", [name])?;
+            self.db.last_insert_rowid()
         };
         self.known.names.insert(name.to_owned(), id);
         Ok(id)

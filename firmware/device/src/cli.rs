@@ -304,7 +304,7 @@ pub struct EventsArgs {
     /// Of the camera of this name.
     #[arg(long, value_name = "NAME")]
     pub camera: Option<String>,
-    /// Of this kind: one of the pack (fall, walk), or narration, alert, alert_end, blind, health.
+    /// Of this kind: one of the pack (fall, walk), or `narration`, `alert`, `alert_end`, `blind`, `health`.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
     /// As severe as this, or more.

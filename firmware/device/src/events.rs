@@ -66,7 +66,8 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     let all = words.is_empty() && like.is_none() && args.camera.is_none() && args.kind.is_none();
     let mut holes = Vec::new();
     if all && args.severity.is_none() {
-        let since_ms = args.since.max(found.iter().find_map(|event| event.start_ms).filter(|_| found.len() == query.limit));
+        let since_ms =
+            args.since.max(found.iter().find_map(|event| event.start_ms).filter(|_| found.len() == query.limit));
         holes = journal.holes(since_ms, args.until)?;
     }
     if found.is_empty() && holes.is_empty() {
@@ -96,7 +97,13 @@ pub fn teach(args: &AboutArgs, was: Option<&str>, wrong: bool) -> Result<(), Err
         let camera = &event.camera;
         ConfigError::Usage(format!("the config names no `lessons` for the camera `{camera}`; name them with --lessons"))
     })?;
-    lessons::learn(&config, &path, was, wrong && was.is_none(), [Ok((format!("event {}", args.id), event.text, evidence))])
+    lessons::learn(
+        &config,
+        &path,
+        was,
+        wrong && was.is_none(),
+        [Ok((format!("event {}", args.id), event.text, evidence))],
+    )
 }
 
 fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {

@@ -367,7 +367,7 @@ mod tests {
             if let Some(news) = scribe.news() {
                 break news;
             }
-            assert!(patience.elapsed() < Duration::from_secs(60), "it should be told");
+            assert!(patience.elapsed() < Duration::from_mins(1), "it should be told");
             thread::sleep(Duration::from_millis(5));
         };
         assert!(news.starts_with("the journal is not written: "), "{news}");
@@ -389,7 +389,8 @@ mod tests {
         before.write(&[entry(1), entry(2)]).expect("there is room");
         before.finish(3, Micros(0), None).expect("there is room");
         let told = Arc::new(Shared::default());
-        let mut desk = Desk { path: path.clone(), limits, dates: Dates::Unknown, writer: None, told: Arc::clone(&told) };
+        let mut desk =
+            Desk { path: path.clone(), limits, dates: Dates::Unknown, writer: None, told: Arc::clone(&told) };
         let mut least_id = u64::MAX;
         desk.open_again(Micros(2_000_000), None, &mut least_id);
         assert_eq!((least_id, told.least_id.load(Ordering::Relaxed)), (3, 3));

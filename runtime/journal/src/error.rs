@@ -81,9 +81,8 @@ impl JournalError {
     pub(crate) fn sql(path: &Path, error: &rusqlite::Error) -> Self {
         let (path, why) = (path.to_path_buf(), error.to_string());
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { path, why },
-            // A row that is not of its type, which no page's checks find.
-            None => Self::Damaged { path, why },
+            // None: a row that is not of its type, which no page's checks find.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) | None => Self::Damaged { path, why },
             Some(_) => Self::Disk { path, why },
         }
     }

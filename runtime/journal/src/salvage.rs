@@ -73,22 +73,25 @@ fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
                 copy_rows(new, table, key, (low, low + TURN - 1), &mut failures);
             }
         }
-        let next = "UPDATE number SET value = (SELECT value FROM old.number WHERE name = 'next_id') WHERE name = 'next_id'";
+        let next =
+            "UPDATE number SET value = (SELECT value FROM old.number WHERE name = 'next_id') WHERE name = 'next_id'";
         let _ = new.execute(next, []);
         new.execute_batch("DETACH old")?;
     }
     // What cannot be read had ids too.
-    let leap = "UPDATE number SET value = max(value, ?1 + (SELECT coalesce(max(id), 0) FROM event)) WHERE name = 'next_id'";
+    let leap =
+        "UPDATE number SET value = max(value, ?1 + (SELECT coalesce(max(id), 0) FROM event)) WHERE name = 'next_id'";
     new.execute(leap, [RESERVE])?;
     new.execute_batch(MEND)?;
     let slots = "UPDATE event SET slot = NULL, mark = NULL WHERE slot / ?1 NOT IN (SELECT chunk FROM chunk)";
-    new.execute(slots, [CHUNK as i64])?;
+    new.execute(slots, [CHUNK])?;
     clear_slots(new)?;
     let mut texts = new.prepare("SELECT id, said FROM text")?;
     let mut texts = texts.query([])?;
     while let Some(text) = texts.next()? {
         let said = spaced(&text.get::<_, String>(1)?);
-        new.prepare_cached("INSERT INTO words(rowid, said) VALUES(?1, ?2)")?.execute(params![text.get::<_, i64>(0)?, said])?;
+        new.prepare_cached("INSERT INTO words(rowid, said) VALUES(?1, ?2)")?
+            .execute(params![text.get::<_, i64>(0)?, said])?;
     }
     drop(texts);
     new.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
@@ -104,7 +107,8 @@ fn clear_slots(new: &Connection) -> rusqlite::Result<()> {
         for index in 0..slots.len() / SLOT_BYTES {
             let mut slot = [0; SLOT_BYTES];
             slots.read_at_exact(&mut slot, index * SLOT_BYTES)?;
-            let (id, at) = (Held::read(&slot).label.id as i64, chunk * CHUNK as i64 + index as i64);
+            let id = Held::read(&slot).label.id.cast_signed();
+            let at = chunk * CHUNK.cast_signed() + (index as u64).cast_signed();
             let its = "SELECT count(*) FROM event WHERE id = ?1 AND slot = ?2";
             if new.prepare_cached(its)?.query_row([id, at], |row| row.get::<_, i64>(0))? == 0 {
                 slots.write_at(&[0; SLOT_BYTES], index * SLOT_BYTES)?;

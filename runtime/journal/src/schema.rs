@@ -38,7 +38,7 @@ const STEPS: [&str; 1] = ["
 "];
 
 /// The format of today.
-pub const FORMAT: i64 = STEPS.len() as i64;
+pub const FORMAT: i64 = (STEPS.len() as u64).cast_signed();
 
 /// Bytes of a page.
 pub const PAGE_BYTES: u64 = 4096;

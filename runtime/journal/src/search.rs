@@ -148,8 +148,8 @@ impl Journal {
         let holes = "SELECT end_ms, next_ms FROM (
                 SELECT end_ms, lead(start_ms) OVER (ORDER BY run) AS next_ms FROM run)
             WHERE next_ms > end_ms AND next_ms - end_ms <= ?4 AND next_ms >= ?1 AND end_ms < ?2 ORDER BY end_ms DESC LIMIT ?3";
-        let until_ms = until_ms.map_or(i64::MAX, |ms| ms as i64);
-        let bounds = params![since_ms.unwrap_or(0), until_ms, MOST_FOUND as i64, LONGEST_AWAY_MS];
+        let until_ms = until_ms.map_or(i64::MAX, u64::cast_signed);
+        let bounds = params![since_ms.unwrap_or(0), until_ms, MOST_FOUND, LONGEST_AWAY_MS];
         let read = || {
             let mut holes = self.db.prepare(holes)?;
             let rows = holes.query_map(bounds, |row| Ok(Hole { start_ms: row.get(0)?, end_ms: row.get(1)? }))?;
@@ -179,7 +179,8 @@ impl Journal {
             let id = self.db.query_row("SELECT id FROM name WHERE name = ?1", [name], |row| row.get::<_, i64>(0));
             id.optional()
         };
-        let event_type = query.kind.and_then(|kind| TYPES.iter().find(|of| of.name() == kind)).map(|of| type_number(*of));
+        let event_type =
+            query.kind.and_then(|kind| TYPES.iter().find(|of| of.name() == kind)).map(|of| type_number(*of));
         let (camera, kind) = (query.camera.map(named).transpose()?, query.kind.filter(|_| event_type.is_none()));
         let kind = kind.map(named).transpose()?;
         let texts = (!query.words.trim().is_empty()).then(|| self.texts(query.words)).transpose()?;
@@ -190,8 +191,8 @@ impl Journal {
             kind: kind.flatten(),
             event_type,
             severity: severity_number(query.severity),
-            since_ms: query.since_ms.map(|ms| ms as i64),
-            until_ms: query.until_ms.map(|ms| ms as i64),
+            since_ms: query.since_ms.map(u64::cast_signed),
+            until_ms: query.until_ms.map(u64::cast_signed),
         }))
     }
 
@@ -208,9 +209,7 @@ impl Journal {
         let mut values = vec![i64::from(wanted.severity)];
         let blind = type_number(EventKind::Blind);
         // Blindness that began before may have lasted.
-        let since = format!(
-            "start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?"
-        );
+        let since = format!("start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?");
         for (condition, value) in [
             ("camera = ?", wanted.camera),
             ("kind = ?", wanted.kind),
@@ -282,7 +281,7 @@ impl Journal {
 
     /// The event that something with this id is, or is part of.
     fn whole(&self, id: u64) -> rusqlite::Result<u64> {
-        let whole = self.db.query_row("SELECT event FROM part WHERE id = ?1", [id as i64], |row| row.get(0));
+        let whole = self.db.query_row("SELECT event FROM part WHERE id = ?1", [id.cast_signed()], |row| row.get(0));
         Ok(whole.optional()?.unwrap_or(id))
     }
 
@@ -294,14 +293,15 @@ impl Journal {
                 LEFT JOIN name AS kind ON kind.id = kind
             WHERE event.id = ?1",
         )?;
-        event.query_row([id as i64], |row| found(row, likeness)).optional()
+        event.query_row([id.cast_signed()], |row| found(row, likeness)).optional()
     }
 
     fn read_vector(&self, id: u64) -> rusqlite::Result<Option<Vector>> {
         let place = "SELECT slot, name FROM event JOIN name ON name.id = mark WHERE event.id = ?1";
-        let place = self.db.query_row(place, [self.whole(id)? as i64], |row| Ok((row.get::<_, u64>(0)?, row.get(1)?)));
+        let place =
+            self.db.query_row(place, [self.whole(id)?.cast_signed()], |row| Ok((row.get::<_, u64>(0)?, row.get(1)?)));
         let Some((slot, mark)) = place.optional()? else { return Ok(None) };
-        let chunk = self.db.blob_open("main", "chunk", "slots", (slot / CHUNK) as i64, true)?;
+        let chunk = self.db.blob_open("main", "chunk", "slots", (slot / CHUNK).cast_signed(), true)?;
         let mut bytes = [0; SLOT_BYTES];
         chunk.read_at_exact(&mut bytes, (slot % CHUNK) as usize * SLOT_BYTES)?;
         Ok(Some(Vector { mark, values: Box::new(Held::read(&bytes).values) }))

@@ -37,7 +37,7 @@ pub struct Vector {
 impl Vector {
     /// Its cosine to another, which means something where their marks are the same; 0 where one has no direction.
     pub fn cosine(&self, other: &[i8; EMBEDDING]) -> f32 {
-        dot(&*self.values, other) as f32 * to_unit(&self.values) * to_unit(other)
+        dot(&self.values, other) as f32 * to_unit(&self.values) * to_unit(other)
     }
 }
 
@@ -107,7 +107,8 @@ impl Held {
         let rest: &[u8; SLOT_BYTES - EMBEDDING] = rest.try_into().expect("the rest should be as long as it is");
         let short = |at: usize| u16::from_le_bytes([rest[at], rest[at + 1]]);
         let four = |at: usize| [rest[at], rest[at + 1], rest[at + 2], rest[at + 3]];
-        let eight = |at: usize| u64::from(u32::from_le_bytes(four(at + 4))) << 32 | u64::from(u32::from_le_bytes(four(at)));
+        let eight =
+            |at: usize| u64::from(u32::from_le_bytes(four(at + 4))) << 32 | u64::from(u32::from_le_bytes(four(at)));
         Self {
             values: values.map(u8::cast_signed),
             to_unit: f32::from_le_bytes(four(0)),
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     fn vector(seed: usize) -> [i8; EMBEDDING] {
-        std::array::from_fn(|i| ((i * 37 + seed * 101) % 255) as u8 as i8)
+        std::array::from_fn(|i| (((i * 37 + seed * 101) % 255) as u8).cast_signed())
     }
 
     #[test]

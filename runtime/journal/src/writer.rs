@@ -168,12 +168,7 @@ impl Writer {
     ///
     /// # Panics
     /// As [`open`](Self::open).
-    pub fn mend(
-        path: &Path,
-        limits: Limits,
-        start: Start,
-        why: &str,
-    ) -> Result<(Self, Option<Salvage>), JournalError> {
+    pub fn mend(path: &Path, limits: Limits, start: Start, why: &str) -> Result<(Self, Option<Salvage>), JournalError> {
         Self::open_or_mend(path, limits, start, Some(why))
     }
 
@@ -266,7 +261,7 @@ impl Writer {
         self.write(&[Entry::Alive { at_us, unix_ms }])?;
         let end = "UPDATE number SET value = CASE name WHEN 'next_id' THEN max(?1, 1) ELSE 0 END";
         let next_id = next_id.max(self.next_id);
-        let ended = self.db.execute(end, [next_id as i64]);
+        let ended = self.db.execute(end, [next_id.cast_signed()]);
         ended.map_err(|error| JournalError::sql(&self.path, &error))?;
         self.checkpoint(0)
     }
@@ -274,15 +269,13 @@ impl Writer {
     /// Takes the first ids, and tells when the uptime begins.
     fn begin_run(&mut self) -> rusqlite::Result<()> {
         let change = self.db.transaction()?;
-        let last = change.query_row(
-            "SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1",
-            [],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<u64>>(2)?)),
-        );
+        let last = change.query_row("SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<u64>>(2)?))
+        });
         let (last_run, last_at, last_ms) = last.optional()?.unwrap_or_default();
         let away_ms = self.start.unix_ms.zip(last_ms).and_then(|(now, last)| now.checked_sub(last));
         let away_ms = away_ms.filter(|away_ms| *away_ms <= LONGEST_AWAY_MS).unwrap_or(0);
-        self.start_at = last_at + away_ms as i64 * 1000;
+        self.start_at = last_at + away_ms.cast_signed() * 1000;
         // One that said nothing saw nothing.
         change.execute("DELETE FROM run WHERE run = ?1 AND run NOT IN (SELECT run FROM event)", [last_run])?;
         self.run = last_run + 1;
@@ -301,14 +294,15 @@ impl Writer {
     fn put(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let Self { path, db, run, start, start_at, next_id, reserved, known, .. } = self;
         let failed = |error: rusqlite::Error| JournalError::sql(path, &error);
-        let newest = entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.id) } else { None });
+        let newest =
+            entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.id) } else { None });
         let newest = newest.max().unwrap_or(0);
         if newest + RESERVE / 2 >= *reserved {
             reserve(db, reserved, newest + RESERVE).map_err(failed)?;
         }
         // Dropping it, as an error does, takes all back.
         let change = db.transaction().map_err(failed)?;
-        let mut page = Page { db: &change, known, run: *run, base: *start_at - start.stream_us.0 as i64 };
+        let mut page = Page { db: &change, known, run: *run, base: *start_at - start.stream_us.0.cast_signed() };
         for entry in entries {
             page.put(entry).map_err(failed)?;
         }
@@ -403,7 +397,7 @@ impl Writer {
         let first = "SELECT id, slot FROM event WHERE slot IS NOT NULL ORDER BY id LIMIT 1";
         let first = change.query_row(first, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
         let (first_id, first_slot) = first.optional()?.unwrap_or((i64::MAX, i64::MAX));
-        change.execute("DELETE FROM chunk WHERE chunk < ?1", [first_slot / CHUNK as i64])?;
+        change.execute("DELETE FROM chunk WHERE chunk < ?1", [first_slot / CHUNK.cast_signed()])?;
         change.execute("DELETE FROM part WHERE id < ?1", [first_id])?;
         let runs = "DELETE FROM run WHERE run < (SELECT run FROM event ORDER BY id LIMIT 1)";
         change.execute(runs, [])?;
@@ -441,7 +435,7 @@ impl Writer {
 /// Takes ids up to this one, and waits until the disk has it.
 fn reserve(db: &Connection, reserved: &mut u64, upto: u64) -> rusqlite::Result<()> {
     db.execute_batch("PRAGMA synchronous = FULL")?;
-    let taken = db.execute("UPDATE number SET value = ?1 WHERE name = 'next_id'", [upto as i64]);
+    let taken = db.execute("UPDATE number SET value = ?1 WHERE name = 'next_id'", [upto.cast_signed()]);
     db.execute_batch("PRAGMA synchronous = NORMAL")?;
     taken?;
     *reserved = upto;
@@ -523,15 +517,13 @@ impl Page<'_> {
             slot: 0,
         });
         let Some(piece) = piece else { return self.event(told, camera, kind, None) };
-        match self.known.open.join(&piece).map(|(event, surer)| (event.clone(), surer)) {
-            Some((event, surer)) => self.part(told, &event, surer),
-            None => {
-                let slot = self.next_slot()?;
-                self.event(told, camera, kind, Some((slot, &piece.vector)))?;
-                self.known.open.begin(Piece { slot, ..piece });
-                Ok(())
-            }
+        if let Some((event, surer)) = self.known.open.join(&piece).map(|(event, surer)| (event.clone(), surer)) {
+            return self.part(told, &event, surer);
         }
+        let slot = self.next_slot()?;
+        self.event(told, camera, kind, Some((slot, &piece.vector)))?;
+        self.known.open.begin(Piece { slot, ..piece });
+        Ok(())
     }
 
     fn event(
@@ -544,9 +536,10 @@ impl Page<'_> {
         let text = self.text(&told.text)?;
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let mark = vector.map(|(_, vector)| self.name(&vector.mark)).transpose()?;
-        let insert = "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16)";
+        let insert =
+            "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16)";
         self.db.prepare_cached(insert)?.execute(params![
-            told.id as i64,
+            told.id.cast_signed(),
             type_number(told.kind),
             camera,
             kind,
@@ -555,7 +548,7 @@ impl Page<'_> {
             told.start_ms,
             told.start_us.0,
             told.end_us.0,
-            self.base + told.start_us.0 as i64,
+            self.base + told.start_us.0.cast_signed(),
             self.run,
             told.score,
             told.entries.map(|(from, _)| from.0),
@@ -569,9 +562,12 @@ impl Page<'_> {
 
     /// Makes a narration part of an event.
     fn part(&mut self, told: &Told, event: &Piece, surer: bool) -> rusqlite::Result<()> {
-        self.db.prepare_cached("INSERT INTO part VALUES(?1, ?2)")?.execute([told.id as i64, event.id as i64])?;
+        self.db
+            .prepare_cached("INSERT INTO part VALUES(?1, ?2)")?
+            .execute([told.id.cast_signed(), event.id.cast_signed()])?;
         let longer = "UPDATE event SET end_us = max(end_us, ?2), parts = parts + 1 WHERE id = ?1 RETURNING start_ms";
-        let start_ms: Option<u64> = self.db.prepare_cached(longer)?.query_row(params![event.id, told.end_us.0], |row| row.get(0))?;
+        let start_ms: Option<u64> =
+            self.db.prepare_cached(longer)?.query_row(params![event.id, told.end_us.0], |row| row.get(0))?;
         if !surer {
             return Ok(());
         }
@@ -579,7 +575,8 @@ impl Page<'_> {
         let old: i64 = self.db.query_row("SELECT text FROM event WHERE id = ?1", [event.id], |row| row.get(0))?;
         release(self.db, old)?;
         let (from, to) = told.entries.unzip();
-        let better = "UPDATE event SET text = ?2, score = ?3, from_entry = ?4, to_entry = ?5, severity = ?6 WHERE id = ?1";
+        let better =
+            "UPDATE event SET text = ?2, score = ?3, from_entry = ?4, to_entry = ?5, severity = ?6 WHERE id = ?1";
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let (from, to) = (from.map(|id| id.0), to.map(|id| id.0));
         self.db.prepare_cached(better)?.execute(params![event.id, text, told.score, from, to, severity])?;
@@ -604,12 +601,12 @@ impl Page<'_> {
             camera: camera as u16,
             kind: kind as u16,
             severity: told.about.as_ref().map_or(0, |about| severity_number(about.severity)),
-            start_ms: start_ms.map_or(NEVER, |start_ms| start_ms as i64),
+            start_ms: start_ms.map_or(NEVER, u64::cast_signed),
         };
-        let (chunk, slot_in_chunk) = ((at / CHUNK) as i64, (at % CHUNK) as usize);
+        let (chunk, slot_in_chunk) = ((at / CHUNK).cast_signed(), (at % CHUNK) as usize);
         if slot_in_chunk == 0 {
             let empty = "INSERT INTO chunk VALUES(?1, zeroblob(?2)) ON CONFLICT DO NOTHING";
-            self.db.prepare_cached(empty)?.execute([chunk, CHUNK as i64 * SLOT_BYTES as i64])?;
+            self.db.prepare_cached(empty)?.execute(params![chunk, CHUNK * SLOT_BYTES as u64])?;
         }
         let mut slots = self.db.blob_open("main", "chunk", "slots", chunk, false)?;
         slots.write_at(&slot(&vector.values, &label), slot_in_chunk * SLOT_BYTES)
@@ -617,13 +614,12 @@ impl Page<'_> {
 
     /// The slot after the last one.
     fn next_slot(&mut self) -> rusqlite::Result<u64> {
-        let next = match self.known.next_slot {
-            Some(next) => next,
-            None => {
-                let last = "SELECT max(slot) FROM event WHERE slot >= (SELECT max(chunk) * ?1 FROM chunk)";
-                let last: Option<u64> = self.db.query_row(last, [CHUNK], |row| row.get(0))?;
-                last.map_or(0, |last| last + 1)
-            }
+        let next = if let Some(next) = self.known.next_slot {
+            next
+        } else {
+            let last = "SELECT max(slot) FROM event WHERE slot >= (SELECT max(chunk) * ?1 FROM chunk)";
+            let last: Option<u64> = self.db.query_row(last, [CHUNK], |row| row.get(0))?;
+            last.map_or(0, |last| last + 1)
         };
         self.known.next_slot = Some(next + 1);
         Ok(next)
@@ -640,7 +636,7 @@ impl Page<'_> {
     }
 
     fn alive(&mut self, at_us: Micros, unix_ms: Option<u64>) -> rusqlite::Result<()> {
-        let at = self.base + at_us.0 as i64;
+        let at = self.base + at_us.0.cast_signed();
         let alive = "UPDATE run SET end_at = max(end_at, ?2), end_ms = coalesce(?3, end_ms) WHERE run = ?1";
         self.db.prepare_cached(alive)?.execute(params![self.run, at, unix_ms])?;
         Ok(())
@@ -652,12 +648,11 @@ impl Page<'_> {
             return Ok(*id);
         }
         let id = self.db.query_row("SELECT id FROM name WHERE name = ?1", [name], |row| row.get(0)).optional()?;
-        let id = match id {
-            Some(id) => id,
-            None => {
-                self.db.execute("INSERT INTO name(name) VALUES(?1)", [name])?;
-                self.db.last_insert_rowid()
-            }
+        let id = if let Some(id) = id {
+            id
+        } else {
+            self.db.execute("INSERT INTO name(name) VALUES(?1)", [name])?;
+            self.db.last_insert_rowid()
         };
         self.known.names.insert(name.to_owned(), id);
         Ok(id)

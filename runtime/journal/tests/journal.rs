@@ -298,7 +298,8 @@ fn the_file_stays_within_its_bound_and_the_oldest_go_first_alerts_last() {
                 .map(|n| {
                     let (at, kind) = (id, kinds[n % 4]);
                     id += 1;
-                    let own = format!("Someone does {kind} for the {at}th time, and once more, which says {}", at * 7919);
+                    let own =
+                        format!("Someone does {kind} for the {at}th time, and once more, which says {}", at * 7919);
                     let text = if own_text { &own } else { "Someone walks." };
                     let event = narrated(at, kind, Severity::Info, text);
                     let alert = batch % 50 == 0 && n == 0;
@@ -399,7 +400,11 @@ fn what_is_no_journal_or_a_newer_one_is_left_as_it_is() {
     let newer = Connection::open(&place.path).expect("it is there");
     newer.pragma_update(None, "user_version", 2).expect("it is writable");
     drop(newer);
-    assert!(said(&place.path).contains("format 2, and this program knows 1; update the program"), "{}", said(&place.path));
+    assert!(
+        said(&place.path).contains("format 2, and this program knows 1; update the program"),
+        "{}",
+        said(&place.path)
+    );
     let absent = Journal::open(&place.path.with_extension("absent")).expect_err("it is not there");
     assert!(matches!(absent, JournalError::Absent { .. }) && absent.to_string().contains("ocelli run --journal"));
 }
@@ -473,9 +478,9 @@ fn of_a_damaged_journal_what_can_be_read_is_saved() {
     let last = found(&place.path, Query { words: "text 1234", ..Query::default() });
     assert!(last.iter().all(|event| event.text == "Text number 1234" && event.about.as_deref() == Some("walk")));
     let like = lean(0.0).values.map(f32::from);
-    let near = found(&place.path, Query { like: Some(&like), ..Query::default() }).len() as i64;
+    let near = found(&place.path, Query { like: Some(&like), ..Query::default() }).len() as u64;
     let db = Connection::open(&place.path).expect("it is a database");
-    let embedded: i64 = db.query_row("SELECT count(slot) FROM event", [], |row| row.get(0)).expect("it counts");
+    let embedded: u64 = db.query_row("SELECT count(slot) FROM event", [], |row| row.get(0)).expect("it counts");
     assert!(embedded > 300 && near == embedded.min(1000), "{near} of {embedded}");
     drop(db);
 
@@ -552,7 +557,7 @@ fn a_writer_that_is_killed_leaves_whole_batches() {
         let patience = Instant::now();
         let written = |path: &Path| Journal::open(path).and_then(|journal| journal.count()).unwrap_or(0);
         while written(&place.path) <= before + 7 * round {
-            assert!(patience.elapsed() < Duration::from_secs(60), "it should write");
+            assert!(patience.elapsed() < Duration::from_mins(1), "it should write");
             thread::sleep(Duration::from_millis(3));
         }
         child.kill().expect("it runs");

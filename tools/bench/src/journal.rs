@@ -48,13 +48,13 @@ fn fill(path: &Path, events: u64, free: bool) -> Result<()> {
         let needle = if id % 1000 == 500 { " with a needle" } else { "" };
         let own =
             if free { format!(" from {} to {}", dice.roll() % 100_000, dice.roll() % 100_000) } else { String::new() };
-        let values = Box::new(std::array::from_fn(|_| (dice.roll() >> 56) as u8 as i8));
+        let values = Box::new(std::array::from_fn(|_| ((dice.roll() >> 56) as u8).cast_signed()));
         let vector = Vector { mark: "0badcafe".into(), values };
         let at_us = Micros(id * APART_MS * 1000);
         batch.push(Entry::Told(Told {
             id,
             kind: EventKind::Narration,
-            camera: if dice.roll() % 4 == 0 { "porch" } else { "hall" }.into(),
+            camera: if dice.roll().is_multiple_of(4) { "porch" } else { "hall" }.into(),
             start_us: at_us,
             end_us: at_us + Micros(400_000),
             start_ms: Some(FIRST_MS + id * APART_MS),
@@ -71,7 +71,10 @@ fn fill(path: &Path, events: u64, free: bool) -> Result<()> {
     Ok(writer.finish(events + 1, Micros(events * APART_MS * 1000), None)?)
 }
 
-/// Prints a table of both journals.
+/// Makes a journal of sentences and one of free texts in `folder`, and prints a table of each.
+///
+/// # Errors
+/// A journal cannot be written or read.
 pub fn journal_table(folder: &Path, events: u64) -> Result<()> {
     ensure!(events > 0, "a journal without events finds nothing");
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;

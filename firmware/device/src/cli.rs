@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use ocelli_types::SizePx;
 
 use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile};
+use crate::sentences::SeverityName;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -48,6 +49,19 @@ Each camera has lessons of its own: what is right in one room is not in another.
 the one that it was taught on. It says most when it names what really happened. Nothing is trained, and deleting a line of the
 file takes its lesson back.";
 
+const VOCAB_EXAMPLES: &str = "\
+Examples:
+  ocelli vocab add 'the cat jumps on the counter'              a kind of its own, of severity info
+  ocelli vocab add 'smoke comes from the stove' --severity alarm
+  ocelli vocab add 'somebody takes a nap' --kind lie           said where the pack sees somebody lie
+  ocelli vocab add 'Someone is standing.' --in 'de=Jemand steht.' --in 'zh=有人站着。'
+  ocelli vocab import sentences.txt                            one a line; or TOML with [[entry]] tables
+  ocelli vocab list
+  ocelli vocab remove 'the cat jumps on the counter'
+The file is --vocabulary FILE, or `vocabulary` in the config; a running `ocelli run` with the same one follows it within two
+seconds. A sentence counts from its floor on, a cosine between what is seen and what it means: raise the --floor of one that is
+said too often. How well the camera knows what nobody trained it on is for you to see; `ocelli teach` takes such kinds too.";
+
 const SOAK_NOTES: &str = "\
 Ends with 0 if the resident set is within the plan and flat, both within uptimes and from one to the next (told where three
 are left without warm-up, which takes some ten hours), steps become no slower, and every picture and hole is accounted for,
@@ -83,6 +97,9 @@ pub enum Command {
     /// Tell what was right or wrong in events, which come on standard input, so that the camera does better from now on.
     #[command(after_help = TEACH_EXAMPLES)]
     Teach(TeachArgs),
+    /// Add sentences that can be said, in plain words, and take them back.
+    #[command(after_help = VOCAB_EXAMPLES)]
+    Vocab(VocabArgs),
 }
 
 /// What most commands share.
@@ -100,6 +117,9 @@ pub struct Common {
     /// The most memory to plan for, such as 128MiB.
     #[arg(long, value_name = "BYTES", value_parser = config::parse_bytes)]
     pub memory_budget: Option<u64>,
+    /// The file of one's own sentences; see `ocelli vocab`.
+    #[arg(long, value_name = "FILE")]
+    pub vocabulary: Option<PathBuf>,
 }
 
 /// Where events go.
@@ -239,6 +259,79 @@ pub struct TeachArgs {
     pub common: Common,
 }
 
+/// `ocelli vocab`
+#[derive(Debug, Args)]
+pub struct VocabArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: Vocab,
+}
+
+/// What can be done with sentences.
+#[derive(Debug, Subcommand)]
+pub enum Vocab {
+    /// Add a sentence, or change one of yours.
+    Add(AddArgs),
+    /// Take one of yours back.
+    Remove(RemoveArgs),
+    /// Show what can be said.
+    List(ListArgs),
+    /// Add all sentences of a file: one a line, or TOML (.toml) with text, kind, severity, floor and texts in [[entry]] tables.
+    Import(ImportArgs),
+}
+
+/// `ocelli vocab add`
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The sentence, in English, which is what the text encoder knows.
+    pub text: String,
+    /// Its kind: one of the pack's, whose thresholds it has then, or a name for a new one. Default: a kind of its own.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// How much it matters; alarm raises an alert. Default: as others of its kind, else info.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub severity: Option<SeverityName>,
+    /// The cosine from which it is meant, -1 to 1. Default: the pack's, 0.15 where it names none.
+    #[arg(long, value_name = "COSINE", allow_negative_numbers = true)]
+    pub floor: Option<f32>,
+    /// Take the kind of the sentence whose words are nearest.
+    #[arg(long, conflicts_with = "kind")]
+    pub like_words: bool,
+    /// The same in another language, such as 'de=Die Katze springt.'; may be given several times.
+    #[arg(long = "in", value_name = "LANGUAGE=TEXT")]
+    pub texts: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli vocab remove`
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The sentence, as it was added.
+    pub text: String,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli vocab list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli vocab import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
 impl Common {
     /// The config file with what the command line says laid over it.
     ///
@@ -254,6 +347,9 @@ impl Common {
         }
         if let Some(bytes) = self.memory_budget {
             config.memory_budget = Some(bytes);
+        }
+        if self.vocabulary.is_some() {
+            config.vocabulary.clone_from(&self.vocabulary);
         }
         Ok(config)
     }

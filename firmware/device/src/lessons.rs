@@ -51,8 +51,12 @@ pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
             continue;
         }
         let lesson: Lesson = serde_json::from_str(&line).map_err(|error| at(error.to_string()))?;
-        let kind = pack.vocabulary.kind_of(&lesson.kind);
-        let kind = kind.ok_or_else(|| at(format!("the pack {} knows no `{}`", pack.manifest.name, lesson.kind)))?;
+        // A sentence that was taken back takes no camera with it.
+        let Some(kind) = pack.vocabulary.kind_of(&lesson.kind) else {
+            let (shown, name) = (path.display(), &pack.manifest.name);
+            note(format_args!("{shown}: line {} is left out: the pack {name} knows no `{}`", index + 1, lesson.kind));
+            continue;
+        };
         let evidence: Evidence = lesson.evidence.parse().map_err(|error| at(format!("{error}")))?;
         if !evidence.is_of(pack) {
             let name = &pack.manifest.name;
@@ -70,7 +74,7 @@ pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
 
 /// Adds what the user says of events to the file.
 pub fn command(args: &TeachArgs) -> Result<(), Error> {
-    let pack = wiring::open_pack(&args.common.config()?.pack)?;
+    let pack = wiring::open(&args.common.config()?)?;
     let mut lessons = read(&args.lessons, &pack)?;
     let was = args.was.as_deref().map(|was| known(was, &pack)).transpose()?;
     let mut new = Vec::new();

@@ -11,9 +11,11 @@ mod plan;
 mod pulse;
 mod replay;
 mod run;
+mod sentences;
 mod soak;
 mod state;
 mod trace;
+mod vocab;
 mod voice;
 mod wiring;
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Packs(args) => check::packs(args),
         Command::Soak(args) => soak::command(args),
         Command::Teach(args) => lessons::command(args),
+        Command::Vocab(args) => vocab::command(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

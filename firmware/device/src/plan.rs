@@ -13,6 +13,7 @@ use ocelli_types::SizePx;
 use serde::Serialize;
 
 use crate::config::{CameraTable, Config};
+use crate::sentences::{COPIES, MOST_FILE_BYTES, WATCHER_STACK_BYTES};
 use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::wiring;
 
@@ -73,6 +74,9 @@ const PICTURE: &str = "picture, gate and slots";
 const SEGMENTS: &str = "memory: segments";
 const SNAPSHOT: &str = "memory: snapshot";
 
+/// Sentences beside the pack's, where a file of them is named: whatever the file has, and while it is read anew.
+const SENTENCES: &str = "your sentences";
+
 /// The part that depends on the clip's length.
 const INDEX: &str = "index of the clip";
 
@@ -117,6 +121,7 @@ impl Item {
             SOURCE => Some("a smaller picture (size_px)"),
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
+            SENTENCES => Some("no vocabulary of your own"),
             _ => Some("a smaller pack"),
         }
     }
@@ -166,9 +171,10 @@ impl Plan {
         // What tract's own ops allocate between ours: a few rows of tokens for each slot.
         let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
         let keeper_bytes = if config.memory.state.is_some() { KEEPER_STACK_BYTES as u64 } else { 0 };
+        let watcher_bytes = if config.vocabulary.is_some() { WATCHER_STACK_BYTES as u64 } else { 0 };
         let items = vec![
             item(CODE, CODE_BYTES),
-            item(STACKS, STACKS_BYTES + keeper_bytes),
+            item(STACKS, STACKS_BYTES + keeper_bytes + watcher_bytes),
             item(SLACK, SLACK_BYTES),
             item(OUTPUT, OUTPUT_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),
@@ -185,6 +191,9 @@ impl Plan {
             item(SOURCE, source_bytes(picture)),
         ];
         let mut plan = Self::of(budget_bytes, items);
+        if config.vocabulary.is_some() {
+            plan.items.push(item(SENTENCES, COPIES * MOST_FILE_BYTES));
+        }
         if config.memory.state.is_some() {
             // What is composed, what a start reads, the last picture and its copy.
             let bytes = 2 * Store::most_bytes(pack.grid.bytes(), &memory) + 2 * pack.grid.bytes();
@@ -306,7 +315,7 @@ fn token_slot_bytes(pack: &Pack) -> u64 {
 /// What a further camera has of a part that the first one has; `None` where one is enough for all.
 fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
     match item.name {
-        // With a keeper of its own where the first has one.
+        // With a keeper of its own where the first has one. The stack of the one watcher is in it too: a little more than is true.
         STACKS => Some(item.bytes - STACKS_BYTES + CAMERA_STACKS_BYTES),
         SLACK => Some(CAMERA_SLACK_BYTES),
         PICTURE => Some(picture_bytes(pack)),

@@ -25,7 +25,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
-    let (pack, mut stab, narrator) = wiring::load(&config.pack)?;
+    let (pack, mut stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
@@ -34,7 +34,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let mut eye = Eye::new(&pack)?;
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
-    let mut mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack)?);
+    let mut mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
     let ended = loop {

@@ -27,6 +27,8 @@ pub struct Voice {
     cameras: Vec<String>,
     /// Whether what lessons are made of is wanted.
     evidence: bool,
+    /// In which language to speak, as far as sentences have it.
+    language: Option<String>,
     said: u64,
 }
 
@@ -49,7 +51,8 @@ impl Voice {
             (false, Some(start)) => Lines::People(ConsoleSink::live(out, start).naming_cameras()),
         };
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
-        Ok(Self { lines, place, cameras, evidence: config.output.evidence, said: 0 })
+        let language = config.output.language.clone();
+        Ok(Self { lines, place, cameras, evidence: config.output.evidence, language, said: 0 })
     }
 
     /// Says what the policy decided in the picture that `head` described last.
@@ -67,7 +70,7 @@ impl Voice {
             camera: &self.cameras[camera].clone(),
             start_us: spoken.start_us,
             end_us: spoken.end_us,
-            text: &vocabulary.entries[spoken.entry as usize].text,
+            text: vocabulary.entries[spoken.entry as usize].text_in(self.language.as_deref()),
             score: spoken.score,
             entries: Some((spoken.from, spoken.to)),
             evidence: evidence.as_deref(),

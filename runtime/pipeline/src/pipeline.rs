@@ -14,7 +14,7 @@ use ocelli_types::{
     Clock, Encoder, EntryId, Fault, Faulty, FrameSeq, FrameTokens, Head, Micros, PatchBatch, PatchGrid, PatchMask,
 };
 
-use crate::{ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, SpeakPolicy};
+use crate::{ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, SpeakPolicy, Spoken};
 
 /// The think side, whole: one encoder, and the mind behind it.
 ///
@@ -151,7 +151,7 @@ impl<H: Head> Mind<H> {
         let start_us = clock.now();
         self.describe(entry)?;
         let describe_us = clock.now() - start_us;
-        self.memory.hear(&self.probabilities);
+        self.memory.hear(&self.probabilities[..self.policy.lasting()]);
         self.policy.hear(&self.probabilities, Seen { entry, captured_us: *captured_us }, events);
         let memory = self.memory.report();
         Ok(StepReport {
@@ -164,9 +164,26 @@ impl<H: Head> Mind<H> {
         })
     }
 
+    /// Goes on with another vocabulary, which the head has by then; see [`SpeakPolicy::relearn`]. Allocates.
+    pub fn relearn(
+        &mut self,
+        lexicon: Lexicon,
+        kinds: &[Option<usize>],
+        entries: &[Option<usize>],
+        at_us: Micros,
+    ) -> Option<Spoken> {
+        self.probabilities = vec![0.0; lexicon.entries()];
+        self.policy.relearn(lexicon, kinds, entries, at_us)
+    }
+
     /// The head.
     pub const fn head(&self) -> &H {
         &self.head
+    }
+
+    /// The head, to tell it something.
+    pub const fn head_mut(&mut self) -> &mut H {
+        &mut self.head
     }
 
     /// What is remembered.

@@ -78,7 +78,8 @@ class Script:
         for a in plan.actors:
             if len(a.frames) < plan.instants:
                 self.idle(a, plan.instants / FPS, walk=False)
-                plan.instants = max(plan.instants, len(a.frames))
+        # Waiting may last a little longer than it had to; the clip ends with whoever is done first.
+        plan.instants = min([len(a.frames) for a in plan.actors] or [plan.instants])
         for i in range(len(plan.actors)):
             for j in range(i):
                 if together(plan.actors[i], plan.actors[j]):

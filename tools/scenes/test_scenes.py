@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import labels
+import generate
 import motion
 from body import Body, random_look
 from camera import h264
@@ -255,3 +256,12 @@ def test_two_people_are_both_in_the_mask(studio):
     assert clip["people"].shape[1:] == (2, 17, 3)
     t = list(clip["kinds"]).index(KINDS.index("two_people"))
     assert (clip["people"][t, :, :, 2].sum(1) > 0).all()
+
+
+@needs_assets
+def test_who_waits_longer_than_the_others_does_not_outlast_them():
+    studio = generate.Studio(ASSETS)
+    for seed in (10567, 1000057):
+        studio.enter(seed)
+        clip = studio.clip(seed)
+        assert clip is None or len(clip["kinds"]) > 10

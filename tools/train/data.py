@@ -9,7 +9,7 @@ one Zen 4 core.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,32 +35,41 @@ class Clip:
     background: np.ndarray
     kind: np.ndarray
     meta: dict = field(default_factory=dict)
+    said: list = None  # rows of the corpus that are true at each frame; None without a corpus
+
+    def __post_init__(self):
+        if self.said is None:
+            self.said = [()] * len(self.frames)
 
     def cut(self, start, length):
         s = slice(start, start + length)
-        return Clip(self.frames[s], self.mask[s], self.keypoints[s], self.background, self.kind[s], self.meta)
+        return Clip(self.frames[s], self.mask[s], self.keypoints[s], self.background, self.kind[s], self.meta, self.said[s])
 
     def wait(self, frames):
         """The clip after `frames` times its first picture, for clips shorter than a window."""
         longer = lambda v: np.concatenate([np.repeat(v[:1], frames, 0), v])  # noqa: E731
         return Clip(longer(self.frames), longer(self.mask), longer(self.keypoints), self.background,
-                    longer(self.kind), self.meta)  # fmt: skip
+                    longer(self.kind), self.meta, self.said[:1] * frames + self.said)  # fmt: skip
 
 
-def load_clip(path):
+def load_clip(path, corpus=None):
+    """The clip in a file; with a corpus also what is said of it."""
     with np.load(path) as z:
         shape = z["mask_shape"]
         mask = np.unpackbits(z["mask_bits"], count=int(np.prod(shape))).reshape(shape).astype(bool)
+        narrations = json.loads(str(z["narrations"])) if corpus is not None and "narrations" in z else []
+        said = corpus.said(narrations, shape[0]) if narrations else None
         return Clip(
             z["frames"], mask, z["keypoints"].astype(np.float32), z["background"], z["kind"],
-            json.loads(str(z["meta"])),
+            json.loads(str(z["meta"])), said,
         )  # fmt: skip
 
 
 class Pool:
     """An index of clip files: which kinds appear at which frames of which clip."""
 
-    def __init__(self, paths):
+    def __init__(self, paths, corpus=None):
+        self.corpus = corpus
         self.paths, self.kinds, self.metas, self.has_background = [], [], [], []
         for path in paths:
             with np.load(path) as z:
@@ -81,11 +90,11 @@ class Pool:
         i = int(rng.choice(self.where[kind]))
         frames = len(self.kinds[i])
         if frames < length:
-            return load_clip(self.paths[i]).wait(length - frames), i
+            return load_clip(self.paths[i], self.corpus).wait(length - frames), i
         target = rng.choice(np.flatnonzero(self.kinds[i] == kind))
         # The target frame goes into the later part of the window: it needs a past.
         start = int(np.clip(target - rng.integers(length // 2, length), 0, frames - length))
-        return load_clip(self.paths[i]).cut(start, length), i
+        return load_clip(self.paths[i], self.corpus).cut(start, length), i
 
 
 def find_clips(roots):
@@ -116,7 +125,7 @@ class Augment:
         clip = self.flip(clip)
         frames = self.soften(clip.frames)
         frames = self.grain(self.light(frames))
-        return Clip(frames, clip.mask, clip.keypoints, clip.background, clip.kind, clip.meta)
+        return replace(clip, frames=frames)
 
     def swap_background(self, clip):
         """The person on another room. Not where something else moves: it would vanish."""
@@ -134,7 +143,8 @@ class Augment:
         h, w = clip.frames.shape[1:3]
         other = resize(other[None], h, w)
         frames = np.where(clip.mask[..., None], clip.frames, other)
-        return Clip(frames, clip.mask, clip.keypoints, other[0], clip.kind, clip.meta)
+        # What the narrations name may not be in this room.
+        return replace(clip, frames=frames, background=other[0], said=[()] * len(frames))
 
     def crop(self, clip):
         """Zoom in by up to 1.6 and shift, keeping the person's box inside."""
@@ -159,16 +169,15 @@ class Augment:
         keypoints = clip.keypoints.copy()
         keypoints[..., 0] = (keypoints[..., 0] * w - c) / (d - c)
         keypoints[..., 1] = (keypoints[..., 1] * h - a) / (b - a)
-        return Clip(frames, mask, keypoints, clip.background, clip.kind, clip.meta)
+        return replace(clip, frames=frames, mask=mask, keypoints=keypoints)
 
     def flip(self, clip):
         if self.rng.random() < 0.5:
             return clip
         keypoints = clip.keypoints[:, MIRROR].copy()
         keypoints[..., 0] = 1 - keypoints[..., 0]
-        return Clip(
-            clip.frames[:, :, ::-1], clip.mask[:, :, ::-1], keypoints, clip.background, clip.kind, clip.meta
-        )
+        said = [tuple(int(self.pool.corpus.mirrored[row]) for row in rows) for rows in clip.said]
+        return replace(clip, frames=clip.frames[:, :, ::-1], mask=clip.mask[:, :, ::-1], keypoints=keypoints, said=said)
 
     def soften(self, frames):
         if self.rng.random() > 0.2:
@@ -230,7 +239,8 @@ def prepare(clip, frames_before=0):
 
     canvas u8 [T, 256, 588] (what STAB sees behind the gate), whole u8 [T, 256, 588] (the pictures themselves),
     kept bool [T, 64], waited i64 [64] (frames since a window was remembered, at the first picture), mask [T, 32, 32], keypoints [T, 17, 3], kind i64 [T],
-    dense bool [T] (mask and keypoints are known: a person is marked, or the kind says nobody is there).
+    dense bool [T] (mask and keypoints are known: a person is marked, or the kind says nobody is there), said (a list of
+    T tuples of rows of the corpus).
     """
     h, w = clip.frames.shape[1:3]
     whole = gate.patchify(gate.letterbox(clip.frames))
@@ -247,4 +257,5 @@ def prepare(clip, frames_before=0):
         "keypoints": keypoints,
         "kind": clip.kind.astype(np.int64),
         "dense": seen | synthetic | (clip.kind == 0) | (clip.kind == words.SILENCE),
+        "said": clip.said,
     }

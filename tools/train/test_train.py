@@ -1,15 +1,18 @@
 """Tests of the training tools: `pytest tools/train` (a few seconds; no data and no network needed)."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import calibrate
+import corpus
 import data
 import evaluate
 import export
@@ -22,6 +25,9 @@ import narrator as nar
 import ops
 import speak as sp
 import stab as st
+import switches
+import teacher
+import temporal
 import text
 import tokens as tok
 import train
@@ -579,6 +585,179 @@ def test_agreement_is_nothing_where_both_say_the_same():
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]]).log()
     assert train.agreement(torch.cat([p, p])) == 0
     assert train.agreement(torch.cat([p, p.flip(0)])) > 0.3
+
+
+# -- what is said of clips ----------------------------------------------------------------------
+def small_corpus():
+    """Six sentences of three kinds; those of one kind lie together."""
+    texts = ["She sits left.", "She sits right.", "She stands.", "He stands.", "He lies.", "He lies still."]
+    kinds = ["sit", "sit", "stand", "stand", "lie", "lie_still"]
+    e = np.array([[9, 1, 0, 0], [9, 0, 1, 0], [4, 9, 1, 0], [0, 9, 1, 2], [0, 0, 9, 2], [0, 1, 9, 3]], np.float32)
+    e /= np.linalg.norm(e, axis=1, keepdims=True)
+    return corpus.Corpus(texts, e, *corpus.nearest(e, kinds), np.array([1, 0, 2, 3, 4, 5], np.int32))
+
+
+def test_hard_negatives_differ_in_the_verb_or_in_the_noun_and_are_never_true_too():
+    c = small_corpus()
+    assert c.nouns[0][:2].tolist() == [1, -1] and c.nouns[2][:2].tolist() == [3, -1]
+    assert c.verbs[0][:2].tolist() == [2, 3] and {0, 1}.isdisjoint(c.verbs[0])
+    assert 5 not in c.verbs[4] and 5 not in c.nouns[4], "who lies still lies"
+    drawn = c.negatives(np.random.default_rng(0), 0, 4)
+    assert len(drawn) == len(set(drawn)) == 3 and 1 in drawn and set(drawn) <= {1, 2, 3, 4, 5}
+
+
+def test_what_is_said_holds_from_start_to_end_and_is_mirrored_with_the_picture():
+    c = small_corpus()
+    said = c.said([dict(text="She sits left.", start_s=0.4, end_s=1.0), dict(text="unknown", start_s=0, end_s=1)], 6)
+    assert said == [(), (), (0,), (0,), (0,), ()]
+    clip = replace(clip_of(6), said=said)
+    flipped = data.Augment(np.random.default_rng(1), SimpleNamespace(corpus=c)).flip(clip)
+    assert not np.array_equal(flipped.frames, clip.frames) and flipped.said[2] == (1,)
+    assert clip.cut(2, 3).said == [(0,)] * 3 and clip.wait(2).said[:3] == [()] * 3
+    assert corpus.mirror("The left hand. Right, bright.") == "The right hand. Left, bright."
+
+
+def test_captions_pull_what_is_true_before_what_is_taken_for_it():
+    e = torch.from_numpy(small_corpus().embedding)
+    said = [(0,), (2, 3), (), (4,)]
+    loss = lambda z, negatives=(): train.caption_loss(z, said, negatives, e, 0.05).item()  # noqa: E731
+    true = e[[0, 2, 0, 4]]
+    assert loss(true) < 0.1 < loss(e[[2, 0, 0, 0]])
+    assert loss(true, [1]) > loss(true) + 0.05, "a sentence that is nearly the same counts"
+    assert train.caption_loss(e[:1], [()], [], e, 0.05).item() == 0
+    # By hand, for one read and one sentence each.
+    z = torch.nn.functional.normalize(torch.tensor([[1.0, 2, 3, 4], [4, 3, 2, 1]]), dim=1)
+    logit = z @ e[[0, 2]].t() / 0.05
+    diagonal = logit.diagonal()
+    want = ((logit.logsumexp(1) - diagonal).mean() + (logit.logsumexp(0) - diagonal).mean()) / 2
+    assert train.caption_loss(z, [(0,), (2,)], [], e, 0.05).item() == pytest.approx(want.item(), rel=1e-5)
+
+
+# -- switches -----------------------------------------------------------------------------------
+def test_blocks_hide_their_share_in_rectangles():
+    hidden = switches.blocks(50, np.random.default_rng(0))
+    share = hidden.float().mean(1)
+    assert share.min() >= switches.MASKED_SHARE and share.max() < 0.65
+    grid = hidden.view(50, 8, 8)
+    alone = grid[:, 1:-1, 1:-1] & ~grid[:, :-2, 1:-1] & ~grid[:, 2:, 1:-1] & ~grid[:, 1:-1, :-2] & ~grid[:, 1:-1, 2:]
+    assert not alone.any()
+
+
+class Watched(nn.Module):
+    """A narrator whose trunk remembers what it was given."""
+
+    def trunk(self, picked, index, valid):
+        self.picked = picked
+        return torch.cat([picked, picked.mean(1, keepdim=True)], 1)
+
+
+def reads_of(count):
+    kept = np.ones((12, tok.WINDOWS), bool)
+    frame, index, valid = (torch.from_numpy(np.stack([v] * count)) for v in tok.select(kept, 11))
+    torch.manual_seed(0)
+    return torch.randn(count, tok.SLOTS, 16), index, valid
+
+
+def test_a_masked_place_shows_nothing_of_any_age():
+    picked, index, valid = reads_of(3)
+    head, narrator = switches.Heads(16, 16), Watched()
+    hidden = switches.blocks(3, np.random.default_rng(1))
+    codes = torch.zeros(3, tok.WINDOWS, dtype=torch.long)
+    switches.masked_loss(head, narrator, picked, index, valid, codes, hidden).backward()
+    for r in range(3):
+        for slot in range(tok.SLOTS):
+            place = index[r, slot, 1].item()
+            gone = place < tok.WINDOWS and hidden[r, place].item()
+            assert torch.equal(narrator.picked[r, slot], torch.zeros(16) if gone else picked[r, slot])
+    assert head.unseen.grad.abs().sum() > 0
+
+
+def test_order_turns_frame_tokens_among_themselves_and_nothing_else():
+    picked, index, valid = reads_of(16)
+    narrator = Watched()
+    switches.order_loss(switches.Heads(16, 16), narrator, picked, index, valid, np.random.default_rng(2))
+    at = switches.FRAME_SLOTS
+    same = (narrator.picked == picked).all(-1)
+    assert same[:, : tok.WINDOWS].all() and same[:, at.stop :].all()
+    turned = ~same[:, at].all(1)
+    assert 2 < turned.sum() < 14
+    assert torch.allclose(narrator.picked[:, at].sum(1), picked[:, at].sum(1), atol=1e-5)
+
+
+def test_what_began_within_a_second_is_news():
+    walk, fall, nobody = (words.KINDS.index(k) for k in ("walk", "fall", "nobody"))
+    kind = np.array([walk] * 6 + [fall] * 8 + [-1] + [nobody] * 8)
+    assert switches.speak_labels(kind, 5) == (0, 1)
+    assert switches.speak_labels(kind, 6) == (1, 1) and switches.speak_labels(kind, 10) == (1, 1)
+    assert switches.speak_labels(kind, 11) == (0, 1)
+    assert switches.speak_labels(kind, 0) is None and switches.speak_labels(kind, 15) is None
+    assert switches.speak_labels(kind, 22) == (0, 0)
+
+
+def test_auc_counts_pairs_in_order():
+    assert switches.auc([1, 2, 3], [0, 1, 1]) == 1 and switches.auc([3, 2, 2], [1, 0, 1]) == 0.75
+    assert switches.auc([1, 2], [1, 1]) is None
+
+
+def test_products_are_trained_as_int8_computes_them():
+    torch.manual_seed(0)
+    layer, x = nn.Linear(24, 7), torch.randn(5, 24, requires_grad=True)
+    q, sx = int8.quantize_rows(x)
+    assert torch.allclose(switches.rounded(x), q * sx, atol=1e-6)
+    with switches.Int8Products():
+        y = layer(x)
+    with torch.no_grad():
+        want = int8.lin(x, int8.quantize(layer.weight.double().t(), layer.bias.double()))
+    assert torch.allclose(y, want, atol=1e-5) and not torch.allclose(y, layer(x), atol=1e-5)
+    y.sum().backward()
+    assert torch.allclose(x.grad, switches.rounded(layer.weight).sum(0).expand(5, -1), atol=1e-5)
+    assert layer.weight.grad.abs().sum() > 0
+
+
+# -- temporal probes ----------------------------------------------------------------------------
+def walks(count, rng, number=None):
+    """Clips in which one token brightens from window to window, to the right or to the left."""
+    out = []
+    for i in range(count):
+        way = ("left", "right")[i % 2]
+        tokens = 0.1 * torch.from_numpy(rng.standard_normal((8, 65, 16))).float()
+        for t in range(8):
+            tokens[t, 1 + 24 + (t if way == "right" else 7 - t), 0] += 5
+        question = dict(question="Which way?", answer=way, kind="direction", choices=["left", "right"])
+        out.append(temporal.Seen(tokens.half(), torch.zeros(8, 384), [question], "direction", str(i // 2)))
+    return out
+
+
+def test_a_head_learns_direction_and_cannot_tell_it_of_shuffled_frames():
+    rng = np.random.default_rng(0)
+    texts = ("Which way?", "left", "right")
+    embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in texts}
+    args = SimpleNamespace(lr=2e-3, steps=250, batch=16)
+    model = temporal.train(walks(600, rng), embedding, 16, args, {"direction"})
+    test = walks(40, rng)
+    score = lambda clips, **kw: temporal.summary(temporal.ask(model, clips, embedding, **kw))["direction"]  # noqa: E731
+    told = score(test)
+    assert told["accuracy"] >= 0.9 and told["chance"] == 0.5 and told["sets"] == 20
+    shuffled = [replace(s, tokens=s.tokens[torch.from_numpy(rng.permutation(8))]) for s in test]
+    assert score(shuffled)["accuracy"] < 0.8
+    assert score(test, blind=True)["accuracy"] == 0.5, "every answer of a set is right once"
+
+
+def test_a_codebook_holds_what_it_was_made_of():
+    rng = np.random.default_rng(0)
+    centres = np.eye(8, dtype=np.float32)[:4]
+    x = np.repeat(centres, 30, 0) + 0.05 * rng.standard_normal((120, 8)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    book = teacher.k_means(x, 4, rng)
+    assert np.allclose(np.linalg.norm(book, axis=1), 1, atol=1e-5) and (x @ book.T).max(1).min() > 0.6
+
+
+def test_the_teacher_sees_pictures_and_not_patches():
+    frames = np.zeros((1, gate.SIDE_PX, gate.SIDE_PX, 3), np.uint8)
+    frames[0, :112, 112:] = (255, 0, 0)  # upper right, red
+    seen = teacher.pictures(gate.patchify(frames))[0]
+    assert seen.shape == (3, 256, 256)
+    assert np.allclose(seen[:, 10, 250], [1, -127 / 128, -127 / 128]) and np.allclose(seen[:, 250, 10], -127 / 128)
 
 
 def test_a_lesson_moves_what_looks_like_it_and_nothing_else():

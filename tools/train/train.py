@@ -10,6 +10,7 @@ rationed; a stopped run goes on where it was (`--fresh` starts over).
 """
 
 import argparse
+import contextlib
 import json
 import os
 import time
@@ -20,16 +21,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import corpus
 import data
 import gate
 import heads
 import narrator as nar
 import stab as st
+import switches
+import teacher
 import tokens as tok
 import words
 
 READS = 4  # frames of a window at which the narrator is asked
 WARM_UP_STEPS = 50
+VALIDATED = 80  # clips
 REFRESH_FRAMES = gate.GateConfig().refresh_frames
 
 
@@ -51,9 +56,10 @@ GATE_ALONE = Drop(True, 2.0)
 TARGETS = ("mask", "keypoints", "kind", "dense")
 
 
-def collate(items, rng, drop=Drop.draw):
+def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, see=None):
     """N `data.prepare` dicts of equal T -> tensors of 2N windows: each shown whole and undropped, then as a `Drop` leaves
-    it. Picks READS frames a window, the same of both."""
+    it. Picks frames of each window to read, the same of both, with the rows of a corpus that are true there, `hard` negatives
+    of each row, and what the teacher `see`s there."""
     drops = [drop(rng) for _ in items]
     shown = [i["canvas" if d.by_pixels else "whole"] for i, d in zip(items, drops)]
     batch = {"patches": torch.from_numpy(np.stack([i["whole"] for i in items] + shown))}
@@ -66,10 +72,17 @@ def collate(items, rng, drop=Drop.draw):
         # Even over kinds inside the window, and rather late than early.
         count = np.bincount(item["kind"][labelled], minlength=len(words.KINDS))
         weight = (labelled + 3) / count[item["kind"][labelled]]
-        size = min(READS, len(labelled))
+        size = min(reads_each, len(labelled))
         reads += [(b, int(t)) for t in rng.choice(labelled, size, replace=False, p=weight / weight.sum())]
-    batch |= {"reads": reads, "drops": drops} | {k: [i[k] for i in items] for k in ("kept", "waited")}
-    return batch
+    said = [items[b]["said"][t] for b, t in reads]
+    negatives = sorted({n for row in sorted(set().union(*said)) for n in corpus.negatives(rng, row, hard)} if hard else ())
+    batch["drawn"] = int(rng.integers(1 << 62))  # what a switch draws, comes from here
+    batch |= {"reads": reads, "drops": drops, "said": said, "negatives": negatives}
+    batch["speak"] = [switches.speak_labels(items[b]["kind"], t) for b, t in reads]
+    if see is not None and reads:
+        features = see(np.stack([items[b]["whole"][t] for b, t in reads]))
+        batch |= {"features": torch.from_numpy(features), "codes": torch.from_numpy(see.codes(features))}
+    return batch | {k: [i[k] for i in items] for k in ("kept", "waited")}
 
 
 def chosen(tokens, batch):
@@ -127,6 +140,7 @@ class Model(torch.nn.Module):
         super().__init__()
         self.stab, self.narrator = st.Stab(stab_config), nar.Narrator(narrator_config)
         self.dense, self.trunk = heads.DenseHead(stab_config.width), heads.TrunkHead(narrator_config.width)
+        self.switches = switches.Heads(narrator_config.token_width, narrator_config.width)
 
 
 def agreement(log_prob):
@@ -136,15 +150,35 @@ def agreement(log_prob):
     return ((whole.exp() - dropped.exp()) * (whole - dropped)).sum(-1).mean() / 2
 
 
-def losses(model, batch, vocabulary, args):
-    """Dict of weighted loss terms, and the narrator's kind log-probabilities."""
+def caption_loss(z, said, negatives, embedding, tau):
+    """Symmetric contrastive loss of what reads see and what is said of them (VLog; with hard negatives EgoNCE++, which has
+    them on the side of the text only, too). z [R, 384], said R tuples of rows, negatives rows, embedding [N, 384]."""
+    rows = sorted(set().union(*said))
+    if not rows:
+        return z.sum() * 0
+    read = [r for r, true in enumerate(said) if true]
+    column = {row: c for c, row in enumerate(rows)}
+    true = torch.zeros(len(read), len(rows), dtype=torch.bool)
+    for r, at in enumerate(read):
+        true[r, [column[row] for row in said[at]]] = True
+    true = true.to(z.device)
+    logit = z[read].float() @ embedding[rows + [n for n in negatives if n not in column]].t() / tau
+    hit = logit[:, : len(rows)].masked_fill(~true, -torch.inf)
+    of_reads = logit.logsumexp(1) - hit.logsumexp(1)
+    of_texts = logit[:, : len(rows)].logsumexp(0) - hit.logsumexp(0)
+    return (of_reads.mean() + of_texts.mean()) / 2
+
+
+def losses(model, batch, vocabulary, args, corpus=None):
+    """Dict of weighted loss terms, and the narrator's kind log-probabilities. `corpus` f32 [N, 384]."""
     tokens = model.stab(batch["patches"])
     flat = lambda v: v.flatten(0, 1)  # noqa: E731
     loss = heads.dense_loss(model.dense(flat(tokens)), *(flat(batch[k]) for k in TARGETS))
     if not batch["reads"]:
         return loss, None, None
     reads = chosen(tokens, batch)
-    trunk = model.narrator.trunk(*gather_reads(tokens, reads))
+    taken = gather_reads(tokens, reads)
+    trunk = model.narrator.trunk(*taken)
     b = torch.tensor([r[0] for r in reads])
     t = torch.tensor([t for _, t in batch["reads"]] * 2)
     kind, points = batch["kind"][b, t], batch["keypoints"][b, t].clone()
@@ -155,23 +189,40 @@ def losses(model, batch, vocabulary, args):
     loss["trunk_points"] = 0.4 * heads.keypoint_loss(out, points)
     loss["trunk_mask"] = 4 * heads.mask_loss(out["mask"], batch["mask"][b, t], batch["dense"][b, t].float())
     if vocabulary is not None:
-        log_prob = kind_log_prob(model.narrator.place(trunk[:, -1]), *vocabulary, args.tau)
+        z = model.narrator.place(trunk[:, -1])
+        log_prob = kind_log_prob(z, *vocabulary, args.tau)
         loss["retrieval"] = F.nll_loss(log_prob, kind)
+        if corpus is not None:
+            loss["captions"] = args.captions * caption_loss(z, batch["said"] * 2, batch["negatives"], corpus, args.tau)
     if args.agreement:
         loss["agreement"] = args.agreement * agreement(log_prob)
+    undropped = len(batch["reads"])
+    whole, rng = [v[:undropped] for v in taken], np.random.default_rng(batch["drawn"])
+    if args.distil:
+        loss["distil"] = args.distil * switches.distil_loss(model.switches, tokens[b[:undropped], t[:undropped], 1:], batch["features"])
+    if args.masked:
+        hidden = switches.blocks(undropped, rng).to(tokens.device)
+        loss["masked"] = args.masked * switches.masked_loss(model.switches, model.narrator, *whole, batch["codes"], hidden)
+    if args.order:
+        loss["order"] = args.order * switches.order_loss(model.switches, model.narrator, *whole, rng)
+    if args.speak:
+        loss["speak"] = args.speak * switches.speak_loss(model.switches, trunk[:, -1], batch["speak"] * 2)
     return loss, log_prob, kind
 
 
 @torch.no_grad()
-def validate(model, items, vocabulary, args):
-    """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z) behind the gate, and how often
-    the undropped reads have the same most probable kind."""
+def validate(model, items, vocabulary, args, corpus=None, reads_each=READS):
+    """Mask IoU, mean keypoint error (share of the canvas side), kind accuracy (linear and z) behind the gate, how often
+    the undropped reads have the same most probable kind, and how often what is said of a read is nearer than each of its 16
+    nearest sentences with another verb (of the same kind, another noun), where chance would be 1 in 17 or more. `clips` has
+    (right, asked) of each; `informative_auc` means nothing without the switch."""
     model.eval()
     inter = union = 0.0  # of the narrator's trunk, at the frames it is asked about
     error, right, right_z, same, total = [], 0, 0, 0, 0
     per_kind = np.zeros((len(words.KINDS), 2), int)
+    nearer, speak, clips = {"verb": [], "noun": []}, [], []
     for item in items:
-        batch = collate([item], np.random.default_rng(0), lambda _: GATE_ALONE)
+        batch = collate([item], np.random.default_rng(0), lambda _: GATE_ALONE, reads_each=reads_each)
         batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
         tokens = model.stab(batch["patches"])
         out = model.dense(tokens[1])
@@ -191,16 +242,29 @@ def validate(model, items, vocabulary, args):
         for k, ok in zip(kind.tolist(), hit.tolist()):
             per_kind[k] += (ok, 1)
         if vocabulary is not None:
+            z = model.narrator.place(trunk[:, -1])
             guess, undropped = (
-                kind_log_prob(model.narrator.place(v[:, -1]), *vocabulary, args.tau).argmax(-1) for v in (trunk, whole)
+                kind_log_prob(v, *vocabulary, args.tau).argmax(-1) for v in (z, model.narrator.place(whole[:, -1]))
             )
+            for true, cosine in zip(batch["said"], z.float().cpu().numpy() @ corpus.embedding.T if corpus else ()):
+                for row in true:
+                    for name, others in (("verb", corpus.verbs[row]), ("noun", corpus.nouns[row])):
+                        others = [o for o in others if o >= 0 and o not in true]
+                        if others:
+                            nearer[name].append(cosine[row] > cosine[others].max())
             right_z += (guess == kind).sum().item()
+            clips.append([(guess == kind).sum().item(), len(kind)])
             same += (guess == undropped).sum().item()
         total += len(kind)
+        scores = model.switches.speak(trunk[:, -1]).float().cpu().numpy()
+        speak += [(score, label) for score, label in zip(scores, batch["speak"]) if label is not None]
     model.train()
     report = {"mask_iou": inter / max(union, 1), "keypoint_error": float(np.mean(error)), "kind": right / total}
     if vocabulary is not None:
-        report |= {"kind_z": right_z / total, "same_undropped": same / total}
+        report |= {"kind_z": right_z / total, "same_undropped": same / total, "clips": clips}
+    for i, name in enumerate(("informative", "relevant")):
+        report[f"{name}_auc"] = switches.auc([s[i] for s, _ in speak], [label[i] for _, label in speak])
+    report |= {name: float(np.mean(of)) for name, of in nearer.items() if of}
     report["per_kind"] = {words.KINDS[k]: f"{a}/{n}" for k, (a, n) in enumerate(per_kind.tolist()) if n}
     return report
 
@@ -209,7 +273,7 @@ def save(path, model, optimizer, state, args):
     """The checkpoint: weights, sizes, progress."""
     content = {
         "stab": model.stab.state_dict(), "narrator": model.narrator.state_dict(),
-        "dense": model.dense.state_dict(), "trunk": model.trunk.state_dict(),
+        "dense": model.dense.state_dict(), "trunk": model.trunk.state_dict(), "switches": model.switches.state_dict(),
         "stab_config": model.stab.config.as_dict(), "narrator_config": model.narrator.config.as_dict(),
         "tau": args.tau, "state": state,
         "optimizer": optimizer.state_dict() if optimizer else None,
@@ -231,7 +295,8 @@ def clip_name(path):
 
 def load_into(model, path, optimizer=None):
     """Weights of a checkpoint into `model`, and its progress. A checkpoint of fewer kinds (they are only ever appended)
-    keeps its rows of the kind heads; the new rows, and then the optimizer too, begin afresh."""
+    keeps its rows of the kind heads; the new rows, and then the optimizer too, begin afresh, as where it is older than the
+    switches."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
     grown = False
     for name in ("stab", "narrator", "dense", "trunk"):
@@ -243,6 +308,10 @@ def load_into(model, path, optimizer=None):
                 if len(old) < len(new):
                     weights[key], grown = torch.cat([old, new[len(old) :].cpu()]), True
         part.load_state_dict(weights)
+    if "switches" in saved:
+        model.switches.load_state_dict(saved["switches"])
+    else:
+        grown = True
     if optimizer is not None and saved["optimizer"] is not None and not grown:
         optimizer.load_state_dict(saved["optimizer"])
     return saved["state"]
@@ -263,7 +332,15 @@ def arguments():
     p.add_argument("--out", type=Path, default=Path("data/checkpoints/base.pt"))
     p.add_argument("--start", type=Path, help="weights to begin with (not the optimizer)")
     p.add_argument("--vocabulary", type=Path, help="pack folder; adds the retrieval loss")
+    p.add_argument("--corpus", type=Path, help="what corpus.py made of the clips; adds a contrastive loss on what is said of them")
+    p.add_argument("--captions", type=float, default=0.3, help="weight of that loss")
+    p.add_argument("--hard", type=int, default=8, help="hard negatives of each sentence; 0 leaves those of the batch")
+    p.add_argument("--teacher", type=Path, help="what teacher.py made; needed by --distil and --masked")
+    for name in ("distil", "masked", "order", "speak"):
+        p.add_argument(f"--{name}", type=float, default=0, help="weight of that switch (switches.py)")
+    p.add_argument("--qat", action="store_true", help="train with int8 products (switches.py), without --compile")
     p.add_argument("--minutes", type=float, default=20)
+    p.add_argument("--steps", type=int, help="end after so many steps in place of minutes, which makes runs comparable")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--batch", type=int, default=4, help="windows; each is shown twice, undropped and dropped")
     p.add_argument("--agreement", type=float, default=1.0, help="weight of telling the same of both; 0 switches it off")
@@ -277,7 +354,12 @@ def arguments():
     p.add_argument("--save-every", type=float, default=120, help="seconds")
     p.add_argument("--val-every", type=float, default=300, help="seconds")
     p.add_argument("--seed", type=int, default=0)
-    return p.parse_args()
+    args = p.parse_args()
+    if (args.distil or args.masked) and not args.teacher:
+        p.error("--distil and --masked need --teacher, which teacher.py makes")
+    if args.qat and args.compile:
+        p.error("--qat and --compile do not go together: what is compiled does not see that its products are int8")
+    return args
 
 
 class Batches(torch.utils.data.IterableDataset):
@@ -290,10 +372,12 @@ class Batches(torch.utils.data.IterableDataset):
         args = self.args
         # A resumed run must not repeat the draws it began with.
         rng = np.random.default_rng([args.seed, self.step])
-        pool = data.Pool(data.find_clips(args.clips))
+        said = corpus.load(args.corpus) if args.corpus else None
+        pool = data.Pool(data.find_clips(args.clips), said)
         extra = data.Pool(real_files(args.extra)) if args.extra else None
         print(f"{len(pool)} clips, {len(extra) if extra else 0} extra", flush=True)
         augment = data.Augment(rng, pool)
+        see = teacher.Teacher(args.teacher) if args.distil or args.masked else None
 
         def window():
             while True:
@@ -304,7 +388,8 @@ class Batches(torch.utils.data.IterableDataset):
                     return data.prepare(augment(clip), before)
 
         while True:
-            yield collate([window() for _ in range(args.batch)], rng)
+            windows = [window() for _ in range(args.batch)]
+            yield collate(windows, rng, corpus=said, hard=args.hard if said else 0, see=see)
 
 
 def as_it_is(batch):
@@ -337,7 +422,13 @@ def main():
     if args.vocabulary:
         vocabulary = tuple(v.to(args.device) for v in vocabulary_tensors(args.vocabulary))
 
-    val = [data.prepare(data.load_clip(p)) for p in data.find_clips(args.val)[:40]]
+    said = corpus.load(args.corpus) if args.corpus else None
+    embedding = torch.from_numpy(said.embedding).to(args.device) if said else None
+    # Evenly from all folders, which differ in what happens.
+    val = [p for root in args.val for p in data.find_clips([root])[: VALIDATED // len(args.val)]]
+    if not val:
+        raise SystemExit(f"no clips to validate on below {', '.join(args.val)}")
+    val = [data.prepare(data.load_clip(p, said)) for p in val]
     batches = iter(torch.utils.data.DataLoader(Batches(args, state["step"]), batch_size=None, num_workers=1,
                                                collate_fn=as_it_is, prefetch_factor=4))  # fmt: skip
 
@@ -349,15 +440,18 @@ def main():
     saved = validated = printed = time.time()
     mean, load_s, steps = {}, 0.0, 0
     model.train()
-    while state["elapsed_s"] < budget:
+    products = switches.Int8Products if args.qat else contextlib.nullcontext
+    progress = lambda: state["step"] / args.steps if args.steps else state["elapsed_s"] / budget  # noqa: E731
+    while progress() < 1:
         t0 = time.time()
         batch = next(batches)
         batch = {k: v.to(args.device) if torch.is_tensor(v) else v for k, v in batch.items()}
         load_s += time.time() - t0
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(args, state["elapsed_s"] / budget, state["step"])
+            group["lr"] = learning_rate(args, progress(), state["step"])
         with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=not args.no_bf16):
-            loss, log_prob, kind = losses(model, batch, vocabulary, args)
+            with products():
+                loss, log_prob, kind = losses(model, batch, vocabulary, args, embedding)
         total = sum(loss.values())
         optimizer.zero_grad()
         total.backward()
@@ -373,17 +467,19 @@ def main():
         if now - printed > 15:
             printed = now
             terms = " ".join(f"{k} {v:.3f}" for k, v in mean.items())
-            left = budget - state["elapsed_s"]
+            left = state["elapsed_s"] * (1 / progress() - 1)
             print(f"step {state['step']} {terms} | {(now - begun) / steps:.2f} s/step, waited {load_s / steps:.2f}, "
                   f"eta {left / 60:.1f} min", flush=True)  # fmt: skip
         if now - validated > args.val_every:
             validated = now
-            print("val", json.dumps(validate(model, val, vocabulary, args)), flush=True)
+            print("val", json.dumps(validate(model, val, vocabulary, args, said)), flush=True)
         if now - saved > args.save_every:
             saved = now
             save(args.out, model, optimizer, state, args)
+    # Every labelled frame, to compare runs by.
+    state["validated"] = validate(model, val, vocabulary, args, said, reads_each=1 << 20)
     save(args.out, model, optimizer, state, args)
-    print("val", json.dumps(validate(model, val, vocabulary, args)), flush=True)
+    print("val", json.dumps(state["validated"]), flush=True)
 
 
 if __name__ == "__main__":

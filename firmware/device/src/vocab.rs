@@ -80,8 +80,9 @@ fn add(args: &AddArgs) -> Result<(), Error> {
         None => given,
     };
     let of_pack = place.pack.entries.iter().any(|entry| entry.text == wanted.text);
-    if of_pack && (wanted.texts.is_empty() || wanted.kind.is_some() || wanted.severity.is_some()) {
-        let advice = "the pack says this already; give what it is in other languages with --in";
+    let otherwise = wanted.kind.is_some() || wanted.severity.is_some() || wanted.floor.is_some() || args.like_words;
+    if of_pack && (wanted.texts.is_empty() || otherwise) {
+        let advice = "the pack says this already; give what it is in other languages with --in, and nothing else";
         return Err(usage(advice));
     }
     let (sentence, news) = if of_pack {
@@ -147,22 +148,23 @@ fn complete(
 
 fn remove(args: &RemoveArgs) -> Result<(), Error> {
     let place = Place::of(&args.common.config()?)?;
+    let text = args.text.trim();
     let _lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
-    if !held.remove(&args.text) {
-        let likeness = |text: &str| strsim::jaro_winkler(&args.text.to_lowercase(), &text.to_lowercase());
+    let of_pack = place.pack.entries.iter().any(|entry| entry.text == text);
+    if !held.remove(text) {
+        let likeness = |other: &str| strsim::jaro_winkler(&text.to_lowercase(), &other.to_lowercase());
         let near = held.iter().map(|sentence| (likeness(&sentence.text), &sentence.text));
         let near = near.filter(|(near, _)| *near > NEAR).max_by(|a, b| a.0.total_cmp(&b.0));
-        let of_pack = place.pack.entries.iter().any(|entry| entry.text == args.text);
         let path = place.path.display();
         return Err(usage(match near {
-            _ if of_pack => format!("`{}` is the pack's; only your own can be removed", args.text),
-            Some((_, text)) => format!("{path} has no `{}`; did you mean `{text}`?", args.text),
-            None => format!("{path} has no `{}`; `ocelli vocab list` shows what there is", args.text),
+            _ if of_pack => format!("`{text}` is the pack's; only your own can be removed"),
+            Some((_, near)) => format!("{path} has no `{text}`; did you mean `{near}`?"),
+            None => format!("{path} has no `{text}`; `ocelli vocab list` shows what there is"),
         }));
     }
     held.write()?;
-    note(format_args!("`{}` is not said any more", args.text));
+    note(format_args!("`{text}` is {}", if of_pack { "said as the pack says it" } else { "not said any more" }));
     Ok(())
 }
 
@@ -171,17 +173,20 @@ fn list(args: &ListArgs) -> Result<(), Error> {
     let all = wiring::open(&config)?.vocabulary;
     let mut lines = String::new();
     for (index, entry) in all.entries.iter().enumerate() {
-        let (kind, yours) = (&all.kinds[entry.kind], index >= all.of_pack());
+        let (text, kind, yours) = (&entry.text, &all.kinds[entry.kind], index >= all.of_pack());
         let severity = word(entry.severity.into());
         if args.json {
             let texts = &entry.texts;
-            lines += &json!({"text": entry.text, "texts": texts, "kind": kind, "severity": severity, "yours": yours})
-                .to_string();
-        } else {
-            let (whose, kind) = if yours { ("yours", kind) } else { ("pack", kind) };
-            let kind = if *kind == entry.text { "(its own)" } else { kind };
             lines +=
-                &format!("{whose:<6} {kind:<14} {severity:<7} {}", entry.text_in(config.output.language.as_deref()));
+                &json!({"text": text, "texts": texts, "kind": kind, "severity": severity, "yours": yours}).to_string();
+        } else {
+            let whose = if yours { "yours" } else { "pack" };
+            let kind = if kind == text { "(its own)" } else { kind };
+            lines += &format!("{whose:<6} {kind:<14} {severity:<7} {text}");
+            let said = entry.text_in(config.output.language.as_deref());
+            if said != text {
+                lines += &format!(" ({said})");
+            }
         }
         lines.push('\n');
     }

@@ -69,8 +69,11 @@ fn a_sentence_is_embedded_on_the_device_and_taken_back() {
     assert!(near.code == Some(2) && near.err.contains(&format!("did you mean `{CAT}`?")), "{}", near.err);
     let of_pack = vocab(&file, &["remove", "The room is empty."]);
     assert!(of_pack.code == Some(2) && of_pack.err.contains("is the pack's"), "{}", of_pack.err);
-    assert_eq!(vocab(&file, &["remove", CAT]).code, Some(0));
+    let gone = vocab(&file, &["remove", CAT]);
+    assert!(gone.code == Some(0) && gone.err.contains("is not said any more"), "{}", gone.err);
     assert_eq!(own(&file).len(), 2);
+    let again = vocab(&file, &["add", "The room is empty.", "--severity", "alarm", "--in", "de=Leer."]);
+    assert!(again.code == Some(2) && again.err.contains("the pack says this already"), "{}", again.err);
     let nowhere = ocelli(&["vocab", "add", CAT]);
     assert!(nowhere.code == Some(2) && nowhere.err.contains("give --vocabulary FILE"), "{}", nowhere.err);
 }

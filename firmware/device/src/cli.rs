@@ -55,12 +55,14 @@ Examples:
   ocelli vocab add 'smoke comes from the stove' --severity alarm
   ocelli vocab add 'somebody takes a nap' --kind lie           said where the pack sees somebody lie
   ocelli vocab add 'Someone is standing.' --in 'de=Jemand steht.' --in 'zh=有人站着。'
+  grep '\"id\":7,' events.jsonl | ocelli vocab add 'the cat jumps on the counter' --seen
+                                                               placed by what was seen then, not by its words
   ocelli vocab import sentences.txt                            one a line; or TOML with [[entry]] tables
   ocelli vocab list
   ocelli vocab remove 'the cat jumps on the counter'
 The file is --vocabulary FILE, or `vocabulary` in the config; a running `ocelli run` with the same one follows it within two
 seconds. A sentence counts from its floor on, a cosine between what is seen and what it means: raise the --floor of one that is
-said too often. How well the camera knows what nobody trained it on is for you to see; `ocelli teach` takes such kinds too.";
+said too often. The camera knows by words what it was trained on, and little else; what was seen once it knows again with --seen.";
 
 const SOAK_NOTES: &str = "\
 Ends with 0 if the resident set is within the plan and flat, both within uptimes and from one to the next (told where three
@@ -297,6 +299,10 @@ pub struct AddArgs {
     /// Take the kind of the sentence whose words are nearest.
     #[arg(long, conflicts_with = "kind")]
     pub like_words: bool,
+    /// It is what was seen in an event, which comes on standard input as `ocelli run --json --evidence` wrote it: said where it
+    /// looks like that, from a cosine of 0.9 on, whatever its words.
+    #[arg(long, conflicts_with = "like_words")]
+    pub seen: bool,
     /// The same in another language, such as 'de=Die Katze springt.'; may be given several times.
     #[arg(long = "in", value_name = "LANGUAGE=TEXT")]
     pub texts: Vec<String>,

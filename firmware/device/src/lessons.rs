@@ -78,6 +78,28 @@ pub fn command(args: &TeachArgs) -> Result<(), Error> {
     let mut lessons = read(&args.lessons, &pack)?;
     let was = args.was.as_deref().map(|was| known(was, &pack)).transpose()?;
     let mut new = Vec::new();
+    for (said, evidence) in events(&pack)? {
+        let kind = was.or_else(|| pack.vocabulary.kind_of(&said));
+        let kind = kind.ok_or_else(|| Error::Teach(format!("nobody says `{said}`")))?;
+        let right = !args.wrong;
+        if !lessons.add(kind, right, &evidence) {
+            let path = args.lessons.display();
+            return Err(Error::Teach(format!("{path} has {MOST_LESSONS} lessons, the most; delete its oldest lines")));
+        }
+        let kind = pack.vocabulary.kinds[kind].clone();
+        new.push(Lesson { kind, right, said, evidence: evidence.to_string() });
+    }
+    append(&args.lessons, &new).map_err(|error| bad(&args.lessons, format!("they cannot be written ({error})")))?;
+    for Lesson { kind, right, said, .. } in &new {
+        note(format_args!("learnt that `{said}` was {}`{kind}`", if *right { "" } else { "not " }));
+    }
+    note(format_args!("{} lessons in {}", lessons.len(), args.lessons.display()));
+    Ok(())
+}
+
+/// The events on standard input, at least one: what was said, and where what was seen lies.
+pub fn events(pack: &Pack) -> Result<Vec<(String, Evidence)>, Error> {
+    let mut events = Vec::new();
     for (index, line) in lines(io::stdin().lock()).enumerate() {
         let at = |why: String| Error::Teach(format!("line {} of the events: {why}", index + 1));
         let line = line.map_err(|error| at(error.to_string()))?;
@@ -88,31 +110,16 @@ pub fn command(args: &TeachArgs) -> Result<(), Error> {
         let advice = "it has no evidence; let `ocelli run` or `replay` write the events with --json --evidence";
         let evidence = said.evidence.ok_or_else(|| at(advice.into()))?;
         let evidence: Evidence = evidence.parse().map_err(|error| at(format!("{error}")))?;
-        if !evidence.is_of(&pack) {
+        if !evidence.is_of(pack) {
             let name = &pack.manifest.name;
             return Err(at(format!("it comes from other models than those of `{name}`; name its pack with --pack")));
         }
-        let kind = match was {
-            Some(kind) => kind,
-            None => pack.vocabulary.kind_of(&said.text).ok_or_else(|| at(format!("nobody says `{}`", said.text)))?,
-        };
-        let right = !args.wrong;
-        if !lessons.add(kind, right, &evidence) {
-            let path = args.lessons.display();
-            return Err(Error::Teach(format!("{path} has {MOST_LESSONS} lessons, the most; delete its oldest lines")));
-        }
-        let kind = pack.vocabulary.kinds[kind].clone();
-        new.push(Lesson { kind, right, said: said.text, evidence: evidence.to_string() });
+        events.push((said.text, evidence));
     }
-    if new.is_empty() {
-        return Err(Error::Teach("no events came in; see `ocelli teach --help`".into()));
+    if events.is_empty() {
+        return Err(Error::Teach("no events came in; see the examples of --help".into()));
     }
-    append(&args.lessons, &new).map_err(|error| bad(&args.lessons, format!("they cannot be written ({error})")))?;
-    for Lesson { kind, right, said, .. } in &new {
-        note(format_args!("learnt that `{said}` was {}`{kind}`", if *right { "" } else { "not " }));
-    }
-    note(format_args!("{} lessons in {}", lessons.len(), args.lessons.display()));
-    Ok(())
+    Ok(events)
 }
 
 /// The kind that is meant.

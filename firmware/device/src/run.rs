@@ -20,7 +20,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
 use ocelli_heap::{CountingAlloc, Pool};
 use ocelli_infer::{InferError, Narrator, Pack, Stab, Taught, Vocabulary};
-use ocelli_pipeline::{EventBuf, HoleCause, Mind, PatchSlot, Spoken, StepError, TokenSlot};
+use ocelli_pipeline::{EventBuf, HoleCause, Lexicon, Mind, PatchSlot, StepError, TokenSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::cli::RunArgs;
@@ -141,7 +141,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let wishes: Vec<Wish> = config.cameras.iter().map(wish).collect();
     let count = wishes.len();
     let pack = wiring::open_pack(&config.pack)?;
-    let of_pack = Arc::clone(&pack.vocabulary);
+    let of_pack = pack.clone();
     let own = config.vocabulary.as_deref().map(|path| Sentences::read(path, &of_pack)).transpose()?;
     let pack = match &own {
         Some(own) => wiring::with_sentences(pack, own),
@@ -682,12 +682,11 @@ impl Think<'_> {
     /// Says from now on what the user's file says, where that has changed.
     fn follow(&mut self) -> Result<(), Error> {
         let Some(news) = self.watcher.as_ref().and_then(Watcher::news) else { return Ok(()) };
-        let news = news.and_then(|now| self.relearn(now).map_err(|error| error.to_string()));
-        let text = match news {
-            Ok(over) => {
-                for (index, over, before) in over {
-                    self.voice.say(index, &over, &before, self.cameras[index].mind.head())?;
-                }
+        let lexicon =
+            |now: Arc<Vocabulary>| Ok((wiring::lexicon(self.pack, &now).map_err(|error| error.to_string())?, now));
+        let text = match news.and_then(lexicon) {
+            Ok((lexicon, now)) => {
+                self.relearn(now, &lexicon)?;
                 let own = self.vocabulary.entries.len() - self.vocabulary.of_pack();
                 format!("the vocabulary has changed; sentences of yours: {own}")
             }
@@ -697,23 +696,23 @@ impl Think<'_> {
         self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)
     }
 
-    /// Gives all cameras another vocabulary. Alerts on sentences that have gone are over: those, each with its camera and with
-    /// the vocabulary in which they were said.
-    fn relearn(&mut self, now: Arc<Vocabulary>) -> Result<Vec<(usize, Spoken, Arc<Vocabulary>)>, Error> {
-        let lexicon = wiring::lexicon(self.pack, &now)?;
-        let before = std::mem::replace(&mut self.vocabulary, Arc::clone(&now));
+    /// Gives all cameras another vocabulary. Alerts on sentences that have gone are over.
+    fn relearn(&mut self, now: Arc<Vocabulary>, lexicon: &Lexicon) -> Result<(), Error> {
         self.narrator.borrow_mut().relearn(Arc::clone(&now));
-        let kinds: Vec<Option<usize>> =
-            before.kinds.iter().map(|kind| now.kinds.iter().position(|new| new == kind)).collect();
-        let same = |text: &str| now.entries.iter().position(|entry| entry.text == text);
-        let entries: Vec<Option<usize>> = before.entries.iter().map(|entry| same(&entry.text)).collect();
-        let mut over = Vec::new();
+        let before = std::mem::replace(&mut self.vocabulary, now);
+        let now = &self.vocabulary;
+        let kind_now = |kind: &String| now.kinds.iter().position(|new| new == kind);
+        let entry_now = |text: &str| now.entries.iter().position(|entry| entry.text == text);
+        let kinds: Vec<Option<usize>> = before.kinds.iter().map(kind_now).collect();
+        let entries: Vec<Option<usize>> = before.entries.iter().map(|entry| entry_now(&entry.text)).collect();
         for (index, Watched { mind, now_us, .. }) in self.cameras.iter_mut().enumerate() {
-            let ended = mind.relearn(lexicon.clone(), &kinds, &entries, *now_us);
+            let over = mind.relearn(lexicon.clone(), &kinds, &entries, *now_us);
             mind.head_mut().relearn(&before);
-            over.extend(ended.map(|spoken| (index, spoken, Arc::clone(&before))));
+            if let Some(over) = over {
+                self.voice.say(index, &over, &before, mind.head())?;
+            }
         }
-        Ok(over)
+        Ok(())
     }
 
     /// Takes what a camera's threads say.

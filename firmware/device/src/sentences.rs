@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use ocelli_infer::{Added, Evidence, Vocabulary};
+use ocelli_infer::{Added, Evidence, Pack, Vocabulary};
 use ocelli_types::Severity;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The longest sentence, in bytes of UTF-8.
 const MOST_TEXT_BYTES: usize = 400;
+
+/// The cosine from which a sentence is meant that was placed where something was seen. Of 58 narrations of 14 real clips 55% of those of
+/// one kind in two clips are as near as that, and 8% of those of two kinds.
+pub const SEEN_FLOOR: f32 = 0.9;
 
 /// How much a sentence matters, as it is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -118,23 +122,25 @@ impl Sentence {
     }
 
     /// As the vocabulary takes it.
-    fn added(&self, pack: &Vocabulary) -> Result<Added, String> {
+    fn added(&self, pack: &Pack) -> Result<Added, String> {
         self.check()?;
-        let of_pack = pack.entries.iter().any(|entry| entry.text == self.text);
+        let of_pack = pack.vocabulary.entries.iter().any(|entry| entry.text == self.text);
         let place = match &self.embedding {
             None if of_pack => None,
             None => return Err("it has no embedding; let `ocelli vocab add` write it".into()),
             Some(text) => Some(text.parse::<Evidence>().map_err(|_| "its embedding is cut off or was changed")?),
         };
-        if !place.as_ref().is_none_or(|place| place.is_of_text(&self.text)) {
-            return Err("its text was changed after it was embedded; `ocelli vocab add` it anew".into());
+        let seen = place.as_ref().is_some_and(|place| place.is_of(pack));
+        if !seen && !place.as_ref().is_none_or(|place| place.is_of_text(&self.text)) {
+            let why = "its text was changed after it was embedded, or what it names was seen by other models";
+            return Err(format!("{why}; `ocelli vocab add` it anew"));
         }
         Ok(Added {
             text: self.text.clone(),
             texts: self.texts.clone(),
             kind: self.kind.clone().unwrap_or_else(|| self.text.clone()),
             severity: self.severity.unwrap_or_default().into(),
-            floor: self.floor,
+            floor: self.floor.or(seen.then_some(SEEN_FLOOR)),
             place,
         })
     }
@@ -200,7 +206,7 @@ impl Sentences {
     ///
     /// # Errors
     /// [`Error::Vocabulary`]: nothing of it can be read.
-    pub fn read(path: &Path, pack: &Vocabulary) -> Result<Self, Error> {
+    pub fn read(path: &Path, pack: &Pack) -> Result<Self, Error> {
         let bad = |why: String| Error::Vocabulary { path: path.to_path_buf(), why };
         let stamp = Stamp::of(path);
         let mut bytes = Vec::new();
@@ -247,7 +253,7 @@ impl Sentences {
     ///
     /// # Errors
     /// A sentence of what is wrong with it.
-    pub fn put(&mut self, sentence: Sentence, pack: &Vocabulary) -> Result<(), String> {
+    pub fn put(&mut self, sentence: Sentence, pack: &Pack) -> Result<(), String> {
         let added = sentence.added(pack)?;
         let raw = serde_json::to_string(&sentence).map_err(|error| error.to_string())?;
         let place = self.lines.iter().position(|line| line.is_of(&sentence.text));
@@ -324,7 +330,8 @@ pub struct Watcher {
 
 impl Watcher {
     /// Watches the file that `read` came from, until `stop` is set or the watcher dropped.
-    pub fn start(read: &Sentences, pack: Arc<Vocabulary>, stop: Arc<AtomicBool>) -> io::Result<Self> {
+    /// The pack is without them.
+    pub fn start(read: &Sentences, pack: Pack, stop: Arc<AtomicBool>) -> io::Result<Self> {
         let (path, mut seen) = (read.path.clone(), read.stamp);
         let (tell, news) = sync_channel(1);
         let watch = move || {
@@ -354,11 +361,11 @@ impl Watcher {
 }
 
 /// All of the file or nothing: half of it may be what an editor has written so far.
-fn next(path: &Path, pack: &Vocabulary) -> Result<Arc<Vocabulary>, String> {
+fn next(path: &Path, pack: &Pack) -> Result<Arc<Vocabulary>, String> {
     let sentences = Sentences::read(path, pack).map_err(|error| error.to_string())?;
     match sentences.faults().next() {
         Some(fault) => Err(fault),
-        None => Ok(Arc::new(pack.with(&sentences.added()))),
+        None => Ok(Arc::new(pack.vocabulary.with(&sentences.added()))),
     }
 }
 
@@ -366,9 +373,9 @@ fn next(path: &Path, pack: &Vocabulary) -> Result<Arc<Vocabulary>, String> {
 mod tests {
     use super::*;
 
-    fn pack() -> Arc<Vocabulary> {
+    fn pack() -> Pack {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
-        ocelli_infer::Pack::open(&folder).expect("the pack of the tests").vocabulary
+        Pack::open(&folder).expect("the pack of the tests")
     }
 
     /// A sentence as the text encoder might have placed it.
@@ -379,6 +386,8 @@ mod tests {
         let texts = BTreeMap::from([("zh".into(), "猫跳上了台面。".into()), ("ar".into(), "القطة تقفز".into())]);
         Sentence { text: text.into(), kind: None, severity: None, floor: None, texts, embedding }
     }
+
+    type Change = dyn Fn(&mut Sentence);
 
     /// Marks of the sentences, as `sha256("all-MiniLM-L6-v2 " + text)` begins.
     const CAT: &str = "8bff58db";
@@ -416,13 +425,13 @@ mod tests {
     #[test]
     fn what_cannot_be_said_is_refused() {
         let pack = pack();
-        let known = pack.entries[0].text.clone();
+        let known = pack.vocabulary.entries[0].text.clone();
         let refused = |change: &dyn Fn(&mut Sentence)| {
             let mut changed = sentence("the cat jumps");
             change(&mut changed);
             changed.added(&pack).expect_err("it should be refused")
         };
-        let wrong: [(&str, &dyn Fn(&mut Sentence)); 8] = [
+        let wrong: [(&str, &Change); 8] = [
             ("empty", &|s| s.text = "  ".into()),
             ("steer displays", &|s| s.text = "the cat\njumps".into()),
             ("steer displays", &|s| s.texts.insert("ar".into(), "\u{202e}x".into()).map_or((), drop)),
@@ -445,17 +454,17 @@ mod tests {
         let ((_folder, path), pack) = (file(), pack());
         let stop = Arc::new(AtomicBool::new(false));
         let mut sentences = Sentences::read(&path, &pack).expect("a file that is not there has none");
-        let watcher = Watcher::start(&sentences, Arc::clone(&pack), Arc::clone(&stop)).expect("there are threads");
-        let heard = || watcher.news.recv_timeout(Duration::from_secs(60)).expect("the file has changed");
+        let watcher = Watcher::start(&sentences, pack.clone(), Arc::clone(&stop)).expect("there are threads");
+        let heard = || watcher.news.recv_timeout(Duration::from_mins(1)).expect("the file has changed");
         sentences.put(sentence("the cat jumps"), &pack).expect("it is right");
         sentences.write().expect("there is room");
         let vocabulary = heard().expect("the file is right");
-        assert_eq!(vocabulary.entries.len(), pack.entries.len() + 1);
+        assert_eq!(vocabulary.entries.len(), pack.vocabulary.entries.len() + 1);
         assert_eq!(vocabulary.entries.last().expect("it was added").text_in(Some("zh")), "猫跳上了台面。");
         fs::write(&path, "no JSON\n").expect("it is writable");
         assert!(heard().expect_err("it is broken").contains("vocabulary.jsonl: line 1: "));
         fs::remove_file(&path).expect("it is there");
-        assert_eq!(heard().expect("no file is no sentences").entries.len(), pack.entries.len());
+        assert_eq!(heard().expect("no file is no sentences").entries.len(), pack.vocabulary.entries.len());
         stop.store(true, Ordering::Relaxed);
     }
 }

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use ocelli_drivers::SinkError;
-use ocelli_infer::{Embedded, PackError, TextEncoder, TextPack, Vocabulary};
+use ocelli_infer::{Embedded, Pack, PackError, TextEncoder, TextPack, Vocabulary};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::cli::{AddArgs, ImportArgs, ListArgs, RemoveArgs, Vocab, VocabArgs};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
-use crate::sentences::{self, Sentence, Sentences, SeverityName};
+use crate::lessons;
+use crate::sentences::{self, SEEN_FLOOR, Sentence, Sentences, SeverityName};
 use crate::wiring;
 
 /// Name of the folder of the text encoder, among the packs.
@@ -39,16 +39,28 @@ pub fn command(args: &VocabArgs) -> Result<(), Error> {
 
 /// The pack's own sentences, and where those of the user are.
 struct Place {
-    pack: Arc<Vocabulary>,
+    pack: Pack,
     path: PathBuf,
 }
 
 impl Place {
     fn of(config: &Config) -> Result<Self, Error> {
-        let pack = wiring::open_pack(&config.pack)?.vocabulary;
+        let pack = wiring::open_pack(&config.pack)?;
         let advice = "where should sentences be kept? Set `vocabulary` in the config, or give --vocabulary FILE";
         let path = config.vocabulary.clone().ok_or_else(|| ConfigError::Usage(advice.into()))?;
         Ok(Self { pack, path })
+    }
+
+    /// Whether the pack says this.
+    fn knows(&self, text: &str) -> bool {
+        self.pack.vocabulary.entries.iter().any(|entry| entry.text == text)
+    }
+
+    /// What can be said, but for this sentence.
+    fn without(&self, text: &str, held: &Sentences) -> Vocabulary {
+        let mut others = held.added();
+        others.retain(|added| added.text != text);
+        self.pack.vocabulary.with(&others)
     }
 
     fn read(&self) -> Result<Sentences, Error> {
@@ -79,8 +91,9 @@ fn add(args: &AddArgs) -> Result<(), Error> {
         Some(old) => changed(old, given, args.like_words),
         None => given,
     };
-    let of_pack = place.pack.entries.iter().any(|entry| entry.text == wanted.text);
-    let otherwise = wanted.kind.is_some() || wanted.severity.is_some() || wanted.floor.is_some() || args.like_words;
+    let of_pack = place.knows(&wanted.text);
+    let otherwise = wanted.kind.is_some() || wanted.severity.is_some() || wanted.floor.is_some();
+    let otherwise = otherwise || args.like_words || args.seen;
     if of_pack && (wanted.texts.is_empty() || otherwise) {
         let advice = "the pack says this already; give what it is in other languages with --in, and nothing else";
         return Err(usage(advice));
@@ -88,6 +101,8 @@ fn add(args: &AddArgs) -> Result<(), Error> {
     let (sentence, news) = if of_pack {
         let news = format!("the pack's `{}` is also said in {}", wanted.text, codes(&wanted.texts));
         (wanted, news)
+    } else if args.seen {
+        seen(wanted, &place, &held)?
     } else {
         complete(&mut load_encoder()?, wanted, &place, &held, args.like_words)?
     };
@@ -117,9 +132,7 @@ fn complete(
     held: &Sentences,
     like_words: bool,
 ) -> Result<(Sentence, String), Error> {
-    let mut others = held.added();
-    others.retain(|added| added.text != wanted.text);
-    let all = place.pack.with(&others);
+    let all = place.without(&wanted.text, held);
     let Embedded { z, place, left_out } = encoder.embed(&wanted.text)?;
     if left_out > 0 {
         note(format_args!("`{}` is too long: its last {left_out} pieces of words were not read", wanted.text));
@@ -129,16 +142,7 @@ fn complete(
     if let Some((entry, _)) = nearest.filter(|_| like_words && sentence.kind.is_none()) {
         sentence.kind = Some(all.kinds[entry.kind].clone());
     }
-    if let Some(kind) = sentence.kind.as_ref().and_then(|kind| all.kinds.iter().position(|known| known == kind)) {
-        // As the first of its kind.
-        let first = all.entries.iter().find(|entry| entry.kind == kind);
-        sentence.severity = sentence.severity.or(first.map(|entry| entry.severity.into()));
-    }
-    let kind =
-        sentence.kind.as_ref().map_or_else(|| "of a kind of its own".into(), |kind| format!("of the kind `{kind}`"));
-    let severity = word(sentence.severity.unwrap_or_default());
-    let floor = sentence.floor.unwrap_or(all.floor);
-    let mut news = format!("`{}` can be said: {kind}, severity {severity}, from a cosine of {floor:.2}", sentence.text);
+    let mut news = settle(&mut sentence, &all, all.floor);
     if let Some((entry, cosine)) = nearest {
         let same = if cosine >= SAME { " (nearly the same: the two will share what is seen)" } else { "" };
         news += &format!("; nearest is `{}` at {cosine:.2}{same}", entry.text);
@@ -146,12 +150,36 @@ fn complete(
     Ok((sentence, news))
 }
 
+/// A sentence that is placed where what an event tells of was seen, and not by its words. Also says what came of it.
+fn seen(wanted: Sentence, place: &Place, held: &Sentences) -> Result<(Sentence, String), Error> {
+    let events = lessons::events(&place.pack)?;
+    let [(said, evidence)] = &events[..] else {
+        return Err(usage(format!("{} events came in; a sentence is placed by one", events.len())));
+    };
+    let mut sentence = Sentence { embedding: Some(evidence.to_string()), ..wanted };
+    let all = place.without(&sentence.text, held);
+    let news = settle(&mut sentence, &all, SEEN_FLOOR);
+    Ok((sentence, format!("{news}, where it looks as when `{said}` was said")))
+}
+
+/// Gives a sentence the severity of its kind where it has none of its own, and says how it can be said.
+fn settle(sentence: &mut Sentence, all: &Vocabulary, floor: f32) -> String {
+    if let Some(kind) = sentence.kind.as_ref().and_then(|kind| all.kinds.iter().position(|known| known == kind)) {
+        let first = all.entries.iter().find(|entry| entry.kind == kind);
+        sentence.severity = sentence.severity.or(first.map(|entry| entry.severity.into()));
+    }
+    let own = || "of a kind of its own".into();
+    let kind = sentence.kind.as_ref().map_or_else(own, |kind| format!("of the kind `{kind}`"));
+    let (severity, floor) = (word(sentence.severity.unwrap_or_default()), sentence.floor.unwrap_or(floor));
+    format!("`{}` can be said: {kind}, severity {severity}, from a cosine of {floor:.2}", sentence.text)
+}
+
 fn remove(args: &RemoveArgs) -> Result<(), Error> {
     let place = Place::of(&args.common.config()?)?;
     let text = args.text.trim();
     let _lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
-    let of_pack = place.pack.entries.iter().any(|entry| entry.text == text);
+    let of_pack = place.knows(text);
     if !held.remove(text) {
         let likeness = |other: &str| strsim::jaro_winkler(&text.to_lowercase(), &other.to_lowercase());
         let near = held.iter().map(|sentence| (likeness(&sentence.text), &sentence.text));
@@ -210,8 +238,7 @@ fn import(args: &ImportArgs) -> Result<(), Error> {
     let (mut encoder, count) = (None, new.len());
     for (line, wanted) in new {
         let at = |why: String| usage(format!("{}:{line}: {why}; nothing was imported", args.file.display()));
-        let of_pack = place.pack.entries.iter().any(|entry| entry.text == wanted.text);
-        let sentence = if of_pack {
+        let sentence = if place.knows(&wanted.text) {
             wanted
         } else {
             let encoder = match &mut encoder {

@@ -53,7 +53,7 @@ pub fn open_pack(name: &str) -> Result<Pack, PackError> {
 pub fn open(config: &Config) -> Result<Pack, Error> {
     let pack = open_pack(&config.pack)?;
     let Some(path) = &config.vocabulary else { return Ok(pack) };
-    let own = Sentences::read(path, &pack.vocabulary)?;
+    let own = Sentences::read(path, &pack)?;
     own.faults().for_each(note);
     Ok(with_sentences(pack, &own))
 }

@@ -1,4 +1,4 @@
-//! A sentence as pieces of words: BERT's uncased WordPiece, as the reference tokenizer of all-MiniLM-L6-v2 does it.
+//! A sentence as pieces of words: BERT's uncased `WordPiece`, as the reference tokenizer of all-MiniLM-L6-v2 does it.
 //!
 //! Control characters go, white space and punctuation part words, ideographs are words of their own, accents and capitals are
 //! left out; then each word is cut into the longest pieces that are known. What the tokenizer takes for its own marks when it is
@@ -57,9 +57,8 @@ impl Pieces {
         }
         while !rest.is_empty() {
             let mark = if rest.len() == word.len() { "" } else { "##" };
-            let ends = rest.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
-            let longest =
-                ends.filter_map(|end| Some((end, *self.ids.get(&*format!("{mark}{}", &rest[..end]))?))).next();
+            let mut ends = rest.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
+            let longest = ends.find_map(|end| Some((end, *self.ids.get(&*format!("{mark}{}", &rest[..end]))?)));
             let Some((end, id)) = longest else {
                 pieces.truncate(before);
                 pieces.push(self.unknown);

@@ -292,16 +292,9 @@ impl SpeakPolicy {
         self.current = self.current.and_then(|kind| kinds[kind]);
         self.lexicon = lexicon;
         let held = self.alert?;
-        match entries.get(held.entry as usize).copied().flatten() {
-            Some(now) => {
-                self.alert = Some(Spoken { entry: now as u32, ..held });
-                None
-            }
-            None => {
-                self.alert = None;
-                Some(Spoken { kind: EventKind::AlertEnd, end_us: at_us, ..held })
-            }
-        }
+        let now = entries.get(held.entry as usize).copied().flatten();
+        self.alert = now.map(|now| Spoken { entry: now as u32, ..held });
+        self.alert.is_none().then_some(Spoken { kind: EventKind::AlertEnd, end_us: at_us, ..held })
     }
 
     /// Of how many entries, the first ones, scenes are remembered.

@@ -3,15 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ocelli_e2e::{Ran, lines, ocelli, watched};
+use ocelli_e2e::{Ran, lines, ocelli, ocelli_fed, watched};
 use serde_json::Value;
 
 const DEMO: &str = "tests/clips/demo.mp4";
 /// Random weights: fast, and no words matter.
 const TINY: &str = "models/tiny-test";
 const CAT: &str = "the cat jumps on the counter";
-/// `sha256("all-MiniLM-L6-v2 " + CAT)` begins so.
-const CAT_MARK: &str = "c1d32f0d";
 
 /// No embedding takes so long, nor does a running program to see a file that has changed.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -112,10 +110,11 @@ fn a_sentence_is_said_where_it_is_seen() {
     let file = folder.path().join("vocabulary.jsonl");
     let events = lines(&ocelli(&["replay", DEMO, "--json", "--evidence"]).out);
     let seen = events.iter().find(|event| event["text"] == "Someone comes in.").expect("somebody does");
-    let (_, place) = seen["evidence"].as_str().and_then(|text| text.split_once('.')).expect("it was asked for");
-    let line =
-        format!("{{\"text\":\"{CAT}\",\"severity\":\"alarm\",\"floor\":0.9,\"embedding\":\"{CAT_MARK}.{place}\"}}\n");
-    std::fs::write(&file, line).expect("it is writable");
+    let named = ["vocab", "add", CAT, "--seen", "--severity", "alarm", "--vocabulary", plain(&file)];
+    let ran = ocelli_fed(&named, &format!("{seen}\n"));
+    assert!(ran.code == Some(0) && ran.err.contains("as when `Someone comes in.` was said"), "{}", ran.err);
+    let several = ocelli_fed(&named, &format!("{seen}\n{seen}\n"));
+    assert!(several.code == Some(2) && several.err.contains("2 events came in"), "{}", several.err);
     let told = lines(&ocelli(&["replay", DEMO, "--json", "--vocabulary", plain(&file)]).out);
     let of_cat: Vec<&Value> = told.iter().filter(|event| event["text"] == CAT).collect();
     let kinds: Vec<&Value> = of_cat.iter().map(|event| &event["type"]).collect();

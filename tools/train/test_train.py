@@ -28,6 +28,7 @@ import stab as st
 import switches
 import teacher
 import temporal
+import text
 import tokens as tok
 import train
 import vocabulary
@@ -817,3 +818,15 @@ def test_a_checkpoint_of_fewer_kinds_keeps_its_rows(tmp_path, monkeypatch):
     again = train.Model(TINY, narrator)
     train.load_into(again, tmp_path / "old.pt", torch.optim.AdamW(again.parameters()))  # as many kinds: as before
     assert torch.equal(again.trunk.kind.weight, old.trunk.kind.weight)
+
+
+def test_channels_that_stand_out_cost_less_when_half_of_them_is_in_the_weights():
+    torch.manual_seed(3)
+    weight, bias = torch.randn(48, 64), torch.randn(48)
+    x = torch.randn(40, 64)
+    x[:, 5] *= 60
+    exact = x @ weight.t() + bias
+    gain, m = text.smoothed(weight, bias, x.abs().amax(0))
+    error = lambda y: (torch.linalg.norm(y - exact) / torch.linalg.norm(exact)).item()  # noqa: E731
+    plain = error(int8.lin(x, text.matrix(weight, bias)))
+    assert error(int8.lin(x * gain, m)) < plain / 2 < 0.05

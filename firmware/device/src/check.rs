@@ -21,7 +21,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         return print(&schema());
     }
     let config = args.common.config()?;
-    let (pack, stab, narrator) = wiring::load(&config.pack)?;
+    let (pack, stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.cameras[0].size_px)
         .with_further(&config.cameras[1..], &pack);

@@ -8,6 +8,7 @@ use ocelli_drivers::SystemClock;
 use ocelli_types::{Clock as _, Severity, SizePx};
 
 use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile};
+use crate::sentences::SeverityName;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -77,6 +78,21 @@ Examples:
   ocelli no 17 --was sit                             somebody sat: says more than no alone
 As `ocelli teach` with the event's line, which need not be kept: the journal has what it takes. Use it from the next start on.";
 
+const VOCAB_EXAMPLES: &str = "\
+Examples:
+  ocelli vocab add 'the cat jumps on the counter'              a kind of its own, of severity info
+  ocelli vocab add 'smoke comes from the stove' --severity alarm
+  ocelli vocab add 'somebody takes a nap' --kind lie           said where the pack sees somebody lie
+  ocelli vocab add 'Someone is standing.' --in 'de=Jemand steht.' --in 'zh=有人站着。'
+  grep '\"id\":7,' events.jsonl | ocelli vocab add 'the cat jumps on the counter' --seen
+                                                               placed by what was seen then, not by its words
+  ocelli vocab import sentences.txt                            one a line; or TOML with [[entry]] tables
+  ocelli vocab list
+  ocelli vocab remove 'the cat jumps on the counter'
+The file is --vocabulary FILE, or `vocabulary` in the config; a running `ocelli run` with the same one follows it within two
+seconds. A sentence counts from its floor on, a cosine between what is seen and what it means: raise the --floor of one that is
+said too often. The camera knows by words what it was trained on, and little else; what was seen once it knows again with --seen.";
+
 const SOAK_NOTES: &str = "\
 Ends with 0 if the resident set is within the plan and flat, both within uptimes and from one to the next (told where three
 are left without warm-up, which takes some ten hours), steps become no slower, and every picture and hole is accounted for,
@@ -121,6 +137,9 @@ pub enum Command {
     /// An event of the journal was wrong; the camera learns from it.
     #[command(after_help = NO_EXAMPLES)]
     No(NoArgs),
+    /// Add sentences that can be said, in plain words, and take them back.
+    #[command(after_help = VOCAB_EXAMPLES)]
+    Vocab(VocabArgs),
 }
 
 /// What most commands share.
@@ -138,6 +157,9 @@ pub struct Common {
     /// The most memory to plan for, such as 128MiB.
     #[arg(long, value_name = "BYTES", value_parser = config::parse_bytes)]
     pub memory_budget: Option<u64>,
+    /// The file of one's own sentences; see `ocelli vocab`.
+    #[arg(long, value_name = "FILE")]
+    pub vocabulary: Option<PathBuf>,
 }
 
 /// Where events go.
@@ -396,6 +418,83 @@ fn parse_since(text: &str) -> Result<u64, String> {
     }
 }
 
+/// `ocelli vocab`
+#[derive(Debug, Args)]
+pub struct VocabArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: Vocab,
+}
+
+/// What can be done with sentences.
+#[derive(Debug, Subcommand)]
+pub enum Vocab {
+    /// Add a sentence, or change one of yours.
+    Add(AddArgs),
+    /// Take one of yours back.
+    Remove(RemoveArgs),
+    /// Show what can be said.
+    List(ListArgs),
+    /// Add all sentences of a file: one a line, or TOML (.toml) with text, kind, severity, floor and texts in [[entry]] tables.
+    Import(ImportArgs),
+}
+
+/// `ocelli vocab add`
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The sentence, in English, which is what the text encoder knows.
+    pub text: String,
+    /// Its kind: one of the pack's, whose thresholds it has then, or a name for a new one. Default: a kind of its own.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// How much it matters; alarm raises an alert. Default: as others of its kind, else info.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub severity: Option<SeverityName>,
+    /// The cosine from which it is meant, -1 to 1. Default: the pack's, 0.15 where it names none.
+    #[arg(long, value_name = "COSINE", allow_negative_numbers = true)]
+    pub floor: Option<f32>,
+    /// Take the kind of the sentence whose words are nearest.
+    #[arg(long, conflicts_with = "kind")]
+    pub like_words: bool,
+    /// It is what was seen in an event, which comes on standard input as `ocelli run --json --evidence` wrote it: said where it
+    /// looks like that, from a cosine of 0.9 on, whatever its words.
+    #[arg(long, conflicts_with = "like_words")]
+    pub seen: bool,
+    /// The same in another language, such as 'de=Die Katze springt.'; may be given several times.
+    #[arg(long = "in", value_name = "LANGUAGE=TEXT")]
+    pub texts: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli vocab remove`
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The sentence, as it was added.
+    pub text: String,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli vocab list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli vocab import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
 impl Common {
     /// The config file with what the command line says laid over it.
     ///
@@ -411,6 +510,9 @@ impl Common {
         }
         if let Some(bytes) = self.memory_budget {
             config.memory_budget = Some(bytes);
+        }
+        if self.vocabulary.is_some() {
+            config.vocabulary.clone_from(&self.vocabulary);
         }
         Ok(config)
     }

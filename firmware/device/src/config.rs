@@ -15,6 +15,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::alerts::{self, AlertTable};
+use crate::sentences;
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
@@ -67,6 +68,8 @@ pub struct Config {
     pub enforce: bool,
     /// Name of a pack, or the path of its folder. Default `home`.
     pub pack: String,
+    /// The file of one's own sentences, which `ocelli vocab` writes; a running program follows it. Default: none.
+    pub vocabulary: Option<PathBuf>,
     /// Where pictures come from: `[camera]`, or several, each `[[camera]]`.
     #[serde(rename = "camera", deserialize_with = "cameras")]
     #[schemars(with = "OneOrMany")]
@@ -89,6 +92,7 @@ impl Default for Config {
             memory_budget: None,
             enforce: false,
             pack: "home".into(),
+            vocabulary: None,
             cameras: vec![CameraTable::default()],
             output: OutputTable::default(),
             memory: MemoryTable::default(),
@@ -195,6 +199,8 @@ pub struct OutputTable {
     pub file: Option<PathBuf>,
     /// With each narration in JSON what `ocelli teach` needs to learn from it. Default false.
     pub evidence: bool,
+    /// The language of narrations, such as `de` or `zh`. Default, and for a sentence that has none in it: as the pack says it.
+    pub language: Option<String>,
 }
 
 /// `[memory]`
@@ -303,6 +309,9 @@ impl Config {
         match &self.cameras[..] {
             [camera] => camera.check()?,
             _ => self.check_cameras()?,
+        }
+        if let Some(language) = &self.output.language {
+            sentences::check_language(language)?;
         }
         self.memory.check()?;
         self.journal.check()?;
@@ -518,12 +527,12 @@ mod tests {
     fn a_whole_config_is_read() {
         let text = "profile = \"pico\"\nmemory_budget = \"96MiB\"\nenforce = true\npack = \"/packs/kitchen\"\n[camera]\nname = \"hall\"\n\
                     device = \"/dev/video2\"\nsize_px = \"1280x720\"\nfps = 30\ntimeout_s = 2.5\n\
-                    [output]\njson = true\nfile = \"events.jsonl\"\n";
+                    [output]\njson = true\nfile = \"events.jsonl\"\nlanguage = \"zh\"\n";
         let config = parse(text).expect("all keys are known");
         assert_eq!(config.memory_budget, Some(96 << 20));
         assert_eq!((config.profile, config.enforce, config.budget_bytes(128 << 20)), (Profile::Pico, true, 96 << 20));
         assert_eq!((config.cameras[0].size_px, &config.cameras[0].name[..]), (SizePx::new(1280, 720), "hall"));
-        assert!(config.output.json);
+        assert!(config.output.json && config.output.language.as_deref() == Some("zh"));
     }
 
     #[test]
@@ -533,7 +542,10 @@ mod tests {
             "ocelli.toml:3: unknown key `devcie`; did you mean `device`?"
         );
         let far = parse("zebra = 1\n").expect_err("no such key");
-        assert!(far.contains(":1: unknown key `zebra`; there are: profile, memory_budget, enforce, pack"), "{far}");
+        assert!(
+            far.contains(":1: unknown key `zebra`; there are: profile, memory_budget, enforce, pack, vocabulary"),
+            "{far}"
+        );
     }
 
     #[test]
@@ -591,6 +603,7 @@ mod tests {
             ("[journal]\nkeep_days = 0", "0.01 to 36500"),
             ("[journal]\nfile = \"\"", "write a file"),
             ("[journal]\nfolder = \"x\"", "unknown key `folder`"),
+            ("[output]\nlanguage = \"Deutsch, bitte\"", "such as de, zh"),
             ("[camera]\ncommand_format = \"y5m\"", "did you mean `y4m`"),
             ("[camera]\ndevice = \"/dev/video0\"\ncommand = \"cat\"", "choose one"),
             ("[camera\n", "ocelli.toml:1"),

@@ -72,6 +72,14 @@ pub enum Error {
         /// What is wrong and what to do.
         why: String,
     },
+    /// The user's own sentences cannot be used.
+    #[error("{}: no vocabulary: {why}", path.display())]
+    Vocabulary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
     /// What should be taught makes no sense.
     #[error("nothing was learnt: {0}")]
     Teach(String),
@@ -147,7 +155,11 @@ impl Error {
             | Self::Lost { .. }
             | Self::Enforce { .. }
             | Self::System { .. } => 1,
-            Self::Config(_) | Self::Lessons { .. } | Self::Teach(_) | Self::NoSuchEvent(_) => 2,
+            Self::Config(_)
+            | Self::Lessons { .. }
+            | Self::Teach(_)
+            | Self::NoSuchEvent(_)
+            | Self::Vocabulary { .. } => 2,
             Self::Source(_) => 3,
             Self::Pack(_) | Self::Infer(_) | Self::Step(_) => 4,
             Self::Budget(_) => 5,

@@ -52,8 +52,12 @@ pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
             continue;
         }
         let lesson: Lesson = serde_json::from_str(&line).map_err(|error| at(error.to_string()))?;
-        let kind = pack.vocabulary.kind_of(&lesson.kind);
-        let kind = kind.ok_or_else(|| at(format!("the pack {} knows no `{}`", pack.manifest.name, lesson.kind)))?;
+        // A sentence that was taken back takes no camera with it.
+        let Some(kind) = pack.vocabulary.kind_of(&lesson.kind) else {
+            let (shown, name) = (path.display(), &pack.manifest.name);
+            note(format_args!("{shown}: line {} is left out: the pack {name} knows no `{}`", index + 1, lesson.kind));
+            continue;
+        };
         let evidence: Evidence = lesson.evidence.parse().map_err(|error| at(format!("{error}")))?;
         if !evidence.is_of(pack) {
             let name = &pack.manifest.name;
@@ -71,7 +75,12 @@ pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
 
 /// Adds what the user says of events to the file.
 pub fn command(args: &TeachArgs) -> Result<(), Error> {
-    let said = lines(io::stdin().lock()).enumerate().filter_map(|(index, line)| {
+    learn(&args.common.config()?, &args.lessons, args.was.as_deref(), args.wrong, events())
+}
+
+/// The events on standard input: of each where it comes from, its text and its evidence.
+pub fn events() -> impl Iterator<Item = Result<(String, String, Evidence), Error>> {
+    lines(io::stdin().lock()).enumerate().filter_map(|(index, line)| {
         let at = |why: String| Error::Teach(format!("line {} of the events: {why}", index + 1));
         let said = |line: String| {
             let said: Said = serde_json::from_str(&line).map_err(|error| at(format!("it is no event ({error})")))?;
@@ -85,8 +94,7 @@ pub fn command(args: &TeachArgs) -> Result<(), Error> {
             Ok(line) => Some(said(line)),
             Err(error) => Some(Err(at(error.to_string()))),
         }
-    });
-    learn(&args.common.config()?, &args.lessons, args.was.as_deref(), args.wrong, said)
+    })
 }
 
 /// Adds what the user says of events to the file: of each where it comes from, its text and its evidence. All are learnt, or none.
@@ -97,17 +105,14 @@ pub fn learn(
     wrong: bool,
     said: impl IntoIterator<Item = Result<(String, String, Evidence), Error>>,
 ) -> Result<(), Error> {
-    let pack = wiring::open_pack(&config.pack)?;
+    let pack = wiring::open(config)?;
     let mut lessons = read(path, &pack)?;
     let was = was.map(|was| known(was, &pack)).transpose()?;
     let mut new = Vec::new();
     for said in said {
         let (place, said, evidence) = said?;
         let at = |why: String| Error::Teach(format!("{place}: {why}"));
-        if !evidence.is_of(&pack) {
-            let name = &pack.manifest.name;
-            return Err(at(format!("it comes from other models than those of `{name}`; name its pack with --pack")));
-        }
+        check(&place, &evidence, &pack)?;
         let kind = match was {
             Some(kind) => kind,
             None => pack.vocabulary.kind_of(&said).ok_or_else(|| at(format!("nobody says `{said}`")))?,
@@ -128,6 +133,13 @@ pub fn learn(
     }
     note(format_args!("{} lessons in {}", lessons.len(), path.display()));
     Ok(())
+}
+
+/// Refuses evidence of other models.
+pub fn check(place: &str, evidence: &Evidence, pack: &Pack) -> Result<(), Error> {
+    let name = &pack.manifest.name;
+    let why = || format!("{place}: it comes from other models than those of `{name}`; name its pack with --pack");
+    evidence.is_of(pack).then_some(()).ok_or_else(|| Error::Teach(why()))
 }
 
 /// The kind that is meant.

@@ -14,9 +14,11 @@ mod plan;
 mod pulse;
 mod replay;
 mod run;
+mod sentences;
 mod soak;
 mod state;
 mod trace;
+mod vocab;
 mod voice;
 mod wiring;
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Events(args) => events::command(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
+        Command::Vocab(args) => vocab::command(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

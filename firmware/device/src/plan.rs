@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::config::{CameraTable, Config};
 use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
+use crate::sentences::{COPIES, MOST_FILE_BYTES, WATCHER_STACK_BYTES};
 use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::wiring;
 
@@ -80,6 +81,9 @@ const SNAPSHOT: &str = "memory: snapshot";
 const JOURNAL: &str = "journal";
 const JOURNAL_CODE_BYTES: u64 = 1 << 20;
 
+/// Sentences beside the pack's, where a file of them is named: whatever the file has, and while it is read anew.
+const SENTENCES: &str = "your sentences";
+
 /// The part that depends on the clip's length.
 const INDEX: &str = "index of the clip";
 
@@ -124,6 +128,7 @@ impl Item {
             SOURCE => Some("a smaller picture (size_px)"),
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
+            SENTENCES => Some("no vocabulary of your own"),
             _ => Some("a smaller pack"),
         }
     }
@@ -173,9 +178,10 @@ impl Plan {
         // What tract's own ops allocate between ours: a few rows of tokens for each slot.
         let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
         let keeper_bytes = if config.memory.state.is_some() { KEEPER_STACK_BYTES as u64 } else { 0 };
+        let watcher_bytes = if config.vocabulary.is_some() { WATCHER_STACK_BYTES as u64 } else { 0 };
         let items = vec![
             item(CODE, CODE_BYTES),
-            item(STACKS, STACKS_BYTES + keeper_bytes),
+            item(STACKS, STACKS_BYTES + keeper_bytes + watcher_bytes),
             item(SLACK, SLACK_BYTES),
             item(OUTPUT, OUTPUT_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),
@@ -196,6 +202,9 @@ impl Plan {
             let waiting = plan.items.iter_mut().find(|item| item.name == OUTPUT);
             waiting.expect("there is always output").bytes += (WAITING << 10) as u64;
             plan.items.push(item(JOURNAL, HEAP_BYTES + JOURNAL_CODE_BYTES + SCRIBE_STACK_BYTES as u64));
+        }
+        if config.vocabulary.is_some() {
+            plan.items.push(item(SENTENCES, COPIES * MOST_FILE_BYTES));
         }
         if config.memory.state.is_some() {
             // What is composed, what a start reads, the last picture and its copy.
@@ -318,7 +327,7 @@ fn token_slot_bytes(pack: &Pack) -> u64 {
 /// What a further camera has of a part that the first one has; `None` where one is enough for all.
 fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
     match item.name {
-        // With a keeper of its own where the first has one.
+        // With a keeper of its own where the first has one. The stack of the one watcher is in it too: a little more than is true.
         STACKS => Some(item.bytes - STACKS_BYTES + CAMERA_STACKS_BYTES),
         SLACK => Some(CAMERA_SLACK_BYTES),
         PICTURE => Some(picture_bytes(pack)),

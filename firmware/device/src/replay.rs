@@ -27,7 +27,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
-    let (pack, mut stab, narrator) = wiring::load(&config.pack)?;
+    let (pack, mut stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
@@ -38,7 +38,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
     let (rules, texts) = alerts::of_camera(&config, 0, &pack)?;
-    let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack)?);
+    let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
     let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new());
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let mut seen_us = Micros(0);

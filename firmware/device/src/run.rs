@@ -19,8 +19,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_drivers::{Camera, Clip, DriverError, Pipe, Source, SystemClock, list_cameras};
 use ocelli_heap::{CountingAlloc, Pool};
-use ocelli_infer::{InferError, Stab, Taught};
-use ocelli_pipeline::{AlertBuf, EventBuf, HoleCause, Mind, PatchSlot, StepError, TokenSlot};
+use ocelli_infer::{InferError, Narrator, Pack, Stab, Taught, Vocabulary};
+use ocelli_pipeline::{AlertBuf, EventBuf, HoleCause, Lexicon, Mind, PatchSlot, StepError, TokenSlot};
 use ocelli_types::{Clock, EventKind, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use crate::alerts::{self, WeekClock};
@@ -31,6 +31,7 @@ use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::pulse::Pulse;
+use crate::sentences::{Sentences, Watcher};
 use crate::state::{Keeper, Kept, Reference, Store};
 use crate::voice::Voice;
 use crate::wiring::{self, Eye, Look};
@@ -142,6 +143,12 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let wishes: Vec<Wish> = config.cameras.iter().map(wish).collect();
     let count = wishes.len();
     let pack = wiring::open_pack(&config.pack)?;
+    let of_pack = pack.clone();
+    let own = config.vocabulary.as_deref().map(|path| Sentences::read(path, &of_pack)).transpose()?;
+    let pack = match &own {
+        Some(own) => wiring::with_sentences(pack, own),
+        None => pack,
+    };
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let fence = config.enforce.then(|| Fence::enter(budget_bytes));
     let budget_bytes = fence.as_ref().map_or(budget_bytes, Fence::budget_bytes);
@@ -179,9 +186,15 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let clock = SystemClock::starting_at(start_us);
     let voice = Voice::open(&config, live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000)))?;
     let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
-    let voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false)?);
+    let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false)?);
+    for fault in own.iter().flat_map(Sentences::faults) {
+        note(&fault);
+        voice.tell(0, EventKind::Health, (start_us, start_us), &fault)?;
+    }
     let every_us = Micros::from_seconds(config.memory.save_every_s);
     let no_thread = |source| Error::System { what: "a thread", source };
+    let watcher = own.as_ref().map(|own| Watcher::start(own, of_pack, Arc::clone(&stop)));
+    let watcher = watcher.transpose().map_err(no_thread)?;
 
     // What all cameras share: weights, narrator, plan, and the slots behind STAB.
     let narrator = RefCell::new(narrator);
@@ -246,7 +259,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         });
         let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
         let (rules, texts) = alerts::of_camera(&config, camera, &pack)?;
-        let mind = Mind::new(head, memory, wiring::lexicon(&pack)?).watching(rules);
+        let mind = Mind::new(head, memory, wiring::lexicon(&pack, &pack.vocabulary)?).watching(rules);
         cameras.push(Watched { texts, ..Watched::new(mind, keeper, start_us) });
     }
     drop(tell);
@@ -261,7 +274,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         .collect::<io::Result<Vec<_>>>()
         .map_err(no_thread)?;
     let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
-    let mut think = Think { cameras, voice, pack: &pack, dates, week: WeekClock::new() };
+    let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new());
+    let mut think = Think { cameras, voice, pack: &pack, narrator: &narrator, vocabulary, watcher, dates, week };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
@@ -605,7 +619,13 @@ impl<'a> Watched<'a> {
 struct Think<'a> {
     cameras: Vec<Watched<'a>>,
     voice: Voice,
-    pack: &'a ocelli_infer::Pack,
+    pack: &'a Pack,
+    /// That of all cameras.
+    narrator: &'a RefCell<Narrator>,
+    /// What can be said now.
+    vocabulary: Arc<Vocabulary>,
+    /// Of the user's sentences, where a file is named.
+    watcher: Option<Watcher>,
     dates: Dates,
     week: WeekClock,
 }
@@ -666,6 +686,43 @@ impl Think<'_> {
                 }
                 self.tick(index, clock)?;
             }
+            self.follow()?;
+        }
+        Ok(())
+    }
+
+    /// Says from now on what the user's file says, where that has changed.
+    fn follow(&mut self) -> Result<(), Error> {
+        let Some(news) = self.watcher.as_ref().and_then(Watcher::news) else { return Ok(()) };
+        let lexicon =
+            |now: Arc<Vocabulary>| Ok((wiring::lexicon(self.pack, &now).map_err(|error| error.to_string())?, now));
+        let text = match news.and_then(lexicon) {
+            Ok((lexicon, now)) => {
+                self.relearn(now, &lexicon)?;
+                let own = self.vocabulary.entries.len() - self.vocabulary.of_pack();
+                format!("the vocabulary has changed; sentences of yours: {own}")
+            }
+            Err(why) => format!("the vocabulary stays as it was: {why}"),
+        };
+        let now_us = self.cameras[0].now_us;
+        self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)
+    }
+
+    /// Gives all cameras another vocabulary. Alerts on sentences that have gone are over.
+    fn relearn(&mut self, now: Arc<Vocabulary>, lexicon: &Lexicon) -> Result<(), Error> {
+        self.narrator.borrow_mut().relearn(Arc::clone(&now));
+        let before = std::mem::replace(&mut self.vocabulary, now);
+        let now = &self.vocabulary;
+        let kind_now = |kind: &String| now.kinds.iter().position(|new| new == kind);
+        let entry_now = |text: &str| now.entries.iter().position(|entry| entry.text == text);
+        let kinds: Vec<Option<usize>> = before.kinds.iter().map(kind_now).collect();
+        let entries: Vec<Option<usize>> = before.entries.iter().map(|entry| entry_now(&entry.text)).collect();
+        for (index, Watched { mind, now_us, .. }) in self.cameras.iter_mut().enumerate() {
+            let over = mind.relearn(lexicon.clone(), &kinds, &entries, *now_us);
+            mind.head_mut().relearn(&before);
+            if let Some(over) = over {
+                self.voice.say(index, &over, &before, mind.head())?;
+            }
         }
         Ok(())
     }
@@ -705,10 +762,10 @@ impl Think<'_> {
                 // As in `Encode`.
                 let _ = give.try_send(slot);
                 for spoken in &*events {
-                    self.voice.say(index, spoken, &self.pack.vocabulary, camera.mind.head())?;
+                    self.voice.say(index, spoken, &self.vocabulary, camera.mind.head())?;
                 }
                 for alert in &alerted {
-                    self.voice.alert(index, alert, &camera.texts[alert.rule], &self.pack.vocabulary.kinds)?;
+                    self.voice.alert(index, alert, &camera.texts[alert.rule], &self.vocabulary.kinds)?;
                 }
                 for (_, other) in self.cameras.iter_mut().enumerate().filter(|(other, _)| *other != index) {
                     other.pulse.seen_of_others += 1;
@@ -837,13 +894,15 @@ mod tests {
         let watched = |_| {
             let memory = wiring::blank(&pack, Profile::Home).expect("it is consistent");
             let head = wiring::taught(&pack, &narrator, &CameraTable::default()).expect("without lessons");
-            Watched::new(Mind::new(head, memory, wiring::lexicon(&pack).expect("consistent")), None, Micros(0))
+            let lexicon = wiring::lexicon(&pack, &pack.vocabulary).expect("consistent");
+            Watched::new(Mind::new(head, memory, lexicon), None, Micros(0))
         };
         let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
-        let week = WeekClock::new();
-        let mut think = Think { cameras, voice, pack: &pack, dates: Dates::Unknown, week };
+        let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new());
+        let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
+        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, watcher, dates, week };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

@@ -29,6 +29,8 @@ pub struct Voice {
     cameras: Vec<String>,
     /// Whether what lessons are made of is wanted.
     evidence: bool,
+    /// In which language to speak, as far as sentences have it.
+    language: Option<String>,
     /// Who keeps it.
     scribe: Option<Scribe>,
     said: u64,
@@ -54,8 +56,8 @@ impl Voice {
             (false, Some(start)) => Lines::People(ConsoleSink::live(out, start).naming_cameras()),
         };
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
-        let evidence = config.output.evidence;
-        Ok(Self { lines, place, cameras, evidence, scribe: None, said: 0, next_id: 1 })
+        let (evidence, language) = (config.output.evidence, config.output.language.clone());
+        Ok(Self { lines, place, cameras, evidence, language, scribe: None, said: 0, next_id: 1 })
     }
 
     /// One whose events are kept, and have ids that go on with those that are.
@@ -87,7 +89,7 @@ impl Voice {
             camera: &self.cameras[camera].clone(),
             start_us: spoken.start_us,
             end_us: spoken.end_us,
-            text: &entry.text,
+            text: entry.text_in(self.language.as_deref()),
             score: spoken.score,
             entries: Some((spoken.from, spoken.to)),
             evidence: evidence.as_deref(),

@@ -2,19 +2,21 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ocelli_drivers::{DriverError, Fitter, Sampler};
 use ocelli_heap::CountingAlloc;
-use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught};
+use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught, Vocabulary};
 use ocelli_pipeline::{
     Calibration, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing,
     PatchSlot, Pipeline, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
 
-use crate::config::{CameraTable, Profile};
-use crate::error::Error;
+use crate::config::{CameraTable, Config, Profile};
+use crate::error::{Error, note};
 use crate::lessons;
+use crate::sentences::Sentences;
 
 /// Environment variable with a folder of packs that is searched first.
 const PACKS_VARIABLE: &str = "OCELLI_PACKS";
@@ -45,6 +47,21 @@ pub fn open_pack(name: &str) -> Result<Pack, PackError> {
     }
     let named = pack_roots().into_iter().map(|root| root.join(name)).find(|folder| folder.join("pack.toml").is_file());
     Pack::open(&named.ok_or_else(|| PackError::Unknown { name: name.to_owned() })?)
+}
+
+/// Opens the pack of a config, with the sentences of its user. What is wrong with those is said; what is right holds.
+pub fn open(config: &Config) -> Result<Pack, Error> {
+    let pack = open_pack(&config.pack)?;
+    let Some(path) = &config.vocabulary else { return Ok(pack) };
+    let own = Sentences::read(path, &pack)?;
+    own.faults().for_each(note);
+    Ok(with_sentences(pack, &own))
+}
+
+/// The pack with sentences beside its own.
+pub fn with_sentences(pack: Pack, own: &Sentences) -> Pack {
+    let vocabulary = Arc::new(pack.vocabulary.with(&own.added()));
+    Pack { vocabulary, ..pack }
 }
 
 /// Opens the pack and loads both graphs.
@@ -186,7 +203,7 @@ pub fn blank(pack: &Pack, profile: Profile) -> Result<MemoryRing, Error> {
 
 /// The think side with a memory.
 pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRing) -> Result<Thinking, Error> {
-    Ok(Pipeline::with_memory(stab, narrator, memory, lexicon(pack)?))
+    Ok(Pipeline::with_memory(stab, narrator, memory, lexicon(pack, &pack.vocabulary)?))
 }
 
 /// The head of a camera: the narrator, and what the camera was taught.
@@ -195,8 +212,8 @@ pub fn taught<'a>(pack: &Pack, narrator: &'a RefCell<Narrator>, camera: &CameraT
     Ok(Taught::new(pack, narrator, lessons))
 }
 
-/// What can be said, and when.
-pub fn lexicon(pack: &Pack) -> Result<Lexicon, Error> {
+/// What can be said, and when: kinds that the pack does not have are said by its common threshold, hold-off and calibration.
+pub fn lexicon(pack: &Pack, vocabulary: &Vocabulary) -> Result<Lexicon, Error> {
     let part = &pack.manifest.speak;
     let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
     let kinds: Vec<(&str, Speak)> =
@@ -210,9 +227,10 @@ pub fn lexicon(pack: &Pack) -> Result<Lexicon, Error> {
     });
     let default = speak(part.threshold, part.hold_off_s);
     let config = SpeakConfig { smoothing: part.smoothing, default, kinds: &kinds, calibration };
-    let entries = pack.vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
+    let entries = vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
     let config_error = |error: ConfigError| inconsistent(pack, &error);
-    Lexicon::new(&config, &pack.vocabulary.kinds, entries).map_err(config_error)
+    let lexicon = Lexicon::new(&config, &vocabulary.kinds, entries).map_err(config_error)?;
+    Ok(lexicon.lasting(vocabulary.of_pack()))
 }
 
 fn inconsistent(pack: &Pack, error: &ConfigError) -> Error {

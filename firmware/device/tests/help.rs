@@ -11,9 +11,21 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn help_names_every_command_and_exit_code() {
     let text = help(&["--help"]);
-    for word in
-        ["run", "replay", "check", "packs", "Exit codes:", "  0 ", "  1 ", "  2 ", "  3 ", "  4 ", "  5 ", "  6 "]
-    {
+    for word in [
+        "run",
+        "replay",
+        "check",
+        "packs",
+        "vocab",
+        "Exit codes:",
+        "  0 ",
+        "  1 ",
+        "  2 ",
+        "  3 ",
+        "  4 ",
+        "  5 ",
+        "  6 ",
+    ] {
         assert!(text.contains(word), "{word}: {text}");
     }
 }
@@ -22,4 +34,5 @@ fn help_names_every_command_and_exit_code() {
 fn help_of_the_main_commands_shows_examples() {
     assert!(help(&["run", "--help"]).contains("rpicam-vid"));
     assert!(help(&["replay", "--help"]).contains("--json > events.jsonl"));
+    assert!(help(&["vocab", "--help"]).contains("ocelli vocab add 'the cat jumps on the counter'"));
 }

@@ -23,10 +23,14 @@ pub const MOST_LESSONS: usize = 256;
 const WEIGHT: f32 = 2.0;
 const SHARPNESS: f32 = 10.0;
 
-/// Digits of a pack's mark.
+/// Digits of a mark.
 const MARK: usize = 8;
 
-/// Where in the vocabulary's space a narration was, and by which models: what a lesson is made of.
+/// What is hashed before a sentence: which text encoder it is that made its embedding.
+const TEXT_MARK: &str = "all-MiniLM-L6-v2 ";
+
+/// Where in the vocabulary's space a narration was, and by which models: what a lesson is made of. Or where a sentence is, which
+/// the mark names: what an added sentence is made of.
 ///
 /// As text `1a2b3c4d.` and 768 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,16 @@ impl Evidence {
         let largest = z.iter().fold(0.0f32, |largest, value| largest.max(value.abs())).max(f32::MIN_POSITIVE);
         let z = z.iter().map(|value| (value / largest * 127.0).round() as i8).collect();
         Self { mark: mark.into(), z }
+    }
+
+    /// That of a sentence, of which `z` is the embedding.
+    pub(crate) fn of_text(text: &str, z: &[f32]) -> Self {
+        Self::new(&digits(Sha256::new().chain_update(TEXT_MARK).chain_update(text)), z)
+    }
+
+    /// Whether it is that of this sentence, by the text encoder.
+    pub fn is_of_text(&self, text: &str) -> bool {
+        self.mark == digits(Sha256::new().chain_update(TEXT_MARK).chain_update(text))
     }
 
     /// Evidence that was kept as its [`mark`](Self::mark) and [`values`](Self::values).
@@ -69,7 +83,12 @@ impl Evidence {
 /// What tells the models of a pack from others: thresholds and sentences may change, and lessons go on being good.
 fn mark(pack: &Pack) -> String {
     let manifest = &pack.manifest;
-    let hash = Sha256::new().chain_update(&manifest.stab.sha256).chain_update(&manifest.narrator.sha256).finalize();
+    digits(Sha256::new().chain_update(&manifest.stab.sha256).chain_update(&manifest.narrator.sha256))
+}
+
+/// The first digits of a hash.
+fn digits(hash: Sha256) -> String {
+    let hash = hash.finalize();
     hash[..MARK / 2].iter().fold(String::with_capacity(MARK), |mark, byte| mark + &format!("{byte:02x}"))
 }
 
@@ -124,6 +143,18 @@ impl Lessons {
             self.kinds.push((kind, right));
         }
         added
+    }
+
+    /// Goes on with a vocabulary whose kinds are `now` where they were `before`; lessons on what has gone are left out.
+    fn renumber(&mut self, before: &[String], now: &[String]) {
+        let mut lessons = Self::default();
+        for (row, (kind, right)) in self.rows.iter().zip(&self.kinds) {
+            if let Some(kind) = now.iter().position(|name| *name == before[*kind]) {
+                lessons.rows.push(row.iter().copied());
+                lessons.kinds.push((kind, *right));
+            }
+        }
+        *self = lessons;
     }
 
     /// How many there are.
@@ -187,6 +218,11 @@ impl<'a> Taught<'a> {
     /// What a lesson on the last pictures is made of.
     pub fn evidence(&self) -> Evidence {
         Evidence::new(&self.mark, &self.recent)
+    }
+
+    /// Goes on with another vocabulary than `before`, which the narrator has by then.
+    pub fn relearn(&mut self, before: &Vocabulary) {
+        self.lessons.renumber(&before.kinds, &self.narrator.borrow().vocabulary().kinds);
     }
 
     /// Bytes of all lessons that a camera may have, and of what it keeps for the next one.
@@ -290,6 +326,25 @@ mod tests {
         assert!((shift(&[false], 1.5) - before).abs() < 1e-3);
         assert!((shift(&[true, true], 0.2) - shift(&[true], 0.2)).abs() < 1e-6);
         assert!((shift(&[true, false], 0.0) - before).abs() < 1e-6, "a contradiction says nothing");
+    }
+
+    #[test]
+    fn lessons_follow_their_kinds_into_another_vocabulary() {
+        let names = |names: [&str; 3]| names.map(String::from);
+        let mut lessons = Lessons::default();
+        for kind in [0, 2, 1] {
+            assert!(lessons.add(kind, kind != 1, &Evidence::new("0badcafe", &lean(kind, 100, 0.0))));
+        }
+        lessons.renumber(&names(["walk", "the cat jumps", "sit"]), &names(["walk", "sit", "the dog barks"]));
+        assert_eq!(lessons.kinds, [(0, true), (1, true)]);
+        assert!((lessons.rows.row(1)[2] - 1.0).abs() < 1e-6, "each with its own evidence");
+    }
+
+    #[test]
+    fn an_embedding_knows_its_sentence() {
+        let place = Evidence::of_text("the cat jumps", &lean(3, 4, 0.5));
+        assert!(place.is_of_text("the cat jumps") && !place.is_of_text("the cat jumped"));
+        assert_eq!(place.to_string().parse(), Ok(place));
     }
 
     #[test]

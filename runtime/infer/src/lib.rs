@@ -1,7 +1,8 @@
 //! Packs, STAB, narrator and vocabulary: everything that runs a model, and the only crate that names tract.
 //!
 //! A [`Pack`] is a folder of data. [`Stab`] is the pipeline's encoder, [`Narrator`] its head; both run one fixed graph
-//! through tract. [`Taught`] is a narrator that was told what it got right and wrong at one camera. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
+//! through tract. [`Taught`] is a narrator that was told what it got right and wrong at one camera. [`TextEncoder`] places
+//! a sentence that a user adds among those of the pack. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
 
 mod canvas;
 mod engine;
@@ -11,9 +12,11 @@ mod macs;
 mod narrator;
 mod ops;
 mod pack;
+mod pieces;
 mod reference;
 mod rows;
 mod stab;
+mod text;
 mod vocabulary;
 
 pub use engine::{Backend, read_graph};
@@ -28,4 +31,5 @@ pub use pack::{
 pub use reference::ReferenceStab;
 pub use rows::EMBEDDING;
 pub use stab::Stab;
-pub use vocabulary::{Entry, Vocabulary};
+pub use text::{Embedded, MOST_PIECES, TextEncoder, TextPack};
+pub use vocabulary::{Added, Entry, FLOOR, Vocabulary};

@@ -3,6 +3,8 @@
 //! VLog's retrieval form: one forward pass over the chosen tokens and a retrieval token (their mean); its projection
 //! is compared with the embedded sentences. Nothing is generated, and there is no decoding loop.
 
+use std::sync::Arc;
+
 use tract_onnx::prelude::*;
 
 use ocelli_types::{Head, MemoryView};
@@ -17,7 +19,7 @@ const MAX_AGE: i64 = 31;
 #[derive(Debug)]
 pub struct Narrator {
     engine: Engine,
-    vocabulary: Vocabulary,
+    vocabulary: Arc<Vocabulary>,
     temperature: f32,
     slots: usize,
     token_width: usize,
@@ -59,7 +61,7 @@ impl Narrator {
         engine.rehearse(&path, rehearsal)?;
         Ok(Self {
             engine,
-            vocabulary: pack.vocabulary.clone(),
+            vocabulary: Arc::clone(&pack.vocabulary),
             temperature: pack.manifest.vocabulary.temperature,
             slots: part.slots,
             token_width,
@@ -136,8 +138,13 @@ impl Narrator {
     }
 
     /// What can be said.
-    pub const fn vocabulary(&self) -> &Vocabulary {
+    pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+
+    /// Says this from now on. Who asks has room for another number of probabilities then.
+    pub fn relearn(&mut self, vocabulary: Arc<Vocabulary>) {
+        self.vocabulary = vocabulary;
     }
 }
 

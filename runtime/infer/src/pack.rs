@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ocelli_types::PatchGrid;
 use serde::Deserialize;
@@ -26,7 +28,7 @@ pub struct Pack {
     /// What it says about itself.
     pub manifest: Manifest,
     /// What it can say.
-    pub vocabulary: Vocabulary,
+    pub vocabulary: Arc<Vocabulary>,
     /// How the input is cut.
     pub grid: PatchGrid,
 }
@@ -169,6 +171,8 @@ pub struct VocabularyPart {
     pub entries: usize,
     /// Of the softmax over cosines, as calibrated.
     pub temperature: f32,
+    /// The cosine from which a sentence that a user adds is meant; without it, [`crate::FLOOR`].
+    pub floor: Option<f32>,
 }
 
 /// `[speak]`
@@ -271,7 +275,8 @@ impl Pack {
             check_hash(&folder.join(file), sha256)?;
         }
         let part = &manifest.vocabulary;
-        let vocabulary = Vocabulary::read(&folder.join(&part.file), &folder.join(&part.embeddings))?;
+        let mut vocabulary = Vocabulary::read(&folder.join(&part.file), &folder.join(&part.embeddings))?;
+        vocabulary.floor = part.floor.unwrap_or(vocabulary.floor);
         if vocabulary.entries.len() != part.entries {
             let why = format!("it names {} sentences, and there are {}", part.entries, vocabulary.entries.len());
             return Err(PackError::Inconsistent { path, why });
@@ -280,7 +285,7 @@ impl Pack {
             let why = format!("[speak.kinds.{kind}] is of a kind that no sentence has");
             return Err(PackError::Inconsistent { path, why });
         }
-        Ok(Self { folder: folder.to_path_buf(), manifest, vocabulary, grid })
+        Ok(Self { folder: folder.to_path_buf(), manifest, vocabulary: Arc::new(vocabulary), grid })
     }
 
     /// Bytes of graphs and vocabulary on disk.
@@ -347,6 +352,11 @@ impl Manifest {
         if !(1e-4..=100.0).contains(&self.vocabulary.temperature) {
             return Err(format!("[vocabulary] temperature is {}", self.vocabulary.temperature));
         }
+        if let Some(floor) = self.vocabulary.floor
+            && !(-1.0..=1.0).contains(&floor)
+        {
+            return Err(format!("[vocabulary] floor is {floor}"));
+        }
         let common = KindSpeak { threshold: self.speak.threshold, hold_off_s: self.speak.hold_off_s };
         for speak in self.speak.kinds.values().chain([&common]) {
             if !(0.0..=1.0).contains(&speak.threshold) || !(0.0..=3600.0).contains(&speak.hold_off_s) {
@@ -403,8 +413,19 @@ pub(crate) fn parse_toml<T: DeserializeOwned>(path: &Path) -> Result<T, PackErro
     })
 }
 
-fn check_hash(path: &Path, sha256: &str) -> Result<(), PackError> {
-    let digest = Sha256::digest(read_file(path)?);
+/// Reads a file piece by piece: the largest have ten megabytes.
+pub(crate) fn check_hash(path: &Path, sha256: &str) -> Result<(), PackError> {
+    let unreadable = |source| PackError::Unreadable { path: path.to_path_buf(), source };
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let read = file.read(&mut piece).map_err(unreadable)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&piece[..read]);
+    }
+    let digest = hash.finalize();
     let mut found = String::with_capacity(64);
     for byte in digest {
         write!(found, "{byte:02x}").expect("a String takes everything");
@@ -489,6 +510,7 @@ mod tests {
             ("embedding = 384", "embedding = 256"),
             ("entries = 20", "entries = 21"),
             ("temperature = 0.05", "temperature = -0.05"),
+            ("temperature = 0.05", "floor = -1.05\ntemperature = 0.05"),
             ("smoothing = 0.5", "smoothing = 1.0"),
             ("threshold = 0.5", "threshold = 1.5"),
             ("[speak.kinds.fall]", "[speak.kinds.fly]"),

@@ -31,6 +31,11 @@ impl Rows {
         true
     }
 
+    /// The rows as they were added, `[EMBEDDING]` each.
+    pub fn iter(&self) -> impl Iterator<Item = &[i8]> {
+        self.values.chunks_exact(EMBEDDING)
+    }
+
     /// Cosine of each row to a unit vector `z`, `[EMBEDDING]`.
     pub fn cosines(&self, z: &[f32]) -> impl Iterator<Item = f32> {
         self.values.chunks_exact(EMBEDDING).zip(&self.to_unit).map(move |(row, to_unit)| dot(row, z) * to_unit)

@@ -17,7 +17,7 @@ use ocelli_types::{
 
 use crate::{
     AlertBuf, AlertRules, ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, Sight,
-    SpeakPolicy,
+    SpeakPolicy, Spoken,
 };
 
 /// The think side, whole: one encoder, and the mind behind it.
@@ -165,7 +165,7 @@ impl<H: Head> Mind<H> {
         let start_us = clock.now();
         self.describe(entry)?;
         let describe_us = clock.now() - start_us;
-        self.memory.hear(&self.probabilities);
+        self.memory.hear(&self.probabilities[..self.policy.lasting()]);
         let seen = Seen { entry, captured_us: *captured_us };
         self.policy.hear(&self.probabilities, seen, events);
         self.seen = Some(seen);
@@ -196,9 +196,27 @@ impl<H: Head> Mind<H> {
         self.alerts.blind();
     }
 
+    /// Goes on with another vocabulary, which the head has by then; see [`SpeakPolicy::relearn`]. Allocates.
+    pub fn relearn(
+        &mut self,
+        lexicon: Lexicon,
+        kinds: &[Option<usize>],
+        entries: &[Option<usize>],
+        at_us: Micros,
+    ) -> Option<Spoken> {
+        self.probabilities = vec![0.0; lexicon.entries()];
+        self.alerts.relearn(kinds);
+        self.policy.relearn(lexicon, kinds, entries, at_us)
+    }
+
     /// The head.
     pub const fn head(&self) -> &H {
         &self.head
+    }
+
+    /// The head, to tell it something.
+    pub const fn head_mut(&mut self) -> &mut H {
+        &mut self.head
     }
 
     /// What is remembered.

@@ -67,6 +67,8 @@ pub struct Lexicon {
     slope: f32,
     kinds: Vec<Kind>,
     entries: Vec<Entry>,
+    /// The first entries, of which scenes are remembered; those behind may go, and their numbers with them.
+    lasting: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +106,14 @@ impl Lexicon {
                 offset: own(offsets, kind).unwrap_or(offset),
             }
         });
-        let (smoothing, slope) = (config.smoothing, config.calibration.slope);
-        Ok(Self { smoothing, slope, kinds: kinds.collect(), entries })
+        let (smoothing, slope, lasting) = (config.smoothing, config.calibration.slope, entries.len());
+        Ok(Self { smoothing, slope, kinds: kinds.collect(), entries, lasting })
+    }
+
+    /// The same where only the first `entries` keep their numbers for as long as scenes are remembered.
+    #[must_use]
+    pub fn lasting(self, entries: usize) -> Self {
+        Self { lasting: entries.min(self.entries.len()), ..self }
     }
 
     /// Probability that what is said of a kind with this smoothed probability is right.
@@ -252,6 +260,46 @@ impl SpeakPolicy {
                 self.say(probabilities, pending, seen, events);
             }
         }
+    }
+
+    /// Goes on with another vocabulary: `kinds` and `entries` say for each of the old ones which it is now. What is smoothed,
+    /// waited for and current stays, as far as its kind does. An alert whose sentence has gone is over at `at_us`, which is given
+    /// back, in the old numbers.
+    ///
+    /// # Panics
+    /// If there is not one number per old kind, or one is not of the new lexicon.
+    pub fn relearn(
+        &mut self,
+        lexicon: Lexicon,
+        kinds: &[Option<usize>],
+        entries: &[Option<usize>],
+        at_us: Micros,
+    ) -> Option<Spoken> {
+        assert_eq!(kinds.len(), self.lexicon.kinds.len(), "each old kind should have an answer");
+        let count = lexicon.kinds.len();
+        let mut smoothed = Vec::with_capacity(count);
+        if !self.smoothed.is_empty() {
+            smoothed.resize(count, 0.0);
+            for (held, now) in self.smoothed.iter().zip(kinds) {
+                if let Some(now) = now {
+                    smoothed[*now] = *held;
+                }
+            }
+        }
+        self.smoothed = smoothed;
+        self.fresh = vec![0.0; count];
+        self.pending = self.pending.and_then(|held| Some(Pending { kind: kinds[held.kind]?, ..held }));
+        self.current = self.current.and_then(|kind| kinds[kind]);
+        self.lexicon = lexicon;
+        let held = self.alert?;
+        let now = entries.get(held.entry as usize).copied().flatten();
+        self.alert = now.map(|now| Spoken { entry: now as u32, ..held });
+        self.alert.is_none().then_some(Spoken { kind: EventKind::AlertEnd, end_us: at_us, ..held })
+    }
+
+    /// Of how many entries, the first ones, scenes are remembered.
+    pub fn lasting(&self) -> usize {
+        self.lexicon.lasting
     }
 
     /// Smoothed probability of each kind in the last frame, `[kinds]`; empty before the first.
@@ -484,6 +532,55 @@ mod tests {
         story.hears(&probabilities, 2);
         assert_eq!(story.events[0].entry, 7);
         assert!((story.events[0].score - 0.5).abs() < 1e-6, "neither would reach the threshold alone");
+    }
+
+    /// A kind is taken out of the middle and one added behind: what was going on goes on.
+    #[test]
+    fn another_vocabulary_takes_over_in_the_middle_of_things() {
+        let kinds = ["nobody", "walk", "fall", "lie", "get_up", SILENCE, "cat"];
+        let entries = [
+            (0, Severity::None),
+            (1, Severity::Info),
+            (2, Severity::Alarm),
+            (3, Severity::Notice),
+            (4, Severity::Info),
+            (5, Severity::None),
+            (2, Severity::Alarm),
+            (6, Severity::Info),
+        ];
+        let now = Lexicon::new(&CONFIG, &kinds, entries).expect("a valid vocabulary");
+        let kinds = [0, 1, 2, 3, 4, 9, 5].map(|kind| Some(kind).filter(|kind| *kind < 9));
+        let moved = [0, 1, 2, 3, 4, 9, 5, 6].map(|entry| Some(entry).filter(|entry| *entry < 9));
+        let mut story = Story::new();
+        // A fall, said the second way, and then an end that is waited for.
+        story.hears(&[0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.99], 3).sees("get_up", 2);
+        let (before, said) = (story.policy.smoothed().to_vec(), story.said.len());
+        assert_eq!(said, 2, "the fall and its alert: {:?}", story.said);
+        assert!(story.policy.relearn(now, &kinds, &moved, Micros(0)).is_none());
+        let after = story.policy.smoothed();
+        assert_eq!((after.len(), after[5], after[6]), (7, before[6], 0.0));
+        assert_eq!(after[..5], before[..5]);
+        assert_eq!(story.policy.alert.map(|alert| alert.entry), Some(6));
+        let held = [0.0, 0.0, 0.0, 0.0, 0.99, 0.0, 0.0, 0.01];
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            let seen = Seen { entry: EntryId(story.frame + 1), captured_us: Micros(story.frame * FRAME_US) };
+            let mut events = EventBuf::new();
+            story.policy.hear(&held, seen, &mut events);
+            told.extend(events.iter().map(|spoken| (spoken.kind, spoken.entry)));
+            story.frame += 1;
+        }
+        assert_eq!(told, [(EventKind::Narration, 4), (EventKind::AlertEnd, 6)]);
+    }
+
+    #[test]
+    fn an_alert_whose_sentence_has_gone_is_over() {
+        let mut story = Story::new();
+        story.sees("fall", 3);
+        let entries = [0, 1, 9, 3, 4, 5, 6, 7].map(|entry| Some(entry).filter(|entry| *entry < 9));
+        let over = story.policy.relearn(lexicon(), &[None; 7], &entries, Micros(7_000_000)).expect("it was open");
+        assert_eq!((over.kind, over.entry, over.end_us), (EventKind::AlertEnd, 2, Micros(7_000_000)));
+        assert!(story.policy.alert.is_none() && story.policy.current.is_none());
     }
 
     #[test]

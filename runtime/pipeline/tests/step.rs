@@ -205,3 +205,17 @@ fn the_report_says_which_stage_took_how_long() {
     let report = pipeline.step(&batch, &clock, &mut EventBuf::new()).expect("nothing fails");
     assert_eq!((report.encode_us, report.describe_us), (Micros(30_000), Micros(5_000)));
 }
+
+/// A user's sentence may go, and its number be another's.
+#[test]
+fn scenes_note_only_what_keeps_its_number() {
+    let noted = |lasting: usize| {
+        let config = config();
+        let config = PipelineConfig { lexicon: config.lexicon.clone().lasting(lasting), ..config };
+        let head = FakeHead::new(3).says(2, 0.9, 9);
+        let mut pipeline = Pipeline::new(FakeEncoder::new(grid(), 2), head, config).expect("a valid pipeline");
+        Frames::new().step(&mut pipeline).expect("nothing fails");
+        pipeline.mind().memory().recall(2).len()
+    };
+    assert_eq!((noted(3), noted(2)), (1, 0));
+}

@@ -3,6 +3,7 @@
 mod bench;
 mod eval;
 mod kernels;
+mod pack;
 mod setup;
 
 use std::env;
@@ -56,6 +57,11 @@ enum Task {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Make a pack from what others published.
+    Pack {
+        #[command(subcommand)]
+        what: pack::Pack,
+    },
     /// Evaluate a pack beside what one would do without it.
     Eval {
         #[command(subcommand)]
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
         Task::Demo { ci } => demo(ci),
         Task::Test { quick } => test(quick).map(|()| ExitCode::SUCCESS),
         Task::Bench { what } => bench::run(&what).map(|()| ExitCode::SUCCESS),
+        Task::Pack { what } => pack::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),

@@ -1,0 +1,206 @@
+//! Sentences that a user adds in plain words, and what the program says with them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ocelli_e2e::{Ran, lines, ocelli, ocelli_fed, watched};
+use serde_json::Value;
+
+const DEMO: &str = "tests/clips/demo.mp4";
+/// Random weights: fast, and no words matter.
+const TINY: &str = "models/tiny-test";
+const CAT: &str = "the cat jumps on the counter";
+
+/// No embedding takes so long, nor does a running program to see a file that has changed.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The most memory that a command which embeds a sentence may hold.
+const MOST_BYTES: u64 = 64 << 20;
+
+fn vocab(file: &Path, arguments: &[&str]) -> Ran {
+    ocelli(&[&["vocab"], arguments, &["--vocabulary", plain(file)]].concat())
+}
+
+fn add(file: &Path, arguments: &[&str]) -> Ran {
+    let ran = vocab(file, &[&["add"], arguments].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    ran
+}
+
+fn plain(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
+
+fn own(file: &Path) -> Vec<Value> {
+    let listed = vocab(file, &["list", "--json"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    lines(&listed.out).into_iter().filter(|entry| entry["yours"] == true).collect()
+}
+
+#[test]
+fn a_sentence_is_embedded_on_the_device_and_taken_back() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let file = folder.path().join("vocabulary.jsonl");
+    let (ran, peak) = watched(&["vocab", "add", CAT, "--vocabulary", plain(&file)]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains(&format!("`{CAT}` can be said: of a kind of its own, severity info")), "{}", ran.err);
+    assert!(ran.err.contains("nearest is `"), "{}", ran.err);
+    eprintln!("{}the command held {:.1} MiB at most", ran.err, peak.bytes as f64 / f64::from(1 << 20));
+    assert!((1..MOST_BYTES).contains(&peak.bytes), "{}", peak.bytes);
+
+    // The kind's own severity, and the kind of what is nearest.
+    add(&file, &["somebody has a nap on the sofa", "--kind", "lie"]);
+    add(&file, &["a person is seated on a chair", "--like-words", "--floor", "0.3"]);
+    let all = own(&file);
+    let field = |index: usize, name: &str| all[index][name].as_str().expect("a text").to_owned();
+    assert_eq!((all.len(), field(0, "kind"), field(0, "severity")), (3, CAT.into(), "info".into()));
+    assert_eq!((field(1, "kind"), field(1, "severity")), ("lie".into(), "notice".into()));
+    assert_eq!(field(2, "kind"), "sit");
+    // What is said anew is changed, and nothing else.
+    add(&file, &[CAT, "--in", "zh=猫跳上了台面。"]);
+    add(&file, &[CAT, "--in", "ar=القطة تقفز على المنضدة", "--severity", "notice"]);
+    let cat = &own(&file)[0];
+    assert_eq!((&cat["severity"], &cat["texts"]["zh"]), (&"notice".into(), &"猫跳上了台面。".into()));
+    assert_eq!(cat["texts"]["ar"], "القطة تقفز على المنضدة");
+
+    let near = vocab(&file, &["remove", "the cat jumps on a counter"]);
+    assert!(near.code == Some(2) && near.err.contains(&format!("did you mean `{CAT}`?")), "{}", near.err);
+    let of_pack = vocab(&file, &["remove", "The room is empty."]);
+    assert!(of_pack.code == Some(2) && of_pack.err.contains("is the pack's"), "{}", of_pack.err);
+    let gone = vocab(&file, &["remove", CAT]);
+    assert!(gone.code == Some(0) && gone.err.contains("is not said any more"), "{}", gone.err);
+    assert_eq!(own(&file).len(), 2);
+    let again = vocab(&file, &["add", "The room is empty.", "--severity", "alarm", "--in", "de=Leer."]);
+    assert!(again.code == Some(2) && again.err.contains("the pack says this already"), "{}", again.err);
+    let nowhere = ocelli(&["vocab", "add", CAT]);
+    assert!(nowhere.code == Some(2) && nowhere.err.contains("give --vocabulary FILE"), "{}", nowhere.err);
+}
+
+#[test]
+fn a_file_of_sentences_is_imported_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let file = folder.path().join("vocabulary.jsonl");
+    let (list, toml) = (folder.path().join("list.txt"), folder.path().join("list.toml"));
+    std::fs::write(&list, "The oven is open.\n\nA dog barks at the door.\n").expect("it is writable");
+    let text = "[[entry]]\ntext = \"Smoke comes from the stove.\"\nseverity = \"alarm\"\ntexts.de = \"Rauch!\"\n\
+                [[entry]]\ntext = \"The room is empty.\"\ntexts.de = \"Das Zimmer ist leer.\"\n";
+    std::fs::write(&toml, text).expect("it is writable");
+    let ran = vocab(&file, &["import", plain(&list)]);
+    assert!(ran.code == Some(0) && ran.err.contains("2 sentences"), "{}", ran.err);
+    assert_eq!(vocab(&file, &["import", plain(&toml)]).code, Some(0));
+    let all = own(&file);
+    assert_eq!((all.len(), &all[2]["severity"]), (3, &"alarm".into()));
+    let before = std::fs::read(&file).expect("it was written");
+    for (text, why) in [
+        ("[[entry]]\ntext = \"right\"\n[[entry]]\ntext = \"a\\u0007b\"\n", ":3: it has characters"),
+        ("[[entry]]\ntext = \"right\"\nsevere = 1\n", "severe"),
+        ("", "missing field `entry`"),
+    ] {
+        std::fs::write(&toml, text).expect("it is writable");
+        let ran = vocab(&file, &["import", plain(&toml)]);
+        assert!(ran.code == Some(2) && ran.err.contains(why), "{why}: {}", ran.err);
+        assert_eq!(std::fs::read(&file).expect("it is there"), before);
+    }
+}
+
+/// One that lies where something was seen is said where that is seen, by the threshold of all kinds.
+#[test]
+fn a_sentence_is_said_where_it_is_seen() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let file = folder.path().join("vocabulary.jsonl");
+    let events = lines(&ocelli(&["replay", DEMO, "--json", "--evidence"]).out);
+    let seen = events.iter().find(|event| event["text"] == "Someone comes in.").expect("somebody does");
+    let named = ["vocab", "add", CAT, "--seen", "--severity", "alarm", "--vocabulary", plain(&file)];
+    let ran = ocelli_fed(&named, &format!("{seen}\n"));
+    assert!(ran.code == Some(0) && ran.err.contains("as when `Someone comes in.` was said"), "{}", ran.err);
+    let several = ocelli_fed(&named, &format!("{seen}\n{seen}\n"));
+    assert!(several.code == Some(2) && several.err.contains("2 events came in"), "{}", several.err);
+    let told = lines(&ocelli(&["replay", DEMO, "--json", "--vocabulary", plain(&file)]).out);
+    let of_cat: Vec<&Value> = told.iter().filter(|event| event["text"] == CAT).collect();
+    let kinds: Vec<&Value> = of_cat.iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds, ["narration", "alert", "alert_end"], "there and nowhere else: {told:?}");
+    let time = |event: &Value| event["t_end_s"].as_f64().expect("a time");
+    assert!((time(of_cat[0]) - time(seen)).abs() < 1.0, "{told:?}");
+}
+
+/// A sentence in no way like what is seen changes nothing, to the byte; one without its words in the language of the narration
+/// is said as the pack says it.
+#[test]
+fn what_is_not_seen_disturbs_nothing_and_the_language_is_a_setting() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let (file, config) = (folder.path().join("vocabulary.jsonl"), folder.path().join("ocelli.toml"));
+    let plainly = ocelli(&["replay", DEMO, "--json"]);
+    add(&file, &[CAT, "--floor", "0.99"]);
+    let beside = ocelli(&["replay", DEMO, "--json", "--vocabulary", plain(&file)]);
+    assert_eq!((beside.code, beside.out), (plainly.code, plainly.out));
+
+    add(&file, &["The room is empty.", "--in", "zh=房间是空的。", "--in", "ar=الغرفة فارغة."]);
+    add(&file, &["Someone comes in.", "--in", "ar=شخص يدخل."]);
+    let told = |language: &str, more: &[&str]| {
+        let text = format!("vocabulary = \"{}\"\n[output]\nlanguage = \"{language}\"\n", plain(&file));
+        std::fs::write(&config, text).expect("it is writable");
+        let ran = ocelli(&[&["replay", DEMO, "--config", plain(&config)], more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.out
+    };
+    let texts: Vec<String> =
+        lines(&told("zh", &["--json"])).iter().map(|event| event["text"].as_str().expect("a text").into()).collect();
+    assert!(texts.contains(&"房间是空的。".into()) && texts.contains(&"Someone comes in.".into()), "{texts:?}");
+    let people = told("ar", &[]);
+    assert!(people.contains("  الغرفة فارغة.\n") && people.contains("  شخص يدخل.\n"), "{people}");
+}
+
+#[test]
+fn a_running_program_follows_the_file_and_stays_with_what_it_had_where_that_breaks() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let (file, out) = (folder.path().join("vocabulary.jsonl"), folder.path().join("events.jsonl"));
+    // A line that cannot be read does not keep the program from running.
+    std::fs::write(&file, "{\"text\":\n").expect("it is writable");
+    let (picture, stop) = (folder.path().join("picture"), folder.path().join("stop"));
+    std::fs::write(&picture, [&b"FRAME\n"[..], &[128; 64 * 48 * 3 / 2]].concat()).expect("it is writable");
+    // A camera that runs until the file `stop` is there.
+    let (head, shown) = ("echo YUV4MPEG2 W64 H48 F10:1", picture.display());
+    let camera = format!("{head}; while ! test -e {}; do cat {shown}; sleep 0.1; done", stop.display());
+    let arguments =
+        ["run", "--json", "--pack", TINY, "--vocabulary", plain(&file), "--out", plain(&out), "--command", &camera];
+    let arguments = arguments.map(String::from);
+    let run = std::thread::spawn(move || ocelli(&arguments.each_ref().map(String::as_str)));
+    let told = |what: &str| {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let text = std::fs::read_to_string(&out).unwrap_or_default();
+            if text.contains(what) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{what}: {}", std::fs::read_to_string(&out).unwrap_or_default());
+    };
+    told("vocabulary.jsonl: line 1: ");
+    std::fs::write(&file, "").expect("it is writable");
+    told("the vocabulary has changed; sentences of yours: 0");
+    add(&file, &[CAT]);
+    told("the vocabulary has changed; sentences of yours: 1");
+    let good = std::fs::read_to_string(&file).expect("it was written");
+    std::fs::write(&file, format!("{good}no sentence\n")).expect("it is writable");
+    told("the vocabulary stays as it was: ");
+    std::fs::write(&stop, "").expect("it is writable");
+    let ran = run.join().expect("it ends with its camera");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(own(&file).len(), 1, "the good line holds");
+}
+
+#[test]
+fn the_plan_has_a_line_for_your_sentences() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let file = folder.path().join("vocabulary.jsonl");
+    let items = |more: &[&str]| -> Vec<Value> {
+        let ran = ocelli(&[&["check", "--json"], more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        lines(&ran.out)[0]["items"].as_array().expect("a list").clone()
+    };
+    let find = |items: &[Value]| items.iter().find(|item| item["name"] == "your sentences").cloned();
+    assert!(find(&items(&[])).is_none());
+    let line = find(&items(&["--vocabulary", plain(&file)])).expect("a file is named");
+    assert_eq!(line["bytes"], 4 << 20);
+}

@@ -435,7 +435,7 @@ pub enum Vocab {
     Remove(RemoveArgs),
     /// Show what can be said.
     List(ListArgs),
-    /// Add all sentences of a file: one a line, or TOML (.toml) with text, kind, severity, floor and texts in [[entry]] tables.
+    /// Add all sentences of a file: one a line, or TOML (.toml) with text, kind, severity, floor and texts in `[[entry]]` tables.
     Import(ImportArgs),
 }
 

@@ -314,6 +314,6 @@ fn word(severity: SeverityName) -> &'static str {
 fn load_encoder() -> Result<TextEncoder, Error> {
     let mut folders = wiring::pack_roots().into_iter().map(|root| root.join(ENCODER));
     let folder = folders.find(|folder| folder.join(TextPack::MANIFEST).is_file());
-    let folder = folder.ok_or_else(|| PackError::Unknown { name: ENCODER.into() })?;
+    let folder = folder.ok_or(PackError::NoEncoder { name: ENCODER })?;
     Ok(TextEncoder::load(&TextPack::open(&folder)?)?)
 }

@@ -16,6 +16,15 @@ pub enum PackError {
         /// The name that was asked for.
         name: String,
     },
+    /// There is no text encoder.
+    #[error(
+        "there is no text encoder `{name}` beside the packs; `cargo xtask pack text-encoder` makes it, and OCELLI_PACKS may \
+         name the folder that it is in"
+    )]
+    NoEncoder {
+        /// The folder that was looked for.
+        name: &'static str,
+    },
     /// A file of the pack cannot be read.
     #[error("{}: cannot read this file of the pack ({source}); copy the pack again", path.display())]
     Unreadable {

@@ -1,9 +1,10 @@
 //! Sentences that a user adds in plain words, and what the program says with them.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ocelli_e2e::{Ran, lines, ocelli, ocelli_fed, watched};
+use ocelli_e2e::{Ran, finish, lines, ocelli, ocelli_fed, program, root, watched};
 use serde_json::Value;
 
 const DEMO: &str = "tests/clips/demo.mp4";
@@ -74,6 +75,20 @@ fn a_sentence_is_embedded_on_the_device_and_taken_back() {
     assert!(again.code == Some(2) && again.err.contains("the pack says this already"), "{}", again.err);
     let nowhere = ocelli(&["vocab", "add", CAT]);
     assert!(nowhere.code == Some(2) && nowhere.err.contains("give --vocabulary FILE"), "{}", nowhere.err);
+}
+
+/// The program somewhere else, with a pack and nothing beside it.
+#[test]
+fn a_missing_encoder_is_said() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let (alone, file) = (folder.path().join("ocelli"), folder.path().join("vocabulary.jsonl"));
+    std::fs::copy(program(), &alone).expect("it can be copied");
+    let mut command = Command::new(&alone);
+    command.current_dir(folder.path()).args(["vocab", "add", CAT, "--vocabulary", plain(&file)]);
+    command.arg("--pack").arg(root().join(TINY));
+    let ran = finish(command);
+    assert!(ran.code == Some(4) && ran.err.contains("there is no text encoder `minilm`"), "{}", ran.err);
+    assert!(!file.exists());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 
 use crate::JournalError;
 use crate::schema::{self, beside};
@@ -27,6 +27,9 @@ pub struct Salvage {
 const TURN: i64 = 4096;
 const MOST_FAILURES: u32 = 4096;
 
+/// A file, and what SQLite keeps beside it.
+const FILES: [&str; 3] = ["", "-wal", "-shm"];
+
 /// Tables, their keys, and what is copied of them.
 const TABLES: [(&str, &str); 6] =
     [("run", "run"), ("name", "id"), ("text", "id"), ("event", "id"), ("part", "id"), ("chunk", "chunk")];
@@ -44,9 +47,15 @@ const MEND: &str = "
     DELETE FROM part WHERE event NOT IN (SELECT id FROM event);
 ";
 
-/// Sets the file aside and copies what can be read. One that was set aside before is gone then.
+/// Copies what can be read into a new file, sets the damaged one aside, and puts the new one in its place: whatever happens
+/// on the way, one of them is there. One that was set aside before is gone then.
 pub fn salvage(path: &Path, why: &str) -> Result<(Connection, Salvage), JournalError> {
-    let aside = beside(path, ".refused");
+    let (aside, new) = (beside(path, ".refused"), beside(path, ".mending"));
+    let clear = || FILES.into_iter().for_each(|what| drop(fs::remove_file(beside(&new, what))));
+    clear();
+    let saved = schema::open_to_write(&new)
+        .and_then(|new| copy(path, &new).map_err(|error| JournalError::sql(path, &error)))
+        .inspect_err(|_| clear())?;
     let moved = |what: &str| match fs::rename(beside(path, what), beside(&aside, what)) {
         // The log of one before must not be taken for the log of this.
         Err(error) if error.kind() == ErrorKind::NotFound => match fs::remove_file(beside(&aside, what)) {
@@ -55,22 +64,21 @@ pub fn salvage(path: &Path, why: &str) -> Result<(Connection, Salvage), JournalE
         },
         done => done,
     };
-    ["", "-wal", "-shm"].into_iter().try_for_each(moved).map_err(|error| JournalError::disk(path, &error))?;
-    let new = schema::open_to_write(path)?;
-    let saved = copy(&aside, &new).map_err(|error| JournalError::sql(path, &error))?;
-    Ok((new, Salvage { aside, saved, why: why.into() }))
+    let placed = FILES.into_iter().try_for_each(moved).and_then(|()| fs::rename(&new, path));
+    placed.map_err(|error| JournalError::disk(path, &error))?;
+    Ok((schema::open_to_write(path)?, Salvage { aside, saved, why: why.into() }))
 }
 
-fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
+fn copy(damaged: &Path, new: &Connection) -> rusqlite::Result<u64> {
     new.execute_batch("PRAGMA wal_autocheckpoint = 256")?;
     // What is no database at all shows here, or below.
-    if new.execute("ATTACH ?1 AS old", [aside.to_string_lossy()]).is_ok() {
+    if new.execute("ATTACH ?1 AS old", [damaged.to_string_lossy()]).is_ok() {
         let mut failures = 0;
         for (table, key) in TABLES {
             let most = format!("SELECT max({key}) FROM old.{table}");
             let most: Option<i64> = new.query_row(&most, [], |row| row.get(0)).unwrap_or(Some(1 << 32));
             for low in (0..=most.unwrap_or(-1)).step_by(TURN as usize) {
-                copy_rows(new, table, key, (low, low + TURN - 1), &mut failures);
+                copy_rows(new, table, key, (low, low + TURN - 1), &mut failures)?;
             }
         }
         let next =
@@ -94,7 +102,8 @@ fn copy(aside: &Path, new: &Connection) -> rusqlite::Result<u64> {
             .execute(params![text.get::<_, i64>(0)?, said])?;
     }
     drop(texts);
-    new.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
+    // What is renamed has no log.
+    new.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     new.query_row("SELECT count(*) FROM event", [], |row| row.get(0))
 }
 
@@ -118,16 +127,44 @@ fn clear_slots(new: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Copies the rows with keys from the one to the other, both included; where that fails, each half of them.
-fn copy_rows(new: &Connection, table: &str, key: &str, (low, high): (i64, i64), failures: &mut u32) {
+/// Copies the rows with keys from the one to the other, both included; where they cannot be read, each half of them.
+///
+/// # Errors
+/// The new file cannot be written.
+fn copy_rows(
+    new: &Connection,
+    table: &str,
+    key: &str,
+    (low, high): (i64, i64),
+    failures: &mut u32,
+) -> rusqlite::Result<()> {
+    if *failures >= MOST_FAILURES {
+        return Ok(());
+    }
     let rows = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM old.{table} WHERE {key} BETWEEN ?1 AND ?2");
-    let copied = new.prepare_cached(&rows).and_then(|mut rows| rows.execute([low, high]));
-    if copied.is_err() {
-        *failures += 1;
-        if low < high && *failures < MOST_FAILURES {
-            let middle = low + (high - low) / 2;
-            copy_rows(new, table, key, (low, middle), failures);
-            copy_rows(new, table, key, (middle + 1, high), failures);
+    match new.prepare_cached(&rows).and_then(|mut rows| rows.execute([low, high])) {
+        Ok(_) => Ok(()),
+        Err(error) if is_of_writing(&error) => Err(error),
+        Err(_) => {
+            *failures += 1;
+            if low < high {
+                let middle = low + (high - low) / 2;
+                copy_rows(new, table, key, (low, middle), failures)?;
+                copy_rows(new, table, key, (middle + 1, high), failures)?;
+            }
+            Ok(())
         }
     }
+}
+
+/// Whether it is the new file that fails: a full disk takes no row for unreadable.
+fn is_of_writing(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi;
+    error.sqlite_error().is_some_and(|error| {
+        matches!(error.code, ErrorCode::DiskFull | ErrorCode::OutOfMemory)
+            || matches!(
+                error.extended_code,
+                ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_SHMSIZE
+            )
+    })
 }

@@ -376,7 +376,9 @@ impl Writer {
         if self.known.oldest_at.is_none_or(|oldest| oldest >= limit) {
             return Ok(false);
         }
-        Ok(self.remove("at < ?1", params![limit])? > 0)
+        // Up to the first that may stay: no more is read.
+        let old = "id < (SELECT coalesce((SELECT id FROM event WHERE at >= ?1 ORDER BY id LIMIT 1), ?2))";
+        Ok(self.remove(old, params![limit, i64::MAX])? > 0)
     }
 
     /// Removes the oldest events of which this is true, [`EVICT`] at most, with all that only they have.

@@ -525,6 +525,7 @@ fn damage_that_is_met_on_the_way_is_mended() {
     drop(writer);
     let (mut writer, salvage) = Writer::mend(&place.path, limits, START, &why).expect("it goes on");
     assert!(salvage.is_some_and(|salvage| salvage.why == why && salvage.aside.is_file()));
+    assert!(!place.path.with_extension("journal.mending").exists());
     writer.write(&batch(id)).expect("what was not written is");
     drop(writer);
     assert_eq!(found(&place.path, Query::default())[0].id, id + 63);

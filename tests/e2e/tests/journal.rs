@@ -270,6 +270,16 @@ fn what_is_no_journal_is_refused_and_a_damaged_one_is_saved() {
     bytes[end..].fill(0xa5);
     bytes[4096 * 2..4096 * 2 + 100].fill(0xa5);
     fs::write(&journal, &bytes).expect("it is writable");
+    // Where there is no room for what can be saved, it stays where it is.
+    let mut shell = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 128; exec \"$0\" replay \"$1\" --journal \"$2\" > /dev/null";
+    shell.args(["-c", script, text(program()), DEMO, text(&journal)]).current_dir(root());
+    let full = finish(shell);
+    assert_eq!((full.code, full.err.lines().count()), (Some(1), 1), "{}", full.err);
+    assert!(full.err.contains("the journal cannot be used") && full.err.contains("free some space"), "{}", full.err);
+    assert!(!folder.path().join("events.journal.refused").exists());
+    assert_eq!(fs::metadata(&journal).expect("it is there").len(), bytes.len() as u64);
+
     let ran = ocelli(&["replay", DEMO, "--json", "--journal", text(&journal)]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.err.contains("events.journal.refused") && ran.err.contains("events of it were saved"), "{}", ran.err);

@@ -17,7 +17,7 @@ use crate::error::Error;
 const MOST_ALERTS: usize = 256;
 
 /// The longest of all times: a year.
-const MOST: Duration = Duration::from_secs(366 * 86_400);
+const MOST: Duration = Duration::from_hours(366 * 24);
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MINUTES: u16 = 24 * 60;

@@ -267,7 +267,7 @@ impl State {
         }
         let moved = self.moved_us.is_some_and(|at| now_us.since(at) <= MOVED_US);
         let was_met = self.met.is_some();
-        let level = if was_met != rule.absent { RELEASE * rule.threshold } else { rule.threshold };
+        let level = if was_met == rule.absent { rule.threshold } else { RELEASE * rule.threshold };
         // What is there was seen to come, or is still there; of an absence only what moves in its zone counts.
         let present = sum >= level && (moved || (was_met && !rule.absent));
         let armed = self.armed(rule, sight);

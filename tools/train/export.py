@@ -176,7 +176,12 @@ def check_int8(folder, rtol=1e-3):
     return {"int8 graphs in f64": worst}
 
 
-def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.2.0", note=""):
+# The cosine from which a sentence that a user adds is meant. Of `home` 0.3.0, on 45 real and rendered clips, the best sentence of the
+# pack lies at 0.20 to 0.41 from what is seen (5% to 95%, half above 0.29), and thirteen sentences on other things at 0.21 at most.
+FLOOR = 0.2
+
+
+def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.3.0", note=""):
     """Write everything except the vocabulary, which must already lie in `folder`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -218,7 +223,7 @@ def _manifest(folder, name, version, sizes, entries, tau, speak, macs, note):
         lines += [f'{name} = "{file}"', f'{name}_sha256 = "{digest[file]}"']
     lines += ["", "[vocabulary]", 'file = "vocabulary.toml"', f'sha256 = "{digest["vocabulary.toml"]}"']
     lines += ['embeddings = "vocabulary.bin"', f'embeddings_sha256 = "{digest["vocabulary.bin"]}"']
-    lines += [f"entries = {entries}", f"temperature = {tau:.4f}", "", *speak_lines(speak)]
+    lines += [f"entries = {entries}", f"temperature = {tau:.4f}", f"floor = {FLOOR}", "", *speak_lines(speak)]
     # Of both graphs together; what rounding and norms add to the formula is below a tenth.
     lines += ["", "[budget]", f"memory_bytes = {MEMORY_BYTES}", f"multiply_adds = {macs * 11 // 10}"]
     lines += ["", "[golden]", "files = ["]

@@ -20,11 +20,13 @@ NOTES = """| notes: BlazePose (mediapipe 0.10.9) + tuned rules | 0.75 [0.62, 0.8
 | notes: frozen EfficientNet-Lite0 + temporal head, other rooms | 0.48 to 0.52 | 1 to 2 of 6 |
 | notes: small STAB from scratch on 33 real clips | 0.24 to 0.47, one class only | 0 of 6 |"""
 
-LIMITS = """- It tells of one person in view. Several people, children, and people with animals are not in its training.
+LIMITS = """- It tells one thing at a time: of several people the most telling, never who is who. Children are not in its training.
+- Many of its kinds it hardly knows yet: `kneel`, `bend`, `clap`, `point`, `pick_up`, `two_people`, doors and the television are
+  found seldom or never on scenes of its own generator (table above), `sit_down`, `leave`, `wave` and `carry` not often.
 - Kinds that are not in its vocabulary it cannot tell; it then says the nearest kind or nothing.
-- Hands and faces are not modelled: `raise_hands` means arms above the shoulders.
-- Ceiling cameras are a small part of the synthetic scenes; no figure here is about them. Fish-eye lenses: untrained.
-- Night vision, strong back light and rain outdoors are untested.
+- Hands at a table are rendered only, nothing real was tested there. Faces are not modelled.
+- Fish-eye lenses, strong back light and rain outdoors: untrained. Night vision, ceiling cameras and H.264 artefacts: a small part of the
+  synthetic scenes; no figure here is about them alone.
 - **It is no medical device and no alarm on which somebody may rely**: see the falls found and the false alarms above.
 - The real test clips are few and staged by two people; the intervals are wide and mean it."""
 
@@ -37,7 +39,7 @@ LICENCES = """| what | licence | how it enters |
 | ASSIST-IoT SRIPAS multimodal fall detection dataset | CC BY 4.0 | real clips |
 | Intel IoT DevKit sample videos | CC BY 4.0 | real clips |
 | mediapipe 0.10.9 pose | Apache-2.0 | teacher of masks and keypoints on real clips |
-| all-MiniLM-L6-v2 | Apache-2.0 | embeddings of the sentences |
+| all-MiniLM-L6-v2 | Apache-2.0 | embeddings of the sentences, and of what is said of the clips |
 | spans.toml | as this project | our own annotation of the real clips |"""
 
 
@@ -55,24 +57,30 @@ ROWS = (
     ("home", "scenes-val", "the pack itself on synthetic scenes (thresholds were chosen on them)"),
 )
 COLUMNS = (("home", "scenes-val"), ("base-a", "subject-3"), ("base-b", "subject-1"))
-TRIED = """The first 96 minutes (6464 steps, 0.1.0 of this pack) showed each window of 16 frames once, mostly behind the gate. Two faults were
-found in that: the narrator never saw undropped input, and what stands still was never older than 15 frames, so that the
-embeddings of ages 16 to 31 stayed as they were initialised, although a still window is remembered every 25 frames only. This pack
-went on from there for the 85 minutes above, at 4e-4, with 4 windows a step, each shown undropped and dropped, the same to be told
-of both (Kullback-Leibler, weight 1), and as old as in a stream. What that changed (f32, thresholds chosen anew; the tested people and
-scenes are the same):
+TRIED = """It came about in three goes, each from the weights of the one before. The last is the one whose minutes stand above:
 
-| | before | now |
+| pack | minutes, steps | what was new |
 |---|---|---|
-| five classes, subject 3, subject 1, scenes | 0.557, 0.714, 0.677 | 0.626, 0.690, 0.671 |
-| of 519 half seconds in int8: nothing dropped, behind the gate | 320, 342 | 366, 344 |
-| frames with the same kind behind the gate as with nothing dropped | 46% | 79% |
-| falls found: people, scenes (false) | 6 of 8 (0), 8 of 14 (2) | 6 of 8 (0), 7 of 14 (0) |
+| 0.1.0 | 96, 6464 | 14 kinds; each window shown once, mostly behind the gate |
+| 0.2.0 | 85, 5224 | each window shown undropped and dropped, the same to be told of both (Kullback-Leibler, weight 1); as old as in a stream |
+| 0.3.0 | 95, 7950 | 39 kinds, 117 sentences; 1461 clips of a generator with several people, pets, doors, lights, gestures and hands at a table, beside the 1795 before; what is said of those clips told apart, with hard negatives of verb and noun (weight 0.3) |
 
-How much of it is more training was not told apart. The first 2050 of the first 6464 steps ran at 1.5e-3, at which
-the losses on kinds nearly stood still; at 5e-4 they fell. The model underfits: after 4600 steps 40 training clips gave 0.50 of
-all kinds a frame where 40 of validation gave 0.55. **The recipe as it stands makes another pack**: it trains for 180 minutes in one go,
-renders scenes of 39 kinds and embeds 117 sentences, where this pack has 14 kinds and 42 sentences. It was not run so.
+| f32, thresholds chosen anew each time | 0.1.0 | 0.2.0 | 0.3.0 |
+|---|---|---|---|
+| five classes, subject 3, subject 1 | 0.557, 0.714 | 0.626, 0.690 | 0.739, 0.810 |
+| five classes, the 60 scenes that all three were tested on | 0.677 | 0.671 | 0.680 |
+| falls of the two people found (false) | 6 of 8 (0) | 6 of 8 (0) | 7 of 8 (0) |
+| falls of those scenes found (false) | 8 of 14 (2) | 7 of 14 (0) | 5 of 14 (0) |
+
+What brought how much was not told apart: more training, other scenes and the sentences came together. The first 2050 steps of all
+ran at 1.5e-3, at which the losses on kinds nearly stood still; at 5e-4 they fell, and 0.2.0 and 0.3.0 had 4e-4. The model still underfits:
+in its last minutes 0.37 of the reads of training clips, drawn evenly over the 39 kinds, were right. Of a read's sentence and its 16 nearest with
+another verb the true one was the nearest in 0.4 of the cases (chance 0.06), with another noun (mostly who, in which colour) in
+0.05 (chance 0.06): who wears what it does not see.
+
+In the old 1795 clips `raise_hands` may be one hand, and some of `lie` would now be `lie_still`. **The recipe as it stands makes another
+pack**: it trains 180 minutes in one go, on clips of the new generator only. It was not run so. Its other switches (`switches.py`) are there
+and were not part of this training; what they bring was not measured yet.
 
 Tried before all this, with the same real clips and 2022 synthetic ones: a narrator 128 wide, no masks on its trunk, 1.5e-3, single
 precision (97 minutes, 3678 steps): 0.36 [0.22, 0.53] and 0.55 [0.41, 0.75] in the two directions, no fall found. All of that was changed

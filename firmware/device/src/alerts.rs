@@ -1,5 +1,6 @@
 //! `[[alert]]`: standing conditions, from the words of the config to what the pipeline judges.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
-use crate::error::Error;
+use crate::error::{Error, note};
+use crate::sentences::check_text;
 
 /// The most conditions of a config: each costs some hundred additions a picture.
 const MOST_ALERTS: usize = 256;
@@ -34,8 +36,8 @@ pub struct AlertTable {
     pub kinds: Vec<String>,
     /// Kinds of the pack, in place of `kinds`: met while none of them is seen.
     pub absent: Vec<String>,
-    /// For how long, such as `"30s"` or `"10min"`, gaps of two seconds aside; or `"all"`: from the beginning of one of its
-    /// `times` to the end. Default `"1s"`.
+    /// For how long, such as `"30s"` or `"10min"`, gaps of half of it aside, two seconds at most; an absence ends with
+    /// what is seen for 0.4 s. Or `"all"`: from the beginning of one of its `times` to the end. Default `"1s"`.
     #[serde(rename = "for")]
     pub for_: Option<String>,
     /// Kinds of which one must have been seen before.
@@ -51,7 +53,8 @@ pub struct AlertTable {
     /// Where something must have moved: corners of a polygon, x and y in shares of the picture from its upper left corner, such
     /// as `[[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]` for the right half. Default: anywhere.
     pub zone: Vec<[f32; 2]>,
-    /// Summed probability from which kinds are seen, above 0 to 1. Default: what the pack asks for before it says the first.
+    /// Summed probability from which kinds are seen, above 0 to 1. Default: what the pack asks for before it says that of
+    /// them of which it has to be surest.
     pub threshold: Option<f32>,
 }
 
@@ -61,6 +64,7 @@ impl AlertTable {
         if self.text.trim().is_empty() {
             return Err("an [[alert]] has no `text`; write what it should tell".into());
         }
+        check_text(&self.text).map_err(|why| format!("the `text` of an [[alert]]: {why}"))?;
         self.parts().map(|_| ()).map_err(|why| format!("alert `{}`: {why}", self.text))
     }
 
@@ -96,22 +100,28 @@ impl AlertTable {
     fn rule(&self, pack: &Pack) -> Result<AlertRule, String> {
         let kinds = |names: &[String]| -> Result<Vec<usize>, String> {
             let found = names.iter().map(|name| pack.vocabulary.kind_of(name).ok_or(name));
-            found.collect::<Result<_, _>>().map_err(|name| {
+            let found: Result<BTreeSet<_>, _> = found.collect();
+            found.map(|kinds| kinds.into_iter().collect()).map_err(|name| {
                 let known = pack.vocabulary.kinds.join(", ");
-                format!("the pack {} knows no `{name}`; there are: {known}", pack.manifest.name)
+                format!(
+                    "neither the pack {} nor a sentence of yours knows `{name}`; there are: {known}",
+                    pack.manifest.name
+                )
             })
         };
         let (hold, cooldown_us, times) = self.parts()?;
         let absent = self.kinds.is_empty();
         let names = if absent { &self.absent } else { &self.kinds };
         let speak = &pack.manifest.speak;
-        let own = speak.kinds.get(&names[0]).map_or(speak.threshold, |own| own.threshold);
+        // As sure as of the one of which the pack has to be surest.
+        let asked = names.iter().map(|name| speak.kinds.get(name).map_or(speak.threshold, |own| own.threshold));
+        let asked = asked.fold(0.0, f32::max).max(f32::MIN_POSITIVE);
         let within_us = self.within.as_deref().map(|text| parse_duration("within", text)).transpose()?;
         let after = After { kinds: kinds(&self.after)?, unless: kinds(&self.unless)?, within_us };
         Ok(AlertRule {
             kinds: kinds(names)?,
             absent,
-            threshold: self.threshold.unwrap_or(own),
+            threshold: self.threshold.unwrap_or(asked),
             after: (!self.after.is_empty()).then_some(after),
             hold,
             cooldown_us,
@@ -176,9 +186,15 @@ pub struct WeekClock {
 }
 
 impl WeekClock {
-    /// In the time zone of this machine.
-    pub fn new() -> Self {
-        Self { zone: TimeZone::system() }
+    /// In the time zone of this machine; where that is not known, and something hangs on it, that is said.
+    pub fn new(config: &Config) -> Self {
+        let zone = TimeZone::try_system().unwrap_or_else(|error| {
+            if config.alerts.iter().any(|alert| !alert.times.is_empty()) {
+                note(format_args!("`times` are taken in UTC: the time zone of this machine is unknown ({error})"));
+            }
+            TimeZone::UTC
+        });
+        Self { zone }
     }
 
     /// Minute of the week, 0 = Monday 00:00, at a date in milliseconds since 1970.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, with help that teaches.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use clap::{Args, Parser, Subcommand};
@@ -228,7 +229,8 @@ pub struct ReplayArgs {
     /// A file in which events are kept, for `ocelli events`; their ids go on from those in it.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// When the clip began, such as 2026-11-26T18:30:00Z: the date of its events in the journal. Without it they have none.
+    /// When the clip began, such as 2026-11-26T18:30:00Z: the date of its events in the journal, and what the
+    /// `times` of alerts go by. Without it they have none.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub at: Option<u64>,
     /// Print what a frame costs, stage by stage, to standard error.
@@ -604,8 +606,17 @@ impl ReplayArgs {
         if self.journal.is_some() {
             config.journal.file.clone_from(&self.journal);
         }
-        if self.at.is_some() && config.journal.file.is_none() {
-            return Err(ConfigError::Usage("--at dates the events of a journal; name one with --journal".into()));
+        if let Some(trace) = &self.trace {
+            // It is written anew, so it must be none of those that are read or kept.
+            let same = |path: &Path| {
+                path == trace
+                    || fs::canonicalize(path).ok().is_some_and(|path| fs::canonicalize(trace).ok() == Some(path))
+            };
+            let used = [&config.output.file, &config.journal.file, &config.vocabulary, &config.cameras[0].lessons];
+            if same(&self.clip) || used.into_iter().flatten().any(|path| same(path)) {
+                let why = format!("--trace {} is a file that this command uses; name another", trace.display());
+                return Err(ConfigError::Usage(why));
+            }
         }
         Ok(config)
     }

@@ -11,6 +11,9 @@ use ocelli_journal::{Found, Hole, Journal, Query};
 use ocelli_types::{EventKind, Micros, Severity};
 use serde::Serialize;
 
+/// The last millisecond that is written with a year of four digits.
+const LAST_UNIX_MS: u64 = 253_402_300_799_999;
+
 use crate::cli::{AboutArgs, EventsArgs};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
@@ -211,12 +214,12 @@ fn rounded(value: f64) -> f64 {
 
 /// `2026-11-26T18:30:00.123Z`
 fn date(unix_ms: u64) -> String {
-    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms.min(LAST_UNIX_MS))).to_string()
 }
 
 /// `2026-11-26 18:30:00Z`
 fn for_people(unix_ms: u64) -> String {
-    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(unix_ms));
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(unix_ms.min(LAST_UNIX_MS)));
     time.to_string().replace('T', " ")
 }
 

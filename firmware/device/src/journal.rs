@@ -3,6 +3,7 @@
 //! Events go through a bounded channel. `run` leaves out what finds it full, counts it and says so once; `replay`, which has time,
 //! waits. A journal that cannot be written costs its events and never the narration: the thread tries again.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -137,7 +138,9 @@ impl Scribe {
         let thread = thread::Builder::new()
             .name("journal".into())
             .stack_size(SCRIBE_STACK_BYTES)
-            .spawn(move || Desk { path: place, limits, dates, writer, told: shared }.run(&entries))
+            .spawn(move || {
+                Desk { file: file_at(&place), path: place, limits, dates, writer, told: shared }.run(&entries)
+            })
             .map_err(|source| Error::System { what: "a thread", source })?;
         let (give, thread) = (Some(give), Some(thread));
         let failed = Instant::now();
@@ -217,6 +220,8 @@ impl Drop for Scribe {
 /// What the thread has.
 struct Desk {
     path: PathBuf,
+    /// Which file that was when it was opened.
+    file: Option<(u64, u64)>,
     limits: Limits,
     dates: Dates,
     writer: Option<Writer>,
@@ -234,6 +239,11 @@ impl Desk {
             batch.push(first);
             batch.extend(entries.try_iter().take(BATCH - 1));
             let at_us = time(&batch[0]);
+            if self.writer.is_some() && file_at(&self.path) != self.file {
+                note(format_args!("{}: the journal was taken away or replaced; it begins anew", self.path.display()));
+                self.writer = None;
+                self.open_again(at_us, None, &mut least_id);
+            }
             if self.writer.is_none() && tried.elapsed() >= AGAIN {
                 tried = Instant::now();
                 self.open_again(at_us, None, &mut least_id);
@@ -281,11 +291,16 @@ impl Desk {
                 if let Some(salvage) = salvage {
                     note(salvaged(&self.path, &salvage));
                 }
-                self.writer = Some(writer);
+                (self.writer, self.file) = (Some(writer), file_at(&self.path));
             }
             Err(error) => self.told.set_trouble(Some(error.to_string())),
         }
     }
+}
+
+/// Device and number of the file at a path.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn time(entry: &Entry) -> Micros {

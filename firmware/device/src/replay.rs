@@ -39,7 +39,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
     let (rules, texts) = alerts::of_camera(&config, 0, &pack)?;
     let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
-    let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new());
+    let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new(&config));
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let mut seen_us = Micros(0);
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());

@@ -274,7 +274,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         .collect::<io::Result<Vec<_>>>()
         .map_err(no_thread)?;
     let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
-    let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new());
+    let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     let mut think = Think { cameras, voice, pack: &pack, narrator: &narrator, vocabulary, watcher, dates, week };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
@@ -900,7 +900,7 @@ mod tests {
         let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
-        let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new());
+        let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
         let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, watcher, dates, week };
         let (tell, messages) = sync_channel(500);

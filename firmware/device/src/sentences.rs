@@ -156,7 +156,7 @@ pub fn check_language(language: &str) -> Result<(), String> {
 }
 
 /// What goes to terminals and displays must not steer them, nor turn round what others wrote beside it.
-fn check_text(text: &str) -> Result<(), String> {
+pub fn check_text(text: &str) -> Result<(), String> {
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.trim().is_empty() || text.trim() != text {
         return Err("it is empty, or has white space around it".into());
@@ -210,6 +210,10 @@ impl Sentences {
         let bad = |why: String| Error::Vocabulary { path: path.to_path_buf(), why };
         let stamp = Stamp::of(path);
         let mut bytes = Vec::new();
+        // Opening one of those may wait for ever, or never come to an end.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(bad("it is no file, but a pipe or a device".into()));
+        }
         match File::open(path) {
             Ok(file) => {
                 let read = file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes);

@@ -11,6 +11,7 @@ use ocelli_infer::{Embedded, Pack, PackError, TextEncoder, TextPack, Vocabulary}
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::alerts::AlertTable;
 use crate::cli::{AddArgs, ImportArgs, ListArgs, RemoveArgs, Vocab, VocabArgs};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
@@ -176,7 +177,8 @@ fn settle(sentence: &mut Sentence, all: &Vocabulary, floor: f32) -> String {
 }
 
 fn remove(args: &RemoveArgs) -> Result<(), Error> {
-    let place = Place::of(&args.common.config()?)?;
+    let config = args.common.config()?;
+    let place = Place::of(&config)?;
     let text = args.text.trim();
     let _lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
@@ -194,6 +196,19 @@ fn remove(args: &RemoveArgs) -> Result<(), Error> {
     }
     held.write()?;
     note(format_args!("`{text}` is {}", if of_pack { "said as the pack says it" } else { "not said any more" }));
+    // The next start would refuse it.
+    let left = place.pack.vocabulary.with(&place.read()?.added());
+    let named = |alert: &AlertTable| {
+        [&alert.kinds, &alert.absent, &alert.after, &alert.unless].into_iter().flatten().cloned().collect::<Vec<_>>()
+    };
+    for alert in &config.alerts {
+        if let Some(kind) = named(alert).iter().find(|kind| left.kind_of(kind).is_none()) {
+            note(format_args!(
+                "alert `{}` of the config waits for `{kind}`, which nobody says now; change it before the next start",
+                alert.text
+            ));
+        }
+    }
     Ok(())
 }
 

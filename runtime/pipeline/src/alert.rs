@@ -11,8 +11,11 @@ use ocelli_types::{Content, Micros, PatchGrid, PatchMask};
 
 use crate::Seen;
 
-/// What was met stays met through gaps as short as these.
+/// What was met stays met through gaps as short as these; while it has not been told, through gaps of half its time at most.
 const GAP_US: Micros = Micros(2_000_000);
+
+/// What is seen for so long ends an absence: a moment in which somebody comes in is short, and a flicker shorter.
+const SIGHTING_US: Micros = Micros(400_000);
 
 /// So long before it is met something must have moved in its zone.
 const MOVED_US: Micros = Micros(2_000_000);
@@ -57,7 +60,7 @@ pub struct After {
 /// For how long a condition must be met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// So long without a gap of more than two seconds.
+    /// So long, short gaps aside.
     For(Micros),
     /// From the beginning of one of its times to the end: told at the end. Its times must be given.
     WholeTime,
@@ -318,7 +321,12 @@ impl State {
 
     fn end(&mut self, index: usize, rule: &AlertRule, sight: &Sight<'_>, met: bool, score: f32) -> Option<Alerted> {
         let now_us = sight.seen.captured_us;
-        let lasts = met || self.met.is_some_and(|met| now_us.since(met.last_us) <= GAP_US);
+        let gap_us = match rule.hold {
+            _ if rule.absent => Micros(SIGHTING_US.0 - 1),
+            Hold::For(hold_us) if self.open.is_none() => GAP_US.min(Micros(hold_us.0 / 2)),
+            _ => GAP_US,
+        };
+        let lasts = met || self.met.is_some_and(|met| now_us.since(met.last_us) <= gap_us);
         if lasts {
             return None;
         }
@@ -457,10 +465,10 @@ mod tests {
     fn an_absence_is_met_by_whatever_else_is_seen() {
         let nobody = AlertRule { absent: true, hold: Hold::For(Micros(5_000_000)), ..rule(&[WALK, FALL, LIE]) };
         let mut day = Day::new([nobody]);
-        day.sees(WALK, 2.0).sees(NOBODY, 6.0).sees(LIE, 0.4);
+        day.sees(WALK, 2.0).sees(NOBODY, 6.0).sees(LIE, 0.2);
         assert_eq!(day.told, ["0 2.0-7.0"]);
         day.sees(NOBODY, 1.0).sees(LIE, 3.0);
-        assert_eq!(day.told[1..], ["end of 0 2.0-11.4"]);
+        assert_eq!(day.told[1..], ["end of 0 2.0-9.4"], "two pictures are no flicker");
     }
 
     #[test]

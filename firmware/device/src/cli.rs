@@ -636,7 +636,7 @@ mod tests {
     fn the_command_line_wins_over_the_config() {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("ocelli.toml");
-        std::fs::write(&path, "pack = \"a\"\n[camera]\ndevice = \"/dev/video7\"\n").expect("it is writable");
+        fs::write(&path, "pack = \"a\"\n[camera]\ndevice = \"/dev/video7\"\n").expect("it is writable");
         let path = path.to_str().expect("a plain path");
         let line = ["ocelli", "run", "--config", path, "--pack", "b", "--command", "cat x.y4m", "--json"];
         let Command::Run(args) = Cli::parse_from(line).command else { panic!("run was asked for") };
@@ -667,7 +667,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("ocelli.toml");
         let text = "[[camera]]\ndevice = \"/dev/video0\"\n[[camera]]\nname = \"hall\"\ndevice = \"/dev/video1\"\n";
-        std::fs::write(&path, text).expect("it is writable");
+        fs::write(&path, text).expect("it is writable");
         let path = path.to_str().expect("a plain path");
         let config = |more: &[&str]| {
             let line = [&["ocelli", "run", "--config", path][..], more].concat();

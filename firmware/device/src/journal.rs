@@ -404,8 +404,14 @@ mod tests {
         before.write(&[entry(1), entry(2)]).expect("there is room");
         before.finish(3, Micros(0), None).expect("there is room");
         let told = Arc::new(Shared::default());
-        let mut desk =
-            Desk { path: path.clone(), limits, dates: Dates::Unknown, writer: None, told: Arc::clone(&told) };
+        let mut desk = Desk {
+            path: path.clone(),
+            file: None,
+            limits,
+            dates: Dates::Unknown,
+            writer: None,
+            told: Arc::clone(&told),
+        };
         let mut least_id = u64::MAX;
         desk.open_again(Micros(2_000_000), None, &mut least_id);
         assert_eq!((least_id, told.least_id.load(Ordering::Relaxed)), (3, 3));

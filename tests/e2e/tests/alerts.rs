@@ -66,7 +66,10 @@ fn a_condition_that_cannot_be_is_refused_before_anything_starts() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let path = folder.path().join("ocelli.toml");
     for (config, said) in [
-        ("[[alert]]\ntext = \"x\"\nkinds = [\"flying\"]\n", "the pack home knows no `flying`; there are: nobody, "),
+        (
+            "[[alert]]\ntext = \"x\"\nkinds = [\"flying\"]\n",
+            "neither the pack home nor a sentence of yours knows `flying`; there are: nobody, ",
+        ),
         ("[[alert]]\ntext = \"x\"\nkinds = [\"fall\"]\ncamera = \"hall\"\n", "there is no camera `hall`"),
         ("[[alert]]\ntext = \"x\"\n", "write either `kinds`"),
         ("[[alert]]\ntext = \"x\"\nkinds = [\"fall\"]\ntimes = [\"now\"]\n", "write it like \"22:00-06:00\""),

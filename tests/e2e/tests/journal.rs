@@ -339,3 +339,46 @@ fn a_journal_is_read_where_nothing_can_be_written() {
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(!lines(&ran.out).is_empty(), "{}", ran.out);
 }
+
+/// A journal that is taken away under a run: the run says so and begins it anew.
+#[test]
+fn a_journal_that_is_taken_away_is_begun_anew() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (journal, stop) = (folder.path().join("events.journal"), folder.path().join("stop"));
+    let picture = folder.path().join("picture");
+    fs::write(&picture, [&b"FRAME\n"[..], &[128; 64 * 48 * 3 / 2]].concat()).expect("it is writable");
+    let (head, shown) = ("echo YUV4MPEG2 W64 H48 F10:1", picture.display());
+    // Comes and goes, so that there is something to tell; ends when `stop` is there.
+    let camera = format!("{head}; for i in 1 2 3 4 5; do cat {shown}; sleep 0.1; done; test -e {}", stop.display());
+    let mut run = Command::new(program());
+    run.args([
+        "run",
+        "--json",
+        "--pack",
+        "tiny-test",
+        "--journal",
+        text(&journal),
+        "--seconds",
+        "12",
+        "--command",
+        &camera,
+    ]);
+    run.current_dir(root());
+    let taken = thread::spawn({
+        let journal = journal.clone();
+        move || {
+            let until = Instant::now() + Duration::from_secs(60);
+            while !journal.exists() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(50));
+            }
+            thread::sleep(Duration::from_secs(2));
+            fs::remove_file(&journal).expect("it was there");
+        }
+    });
+    let ran = finish(run);
+    taken.join().expect("it was taken away");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("was taken away or replaced; it begins anew"), "{}", ran.err);
+    let (kept, told) = (ids(&events(&journal, &[])), ids(&lines(&ran.out)));
+    assert!(!kept.is_empty() && kept.iter().all(|id| told.contains(id)), "{kept:?} of {told:?}");
+}

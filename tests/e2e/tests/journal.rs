@@ -367,7 +367,7 @@ fn a_journal_that_is_taken_away_is_begun_anew() {
     let taken = thread::spawn({
         let journal = journal.clone();
         move || {
-            let until = Instant::now() + Duration::from_secs(60);
+            let until = Instant::now() + Duration::from_mins(1);
             while !journal.exists() && Instant::now() < until {
                 thread::sleep(Duration::from_millis(50));
             }

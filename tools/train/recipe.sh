@@ -56,9 +56,10 @@ if wanted 1; then
     sh tools/train/setup.sh .venv data/teacher-venv
 fi
 if wanted 2; then
-    say 2 "$scenes synthetic clips for training, 60 for validation (about 1 s of one core a clip second)"
+    say 2 "$scenes synthetic clips for training, 60 for validation, 140 sets of probes (about 1 s of one core a clip second)"
     "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --count "$scenes"
     "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --split val --first 1000000 --count 60
+    "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --split probes --first 2000000 --count 140
 fi
 if wanted 3; then
     say 3 "real clips"
@@ -98,6 +99,8 @@ if wanted 7; then
     have_real && real_pairs="base-a=$b base-b=$a" || real_pairs=
     # shellcheck disable=SC2086
     "$python" tools/train/dropped.py $real_pairs home=data/scenes/val --threads "$threads" --out data/reports/drop.json
+    "$python" tools/train/temporal.py data/checkpoints/home.pt --train data/scenes/train --test data/scenes/probes \
+        --threads "$threads" --out data/reports/temporal.json
     if have_real; then
         # shellcheck disable=SC2086
         "$python" tools/train/learn.py $real_pairs --threads "$threads" --out data/reports/learn.json

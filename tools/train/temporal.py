@@ -164,7 +164,7 @@ def main():
     p.add_argument("--train", nargs="+", required=True)
     p.add_argument("--test", required=True, help="folder of probes")
     p.add_argument("--out", type=Path, required=True)
-    p.add_argument("--steps", type=int, default=1500)
+    p.add_argument("--steps", type=int, default=700)
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--threads", type=int, default=1)

@@ -179,6 +179,26 @@ pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRu
     Ok((AlertRules::new(rules), texts))
 }
 
+/// The conditions of the config as they are understood, a line each.
+pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
+    let mut lines = String::new();
+    for alert in &config.alerts {
+        let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.text)))?;
+        let names: Vec<&str> = rule.kinds.iter().map(|&kind| pack.vocabulary.kinds[kind].as_str()).collect();
+        let (seen, names, at) = (if rule.absent { "none of" } else { "any of" }, names.join(", "), rule.threshold);
+        let hold = match rule.hold {
+            Hold::For(hold_us) => format!("for {:.1} s", hold_us.seconds()),
+            Hold::WholeTime => "for a whole time".into(),
+        };
+        let after = if rule.after.is_some() { format!(", after {}", alert.after.join(", ")) } else { String::new() };
+        let times = if rule.times.is_empty() { String::new() } else { format!(", {}", alert.times.join("; ")) };
+        let zone = if rule.zone.is_some() { ", in its zone" } else { "" };
+        let of = alert.camera.as_deref().unwrap_or("each camera");
+        lines += &format!("alert   {}: {of}, {seen} {names} from {at:.2} {hold}{after}{times}{zone}\n", alert.text);
+    }
+    Ok(lines)
+}
+
 /// Minutes of the week in local time.
 #[derive(Debug)]
 pub struct WeekClock {

@@ -56,6 +56,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         if let Some(file) = &config.journal.file {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
         }
+        text += &alerts::lines(&config, &pack)?;
         text += &format!("memory\n{plan}\n");
         print(&text)?;
     }

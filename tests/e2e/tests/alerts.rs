@@ -65,6 +65,13 @@ fn night_in(zone: &str) -> usize {
 fn a_condition_that_cannot_be_is_refused_before_anything_starts() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let path = folder.path().join("ocelli.toml");
+    let whole = "[[alert]]\ntext = \"Quiet\"\nabsent = [\"walk\", \"sit\", \"walk\"]\nthreshold = 0.4\nfor = \"10min\"\n\
+                 after = [\"fall\"]\ntimes = [\"22:00-06:00\"]\nzone = [[0, 0], [1, 0], [1, 1]]\n";
+    fs::write(&path, whole).expect("it can be written");
+    let ran = ocelli(&["check", "--config", path.to_str().unwrap()]);
+    let line =
+        "alert   Quiet: each camera, none of walk, sit from 0.40 for 600.0 s, after fall, 22:00-06:00, in its zone\n";
+    assert!(ran.code == Some(0) && ran.out.contains(line), "{}{}", ran.out, ran.err);
     for (config, said) in [
         (
             "[[alert]]\ntext = \"x\"\nkinds = [\"flying\"]\n",

@@ -171,7 +171,15 @@ def main():
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     stab, narrator, _ = export.load_models(args.checkpoint)
-    look = lambda paths, **kw: [s for s in (see(path, stab, narrator, **kw) for path in paths) if s]  # noqa: E731
+
+    def look(paths):
+        out = []
+        for done, path in enumerate(paths, 1):
+            out.append(see(path, stab, narrator))
+            if done % 100 == 0:
+                print(f"{done} of {len(paths)} clips seen", flush=True)
+        return [seen for seen in out if seen]
+
     paths = data.find_clips([args.test])
     test = look(paths)
     shuffled = [s for i, path in enumerate(paths) if (s := see(path, stab, narrator, np.random.default_rng([7, i])))]

@@ -11,13 +11,13 @@ use ocelli_journal::{Found, Hole, Journal, Query};
 use ocelli_types::{EventKind, Micros, Severity};
 use serde::Serialize;
 
-/// The last millisecond that is written with a year of four digits.
-const LAST_UNIX_MS: u64 = 253_402_300_799_999;
-
 use crate::cli::{AboutArgs, EventsArgs};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
 use crate::lessons;
+
+/// The last millisecond that is written with a year of four digits.
+const LAST_UNIX_MS: u64 = 253_402_300_799_999;
 
 /// One line of `--json`.
 #[derive(Debug, Serialize)]

@@ -1,0 +1,388 @@
+//! The think thread: what the tokens mean is remembered, said and kept.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, UNIX_EPOCH};
+
+use ocelli_infer::{InferError, Narrator, Pack, Taught, Vocabulary};
+use ocelli_pipeline::{AlertBuf, EventBuf, HoleCause, Lexicon, Mind, TokenSlot};
+use ocelli_types::{Clock, EventKind, Micros};
+
+use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
+use crate::alerts::WeekClock;
+use crate::error::{Error, note};
+use crate::journal::Dates;
+use crate::plan::SLOTS;
+use crate::pulse::Pulse;
+use crate::sentences::Watcher;
+use crate::state::Keeper;
+use crate::voice::Voice;
+use crate::wiring;
+
+/// How often the program tells how it is.
+const PULSE_US: u64 = 60_000_000;
+
+/// What the think thread holds of a camera.
+pub(super) struct Watched<'a> {
+    /// With the narrator of all.
+    pub(super) mind: Mind<Taught<'a>>,
+    /// What its standing conditions tell.
+    pub(super) texts: Vec<String>,
+    pub(super) keeper: Option<Keeper>,
+    pub(super) pulse: Pulse,
+    pub(super) pulse_us: Micros,
+    pub(super) now_us: Micros,
+    /// Whether the date of time 0 was told.
+    pub(super) greeted: bool,
+}
+
+impl<'a> Watched<'a> {
+    pub(super) fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, start_us: Micros) -> Self {
+        let (pulse, texts) = (Pulse::default(), Vec::new());
+        Self { mind, texts, keeper, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
+    }
+
+    pub(super) fn count(&mut self, counts: Counts) {
+        self.pulse.pictures += counts.pictures;
+        self.pulse.late += counts.late;
+        self.pulse.damaged += counts.damaged;
+        self.pulse.lost += counts.lost;
+        if counts.pictures > 0 {
+            self.pulse.decode.add(counts.decode_us);
+        }
+    }
+}
+
+pub(super) struct Think<'a> {
+    pub(super) cameras: Vec<Watched<'a>>,
+    pub(super) voice: Voice,
+    pub(super) pack: &'a Pack,
+    /// That of all cameras.
+    pub(super) narrator: &'a RefCell<Narrator>,
+    /// What can be said now.
+    pub(super) vocabulary: Arc<Vocabulary>,
+    /// Of the user's sentences, where a file is named.
+    pub(super) watcher: Option<Watcher>,
+    pub(super) dates: Dates,
+    pub(super) week: WeekClock,
+}
+
+impl Think<'_> {
+    /// Saves the memories a last time.
+    pub(super) fn save(&mut self, clock: &impl Clock) -> Result<(), Error> {
+        let mut saved = Ok(());
+        for camera in &mut self.cameras {
+            let keeper = camera.keeper.take();
+            saved = saved
+                .and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), clock.now(), clock.unix_ms())));
+        }
+        saved
+    }
+
+    /// What was counted since the last pulses, where all went well or there is something to tell.
+    pub(super) fn sum_up(&self, start_us: Micros, well: bool) {
+        for (index, Watched { pulse, pulse_us, .. }) in self.cameras.iter().enumerate() {
+            if pulse.pictures == 0 && !well {
+                continue;
+            }
+            let of = if self.cameras.len() > 1 { format!("{}: ", self.voice.name(index)) } else { String::new() };
+            let since = if *pulse_us > start_us { "since the last pulse: " } else { "" };
+            note(format_args!("{of}{since}{pulse}; {} events in all", self.voice.said()));
+        }
+    }
+
+    /// Until the threads before have gone, `stop` is set or `limit_us` are over. The time of a `live` source goes on while
+    /// it gives no pictures.
+    pub(super) fn run(
+        &mut self,
+        messages: &Receiver<Sent<TokenSlot>>,
+        give: &SyncSender<TokenSlot>,
+        stop: &AtomicBool,
+        limit_us: Option<Micros>,
+        clock: &impl Clock,
+        live: bool,
+    ) -> Result<(), Error> {
+        let mut events = EventBuf::new();
+        // What is captured now has not arrived yet, and time must not go back when it does: it may have waited for two pictures
+        // of each camera in STAB's queue and two in this one, and a model that takes longer is too slow anyway.
+        let behind_us = Micros((SLOTS * self.cameras.len() + SLOTS + 1) as u64 * MOST_DELAY_US);
+        let over = |now_us: Option<Micros>| limit_us.is_some_and(|limit| now_us.max(Some(clock.now())) >= Some(limit));
+        while !stop.load(Ordering::Relaxed) && !over(self.cameras.iter().map(|camera| camera.now_us).max()) {
+            let heard = match messages.recv_timeout(PATIENCE) {
+                Ok((camera, message)) => {
+                    self.hear(camera, message, give, clock, live, &mut events)?;
+                    Some(camera)
+                }
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            for index in 0..self.cameras.len() {
+                let camera = &mut self.cameras[index];
+                if live && heard != Some(index) {
+                    camera.now_us = camera.now_us.max(clock.now().since(behind_us));
+                }
+                self.tick(index, clock)?;
+            }
+            self.follow()?;
+        }
+        Ok(())
+    }
+
+    /// Says from now on what the user's file says, where that has changed.
+    fn follow(&mut self) -> Result<(), Error> {
+        let Some(news) = self.watcher.as_ref().and_then(Watcher::news) else { return Ok(()) };
+        let lexicon =
+            |now: Arc<Vocabulary>| Ok((wiring::lexicon(self.pack, &now).map_err(|error| error.to_string())?, now));
+        let text = match news.and_then(lexicon) {
+            Ok((lexicon, now)) => {
+                self.relearn(now, &lexicon)?;
+                let own = self.vocabulary.entries.len() - self.vocabulary.of_pack();
+                format!("the vocabulary has changed; sentences of yours: {own}")
+            }
+            Err(why) => format!("the vocabulary stays as it was: {why}"),
+        };
+        let now_us = self.cameras[0].now_us;
+        self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)
+    }
+
+    /// Gives all cameras another vocabulary. Alerts on sentences that have gone are over.
+    fn relearn(&mut self, now: Arc<Vocabulary>, lexicon: &Lexicon) -> Result<(), Error> {
+        self.narrator.borrow_mut().relearn(Arc::clone(&now));
+        let before = std::mem::replace(&mut self.vocabulary, now);
+        let now = &self.vocabulary;
+        let kind_now = |kind: &String| now.kinds.iter().position(|new| new == kind);
+        let entry_now = |text: &str| now.entries.iter().position(|entry| entry.text == text);
+        let kinds: Vec<Option<usize>> = before.kinds.iter().map(kind_now).collect();
+        let entries: Vec<Option<usize>> = before.entries.iter().map(|entry| entry_now(&entry.text)).collect();
+        for (index, Watched { mind, now_us, .. }) in self.cameras.iter_mut().enumerate() {
+            let over = mind.relearn(lexicon.clone(), &kinds, &entries, *now_us);
+            mind.head_mut().relearn(&before);
+            if let Some(over) = over {
+                self.voice.say(index, &over, &before, mind.head())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a camera's threads say.
+    fn hear(
+        &mut self,
+        index: usize,
+        message: Message<TokenSlot>,
+        give: &SyncSender<TokenSlot>,
+        clock: &impl Clock,
+        live: bool,
+        events: &mut EventBuf,
+    ) -> Result<(), Error> {
+        let camera = &mut self.cameras[index];
+        match message {
+            Message::Picture { slot, look, captured_us, counts } => {
+                if live && !std::mem::replace(&mut camera.greeted, true) {
+                    // A clock that stands before the stream's beginning is wrong, and so would the date be.
+                    let text = match clock.unix_ms().checked_sub(clock.now().0 / 1000) {
+                        Some(start_ms) => {
+                            let start = UNIX_EPOCH + Duration::from_millis(start_ms);
+                            format!("watching; time 0 is {}", humantime::format_rfc3339_millis(start))
+                        }
+                        None => "watching; the date of time 0 is unknown, for this machine's clock is not set".into(),
+                    };
+                    self.voice.tell(index, EventKind::Health, (captured_us, captured_us), &text)?;
+                }
+                camera.pulse.looked(&look);
+                camera.count(counts);
+                camera.now_us = captured_us;
+                let report = camera.mind.take::<InferError>(&slot, clock, events)?;
+                camera.pulse.thought(report.encode_us, report.describe_us);
+                let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));
+                let mut alerted = AlertBuf::new();
+                camera.mind.judge(&slot, minute, &mut alerted);
+                // As in `Encode`.
+                let _ = give.try_send(slot);
+                for spoken in &*events {
+                    self.voice.say(index, spoken, &self.vocabulary, camera.mind.head())?;
+                }
+                for alert in &alerted {
+                    self.voice.alert(index, alert, &camera.texts[alert.rule], &self.vocabulary.kinds)?;
+                }
+                for (_, other) in self.cameras.iter_mut().enumerate().filter(|(other, _)| *other != index) {
+                    other.pulse.seen_of_others += 1;
+                }
+            }
+            Message::Lost { seen_us, at_us, why } => {
+                camera.now_us = at_us;
+                self.voice.tell(index, EventKind::Blind, (seen_us, at_us), &why)?;
+            }
+            Message::Back { seen_us, at_us } => {
+                camera.now_us = at_us;
+                camera.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
+                camera.mind.blind();
+                let again = if camera.greeted { " again" } else { "" };
+                let text = format!("seeing{again} after {:.1} s", at_us.since(seen_us).seconds());
+                self.voice.sees(index, at_us);
+                self.voice.tell(index, EventKind::Health, (seen_us, at_us), &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves and tells what is due.
+    fn tick(&mut self, index: usize, clock: &impl Clock) -> Result<(), Error> {
+        let Watched { mind, keeper, pulse, pulse_us, now_us, .. } = &mut self.cameras[index];
+        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), clock.now(), clock.unix_ms()));
+        for text in news.into_iter().chain(self.voice.news()) {
+            self.voice.tell(index, EventKind::Health, (*now_us, *now_us), &text)?;
+        }
+        if now_us.since(*pulse_us) >= Micros(PULSE_US) {
+            let text = pulse.to_string();
+            self.voice.pulse(index, (*pulse_us, *now_us), &text)?;
+            (*pulse, *pulse_us) = (Pulse::default(), *now_us);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::sync_channel;
+
+    use ocelli_drivers::SystemClock;
+    use ocelli_pipeline::{PatchSlot, StepError};
+    use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange, Pixels, SizePx};
+
+    use super::*;
+    use crate::config::{CameraTable, Config, Profile};
+    use crate::wiring::Eye;
+
+    /// The pack of the tests, as the think thread has it with cameras of these names, and what they say.
+    fn thought(
+        names: &[&str],
+        live: bool,
+        send: impl FnOnce(&mut dyn FnMut(usize, u64, Option<Message<()>>)),
+    ) -> Vec<serde_json::Value> {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let mut config = Config::default();
+        config.output.json = true;
+        config.output.file = Some(folder.path().join("events.jsonl"));
+        config.cameras =
+            names.iter().map(|name| CameraTable { name: (*name).into(), ..CameraTable::default() }).collect();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
+        let tiny = root.join("models/tiny-test");
+        let (pack, mut stab, narrator) =
+            wiring::load(tiny.to_str().expect("a plain path")).expect("the pack of the tests");
+        let narrator = RefCell::new(narrator);
+        let watched = |_| {
+            let memory = wiring::blank(&pack, Profile::Home).expect("it is consistent");
+            let head = wiring::taught(&pack, &narrator, &CameraTable::default()).expect("without lessons");
+            let lexicon = wiring::lexicon(&pack, &pack.vocabulary).expect("consistent");
+            Watched::new(Mind::new(head, memory, lexicon), None, Micros(0))
+        };
+        let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
+        let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
+        let voice = Voice::open(&config, None).expect("it is writable");
+        let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
+        let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
+        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, watcher, dates, week };
+        let (tell, messages) = sync_channel(500);
+        let (give, _slots) = sync_channel(SLOTS);
+        let mut eye = Eye::new(&pack).expect("it is consistent");
+        let grey = [128; 64 * 48];
+        send(&mut |camera, n, other| {
+            let message = match other {
+                Some(Message::Lost { seen_us, at_us, why }) => Message::Lost { seen_us, at_us, why },
+                Some(Message::Back { seen_us, at_us }) => Message::Back { seen_us, at_us },
+                Some(Message::Picture { .. }) | None => {
+                    let captured_us = Micros(n * 1_000_000);
+                    let frame = Frame {
+                        pixels: Pixels::Gray { data: &grey, stride: 64 },
+                        size_px: SizePx::new(64, 48),
+                        range: PixelRange::Full,
+                        matrix: ColorMatrix::Bt601,
+                        seq: FrameSeq(n),
+                        captured_us,
+                    };
+                    let mut patches = PatchSlot::new(pack.grid);
+                    let look =
+                        eye.look(&frame, captured_us, &mut patches, &SystemClock::new()).expect("a plain picture");
+                    let counts = Counts { pictures: 3, late: 1, ..Counts::default() };
+                    let mut slot = slots.pop().expect("one a picture");
+                    let filled: Result<(), StepError<InferError, InferError>> =
+                        slot.fill(&mut stab, &patches.batch(), &SystemClock::new());
+                    filled.expect("it runs");
+                    Message::Picture { slot, look, captured_us, counts }
+                }
+            };
+            tell.send((camera, message)).expect("there is room");
+        });
+        drop(tell);
+        think.run(&messages, &give, &AtomicBool::new(false), None, &SystemClock::new(), live).expect("nothing fails");
+        let text = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("it was written");
+        text.lines().map(|line| line.parse().expect("JSON")).collect()
+    }
+
+    fn second(n: u64) -> Micros {
+        Micros(n * 1_000_000)
+    }
+
+    fn text(event: &serde_json::Value) -> &str {
+        event["text"].as_str().expect("a text")
+    }
+
+    /// Minutes of stream in a moment: the messages bring their times.
+    #[test]
+    fn a_pulse_tells_of_each_minute_and_nothing_goes_back_in_time() {
+        let events = thought(&["camera"], true, |send| {
+            for n in 0..=150 {
+                // From 70 to 80 s nothing is seen.
+                match n {
+                    70 => {
+                        let (seen_us, at_us) = (second(69), second(70));
+                        send(0, n, Some(Message::Lost { seen_us, at_us, why: "unplugged".into() }));
+                    }
+                    71..80 => {}
+                    80 => send(0, n, Some(Message::Back { seen_us: second(69), at_us: second(80) })),
+                    _ => send(0, n, None),
+                }
+            }
+        });
+        let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
+        assert_eq!(of("blind").len(), 1);
+        assert!(text(&events[0]).starts_with("watching; time 0 is 20"), "{events:?}");
+        let pulses: Vec<_> = of("health").into_iter().filter(|event| text(event).contains("pictures")).collect();
+        let times: Vec<f64> = pulses.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
+        assert_eq!(times, [60.0, 120.0]);
+        assert!(text(pulses[0]).starts_with("183 pictures, 61 seen, 61 late"), "{pulses:?}");
+        let ends: Vec<f64> = events.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();
+        assert!(ends.is_sorted(), "{ends:?}");
+    }
+
+    #[test]
+    fn each_of_two_cameras_has_its_events_its_time_and_its_pulse() {
+        let events = thought(&["hall", "porch"], false, |send| {
+            let gone = |at: u64| Message::Lost { seen_us: second(0), at_us: second(at), why: "unplugged".into() };
+            send(1, 1, Some(gone(1)));
+            for n in 0..70 {
+                send(0, n, None);
+                if n >= 30 {
+                    if n == 30 {
+                        send(1, n, Some(Message::Back { seen_us: second(0), at_us: second(30) }));
+                    }
+                    send(1, n, None);
+                }
+            }
+        });
+        let of = |name: &str, kind: &str| -> Vec<&str> {
+            let mine = events.iter().filter(|event| event["camera"] == name && event["type"] == kind);
+            mine.map(text).collect()
+        };
+        assert_eq!((of("hall", "blind"), of("porch", "blind")), (vec![], vec!["unplugged"]), "{events:?}");
+        let (hall, porch) = (of("hall", "health"), of("porch", "health"));
+        assert!(hall.len() == 1 && hall[0].starts_with("183 pictures, 61 seen"), "{hall:?}");
+        assert_eq!((porch.len(), porch[0]), (2, "seeing after 30.0 s"), "it was never seen before: {porch:?}");
+        assert!(porch[1].starts_with("93 pictures, 31 seen"), "{porch:?}");
+        let ids: Vec<u64> = events.iter().filter_map(|event| event["id"].as_u64()).collect();
+        assert_eq!(ids, (1..=events.len() as u64).collect::<Vec<_>>(), "one count for all");
+    }
+}

@@ -15,6 +15,9 @@ pub enum Eval {
     /// A pack for homes through the program itself, on real clips and rendered scenes of people and rooms that it never saw,
     /// beside a pose network with rules and a frame classifier. `tools/eval/README.md` defines the figures.
     Home(Home),
+    /// The language side through the program itself: questions about simulated days, how often it speaks, how soon it alerts, what
+    /// sentences and conditions cost.
+    Language(Language),
 }
 
 /// `cargo xtask eval home`
@@ -31,9 +34,47 @@ pub struct Home {
     test_clips: u32,
 }
 
+/// `cargo xtask eval language`
+#[derive(Args)]
+pub struct Language {
+    /// Write the figures into this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// One part alone; may be given more than once.
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
+    /// Fewer events and rounds.
+    #[arg(long)]
+    quick: bool,
+}
+
 /// Runs one.
-pub fn run(Eval::Home(home): &Eval) -> Result<()> {
+pub fn run(eval: &Eval) -> Result<()> {
     setup::run(setup::For::Eval)?;
+    match eval {
+        Eval::Home(home) => self::home(home),
+        Eval::Language(language) => self::language(language),
+    }
+}
+
+/// With the programs as the tests have them: what is timed here is told beside what it is timed against.
+fn language(language: &Language) -> Result<()> {
+    let (program, bench) = (checked("ocelli")?, checked("ocelli-bench")?);
+    let mut job = Command::new(environments()?);
+    job.current_dir(root()).arg("tools/eval/language/main.py").arg("--program").arg(program).arg("--bench").arg(bench);
+    for part in &language.only {
+        job.arg("--only").arg(part);
+    }
+    if language.quick {
+        job.arg("--quick");
+    }
+    if let Some(json) = &language.json {
+        job.arg("--json").arg(std::path::absolute(json)?);
+    }
+    finish(&mut job)
+}
+
+fn home(home: &Home) -> Result<()> {
     let program = checked("ocelli")?;
     let python = environments()?;
     let mut job = Command::new(python);

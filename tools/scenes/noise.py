@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 SIDE_PX = 224
+HEADINGS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))  # the opposite is 4 further
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "star", "bar", "arrow", "heart", "crescent")
 
 
@@ -49,15 +50,16 @@ def mask_of(name, centre, half_px, radians):
     return inside(name, c * x + s * y, c * y - s * x)
 
 
-def clip(rng, shape=None, frames=16):
-    """(frames u8 [T, 224, 224, 3], mask bool [224, 224], index into SHAPES). Dots of 1 to 4 px of two greys; both fields move
-    along one line, 1 to 3 dots a frame."""
+def clip(rng, shape=None, frames=16, easy=False):
+    """(frames u8 [T, 224, 224, 3], mask bool [224, 224], index into SHAPES, index into HEADINGS of what moves inside). Dots of 1
+    to 4 px of two greys; both fields move along one line, 1 to 3 dots a frame. Easy are larger dots that move by one, straight."""
     index = int(rng.integers(len(SHAPES))) if shape is None else shape
     half = rng.uniform(60, 100)
     centre = rng.uniform(half, SIDE_PX - half, 2)
     mask = mask_of(SHAPES[index], centre, half, rng.uniform(-0.3, 0.3))
-    dot, step = int(rng.integers(1, 5)), int(rng.integers(1, 4))
-    along = [(1, 0), (0, 1), (1, 1), (1, -1)][rng.integers(4)] * np.array(rng.choice([-1, 1]) * step)
+    dot, step = (int(rng.integers(2, 5)), 1) if easy else (int(rng.integers(1, 5)), int(rng.integers(1, 4)))
+    heading = int(rng.integers(4)) * 2 if easy else int(rng.integers(8))
+    along = np.array(HEADINGS[heading]) * step
     cells = -(-SIDE_PX // dot)
     dark, light = sorted(rng.uniform(10, 245, 2)) if rng.random() < 0.5 else (10, 245)
     light = max(light, dark + 60)
@@ -68,7 +70,7 @@ def clip(rng, shape=None, frames=16):
         fore, back = (np.roll(f, tuple(sign * t * along), (1, 0)) for f, sign in ((near, 1), (far, -1)))
         on = np.where(mask, grow(fore), grow(back))
         out[t] = np.clip(dark + (light - dark) * on, 0, 255).astype(np.uint8)[..., None]
-    return out, mask, index
+    return out, mask, index, heading
 
 
 def main():
@@ -76,7 +78,7 @@ def main():
 
     rows = []
     for index in range(len(SHAPES)):
-        frames, mask, _ = clip(np.random.default_rng(index), index)
+        frames, mask, _, _ = clip(np.random.default_rng(index), index)
         difference = abs(frames[1:].astype(int) - frames[:-1]).mean(0).clip(0, 255).astype(np.uint8)
         rows.append(np.concatenate([frames[0], frames[8], difference, np.repeat(mask[..., None] * np.uint8(255), 3, -1)], 1))
     half = len(rows) // 2

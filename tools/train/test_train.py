@@ -830,3 +830,21 @@ def test_channels_that_stand_out_cost_less_when_half_of_them_is_in_the_weights()
     error = lambda y: (torch.linalg.norm(y - exact) / torch.linalg.norm(exact)).item()  # noqa: E731
     plain = error(int8.lin(x, text.matrix(weight, bias)))
     assert error(int8.lin(x * gain, m)) < plain / 2 < 0.05
+
+
+def test_noise_moves_as_its_heading_says():
+    import spooky
+
+    frames, mask, _, heading = spooky.noise.clip(np.random.default_rng(5), frames=2, easy=True)
+    shares = spooky.headings(spooky.cells(mask), heading)
+    assert np.allclose(shares.sum(1), 1)
+    seen = set()
+    for window in np.flatnonzero(shares.max(1) == 1):
+        dx, dy = spooky.noise.HEADINGS[shares[window].argmax()]
+        # Away from the window's edge, and by 2 to 4 px for each dot of a step.
+        y, x = np.array(divmod(window, 8)) * 28 + 8
+        now = frames[1, y : y + 12, x : x + 12]
+        moved = [(frames[0, y - n * dy : y - n * dy + 12, x - n * dx : x - n * dx + 12] == now).all() for n in (2, 3, 4)]
+        assert any(moved), window
+        seen.add((dx, dy))
+    assert len(seen) == 2

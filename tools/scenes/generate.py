@@ -16,6 +16,7 @@ import numpy as np
 import table
 from body import Body, random_look
 from clip import FOCUS, KINDS, make_clip, save
+from hands import Worker
 from probes import make_set
 from render import Renderer
 from room import Library, Room
@@ -78,7 +79,7 @@ class Studio:
         if h not in self.renderers:
             self.renderers[h] = Renderer(224, h)
         if self.worker[0] != seed // 2:
-            self.worker = seed // 2, table.Worker(**random_look(np.random.default_rng([seed // 2, 2])))
+            self.worker = seed // 2, Worker(**random_look(np.random.default_rng([seed // 2, 2])))
         return table.make(seed, self.library, self.worker[1], self.renderers[h], weights)
 
 

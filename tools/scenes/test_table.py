@@ -1,10 +1,13 @@
 """Checks of the table-top scenes: hands, arms, stories, and one clip through the renderer where EGL works."""
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+import hands
 import table
 from body import INDEX, random_look
 from clip import FOCUS, KINDS, save
@@ -16,7 +19,7 @@ needs_assets = pytest.mark.skipif(not os.path.isdir(ASSETS + "/sh3d"), reason="r
 
 @pytest.fixture(scope="module")
 def worker():
-    return table.Worker(**random_look(np.random.default_rng(4)))
+    return hands.Worker(**random_look(np.random.default_rng(4)))
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +38,11 @@ def stories(worker):
 def test_fingers_close_around_a_cylinder_and_stay_outside(worker):
     joints = worker.hands["l"]["joints"]
     for radius in (.01, .02, .04):
-        centre, axis = table.grip_centre("cyl", radius)
+        centre, axis = hands.grip_centre("cyl", radius)
         bends = worker.bend(("cyl", round(radius * 1000)))
         for chain, bend in zip(joints[1:], bends[1:]):
-            tips = table.reach_of(chain, bend)
-            distance = table.line_distance(tips, centre, axis)
+            tips = hands.reach_of(chain, bend)
+            distance = hands.line_distance(tips, centre, axis)
             assert distance.min() > radius - .002
             assert distance[-1] < radius + .04  # and closer to it than an open hand's
 
@@ -55,7 +58,7 @@ def test_an_arm_reaches_its_target_and_keeps_its_length(worker):
         shoulder, arm = np.array([.2, 0, 1.4]), worker.arms[side]
         frame = np.array([[0, -1, 0], [1 if side == "r" else -1, 0, 0], [0, 0, 1.]]).T
         wrist = shoulder + [.05, -.3, -.2]
-        rotations, elbow, reached = table.solve_arm(worker, side, shoulder, wrist, frame, np.array([0, .3, -1.]))
+        rotations, elbow, reached = hands.solve_arm(worker, side, shoulder, wrist, frame, np.array([0, .3, -1.]))
         assert np.allclose(reached, wrist)
         assert abs(np.linalg.norm(elbow - shoulder) - arm["upper"]) < 1e-6
         assert abs(np.linalg.norm(reached - elbow) - arm["fore"]) < 1e-6
@@ -112,6 +115,17 @@ def test_a_seed_tells_the_same_story(stories, worker):
     again = table.compose(seed, Library(ASSETS), worker)[2]
     assert again.kinds == story.kinds
     assert all(np.array_equal(a["m"], b["m"]) and np.array_equal(a["p"], b["p"]) for a, b in zip(again.snaps, story.snaps))
+
+
+@needs_assets
+def test_a_seed_tells_the_same_in_every_process():
+    # Strings hash differently in each process, so that the order of a set of them differs.
+    code = ("import numpy as np, table; from body import random_look; from hands import Worker; from room import Library;"
+            f"made = [table.compose(s, Library({ASSETS!r}), Worker(**random_look(np.random.default_rng(4)))) for s in range(210, 213)];"
+            "print([m and (m[3] and m[2].kinds, m[2].rng.random()) for m in made])")
+    told = {subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, check=True, capture_output=True,
+                           text=True).stdout for seed in ("1", "3")}
+    assert len(told) == 1 and "'" in told.pop()
 
 
 def test_order_is_asked_between_tasks_only():

@@ -1,25 +1,31 @@
 //! `[[alert]]`: standing conditions, from the words of the config to what the pipeline judges.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ocelli_infer::Pack;
 use ocelli_pipeline::{After, AlertRule, AlertRules, Hold, WEEK_MINUTES, WeekSpan, Zone};
-use ocelli_types::Micros;
+use ocelli_types::{Micros, Severity};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
-use crate::sentences::check_text;
+use crate::escalate::Escalation;
+use crate::sentences::{SeverityName, check_text};
 
 /// The most conditions of a config: each costs some hundred additions a picture.
 const MOST_ALERTS: usize = 256;
 
 /// The longest of all times: a year.
 const MOST: Duration = Duration::from_hours(366 * 24);
+
+/// No alarm is told again sooner.
+const LEAST_ESCALATION_US: Micros = Micros(5_000_000);
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MINUTES: u16 = 24 * 60;
@@ -53,9 +59,40 @@ pub struct AlertTable {
     /// Where something must have moved: corners of a polygon, x and y in shares of the picture from its upper left corner, such
     /// as `[[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]` for the right half. Default: anywhere.
     pub zone: Vec<[f32; 2]>,
+    /// How much it matters: `alarm`, `notice` or `info`. Below alarm it is told nobody in quiet hours, and never again when nobody
+    /// acknowledges it. Default `alarm`.
+    pub severity: Option<SeverityName>,
     /// Summed probability from which kinds are seen, above 0 to 1. Default: what the pack asks for before it says that of
     /// them of which it has to be surest.
     pub threshold: Option<f32>,
+}
+
+/// `[alerts]`: what holds for all alerts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlertsTable {
+    /// Quiet hours, as `times` of an `[[alert]]`: what is no alarm is kept in the journal then, and told nobody. Default: none.
+    pub quiet: Vec<String>,
+    /// After how long an alarm that nobody acknowledged with `ocelli ack` is told again, such as `"2min"`; it needs a journal.
+    /// Default: never.
+    pub escalate_after: Option<String>,
+    /// How often it is told again at most, 1 to 100. Default 3.
+    pub escalate_times: u32,
+}
+
+impl Default for AlertsTable {
+    fn default() -> Self {
+        Self { quiet: Vec::new(), escalate_after: None, escalate_times: 3 }
+    }
+}
+
+/// What a condition tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tells {
+    /// Its words.
+    pub text: String,
+    /// How much it matters.
+    pub severity: Severity,
 }
 
 impl AlertTable {
@@ -84,7 +121,7 @@ impl AlertTable {
         if let Some(threshold) = self.threshold.filter(|threshold| !(*threshold > 0.0 && *threshold <= 1.0)) {
             return Err(format!("`threshold` is {threshold}; it may be above 0 to 1"));
         }
-        let times = self.times.iter().map(|text| parse_times(text)).collect::<Result<Vec<_>, _>>()?.concat();
+        let times = self.times.iter().map(|text| parse_times("times", text)).collect::<Result<Vec<_>, _>>()?.concat();
         let hold = match self.for_.as_deref() {
             Some("all") if times.is_empty() => {
                 return Err("`for = \"all\"` is about `times`, which are not there".into());
@@ -151,8 +188,36 @@ impl AlertTable {
     }
 }
 
+/// What holds for all alerts: when alarms are told again, and quiet hours.
+pub fn for_all(table: &AlertsTable) -> Result<(Escalation, Vec<WeekSpan>), Error> {
+    let parts = parts_for_all(table);
+    Ok(parts.map_err(ConfigError::Usage)?)
+}
+
+fn parts_for_all(table: &AlertsTable) -> Result<(Escalation, Vec<WeekSpan>), String> {
+    let quiet = table.quiet.iter().map(|text| parse_times("quiet", text)).collect::<Result<Vec<_>, _>>()?.concat();
+    let after_us = table.escalate_after.as_deref().map(|text| parse_duration("escalate_after", text)).transpose()?;
+    if after_us.is_some_and(|after_us| after_us < LEAST_ESCALATION_US) {
+        return Err("`escalate_after` is less than five seconds; nobody is as fast as that".into());
+    }
+    if !(1..=100).contains(&table.escalate_times) {
+        return Err(format!("`escalate_times` is {}; it may be 1 to 100", table.escalate_times));
+    }
+    Ok((Escalation::new(after_us, table.escalate_times), quiet))
+}
+
+/// Nobody could acknowledge what no journal keeps.
+pub fn check_kept(config: &Config) -> Result<(), Error> {
+    if config.alerting.escalate_after.is_some() && config.journal.file.is_none() {
+        let why = "`escalate_after` needs a journal, in which alerts are acknowledged: set `file` of [journal]";
+        return Err(ConfigError::Usage(why.into()).into());
+    }
+    Ok(())
+}
+
 /// What no type says of all of them.
 pub fn check(config: &Config) -> Result<(), String> {
+    parts_for_all(&config.alerting).map_err(|why| format!("[alerts]: {why}"))?;
     if config.alerts.len() > MOST_ALERTS {
         return Err(format!("there are {} [[alert]]; {MOST_ALERTS} is the most", config.alerts.len()));
     }
@@ -167,16 +232,16 @@ pub fn check(config: &Config) -> Result<(), String> {
 }
 
 /// The conditions of a camera, and what each of them tells.
-pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRules, Vec<String>), Error> {
+pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRules, Vec<Tells>), Error> {
     let name = &config.cameras[camera].name;
     let own = config.alerts.iter().filter(|alert| alert.camera.as_ref().is_none_or(|of| of == name)).cloned();
-    let (mut rules, mut texts) = (Vec::new(), Vec::new());
+    let (mut rules, mut tells) = (Vec::new(), Vec::new());
     for alert in own.chain(AlertTable::stays_down(pack)) {
         let rule = alert.rule(pack);
         rules.push(rule.map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.text)))?);
-        texts.push(alert.text);
+        tells.push(Tells { severity: alert.severity.map_or(Severity::Alarm, Into::into), text: alert.text });
     }
-    Ok((AlertRules::new(rules), texts))
+    Ok((AlertRules::new(rules), tells))
 }
 
 /// The conditions of the config as they are understood, a line each.
@@ -199,6 +264,29 @@ pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
     Ok(lines)
 }
 
+/// The most bytes of a file with a time zone; real ones have a few thousand.
+const MOST_ZONE_BYTES: u64 = 1 << 20;
+
+/// The time zone of this machine, by `TZ` or its `/etc/localtime`.
+///
+/// # Errors
+/// Why it is not known.
+pub fn time_zone() -> Result<TimeZone, String> {
+    let named = std::env::var("TZ").unwrap_or_default();
+    let named = named.trim_start_matches(':');
+    let folder = std::env::var("TZDIR").unwrap_or_else(|_| "/usr/share/zoneinfo".into());
+    let places = [Path::new(&folder).join(named), Path::new("/usr/share/zoneinfo").join(named), "/etc/localtime".into()];
+    // Reading a device might never come to an end.
+    for place in places {
+        if let Ok(found) = fs::metadata(&place)
+            && (!(found.is_file() || found.is_dir()) || found.len() > MOST_ZONE_BYTES)
+        {
+            return Err(format!("{} is no time zone", place.display()));
+        }
+    }
+    TimeZone::try_system().map_err(|error| error.to_string())
+}
+
 /// Minutes of the week in local time.
 #[derive(Debug)]
 pub struct WeekClock {
@@ -208,8 +296,9 @@ pub struct WeekClock {
 impl WeekClock {
     /// In the time zone of this machine; where that is not known, and something hangs on it, that is said.
     pub fn new(config: &Config) -> Self {
-        let zone = TimeZone::try_system().unwrap_or_else(|error| {
-            if config.alerts.iter().any(|alert| !alert.times.is_empty()) {
+        let zone = time_zone().unwrap_or_else(|error| {
+            let on_it = config.alerts.iter().any(|alert| !alert.times.is_empty()) || !config.alerting.quiet.is_empty();
+            if on_it {
                 note(format_args!("`times` are taken in UTC: the time zone of this machine is unknown ({error})"));
             }
             TimeZone::UTC
@@ -233,8 +322,8 @@ fn parse_duration(key: &str, text: &str) -> Result<Micros, String> {
 }
 
 /// `22:00-06:00`, with days before it: `mon-fri 22:00-06:00`, `sat,sun 22:00-06:00`. One span for each day.
-fn parse_times(text: &str) -> Result<Vec<WeekSpan>, String> {
-    let wrong = || format!("`{text}` in `times` is no time; write it like \"22:00-06:00\" or \"mon-fri 08:00-17:00\"");
+fn parse_times(key: &str, text: &str) -> Result<Vec<WeekSpan>, String> {
+    let wrong = || format!("`{text}` in `{key}` is no time; write it like \"22:00-06:00\" or \"mon-fri 08:00-17:00\"");
     let mut words = text.split_whitespace();
     let (days, hours) = match (words.next(), words.next(), words.next()) {
         (Some(hours), None, _) => ((0..7).collect(), hours),
@@ -284,12 +373,12 @@ mod tests {
     #[test]
     fn times_of_a_week_are_told_as_people_tell_them() {
         let day = |day: u16, from: u16, to: u16| WeekSpan { from: day * 1440 + from, to: (day * 1440 + to) % 10_080 };
-        assert_eq!(parse_times("sat 10:00-24:00"), Ok(vec![day(5, 600, 1440)]));
-        assert_eq!(parse_times("Sat,sun 08:30-17:00"), Ok(vec![day(5, 510, 1020), day(6, 510, 1020)]));
-        let nights = parse_times("22:00-06:00").expect("every night");
+        assert_eq!(parse_times("times", "sat 10:00-24:00"), Ok(vec![day(5, 600, 1440)]));
+        assert_eq!(parse_times("times", "Sat,sun 08:30-17:00"), Ok(vec![day(5, 510, 1020), day(6, 510, 1020)]));
+        let nights = parse_times("times", "22:00-06:00").expect("every night");
         assert_eq!((nights.len(), nights[6]), (7, WeekSpan { from: 6 * 1440 + 1320, to: 360 }));
         assert!(nights[6].contains(0) && nights[6].contains(10_079) && !nights[6].contains(360));
-        assert_eq!(parse_times("fri-mon 10:00-11:00").expect("four days").len(), 4);
+        assert_eq!(parse_times("times", "fri-mon 10:00-11:00").expect("four days").len(), 4);
         for wrong in [
             "",
             "10:00",
@@ -300,7 +389,7 @@ mod tests {
             "someday 10:00-11:00",
             "mon 1:0-2:0",
         ] {
-            let error = parse_times(wrong).expect_err(wrong);
+            let error = parse_times("times", wrong).expect_err(wrong);
             assert!(error.contains("write it like"), "{error}");
         }
     }

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod enforce;
 mod error;
+mod escalate;
 mod events;
 mod journal;
 mod lessons;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Events(args) => events::command(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
+        Command::Ack(args) => events::acknowledge(args),
         Command::Vocab(args) => vocab::command(args),
     };
     match done {

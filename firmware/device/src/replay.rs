@@ -37,7 +37,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let mut eye = Eye::new(&pack)?;
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
-    let (rules, texts) = alerts::of_camera(&config, 0, &pack)?;
+    let (rules, tells) = alerts::of_camera(&config, 0, &pack)?;
     let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
     let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new(&config));
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
@@ -89,13 +89,15 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         pulse.stab.allocated(encoded.allocations);
         pulse.narrator.allocated(thought.allocations);
         seen_us = slot.batch().captured_us;
+        let minute = dates.of(seen_us).and_then(|unix_ms| week.minute(unix_ms));
+        mind.judge(&tokens, minute, &mut alerted);
+        for alert in &alerted {
+            voice.alert(0, alert, &tells[alert.rule], &pack.vocabulary, mind.probabilities(), minute)?;
+        }
         for spoken in &events {
             voice.say(0, spoken, &pack.vocabulary, mind.head())?;
         }
-        mind.judge(&tokens, dates.of(seen_us).and_then(|unix_ms| week.minute(unix_ms)), &mut alerted);
-        for alert in &alerted {
-            voice.alert(0, alert, &texts[alert.rule], &pack.vocabulary.kinds)?;
-        }
+        voice.remind(0, seen_us)?;
         if let Some(trace) = &mut trace {
             trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
         }

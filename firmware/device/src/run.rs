@@ -85,6 +85,7 @@ struct Counts {
 pub fn command(args: &RunArgs) -> Result<(), Error> {
     let config = args.config()?;
     config.check().map_err(ConfigError::Usage)?;
+    alerts::check_kept(&config)?;
     let stop = Arc::new(AtomicBool::new(false));
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
     let wishes: Vec<Wish> = config.cameras.iter().map(wish).collect();
@@ -205,9 +206,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             spare: None,
         });
         let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
-        let (rules, texts) = alerts::of_camera(&config, camera, &pack)?;
+        let (rules, tells) = alerts::of_camera(&config, camera, &pack)?;
         let mind = Mind::new(head, memory, wiring::lexicon(&pack, &pack.vocabulary)?).watching(rules);
-        cameras.push(Watched { texts, ..Watched::new(mind, keeper, start_us) });
+        cameras.push(Watched { tells, ..Watched::new(mind, keeper, start_us) });
     }
     drop(tell);
     for _ in 0..SLOTS {

@@ -224,6 +224,11 @@ impl<H: Head> Mind<H> {
         &self.memory
     }
 
+    /// Probability of each vocabulary entry in the last frame, `[entries]`; zeros before the first.
+    pub fn probabilities(&self) -> &[f32] {
+        &self.probabilities
+    }
+
     /// Smoothed probability of each kind in the last frame, by which the policy decides, `[kinds]`; empty before the first.
     pub fn kind_probabilities(&self) -> &[f32] {
         self.policy.smoothed()

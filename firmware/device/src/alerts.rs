@@ -24,6 +24,9 @@ const MOST_ALERTS: usize = 256;
 /// The longest of all times: a year.
 const MOST: Duration = Duration::from_hours(366 * 24);
 
+/// No zone is smaller, as a share of the picture: a patch is 1/256 of it.
+const LEAST_AREA: f32 = 1e-4;
+
 /// No alarm is told again sooner.
 const LEAST_ESCALATION_US: Micros = Micros(5_000_000);
 
@@ -34,8 +37,11 @@ const DAY_MINUTES: u16 = 24 * 60;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertTable {
-    /// What is told: `"Nobody was in the kitchen for ten minutes"`.
+    /// What is told: `"Nobody was in the kitchen for ten minutes"`. With `when` it may be left out, and that is told.
     pub text: String,
+    /// In plain words, in English, what is to be seen, in place of `kinds`: `"somebody has fallen"`. `ocelli check` shows as which kinds
+    /// it is understood.
+    pub when: Option<String>,
     /// The camera that it is about. Default: each.
     pub camera: Option<String>,
     /// Kinds of the pack, such as `["fall", "lie_still"]`: met while one of them is seen.
@@ -78,11 +84,15 @@ pub struct AlertsTable {
     pub escalate_after: Option<String>,
     /// How often it is told again at most, 1 to 100. Default 3.
     pub escalate_times: u32,
+    /// Whether it is told, as a `notice`, what is unusual at a camera for the hour of the day. Default false.
+    pub unusual: bool,
+    /// Days on which it learns what is usual before it tells of anything, 2 to 30. Default 7.
+    pub unusual_after_days: u16,
 }
 
 impl Default for AlertsTable {
     fn default() -> Self {
-        Self { quiet: Vec::new(), escalate_after: None, escalate_times: 3 }
+        Self { quiet: Vec::new(), escalate_after: None, escalate_times: 3, unusual: false, unusual_after_days: 7 }
     }
 }
 
@@ -98,16 +108,27 @@ pub struct Tells {
 impl AlertTable {
     /// What no type says.
     pub fn check(&self) -> Result<(), String> {
-        if self.text.trim().is_empty() {
+        if self.words().trim().is_empty() {
             return Err("an [[alert]] has no `text`; write what it should tell".into());
         }
-        check_text(&self.text).map_err(|why| format!("the `text` of an [[alert]]: {why}"))?;
-        self.parts().map(|_| ()).map_err(|why| format!("alert `{}`: {why}", self.text))
+        check_text(self.words()).map_err(|why| format!("the `text` of an [[alert]]: {why}"))?;
+        if let Some(when) = &self.when {
+            check_text(when).map_err(|why| format!("the `when` of an [[alert]]: {why}"))?;
+        }
+        self.parts().map(|_| ()).map_err(|why| format!("alert `{}`: {why}", self.words()))
+    }
+
+    /// What it tells.
+    pub fn words(&self) -> &str {
+        self.when.as_deref().filter(|_| self.text.is_empty()).unwrap_or(&self.text)
     }
 
     fn parts(&self) -> Result<(Hold, Micros, Vec<WeekSpan>), String> {
-        if self.kinds.is_empty() == self.absent.is_empty() {
-            return Err("write either `kinds`, what is to be seen, or `absent`, what is not to be".into());
+        // What `when` means is in `kinds`, once it is understood.
+        let ways = [self.when.is_some(), self.when.is_none() && !self.kinds.is_empty(), !self.absent.is_empty()];
+        if ways.iter().filter(|given| **given).count() != 1 {
+            let ways = "`when`, in words, or `kinds`, what is to be seen, or `absent`, what is not to be";
+            return Err(format!("write either {ways}"));
         }
         if self.after.is_empty() && (self.within.is_some() || !self.unless.is_empty()) {
             return Err("`unless` and `within` are about `after`, which is not there".into());
@@ -117,6 +138,9 @@ impl AlertTable {
         }
         if self.zone.iter().flatten().any(|at| !(0.0..=1.0).contains(at)) {
             return Err("corners of a `zone` are shares of the picture, 0 to 1".into());
+        }
+        if !self.zone.is_empty() && Zone::new(self.zone.clone()).area() < LEAST_AREA {
+            return Err("the corners of a `zone` lie on one line, or it crosses itself: nothing is inside".into());
         }
         if let Some(threshold) = self.threshold.filter(|threshold| !(*threshold > 0.0 && *threshold <= 1.0)) {
             return Err(format!("`threshold` is {threshold}; it may be above 0 to 1"));
@@ -147,7 +171,7 @@ impl AlertTable {
             })
         };
         let (hold, cooldown_us, times) = self.parts()?;
-        let absent = self.kinds.is_empty();
+        let absent = !self.absent.is_empty();
         let names = if absent { &self.absent } else { &self.kinds };
         let speak = &pack.manifest.speak;
         // As sure as of the one of which the pack has to be surest.
@@ -155,8 +179,13 @@ impl AlertTable {
         let asked = asked.fold(0.0, f32::max).max(f32::MIN_POSITIVE);
         let within_us = self.within.as_deref().map(|text| parse_duration("within", text)).transpose()?;
         let after = After { kinds: kinds(&self.after)?, unless: kinds(&self.unless)?, within_us };
+        let seen = kinds(names)?;
+        if let Some(both) = seen.iter().find(|kind| !absent && after.kinds.contains(kind)) {
+            let kind = &pack.vocabulary.kinds[*both];
+            return Err(format!("`{kind}` is what is to be seen and also what is to go `after`; take it out of one"));
+        }
         Ok(AlertRule {
-            kinds: kinds(names)?,
+            kinds: seen,
             absent,
             threshold: self.threshold.unwrap_or(asked),
             after: (!self.after.is_empty()).then_some(after),
@@ -203,6 +232,9 @@ fn parts_for_all(table: &AlertsTable) -> Result<(Escalation, Vec<WeekSpan>), Str
     if !(1..=100).contains(&table.escalate_times) {
         return Err(format!("`escalate_times` is {}; it may be 1 to 100", table.escalate_times));
     }
+    if !(2..=30).contains(&table.unusual_after_days) {
+        return Err(format!("`unusual_after_days` is {}; it may be 2 to 30", table.unusual_after_days));
+    }
     Ok((Escalation::new(after_us, table.escalate_times), quiet))
 }
 
@@ -225,7 +257,7 @@ pub fn check(config: &Config) -> Result<(), String> {
         alert.check()?;
         let known = |name: &String| config.cameras.iter().any(|camera| camera.name == *name);
         if let Some(name) = alert.camera.as_ref().filter(|name| !known(name)) {
-            return Err(format!("alert `{}`: there is no camera `{name}`", alert.text));
+            return Err(format!("alert `{}`: there is no camera `{name}`", alert.words()));
         }
     }
     Ok(())
@@ -238,8 +270,11 @@ pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRu
     let (mut rules, mut tells) = (Vec::new(), Vec::new());
     for alert in own.chain(AlertTable::stays_down(pack)) {
         let rule = alert.rule(pack);
-        rules.push(rule.map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.text)))?);
-        tells.push(Tells { severity: alert.severity.map_or(Severity::Alarm, Into::into), text: alert.text });
+        rules.push(rule.map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.words())))?);
+        tells.push(Tells {
+            severity: alert.severity.map_or(Severity::Alarm, Into::into),
+            text: alert.words().to_owned(),
+        });
     }
     Ok((AlertRules::new(rules), tells))
 }
@@ -248,7 +283,8 @@ pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRu
 pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
     let mut lines = String::new();
     for alert in &config.alerts {
-        let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.text)))?;
+        let words = alert.words();
+        let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{words}`: {why}")))?;
         let names: Vec<&str> = rule.kinds.iter().map(|&kind| pack.vocabulary.kinds[kind].as_str()).collect();
         let (seen, names, at) = (if rule.absent { "none of" } else { "any of" }, names.join(", "), rule.threshold);
         let hold = match rule.hold {
@@ -259,7 +295,12 @@ pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
         let times = if rule.times.is_empty() { String::new() } else { format!(", {}", alert.times.join("; ")) };
         let zone = if rule.zone.is_some() { ", in its zone" } else { "" };
         let of = alert.camera.as_deref().unwrap_or("each camera");
-        lines += &format!("alert   {}: {of}, {seen} {names} from {at:.2} {hold}{after}{times}{zone}\n", alert.text);
+        let severity = match alert.severity {
+            None | Some(SeverityName::Alarm) => "",
+            Some(SeverityName::Notice) => ", notice",
+            Some(SeverityName::Info | SeverityName::None) => ", info",
+        };
+        lines += &format!("alert   {words}: {of}, {seen} {names} from {at:.2} {hold}{after}{times}{zone}{severity}\n");
     }
     Ok(lines)
 }
@@ -297,9 +338,10 @@ impl WeekClock {
     /// In the time zone of this machine; where that is not known, and something hangs on it, that is said.
     pub fn new(config: &Config) -> Self {
         let zone = time_zone().unwrap_or_else(|error| {
-            let on_it = config.alerts.iter().any(|alert| !alert.times.is_empty()) || !config.alerting.quiet.is_empty();
+            let AlertsTable { quiet, unusual, .. } = &config.alerting;
+            let on_it = config.alerts.iter().any(|alert| !alert.times.is_empty()) || !quiet.is_empty() || *unusual;
             if on_it {
-                note(format_args!("`times` are taken in UTC: the time zone of this machine is unknown ({error})"));
+                note(format_args!("times of day are taken in UTC: the time zone of this machine is unknown ({error})"));
             }
             TimeZone::UTC
         });
@@ -401,8 +443,11 @@ mod tests {
         let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         for (table, word) in [
             (AlertTable { text: " ".into(), ..base() }, "has no `text`"),
-            (AlertTable { kinds: vec![], ..base() }, "either `kinds`"),
-            (AlertTable { absent: list(&["walk"]), ..base() }, "either `kinds`"),
+            (AlertTable { kinds: vec![], ..base() }, "or `kinds`"),
+            (AlertTable { absent: list(&["walk"]), ..base() }, "or `kinds`"),
+            (AlertTable { when: Some("somebody falls".into()), absent: list(&["walk"]), ..AlertTable::default() }, "either `when`"),
+            (AlertTable { when: Some("some\nbody".into()), ..base() }, "the `when` of an [[alert]]"),
+            (AlertTable { zone: vec![[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]], ..base() }, "on one line"),
             (AlertTable { unless: list(&["walk"]), ..base() }, "about `after`"),
             (AlertTable { within: Some("1h".into()), ..base() }, "about `after`"),
             (AlertTable { for_: Some("all".into()), ..base() }, "about `times`"),

@@ -152,6 +152,9 @@ pub enum Command {
     /// Say that somebody knows of an alert, so that it is not told again.
     #[command(after_help = ACK_EXAMPLES)]
     Ack(AckArgs),
+    /// Where each line of standard input lies in the vocabulary's space: the program starts itself so.
+    #[command(hide = true)]
+    Embed,
     /// Add sentences that can be said, in plain words, and take them back.
     #[command(after_help = VOCAB_EXAMPLES)]
     Vocab(VocabArgs),

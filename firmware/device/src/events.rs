@@ -106,7 +106,7 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
         }
         event_line(&mut text, event, args.json, &zone);
     }
-    holes.for_each(|hole| hole_line(&mut text, hole, args.json));
+    holes.for_each(|hole| hole_line(&mut text, hole, args.json, &zone));
     print(&text)
 }
 

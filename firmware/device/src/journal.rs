@@ -102,6 +102,8 @@ pub struct Scribe {
     give: Option<SyncSender<Entry>>,
     thread: Option<JoinHandle<Option<Writer>>>,
     told: Arc<Shared>,
+    /// Why it could not be opened at the start, until that was told.
+    closed: Option<String>,
     /// Losses that were noticed, when, and whether nobody was told of their end.
     noticed: u64,
     failing: bool,
@@ -137,6 +139,7 @@ impl Scribe {
                 None
             }
         };
+        let closed = told.trouble();
         let (give, entries) = sync_channel(WAITING);
         let shared = Arc::clone(&told);
         let place = path.clone();
@@ -150,7 +153,7 @@ impl Scribe {
         let (give, thread) = (Some(give), Some(thread));
         let failed = Instant::now();
         let (noticed, failing, alive_us) = (0, false, start_us);
-        Ok(Some(Self { path, dates, patient, give, thread, told, noticed, failing, failed, alive_us }))
+        Ok(Some(Self { path, dates, patient, give, thread, told, closed, noticed, failing, failed, alive_us }))
     }
 
     /// The smallest id that the next event may have.
@@ -189,6 +192,10 @@ impl Scribe {
     /// What the person should hear: that events are not kept, once, or that they are again.
     pub fn news(&mut self) -> Option<String> {
         let (lost, trouble) = (self.told.lost.load(Ordering::Relaxed), self.told.trouble());
+        if let Some(why) = self.closed.take() {
+            (self.failing, self.failed) = (true, Instant::now());
+            return Some(format!("the journal is not written: {why}"));
+        }
         if lost > self.noticed {
             (self.noticed, self.failed) = (lost, Instant::now());
             let why = trouble.unwrap_or_else(|| format!("{}: the disk is too slow", self.path.display()));

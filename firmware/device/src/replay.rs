@@ -13,6 +13,7 @@ use crate::alerts::{self, WeekClock};
 use crate::cli::ReplayArgs;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
+use crate::plain;
 use crate::plan::Plan;
 use crate::pulse::Pulse;
 use crate::trace::Trace;
@@ -24,10 +25,12 @@ type CountedStep = Counted<Result<(), StepError<InferError, InferError>>>;
 
 /// Narrates the clip.
 pub fn command(args: &ReplayArgs) -> Result<(), Error> {
-    let config = args.config()?;
+    let mut config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
-    let (pack, mut stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
+    let pack = wiring::open(&config)?;
+    plain::understand(&mut config, &pack)?;
+    let (pack, mut stab, narrator) = wiring::load_models(pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;

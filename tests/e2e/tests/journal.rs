@@ -69,9 +69,9 @@ fn a_replay_that_is_kept_says_the_same_and_can_be_searched() {
     let next = told.len() as u64 + 1;
     assert_eq!(ids(&again), (next..2 * next - 1).collect::<Vec<_>>(), "ids go on");
     assert!(again.iter().zip(&told).all(|(again, told)| again["text"] == told["text"]));
-    let dated = events(&journal, &["--since", "2026-11-26", "--until", "2026-11-26 18:00"]);
+    let dated = events(&journal, &["--utc", "--since", "2026-11-26", "--until", "2026-11-26 18:00"]);
     assert!(dated.is_empty(), "{dated:?}");
-    let dated = events(&journal, &["--since", "2026-11-26 18:00", "--until", "2026-11-26 18:00:10"]);
+    let dated = events(&journal, &["--utc", "--since", "2026-11-26 18:00", "--until", "2026-11-26 18:00:10"]);
     assert!(!dated.is_empty() && dated.iter().all(|event| event["id"].as_u64() >= Some(next)), "{dated:?}");
     assert!(dated[0]["start"].as_str().is_some_and(|date| date.starts_with("2026-11-26T18:00:0")), "{dated:?}");
     assert!(ids(&dated).is_sorted(), "the newest comes last: {dated:?}");
@@ -89,7 +89,7 @@ fn a_replay_that_is_kept_says_the_same_and_can_be_searched() {
     assert!(notable.len() < first.len() && notable.iter().all(|event| event["severity"] == "notice"), "{notable:?}");
     assert!(events(&journal, &["--camera", "porch"]).is_empty());
 
-    let people = ocelli(&["events", "--journal", text(&journal), "--limit", "2"]);
+    let people = ocelli(&["events", "--journal", text(&journal), "--limit", "2", "--utc"]);
     assert_eq!((people.code, people.out.lines().count()), (Some(0), 2), "{}", people.err);
     assert!(people.out.starts_with("2026-11-26 18:00:") && people.out.contains("camera: "), "{}", people.out);
     let nothing = ocelli(&["events", "--journal", text(&journal), "zebra"]);

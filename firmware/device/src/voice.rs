@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Told};
-use ocelli_pipeline::{Alerted, Spoken, WeekSpan};
+use ocelli_pipeline::{Alerted, Deviation, Spoken, WeekSpan};
 use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
 
 use crate::alerts::{self, Tells};
@@ -174,6 +174,25 @@ impl Voice {
             scribe.write(Entry::Said { id: event.id, text });
         }
         Ok(())
+    }
+
+    /// Tells of what is unusual for the hour of the day, as of a condition of severity `notice`.
+    pub fn unusual(
+        &mut self,
+        camera: usize,
+        deviation: &Deviation,
+        vocabulary: &Vocabulary,
+        probabilities: &[f32],
+        minute: Option<u16>,
+    ) -> Result<(), Error> {
+        let Deviation { over, kind, score, from, to } = *deviation;
+        let sentence = kind.and_then(|kind| vocabulary.entries.iter().find(|entry| entry.kind == kind));
+        let what = sentence.map_or("nothing happens", |entry| entry.text_in(self.language.as_deref()));
+        let tells = Tells { text: format!("Unusual at this hour: {what}"), severity: Severity::Notice };
+        // One of what is seen and one of nothing may be open beside each other, and beside all conditions.
+        let rule = usize::MAX - usize::from(kind.is_none());
+        let alerted = Alerted { rule, over, kind, score, from, to };
+        self.alert(camera, &alerted, &tells, vocabulary, probabilities, minute)
     }
 
     /// Whoever acknowledges it is told nothing more of this alert.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_infer::{InferError, Narrator, Pack, Taught, Vocabulary};
-use ocelli_pipeline::{AlertBuf, EventBuf, HoleCause, Lexicon, Mind, TokenSlot};
+use ocelli_pipeline::{AlertBuf, DeviationBuf, EventBuf, HoleCause, Lexicon, Mind, TokenSlot};
 use ocelli_types::{Clock, EventKind, Micros};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
@@ -76,7 +76,7 @@ impl Think<'_> {
         for camera in &mut self.cameras {
             let keeper = camera.keeper.take();
             saved = saved
-                .and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), clock.now(), clock.unix_ms())));
+                .and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), camera.mind.normal(), clock.now(), clock.unix_ms())));
         }
         saved
     }
@@ -196,13 +196,17 @@ impl Think<'_> {
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
                 camera.pulse.thought(report.encode_us, report.describe_us);
                 let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));
-                let mut alerted = AlertBuf::new();
+                let (mut alerted, mut deviations) = (AlertBuf::new(), DeviationBuf::new());
                 camera.mind.judge(&slot, minute, &mut alerted);
+                camera.mind.wonder(minute, &mut deviations);
                 // As in `Encode`.
                 let _ = give.try_send(slot);
                 let (all, probabilities) = (&self.vocabulary, camera.mind.probabilities());
                 for alert in &alerted {
                     self.voice.alert(index, alert, &camera.tells[alert.rule], all, probabilities, minute)?;
+                }
+                for deviation in &deviations {
+                    self.voice.unusual(index, deviation, all, probabilities, minute)?;
                 }
                 for spoken in &*events {
                     self.voice.say(index, spoken, &self.vocabulary, camera.mind.head())?;
@@ -231,7 +235,7 @@ impl Think<'_> {
     /// Saves and tells what is due.
     fn tick(&mut self, index: usize, clock: &impl Clock) -> Result<(), Error> {
         let Watched { mind, keeper, pulse, pulse_us, now_us, .. } = &mut self.cameras[index];
-        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), clock.now(), clock.unix_ms()));
+        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), mind.normal(), clock.now(), clock.unix_ms()));
         for text in news.into_iter().chain(self.voice.news()) {
             self.voice.tell(index, EventKind::Health, (*now_us, *now_us), &text)?;
         }

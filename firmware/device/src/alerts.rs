@@ -316,7 +316,8 @@ pub fn time_zone() -> Result<TimeZone, String> {
     let named = std::env::var("TZ").unwrap_or_default();
     let named = named.trim_start_matches(':');
     let folder = std::env::var("TZDIR").unwrap_or_else(|_| "/usr/share/zoneinfo".into());
-    let places = [Path::new(&folder).join(named), Path::new("/usr/share/zoneinfo").join(named), "/etc/localtime".into()];
+    let places =
+        [Path::new(&folder).join(named), Path::new("/usr/share/zoneinfo").join(named), "/etc/localtime".into()];
     // Reading a device might never come to an end.
     for place in places {
         if let Ok(found) = fs::metadata(&place)
@@ -445,7 +446,10 @@ mod tests {
             (AlertTable { text: " ".into(), ..base() }, "has no `text`"),
             (AlertTable { kinds: vec![], ..base() }, "or `kinds`"),
             (AlertTable { absent: list(&["walk"]), ..base() }, "or `kinds`"),
-            (AlertTable { when: Some("somebody falls".into()), absent: list(&["walk"]), ..AlertTable::default() }, "either `when`"),
+            (
+                AlertTable { when: Some("somebody falls".into()), absent: list(&["walk"]), ..AlertTable::default() },
+                "either `when`",
+            ),
             (AlertTable { when: Some("some\nbody".into()), ..base() }, "the `when` of an [[alert]]"),
             (AlertTable { zone: vec![[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]], ..base() }, "on one line"),
             (AlertTable { unless: list(&["walk"]), ..base() }, "about `after`"),

@@ -208,7 +208,8 @@ impl Plan {
         }
         if config.memory.state.is_some() {
             // What is composed, what a start reads, the last picture and its copy.
-            let bytes = 2 * Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(pack), &memory) + 2 * pack.grid.bytes();
+            let bytes =
+                2 * Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(pack), &memory) + 2 * pack.grid.bytes();
             plan.items.push(item(SNAPSHOT, bytes as u64));
         }
         Self::of(budget_bytes, plan.items)

@@ -361,7 +361,11 @@ impl<'a> Uptime<'a> {
             thinking,
             slot: PatchSlot::new(pack.grid),
             store,
-            bytes: Vec::with_capacity(Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(&pack), &wiring::memory(&pack, config.profile))),
+            bytes: Vec::with_capacity(Store::most_bytes(
+                pack.grid.bytes(),
+                wiring::own_kinds(&pack),
+                &wiring::memory(&pack, config.profile),
+            )),
             rss_samples: Vec::new(),
             steps: BTreeMap::new(),
         })

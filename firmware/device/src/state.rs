@@ -432,7 +432,10 @@ mod tests {
             Some((&pixels, Content::whole(pack.grid))),
             (Micros(40_000_000), SAVED_UNIX_MS),
         );
-        assert!(bytes.len() <= Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(pack), &wiring::memory(pack, Profile::Home)));
+        assert!(
+            bytes.len()
+                <= Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(pack), &wiring::memory(pack, Profile::Home))
+        );
         bytes
     }
 

@@ -367,7 +367,12 @@ fn found(row: &Row<'_>, likeness: Option<f32>) -> rusqlite::Result<Found> {
         kind: *TYPES.iter().find(|of| type_number(**of) == number).ok_or(unknown)?,
         camera: row.get(2)?,
         about: row.get(3)?,
-        entities: row.get::<_, Option<String>>(16)?.iter().flat_map(|all| all.split('\u{1f}')).map(Into::into).collect(),
+        entities: row
+            .get::<_, Option<String>>(16)?
+            .iter()
+            .flat_map(|all| all.split('\u{1f}'))
+            .map(Into::into)
+            .collect(),
         severity: severity_of(row.get(4)?),
         text: row.get(5)?,
         start_ms: row.get(6)?,

@@ -589,8 +589,7 @@ impl Page<'_> {
         let text = self.text(&told.text)?;
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let mark = vector.map(|(_, vector)| self.name(&vector.mark)).transpose()?;
-        let insert =
-            "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16, NULL, ?17, NULL)";
+        let insert = "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16, NULL, ?17, NULL)";
         self.db.prepare_cached(insert)?.execute(params![
             told.id.cast_signed(),
             type_number(told.kind),
@@ -681,7 +680,8 @@ impl Page<'_> {
 
     fn said(&self, id: u64, text: &str) -> rusqlite::Result<()> {
         let id = id.cast_signed();
-        let before = self.db.query_row("SELECT said FROM event WHERE id = ?1", [id], |row| row.get::<_, Option<i64>>(0));
+        let before =
+            self.db.query_row("SELECT said FROM event WHERE id = ?1", [id], |row| row.get::<_, Option<i64>>(0));
         // The alert may be gone, or was never written.
         let Some(before) = before.optional()? else { return Ok(()) };
         let text = self.text(text)?;

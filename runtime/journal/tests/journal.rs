@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ocelli_journal::{
-    About, Acknowledged, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, Query, Start, Told, Vector, Writer, acknowledge,
+    About, Acknowledged, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, Query, Start, Told, Vector,
+    Writer, acknowledge,
 };
 use ocelli_types::{EntryId, EventKind, Micros, Severity};
 use rusqlite::Connection;
@@ -206,7 +207,12 @@ fn the_nearest_come_first_across_chunks_and_agree_with_plain_arithmetic() {
     let place = place();
     let angle = |id: u64| (id * 7919 % 1000) as f32 / 320.0;
     let turned = |id: u64| {
-        let about = About { kind: "walk".into(), severity: Severity::Info, entities: Vec::new(), vector: Some(lean(angle(id))) };
+        let about = About {
+            kind: "walk".into(),
+            severity: Severity::Info,
+            entities: Vec::new(),
+            vector: Some(lean(angle(id))),
+        };
         Told { about: Some(about), ..told(id, id * 100, "Someone walks.") }
     };
     write(&place.path, (1..=600).map(turned));
@@ -233,7 +239,12 @@ fn the_nearest_come_first_across_chunks_and_agree_with_plain_arithmetic() {
 fn a_narration_that_goes_on_is_one_event_with_the_surest_sentence() {
     let place = place();
     let part = |id: u64, second: u64, score: f32, text: &str| {
-        let about = About { kind: "walk".into(), severity: Severity::Info, entities: Vec::new(), vector: Some(lean(score / 4.0)) };
+        let about = About {
+            kind: "walk".into(),
+            severity: Severity::Info,
+            entities: Vec::new(),
+            vector: Some(lean(score / 4.0)),
+        };
         Entry::Told(Told { about: Some(about), score, ..told(id, second, text) })
     };
     let mut writer = open(&place.path);
@@ -619,7 +630,8 @@ fn events_are_found_by_whom_they_are_about_and_a_kind_is_about_what_was_said_las
 fn an_alert_has_its_sentence_later_and_is_acknowledged_beside_the_one_who_writes() {
     let place = place();
     let mut writer = open(&place.path);
-    let alert = |id| Told { kind: EventKind::Alert, ..narrated(id, "walk", Severity::Alarm, "Somebody is at the door") };
+    let alert =
+        |id| Told { kind: EventKind::Alert, ..narrated(id, "walk", Severity::Alarm, "Somebody is at the door") };
     writer.write(&[Entry::Told(alert(1)), Entry::Told(told(2, 2, "Text.")), Entry::Told(alert(3))]).expect("room");
     assert_eq!(writer.acknowledged().expect("readable"), Some(vec![]), "the first look");
     let said = |text: &str| Entry::Said { id: 1, text: text.into() };
@@ -638,7 +650,11 @@ fn an_alert_has_its_sentence_later_and_is_acknowledged_beside_the_one_who_writes
     let event = Journal::open(&place.path).expect("it is there").event(1).expect("readable").expect("it is there");
     assert_eq!((event.said.as_deref(), event.told, event.acked_ms), (Some("Someone waves."), 2, Some(NEW_YEAR_MS)));
     let by = |words| ids(&place.path, Query { words, ..Query::default() });
-    assert_eq!((by("waves"), by("runs"), by("door")), (vec![1], vec![], vec![4, 3, 1]), "a text is let go with its last use");
+    assert_eq!(
+        (by("waves"), by("runs"), by("door")),
+        (vec![1], vec![], vec![4, 3, 1]),
+        "a text is let go with its last use"
+    );
     let quiet = Told { quiet: true, ..alert(5) };
     writer.write(&[Entry::Told(quiet)]).expect("room");
     let event = Journal::open(&place.path).expect("it is there").event(5).expect("readable").expect("it is there");
@@ -661,7 +677,8 @@ fn a_journal_of_format_1_becomes_one_of_format_2_with_all_that_it_had() {
     fs::write(&place.path, OLD).expect("it is writable");
     let before: Vec<(i64, String)> = {
         let db = Connection::open(&place.path).expect("it is a database");
-        let mut rows = db.prepare("SELECT event.id, said FROM event JOIN text ON text.id = text ORDER BY event.id DESC");
+        let mut rows =
+            db.prepare("SELECT event.id, said FROM event JOIN text ON text.id = text ORDER BY event.id DESC");
         let rows = rows.as_mut().expect("of format 1").query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
         rows.expect("readable").map(|row| row.expect("readable")).collect()
     };

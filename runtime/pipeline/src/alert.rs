@@ -317,7 +317,8 @@ impl State {
     /// left for another that overlaps it.
     fn time(&self, rule: &AlertRule, minute: Option<u16>) -> Option<usize> {
         let Some(minute) = minute.filter(|_| !rule.times.is_empty()) else { return Some(0) };
-        let goes_on = self.in_time.flatten().filter(|&time| rule.times.get(time).is_some_and(|span| span.contains(minute)));
+        let goes_on =
+            self.in_time.flatten().filter(|&time| rule.times.get(time).is_some_and(|span| span.contains(minute)));
         goes_on.or_else(|| rule.times.iter().position(|span| span.contains(minute)))
     }
 

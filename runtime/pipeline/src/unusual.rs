@@ -274,7 +274,8 @@ impl Normal {
         let (all_seen, all_watched) =
             (0..HOURS).fold((0.0, 0.0), |(seen, watched), hour| (seen + of(hour), watched + self.watched_min[hour]));
         let base = (all_seen + 0.5) / (all_watched + 60.0);
-        let around = |of: &dyn Fn(usize) -> f32| of(hour) + 0.5 * (of((hour + 1) % HOURS) + of((hour + HOURS - 1) % HOURS));
+        let around =
+            |of: &dyn Fn(usize) -> f32| of(hour) + 0.5 * (of((hour + 1) % HOURS) + of((hour + HOURS - 1) % HOURS));
         let (seen, watched) = (around(&of), around(&|hour| self.watched_min[hour]));
         ((seen + PRIOR_MINUTES * base) / (watched + PRIOR_MINUTES)).min(1.0)
     }
@@ -300,7 +301,8 @@ impl Normal {
     /// Learns an hour.
     fn close_hour(&mut self, hour: usize, seen: Seen, told: &mut DeviationBuf) {
         let watched = f32::from(self.now.watched_min);
-        let is_active = self.now.seen_min.iter().zip(&self.config.nothing).any(|(minutes, nothing)| *minutes > 0 && !nothing);
+        let is_active =
+            self.now.seen_min.iter().zip(&self.config.nothing).any(|(minutes, nothing)| *minutes > 0 && !nothing);
         let from = self.now.hour_from.replace(seen);
         if watched >= WATCHED_MINUTES {
             let always = self.active_days[hour] >= ALWAYS * self.days[hour] && self.is_ready(hour);
@@ -384,11 +386,8 @@ mod tests {
     /// A home of one person: the times of a day, in minutes, with what is seen. Each day differs.
     fn day(dice: &mut Dice, number: u64) -> Vec<(f64, f64, usize)> {
         let up = 7.0 * 60.0 + dice.about(45.0) + if number % 7 >= 5 { 45.0 } else { 0.0 };
-        let mut spans = vec![
-            (up, up + 8.0, WALK),
-            (up + 8.0, up + 30.0, COOK),
-            (up + 30.0, up + 50.0 + dice.about(15.0), SIT),
-        ];
+        let mut spans =
+            vec![(up, up + 8.0, WALK), (up + 8.0, up + 30.0, COOK), (up + 30.0, up + 50.0 + dice.about(15.0), SIT)];
         let noon = 12.5 * 60.0 + dice.about(40.0);
         spans.extend([(noon, noon + 20.0, COOK), (noon + 20.0, noon + 50.0, SIT)]);
         let evening = 18.5 * 60.0 + dice.about(50.0);

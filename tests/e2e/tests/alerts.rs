@@ -57,10 +57,10 @@ fn night_in(zone: &str) -> usize {
     let path = folder.path().join("ocelli.toml");
     let night = "[[alert]]\ntext = \"Night\"\nabsent = [\"silence\"]\nthreshold = 1.0\ntimes = [\"22:00-06:00\"]\n";
     fs::write(&path, night).expect("it can be written");
-    let mut command = std::process::Command::new(ocelli_e2e::program());
+    let mut command = Command::new(program());
     command.env("TZ", zone).arg("replay").arg(root().join("tests/clips/demo.mp4")).arg("--config").arg(&path);
     command.arg("--journal").arg(folder.path().join("events.db")).args(["--at", "2026-11-26T12:00:00Z", "--json"]);
-    let ran = ocelli_e2e::finish(command);
+    let ran = finish(command);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     of(&lines(&ran.out), "Night").iter().filter(|event| event["type"] == "alert").count()
 }
@@ -138,7 +138,8 @@ fn an_alert_comes_first_its_sentence_under_the_same_id_and_it_is_acknowledged() 
     let (alert, update) = (&told[at], &told[at + 1]);
     assert_eq!((&update["type"], &update["id"]), (&"update".into(), &alert["id"]), "{told:?}");
     assert_eq!((&update["entries"], &update["t_end_s"]), (&alert["entries"], &alert["t_end_s"]));
-    let ids: Vec<u64> = told.iter().filter(|event| event["type"] != "update").filter_map(|e| e["id"].as_u64()).collect();
+    let ids: Vec<u64> =
+        told.iter().filter(|event| event["type"] != "update").filter_map(|e| e["id"].as_u64()).collect();
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 
     let id = alert["id"].to_string();
@@ -162,7 +163,8 @@ fn an_alert_comes_first_its_sentence_under_the_same_id_and_it_is_acknowledged() 
     let people = events(folder.path(), &["--kind", "alert", "--utc"]).out;
     assert!(people.contains("ALERT It goes on: ") && people.contains(", acknowledged 20"), "{people}");
     let narration = told.iter().find(|event| event["type"] == "narration").expect("it narrates")["id"].to_string();
-    for (id, why) in [(narration.as_str(), "only alerts are acknowledged"), ("99999", "the journal has no alert 99999")] {
+    for (id, why) in [(narration.as_str(), "only alerts are acknowledged"), ("99999", "the journal has no alert 99999")]
+    {
         let ran = ack(id);
         assert!(ran.code == Some(2) && ran.err.contains(why) && ran.err.lines().count() == 1, "{}", ran.err);
     }
@@ -230,8 +232,16 @@ fn a_condition_in_plain_words_is_understood_or_refused() {
          [[alert]]\ntext = \"Bed time\"\nwhen = \"someone goes to sleep\"\nfor = \"5min\"\ntimes = [\"22:00-06:00\"]\n",
     );
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.err.contains("alert `somebody has fallen` is understood as fall (`A person has fallen.`, 0."), "{}", ran.err);
-    assert!(ran.out.contains("alert   somebody has fallen: each camera, any of fall from 0.25 for 1.0 s\n"), "{}", ran.out);
+    assert!(
+        ran.err.contains("alert `somebody has fallen` is understood as fall (`A person has fallen.`, 0."),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.out.contains("alert   somebody has fallen: each camera, any of fall from 0.25 for 1.0 s\n"),
+        "{}",
+        ran.out
+    );
     assert!(ran.out.contains("alert   Bed time: each camera, any of "), "{}", ran.out);
     let refused = check("[[alert]]\nwhen = \"the stock market rises\"\n");
     assert_eq!((refused.code, refused.err.lines().count()), (Some(2), 1), "{}", refused.err);
@@ -244,8 +254,14 @@ fn a_condition_in_plain_words_is_understood_or_refused() {
     let added = ocelli(&["vocab", "add", "the stock market rises", "--vocabulary", text(&own)]);
     assert_eq!(added.code, Some(0), "{}", added.err);
     let known = check(&format!("vocabulary = {own:?}\n[[alert]]\nwhen = \"the stock markets rise\"\n"));
-    assert!(known.code == Some(0) && known.out.contains("any of the stock market rises from "), "{}{}", known.out, known.err);
-    fs::write(&path, "[[alert]]\nwhen = \"a person is walking around\"\nthreshold = 0.05\nfor = \"0s\"\n").expect("writable");
+    assert!(
+        known.code == Some(0) && known.out.contains("any of the stock market rises from "),
+        "{}{}",
+        known.out,
+        known.err
+    );
+    fs::write(&path, "[[alert]]\nwhen = \"a person is walking around\"\nthreshold = 0.05\nfor = \"0s\"\n")
+        .expect("writable");
     let ran = ocelli(&["replay", "tests/clips/demo.mp4", "--json", "--config", text(&path)]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let told = lines(&ran.out);
@@ -268,22 +284,41 @@ fn an_alarm_is_told_again_until_somebody_acknowledges_it() {
     assert!(without.code == Some(2) && without.err.contains("needs a journal"), "{}", without.err);
     let (out, log) = (folder.path().join("out"), folder.path().join("err"));
     let mut run = Command::new(program());
-    run.args(["run", "--command", &camera, "--pack", "tiny-test", "--json", "--seconds", "60", "--config", text(&config)]);
+    run.args([
+        "run",
+        "--command",
+        &camera,
+        "--pack",
+        "tiny-test",
+        "--json",
+        "--seconds",
+        "60",
+        "--config",
+        text(&config),
+    ]);
     run.args(["--journal", text(&journal), "--out", text(&out)]).current_dir(root());
     run.stdout(Stdio::null()).stderr(fs::File::create(&log).expect("it is writable"));
     let mut child = run.spawn().expect("the program starts");
     let patience = Instant::now();
-    let mut until = |what: &str| loop {
+    let until = |what: &str| loop {
         let said = lines(&fs::read_to_string(&out).unwrap_or_default());
-        if let Some(event) = said.iter().find(|event| event["text"].as_str().is_some_and(|said| said.starts_with(what))) {
+        if let Some(event) = said.iter().find(|event| event["text"].as_str().is_some_and(|said| said.starts_with(what)))
+        {
             break event.clone();
         }
-        assert!(patience.elapsed() < Duration::from_mins(2), "{what}: {}", fs::read_to_string(&log).unwrap_or_default());
+        assert!(
+            patience.elapsed() < Duration::from_mins(2),
+            "{what}: {}",
+            fs::read_to_string(&log).unwrap_or_default()
+        );
         thread::sleep(Duration::from_millis(50));
     };
     let alert = until("It goes on");
     let again = until("still not acknowledged (2): It goes on");
-    assert_eq!((&again["type"], &again["id"], &again["t_start_s"]), (&"alert".into(), &alert["id"], &alert["t_start_s"]));
+    assert_eq!(
+        (&again["type"], &again["id"], &again["t_start_s"]),
+        (&"alert".into(), &alert["id"], &alert["t_start_s"])
+    );
     let ran = ocelli(&["ack", &alert["id"].to_string(), "--journal", text(&journal)]);
     assert_eq!(ran.code, Some(0), "beside the one who writes: {}", ran.err);
     let update = until("acknowledged: It goes on");

@@ -19,7 +19,8 @@ const COUNTS: [usize; 3] = [1, 32, 256];
 
 /// A condition of each sort in turn: plain, absent, after another, in a zone, at times, all of them.
 fn rule(number: usize) -> AlertRule {
-    let kinds = |of: usize| vec![(number * 7 + of) % KINDS, (number * 11 + of + 3) % KINDS, (number * 5 + of + 9) % KINDS];
+    let kinds =
+        |of: usize| vec![(number * 7 + of) % KINDS, (number * 11 + of + 3) % KINDS, (number * 5 + of + 9) % KINDS];
     let sort = number % 6;
     let after = After { kinds: kinds(1), unless: kinds(2), within_us: Some(Micros(60_000_000)) };
     let corners = vec![[0.1, 0.1], [0.6, 0.2], [0.5, 0.7], [0.1, 0.5]];

@@ -20,7 +20,7 @@ from pathlib import Path
 
 CONDITIONS = 32
 SPANS = Path(__file__).resolve().parents[2] / "train/spans.toml"
-PLAYED = "ffmpeg -loglevel error -re -i {} -vf scale=-2:480 -f yuv4mpegpipe -pix_fmt yuv420p -"
+PLAYED = "ffmpeg -loglevel error -re -i {} -f yuv4mpegpipe -pix_fmt yuv420p -"
 
 
 def config(kinds):

@@ -75,8 +75,9 @@ impl Think<'_> {
         let mut saved = Ok(());
         for camera in &mut self.cameras {
             let keeper = camera.keeper.take();
-            saved = saved
-                .and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), camera.mind.normal(), clock.now(), clock.unix_ms())));
+            saved = saved.and(keeper.map_or(Ok(()), |keeper| {
+                keeper.finish(camera.mind.memory(), camera.mind.normal(), clock.now(), clock.unix_ms())
+            }));
         }
         saved
     }
@@ -235,7 +236,8 @@ impl Think<'_> {
     /// Saves and tells what is due.
     fn tick(&mut self, index: usize, clock: &impl Clock) -> Result<(), Error> {
         let Watched { mind, keeper, pulse, pulse_us, now_us, .. } = &mut self.cameras[index];
-        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), mind.normal(), clock.now(), clock.unix_ms()));
+        let news =
+            keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), mind.normal(), clock.now(), clock.unix_ms()));
         for text in news.into_iter().chain(self.voice.news()) {
             self.voice.tell(index, EventKind::Health, (*now_us, *now_us), &text)?;
         }

@@ -194,9 +194,19 @@ struct State {
     /// When one of `after` was seen last, with none of `unless` since.
     armed_us: Option<Micros>,
     moved_us: Option<Micros>,
-    /// In which of its times the last picture was, if there was one, and whether it was met in all of that so far.
-    in_time: Option<Option<usize>>,
+    /// In which of its times the last picture was, and whether it was met in all of that so far.
+    last: Last,
     unbroken: bool,
+}
+
+/// Where the last picture was among the times of a condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    /// There was none, or the camera was blind since.
+    #[default]
+    Unknown,
+    Outside,
+    In(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -262,7 +272,7 @@ impl AlertRules {
     /// The camera was blind: what was met is no longer known to be, and nothing moved. Alerts that are open stay open.
     pub fn blind(&mut self) {
         for (_, state) in &mut self.rules {
-            (state.met, state.moved_us, state.in_time) = (None, None, None);
+            (state.met, state.moved_us, state.last) = (None, None, Last::Unknown);
         }
     }
 }
@@ -317,24 +327,26 @@ impl State {
     /// left for another that overlaps it.
     fn time(&self, rule: &AlertRule, minute: Option<u16>) -> Option<usize> {
         let Some(minute) = minute.filter(|_| !rule.times.is_empty()) else { return Some(0) };
-        let goes_on =
-            self.in_time.flatten().filter(|&time| rule.times.get(time).is_some_and(|span| span.contains(minute)));
+        let is_in = |time: &usize| rule.times.get(*time).is_some_and(|span| span.contains(minute));
+        let goes_on = if let Last::In(time) = self.last { Some(time).filter(is_in) } else { None };
         goes_on.or_else(|| rule.times.iter().position(|span| span.contains(minute)))
     }
 
     /// What it was met by in one of its times that has just ended, if it was in all of it. The next may have begun with that.
     fn whole_time(&mut self, time: Option<usize>, starts: bool, met: bool) -> Option<Met> {
-        // From one to another it begins where that one does.
-        let comes = self.in_time.is_some_and(|before| before.is_none() || (before != time && starts));
-        let begins = time.is_some() && comes;
-        let ends = self.in_time.flatten().is_some_and(|before| time != Some(before));
+        let (begins, ends) = match self.last {
+            Last::Unknown => (false, false),
+            Last::Outside => (time.is_some(), false),
+            // From one to another it begins where that one does.
+            Last::In(before) => (time.is_some_and(|now| now != before && starts), time != Some(before)),
+        };
         let whole = self.met.filter(|_| ends && self.unbroken);
         if begins {
             self.met = None;
         }
         // A time that was entered midway, after a start or a blind interval, is not a whole one.
-        self.unbroken = time.is_some() && met && (begins || (self.unbroken && self.in_time == Some(time)));
-        self.in_time = Some(time);
+        self.unbroken = time.is_some() && met && (begins || (self.unbroken && self.last != Last::Unknown && !ends));
+        self.last = time.map_or(Last::Outside, Last::In);
         whole
     }
 

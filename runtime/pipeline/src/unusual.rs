@@ -200,8 +200,9 @@ impl Normal {
         }
         let hour = hour_of(minute);
         let mut active = false;
-        for kind in 0..self.config.thresholds.len() {
-            if kinds[kind] < self.config.thresholds[kind] {
+        assert!(kinds.len() >= self.config.thresholds.len(), "there should be a probability for each kind");
+        for (kind, probability) in kinds.iter().enumerate().take(self.config.thresholds.len()) {
+            if *probability < self.config.thresholds[kind] {
                 continue;
             }
             let from = match self.now.sightings[kind] {

@@ -113,7 +113,7 @@ fn text(path: &Path) -> &str {
 fn kept(folder: &Path, config: &str) -> Ran {
     let path = folder.join("ocelli.toml");
     let journal = folder.join("events.journal");
-    fs::write(&path, format!("[journal]\nfile = {journal:?}\n{config}")).expect("it can be written");
+    fs::write(&path, format!("[journal]\nfile = \"{}\"\n{config}", journal.display())).expect("it can be written");
     let demo = ["replay", "tests/clips/demo.mp4", "--json", "--at", "2026-11-26T18:00:00Z", "--config", text(&path)];
     let ran = ocelli(&demo);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -253,7 +253,7 @@ fn a_condition_in_plain_words_is_understood_or_refused() {
     let own = folder.path().join("own.jsonl");
     let added = ocelli(&["vocab", "add", "the stock market rises", "--vocabulary", text(&own)]);
     assert_eq!(added.code, Some(0), "{}", added.err);
-    let known = check(&format!("vocabulary = {own:?}\n[[alert]]\nwhen = \"the stock markets rise\"\n"));
+    let known = check(&format!("vocabulary = \"{}\"\n[[alert]]\nwhen = \"the stock markets rise\"\n", own.display()));
     assert!(
         known.code == Some(0) && known.out.contains("any of the stock market rises from "),
         "{}{}",

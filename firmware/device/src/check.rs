@@ -83,6 +83,9 @@ fn journal_text(file: &Path, size: u64) -> Result<String, Error> {
             made.map_err(|error| JournalError::Disk { path: file.to_path_buf(), why: error.to_string() })?;
             Ok(format!("{place}: none yet, and there can be one"))
         }
+        Err(JournalError::Older { found, .. }) => {
+            Ok(format!("{place}: of format {found}, which the next `ocelli run` brings up to date"))
+        }
         Err(error) => Err(error.into()),
     }
 }

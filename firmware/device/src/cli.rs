@@ -472,13 +472,11 @@ impl When {
 
 /// A time, or how long ago it was.
 fn parse_since(text: &str) -> Result<When, String> {
-    match humantime::parse_duration(text) {
-        Ok(ago) => Ok(When::At(SystemClock::new().unix_ms().saturating_sub(ago.as_millis() as u64))),
-        Err(_) => {
-            let time = parse_time(text).map_err(|error| format!("{error}, or how long ago it was, like 2h"))?;
-            Ok(if text.ends_with('Z') { When::At(time) } else { When::Shown(time) })
-        }
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(When::At(SystemClock::new().unix_ms().saturating_sub(ago.as_millis() as u64)));
     }
+    let time = parse_time(text).map_err(|error| format!("{error}, or how long ago it was, like 2h"))?;
+    Ok(if text.ends_with('Z') { When::At(time) } else { When::Shown(time) })
 }
 
 /// `ocelli vocab`

@@ -382,3 +382,29 @@ fn a_journal_that_is_taken_away_is_begun_anew() {
     let (kept, told) = (ids(&events(&journal, &[])), ids(&lines(&ran.out)));
     assert!(!kept.is_empty() && kept.iter().all(|id| told.contains(id)), "{kept:?} of {told:?}");
 }
+
+/// The file was written by the program before it: nothing is lost, and until a program writes it readers say what to do.
+#[test]
+fn a_journal_of_the_program_before_is_brought_up_to_date_by_a_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [journal, config] = ["events.journal", "ocelli.toml"].map(|name| folder.path().join(name));
+    fs::copy(root().join("runtime/journal/tests/data/format-1.journal"), &journal).expect("it is there");
+    fs::write(&config, format!("[journal]\nfile = \"{}\"\n", text(&journal))).expect("it is writable");
+    let check = || ocelli(&["check", "--pack", TINY, "--config", text(&config)]);
+    let before = check();
+    assert!(
+        before.code == Some(0) && before.out.contains("of format 1, which the next"),
+        "{}{}",
+        before.out,
+        before.err
+    );
+    let refused = ocelli(&["events", "--journal", text(&journal)]);
+    assert_eq!((refused.code, refused.err.lines().count()), (Some(1), 1), "{}", refused.err);
+    assert!(refused.err.contains("`ocelli run` with it brings it up to date"), "{}", refused.err);
+    let ran = run(&camera(folder.path()), &journal, "1");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let kept = events(&journal, &[]);
+    assert!(kept.iter().any(|event| event["text"] == "It goes on" && event["type"] == "alert"), "{kept:?}");
+    assert!(ids(&kept).is_sorted() && ids(&lines(&ran.out))[0] > kept[0]["id"].as_u64().expect("an id"), "{kept:?}");
+    assert!(check().out.contains(" events in 0."), "{}", check().out);
+}

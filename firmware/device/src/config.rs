@@ -14,7 +14,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::alerts::{self, AlertTable};
+use crate::alerts::{self, AlertTable, AlertsTable};
 use crate::sentences;
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
@@ -83,6 +83,9 @@ pub struct Config {
     /// What to be told of besides what the pack alarms about, each `[[alert]]`.
     #[serde(rename = "alert")]
     pub alerts: Vec<AlertTable>,
+    /// What holds for all alerts.
+    #[serde(rename = "alerts")]
+    pub alerting: AlertsTable,
 }
 
 impl Default for Config {
@@ -98,6 +101,7 @@ impl Default for Config {
             memory: MemoryTable::default(),
             journal: JournalTable::default(),
             alerts: Vec::new(),
+            alerting: AlertsTable::default(),
         }
     }
 }

@@ -1,17 +1,20 @@
-//! `ocelli events`, `ocelli yes` and `ocelli no`: what was said, and what one says to it.
+//! `ocelli events`, `ocelli ack`, `ocelli yes` and `ocelli no`: what was said, and what one says to it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
-use ocelli_drivers::SinkError;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ocelli_drivers::{SinkError, SystemClock};
 use ocelli_infer::Evidence;
-use ocelli_journal::{Found, Hole, Journal, Query};
-use ocelli_types::{EventKind, Micros, Severity};
+use ocelli_journal::{Acknowledged, Found, Hole, Journal, Query, acknowledge as note_in};
+use ocelli_types::{Clock as _, EventKind, Micros, Severity};
 use serde::Serialize;
 
-use crate::cli::{AboutArgs, EventsArgs};
+use crate::alerts;
+use crate::cli::{AboutArgs, AckArgs, EventsArgs};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
 use crate::lessons;
@@ -31,6 +34,8 @@ struct Line<'a> {
     t_start_s: Option<f64>,
     t_end_s: Option<f64>,
     kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<&'a [String]>,
     severity: Option<&'a str>,
     text: &'a str,
     score: Option<f64>,
@@ -38,6 +43,19 @@ struct Line<'a> {
     narrations: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     likeness: Option<f64>,
+    #[serde(flatten)]
+    alert: Option<OfAlert<'a>>,
+}
+
+/// What an alert has besides.
+#[derive(Debug, Serialize)]
+struct OfAlert<'a> {
+    /// The sentence that followed it.
+    said: Option<&'a str>,
+    /// How often it was told; 0 in quiet hours.
+    told: u32,
+    /// When somebody acknowledged it.
+    acknowledged: Option<String>,
 }
 
 /// What a hole says.
@@ -50,14 +68,17 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     let words = args.words.join(" ");
     let like = args.like.map(|id| vector_of(&journal, id)).transpose()?;
     let like = like.as_ref().map(|evidence| evidence.values().map(f32::from));
+    let zone = if args.utc { TimeZone::UTC } else { local() };
+    let (since_ms, until_ms) = (args.since.map(|at| at.unix_ms(&zone)), args.until.map(|at| at.unix_ms(&zone)));
     let query = Query {
         words: &words,
         like: like.as_ref(),
         camera: args.camera.as_deref(),
         kind: args.kind.as_deref(),
+        about: args.about.as_deref(),
         severity: args.severity.map_or(Severity::None, Severity::from),
-        since_ms: args.since,
-        until_ms: args.until,
+        since_ms,
+        until_ms,
         limit: args.limit.into(),
     };
     let mut found = journal.search(&query)?;
@@ -68,10 +89,10 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     // Of several things that are asked for nothing is said of a time in which nobody looked.
     let all = words.is_empty() && like.is_none() && args.camera.is_none() && args.kind.is_none();
     let mut holes = Vec::new();
-    if all && args.severity.is_none() {
+    if all && args.severity.is_none() && args.about.is_none() {
         let since_ms =
-            args.since.max(found.iter().find_map(|event| event.start_ms).filter(|_| found.len() == query.limit));
-        holes = journal.holes(since_ms, args.until)?;
+            since_ms.max(found.iter().find_map(|event| event.start_ms).filter(|_| found.len() == query.limit));
+        holes = journal.holes(since_ms, until_ms)?;
     }
     if found.is_empty() && holes.is_empty() {
         note("nothing was found");
@@ -81,12 +102,39 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     let mut holes = holes.into_iter().peekable();
     for event in &found {
         while let Some(hole) = holes.next_if(|hole| event.start_ms.is_some_and(|start_ms| hole.end_ms <= start_ms)) {
-            hole_line(&mut text, hole, args.json);
+            hole_line(&mut text, hole, args.json, &zone);
         }
-        event_line(&mut text, event, args.json);
+        event_line(&mut text, event, args.json, &zone);
     }
-    holes.for_each(|hole| hole_line(&mut text, hole, args.json));
+    holes.for_each(|hole| hole_line(&mut text, hole, args.json, &zone));
     print(&text)
+}
+
+/// Notes that somebody knows of an alert.
+pub fn acknowledge(args: &AckArgs) -> Result<(), Error> {
+    let file = file(args.journal.as_ref(), &args.common.config()?)?;
+    let zone = local();
+    match note_in(&file, args.id, SystemClock::new().unix_ms())? {
+        Acknowledged::Now(text) => note(format_args!("acknowledged: {text}")),
+        Acknowledged::Before(at_ms) => note(format_args!("it was acknowledged before, {}", for_people(at_ms, &zone))),
+        Acknowledged::NoAlert => {
+            let of = "only alerts are acknowledged; `ocelli events --kind alert` shows them";
+            return Err(Error::NoSuchEvent(format!("alert {}, but another event of this id: {of}", args.id)));
+        }
+        Acknowledged::Absent => {
+            let why = format!("alert {}; `ocelli events --kind alert` shows those that it has", args.id);
+            return Err(Error::NoSuchEvent(why));
+        }
+    }
+    Ok(())
+}
+
+/// The time zone here; where it is not known, UTC.
+fn local() -> TimeZone {
+    alerts::time_zone().unwrap_or_else(|error| {
+        note(format_args!("times are in UTC: the time zone of this machine is unknown ({error})"));
+        TimeZone::UTC
+    })
 }
 
 /// Teaches what the user says of an event.
@@ -129,7 +177,7 @@ fn vector_of(journal: &Journal, id: u64) -> Result<Evidence, Error> {
     }))
 }
 
-fn event_line(text: &mut String, event: &Found, json: bool) {
+fn event_line(text: &mut String, event: &Found, json: bool, zone: &TimeZone) {
     let end_ms = event.start_ms.map(|start_ms| start_ms + event.end_us.since(event.start_us).0 / 1000);
     if json {
         let line = Line {
@@ -141,12 +189,18 @@ fn event_line(text: &mut String, event: &Found, json: bool) {
             t_start_s: Some(rounded(event.start_us.seconds())),
             t_end_s: Some(rounded(event.end_us.seconds())),
             kind: event.about.as_deref(),
+            about: event.about.as_ref().map(|_| &event.entities[..]),
             severity: event.about.as_ref().map(|_| severity(event.severity)),
             text: &event.text,
             score: Some(rounded(event.score.into())),
             entries: event.entries.map(|(from, to)| [from.0, to.0]),
             narrations: (event.kind == EventKind::Narration).then_some(event.parts),
             likeness: event.likeness.map(|likeness| rounded(likeness.into())),
+            alert: (event.kind == EventKind::Alert).then(|| OfAlert {
+                said: event.said.as_deref(),
+                told: event.told,
+                acknowledged: event.acked_ms.map(date),
+            }),
         };
         json_line(text, &line);
         return;
@@ -155,20 +209,32 @@ fn event_line(text: &mut String, event: &Found, json: bool) {
         EventKind::Narration => "",
         EventKind::Alert => "ALERT ",
         EventKind::AlertEnd => "alert over: ",
+        EventKind::Update => "alert: ",
         EventKind::Blind => "blind: ",
         EventKind::Health => "device: ",
     };
-    let when = event.start_ms.map_or_else(|| in_clip(event.start_us), for_people);
+    let when = event.start_ms.map_or_else(|| in_clip(event.start_us), |at_ms| for_people(at_ms, zone));
     let lasted_s = event.end_us.since(event.start_us).seconds();
     let score = event.likeness.unwrap_or(event.score);
-    let said = format!("{}: {mark}{}", event.camera, event.text);
-    let parts = if event.parts > 1 { format!(", {} times", event.parts) } else { String::new() };
+    let more = event.said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+    let said = format!("{}: {mark}{}{more}", event.camera, event.text);
+    let mut parts = if event.parts > 1 { format!(", {} times", event.parts) } else { String::new() };
+    if event.kind == EventKind::Alert {
+        parts += &match event.told {
+            0 => ", told nobody".to_owned(),
+            1 => String::new(),
+            told => format!(", told {told} times"),
+        };
+        if let Some(at_ms) = event.acked_ms {
+            parts += &format!(", acknowledged {}", for_people(at_ms, zone).trim_end());
+        }
+    }
     // As the console does: what comes from a pack or a command must not break the line or steer the terminal.
     let said: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let _ = writeln!(text, "{when} {lasted_s:7.1} s  {score:.2}  {said}  (#{}{parts})", event.id);
 }
 
-fn hole_line(text: &mut String, hole: Hole, json: bool) {
+fn hole_line(text: &mut String, hole: Hole, json: bool, zone: &TimeZone) {
     let Hole { start_ms, end_ms } = hole;
     if json {
         let line = Line {
@@ -180,17 +246,19 @@ fn hole_line(text: &mut String, hole: Hole, json: bool) {
             t_start_s: None,
             t_end_s: None,
             kind: None,
+            about: None,
             severity: None,
             text: NOT_RUNNING,
             score: None,
             entries: None,
             narrations: None,
             likeness: None,
+            alert: None,
         };
         return json_line(text, &line);
     }
     let lasted_s = (end_ms - start_ms) as f64 / 1000.0;
-    let _ = writeln!(text, "{} {lasted_s:7.1} s        {NOT_RUNNING}", for_people(start_ms));
+    let _ = writeln!(text, "{} {lasted_s:7.1} s        {NOT_RUNNING}", for_people(start_ms, zone));
 }
 
 fn json_line(text: &mut String, line: &Line<'_>) {
@@ -217,10 +285,12 @@ fn date(unix_ms: u64) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms.min(LAST_UNIX_MS))).to_string()
 }
 
-/// `2026-11-26 18:30:00Z`
-fn for_people(unix_ms: u64) -> String {
-    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(unix_ms.min(LAST_UNIX_MS)));
-    time.to_string().replace('T', " ")
+/// `2026-11-26 18:30:00Z`, or without the Z and as wide in another time zone.
+fn for_people(unix_ms: u64, zone: &TimeZone) -> String {
+    let time = Timestamp::from_millisecond(unix_ms.min(LAST_UNIX_MS).cast_signed()).expect("its year has four digits");
+    let (time, mark) = (zone.to_datetime(time), if *zone == TimeZone::UTC { 'Z' } else { ' ' });
+    let (date, clock) = (time.date(), time.time());
+    format!("{date} {:02}:{:02}:{:02}{mark}", clock.hour(), clock.minute(), clock.second())
 }
 
 /// As wide as a date.

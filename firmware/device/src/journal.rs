@@ -6,7 +6,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ pub const SCRIBE_STACK_BYTES: usize = 256 << 10;
 /// Events that may wait, and that are written at a time. Each is below 1 KiB.
 pub const WAITING: usize = 256;
 const BATCH: usize = 64;
+
+/// How often it is looked whether somebody acknowledged an alert.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How often a journal that cannot be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -75,6 +78,8 @@ struct Shared {
     least_id: AtomicU64,
     /// Why the last batch was not written; `None` after one that was.
     trouble: Mutex<Option<String>>,
+    /// Alerts that another program acknowledged, since they were asked for.
+    acknowledged: Mutex<Vec<u64>>,
 }
 
 impl Shared {
@@ -97,6 +102,8 @@ pub struct Scribe {
     give: Option<SyncSender<Entry>>,
     thread: Option<JoinHandle<Option<Writer>>>,
     told: Arc<Shared>,
+    /// Why it could not be opened at the start, until that was told.
+    closed: Option<String>,
     /// Losses that were noticed, when, and whether nobody was told of their end.
     noticed: u64,
     failing: bool,
@@ -132,6 +139,7 @@ impl Scribe {
                 None
             }
         };
+        let closed = told.trouble();
         let (give, entries) = sync_channel(WAITING);
         let shared = Arc::clone(&told);
         let place = path.clone();
@@ -145,7 +153,7 @@ impl Scribe {
         let (give, thread) = (Some(give), Some(thread));
         let failed = Instant::now();
         let (noticed, failing, alive_us) = (0, false, start_us);
-        Ok(Some(Self { path, dates, patient, give, thread, told, noticed, failing, failed, alive_us }))
+        Ok(Some(Self { path, dates, patient, give, thread, told, closed, noticed, failing, failed, alive_us }))
     }
 
     /// The smallest id that the next event may have.
@@ -168,6 +176,11 @@ impl Scribe {
         }
     }
 
+    /// Alerts that were acknowledged; those of before may be among them.
+    pub fn acknowledged(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.told.acknowledged.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The program still runs.
     pub fn alive(&mut self, at_us: Micros) {
         if at_us.since(self.alive_us) >= ALIVE_US {
@@ -179,6 +192,10 @@ impl Scribe {
     /// What the person should hear: that events are not kept, once, or that they are again.
     pub fn news(&mut self) -> Option<String> {
         let (lost, trouble) = (self.told.lost.load(Ordering::Relaxed), self.told.trouble());
+        if let Some(why) = self.closed.take() {
+            (self.failing, self.failed) = (true, Instant::now());
+            return Some(format!("the journal is not written: {why}"));
+        }
         if lost > self.noticed {
             (self.noticed, self.failed) = (lost, Instant::now());
             let why = trouble.unwrap_or_else(|| format!("{}: the disk is too slow", self.path.display()));
@@ -235,10 +252,17 @@ impl Desk {
         // One that was open knows which ids are given; another does not, and none below its own may come.
         let mut least_id = if self.writer.is_some() { 0 } else { u64::MAX };
         let mut tried = Instant::now();
-        while let Ok(first) = entries.recv() {
-            batch.push(first);
+        loop {
+            match entries.recv_timeout(LOOK) {
+                Ok(first) => batch.push(first),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
             batch.extend(entries.try_iter().take(BATCH - 1));
-            let at_us = time(&batch[0]);
+            let at_us = batch.iter().map(time).max().unwrap_or_default();
             if self.writer.is_some() && file_at(&self.path) != self.file {
                 note(format_args!("{}: the journal was taken away or replaced; it begins anew", self.path.display()));
                 self.writer = None;
@@ -271,8 +295,16 @@ impl Desk {
             };
             self.told.lost.fetch_add(lost as u64, Ordering::Relaxed);
             batch.clear();
+            self.look();
         }
         self.writer
+    }
+
+    /// Whether somebody acknowledged an alert. What goes wrong is met by the next batch.
+    fn look(&mut self) {
+        if let Some(Ok(Some(ids))) = self.writer.as_mut().map(Writer::acknowledged) {
+            *self.told.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) = ids;
+        }
     }
 
     /// Opens the journal at this stream time; where it is found to be damaged, what can be read of it is saved.
@@ -307,6 +339,8 @@ fn time(entry: &Entry) -> Micros {
     match entry {
         Entry::Told(told) => told.start_us,
         Entry::Sees { at_us, .. } | Entry::Alive { at_us, .. } => *at_us,
+        // It follows its alert.
+        Entry::Said { .. } | Entry::ToldAgain { .. } => Micros(0),
     }
 }
 
@@ -339,6 +373,7 @@ mod tests {
             score: 1.0,
             entries: None,
             about: None,
+            quiet: false,
         })
     }
 

@@ -7,9 +7,11 @@ mod cli;
 mod config;
 mod enforce;
 mod error;
+mod escalate;
 mod events;
 mod journal;
 mod lessons;
+mod plain;
 mod plan;
 mod pulse;
 mod replay;
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
         Command::Events(args) => events::command(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
+        Command::Embed => plain::embed(),
+        Command::Ack(args) => events::acknowledge(args),
         Command::Vocab(args) => vocab::command(args),
     };
     match done {

@@ -13,6 +13,7 @@ use crate::alerts::{self, WeekClock};
 use crate::cli::ReplayArgs;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
+use crate::plain;
 use crate::plan::Plan;
 use crate::pulse::Pulse;
 use crate::trace::Trace;
@@ -24,10 +25,12 @@ type CountedStep = Counted<Result<(), StepError<InferError, InferError>>>;
 
 /// Narrates the clip.
 pub fn command(args: &ReplayArgs) -> Result<(), Error> {
-    let config = args.config()?;
+    let mut config = args.config()?;
     let mut clip = Clip::open(&args.clip)?;
     let mut picture = clip.size_px().unwrap_or(SizePx::new(1, 1));
-    let (pack, mut stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
+    let pack = wiring::open(&config)?;
+    plain::understand(&mut config, &pack)?;
+    let (pack, mut stab, narrator) = wiring::load_models(pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
@@ -37,7 +40,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let mut eye = Eye::new(&pack)?;
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
-    let (rules, texts) = alerts::of_camera(&config, 0, &pack)?;
+    let (rules, tells) = alerts::of_camera(&config, 0, &pack)?;
     let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
     let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new(&config));
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
@@ -89,13 +92,15 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         pulse.stab.allocated(encoded.allocations);
         pulse.narrator.allocated(thought.allocations);
         seen_us = slot.batch().captured_us;
+        let minute = dates.of(seen_us).and_then(|unix_ms| week.minute(unix_ms));
+        mind.judge(&tokens, minute, &mut alerted);
+        for alert in &alerted {
+            voice.alert(0, alert, &tells[alert.rule], &pack.vocabulary, mind.probabilities(), minute)?;
+        }
         for spoken in &events {
             voice.say(0, spoken, &pack.vocabulary, mind.head())?;
         }
-        mind.judge(&tokens, dates.of(seen_us).and_then(|unix_ms| week.minute(unix_ms)), &mut alerted);
-        for alert in &alerted {
-            voice.alert(0, alert, &texts[alert.rule], &pack.vocabulary.kinds)?;
-        }
+        voice.remind(0, seen_us)?;
         if let Some(trace) = &mut trace {
             trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
         }

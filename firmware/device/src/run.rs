@@ -34,6 +34,7 @@ use crate::config::ConfigError;
 use crate::enforce::Fence;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
+use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::sentences::{Sentences, Watcher};
 use crate::state::{Keeper, Kept, Reference, Store};
@@ -83,8 +84,9 @@ struct Counts {
 
 /// Narrates until the clip ends, the time is over or somebody stops it.
 pub fn command(args: &RunArgs) -> Result<(), Error> {
-    let config = args.config()?;
+    let mut config = args.config()?;
     config.check().map_err(ConfigError::Usage)?;
+    alerts::check_kept(&config)?;
     let stop = Arc::new(AtomicBool::new(false));
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
     let wishes: Vec<Wish> = config.cameras.iter().map(wish).collect();
@@ -96,6 +98,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         Some(own) => wiring::with_sentences(pack, own),
         None => pack,
     };
+    plain::understand(&mut config, &pack)?;
     let budget_bytes = config.budget_bytes(pack.manifest.budget.memory_bytes);
     let fence = config.enforce.then(|| Fence::enter(budget_bytes));
     let budget_bytes = fence.as_ref().map_or(budget_bytes, Fence::budget_bytes);
@@ -115,6 +118,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let live = args.clip.is_none();
     let memory = wiring::memory(&pack, config.profile);
     let state = config.memory.state.as_deref().filter(|_| live);
+    if config.alerting.unusual && state.is_none() {
+        note("what is usual is learnt anew after each start, for there is no folder for it ([memory] state)");
+    }
     if config.memory.state.is_some() && !live {
         note("a clip is not remembered: the memory of a camera or command is kept, not its");
     }
@@ -159,9 +165,11 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     for (camera, ((wish, store), kept)) in wishes.into_iter().zip(stores).zip(kept).enumerate() {
         let mut eye = Eye::new(&pack)?;
         let picture = Reference::default();
+        let mut learnt = Vec::new();
         let memory = match kept {
             None => wiring::blank(&pack, config.profile)?,
-            Some(Kept { mut memory, picture: last, .. }) => {
+            Some(Kept { mut memory, picture: last, normal, .. }) => {
+                learnt = normal;
                 if let Some((pixels, content)) = &last {
                     eye.resume(pixels, *content);
                 }
@@ -205,9 +213,10 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             spare: None,
         });
         let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
-        let (rules, texts) = alerts::of_camera(&config, camera, &pack)?;
+        let (rules, tells) = alerts::of_camera(&config, camera, &pack)?;
         let mind = Mind::new(head, memory, wiring::lexicon(&pack, &pack.vocabulary)?).watching(rules);
-        cameras.push(Watched { texts, ..Watched::new(mind, keeper, start_us) });
+        let mind = mind.learning(wiring::normal(&config, &pack, &learnt));
+        cameras.push(Watched { tells, ..Watched::new(mind, keeper, start_us) });
     }
     drop(tell);
     for _ in 0..SLOTS {

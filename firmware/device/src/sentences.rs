@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ocelli_infer::{Added, Evidence, Pack, Vocabulary};
 use ocelli_types::Severity;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -45,7 +46,7 @@ const MOST_TEXT_BYTES: usize = 400;
 pub const SEEN_FLOOR: f32 = 0.9;
 
 /// How much a sentence matters, as it is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SeverityName {
     /// Worth saying, no more.

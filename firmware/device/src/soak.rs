@@ -361,7 +361,11 @@ impl<'a> Uptime<'a> {
             thinking,
             slot: PatchSlot::new(pack.grid),
             store,
-            bytes: Vec::with_capacity(Store::most_bytes(pack.grid.bytes(), &wiring::memory(&pack, config.profile))),
+            bytes: Vec::with_capacity(Store::most_bytes(
+                pack.grid.bytes(),
+                wiring::own_kinds(&pack),
+                &wiring::memory(&pack, config.profile),
+            )),
             rss_samples: Vec::new(),
             steps: BTreeMap::new(),
         })
@@ -385,7 +389,7 @@ impl<'a> Uptime<'a> {
     fn save(&mut self) -> Result<(), Error> {
         let at = (self.stream_us(), self.world.unix_ms());
         let Self { store, bytes, .. } = self;
-        store.compose(bytes, self.thinking.mind().memory(), self.eye.reference(), at);
+        store.compose(bytes, self.thinking.mind().memory(), None, self.eye.reference(), at);
         store.write(bytes).map_err(|source| Error::State { path: store.path().to_path_buf(), source })?;
         self.world.ledger.saves += 1;
         self.world.ledger.saved_bytes += self.bytes.len() as u64;

@@ -1,11 +1,12 @@
 //! The memory on disk, so that it outlives a restart: one file a camera, written now and then, read at start.
 //!
 //! ```text
-//! "ocelli memory 1\n"  16 bytes
+//! "ocelli memory 2\n"  16 bytes
 //! pack                 SHA-256 of pack.toml, 32 bytes
 //! saved                stream time in microseconds, u64, and milliseconds since 1970, u64
 //! content              x0 x1 y0 y1 in patches, u16 each
 //! picture              length, u32, and the last picture that was sent whole, or nothing
+//! normal               length, u32, and what is normal there, as `Normal::save` writes it, or nothing; not in version 1
 //! memory               as `MemoryRing::save` writes it
 //! checksum             SHA-256 of all of the above, 32 bytes
 //! ```
@@ -22,16 +23,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use ocelli_infer::Pack;
-use ocelli_pipeline::{MOST_STREAM, MemoryConfig, MemoryRing};
+use ocelli_pipeline::{MOST_STREAM, MemoryConfig, MemoryRing, Normal};
 use ocelli_types::{Content, Micros};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, note};
+use crate::wiring;
 
-const MAGIC: &[u8; 16] = b"ocelli memory 1\n";
+const MAGIC: &[u8; 16] = b"ocelli memory 2\n";
+const MAGIC_1: &[u8; 16] = b"ocelli memory 1\n";
 
-/// Bytes before the picture.
-const HEAD_BYTES: usize = 16 + 32 + 8 + 8 + 8 + 4;
+/// Bytes before the memory, without picture and normal.
+const HEAD_BYTES: usize = 16 + 32 + 8 + 8 + 8 + 4 + 4;
 
 const CHECKSUM_BYTES: usize = 32;
 
@@ -51,6 +54,8 @@ pub struct Kept {
     pub memory: MemoryRing,
     /// The last picture.
     pub picture: Option<(Vec<u8>, Content)>,
+    /// What is normal there, as it was saved; empty where that was not learnt.
+    pub normal: Vec<u8>,
     /// Stream time when it was saved.
     pub saved_us: Micros,
     /// Wall clock when it was saved, milliseconds since 1970.
@@ -89,6 +94,7 @@ pub struct Store {
     path: PathBuf,
     pack: [u8; 32],
     picture_bytes: usize,
+    kinds: usize,
     config: MemoryConfig,
     /// Held as long as the store: two programs would destroy each other's file.
     _lock: Arc<File>,
@@ -111,12 +117,13 @@ impl Store {
             }
             TryLockError::Error(error) => unusable(error),
         })?;
-        Ok(Self { path, pack: hash, picture_bytes: pack.grid.bytes(), config, _lock: Arc::new(lock) })
+        let (picture_bytes, kinds) = (pack.grid.bytes(), wiring::own_kinds(pack));
+        Ok(Self { path, pack: hash, picture_bytes, kinds, config, _lock: Arc::new(lock) })
     }
 
     /// The most bytes of a file.
-    pub fn most_bytes(picture_bytes: usize, config: &MemoryConfig) -> usize {
-        HEAD_BYTES + picture_bytes + MemoryRing::snapshot_bytes(config) + CHECKSUM_BYTES
+    pub fn most_bytes(picture_bytes: usize, kinds: usize, config: &MemoryConfig) -> usize {
+        HEAD_BYTES + picture_bytes + Normal::snapshot_bytes(kinds) + MemoryRing::snapshot_bytes(config) + CHECKSUM_BYTES
     }
 
     fn beside(&self, what: &str) -> PathBuf {
@@ -162,7 +169,9 @@ impl Store {
             return Err("it is too long".into());
         }
         let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or("it is too short")?;
-        let mut rest = body.strip_prefix(MAGIC).ok_or("it is of another kind or version")?;
+        let first = body.starts_with(MAGIC_1);
+        let magic = if first { MAGIC_1 } else { MAGIC };
+        let mut rest = body.strip_prefix(magic).ok_or("it is of another kind or version")?;
         if Sha256::digest(body)[..] != checksum[..] {
             return Err("it is torn: its checksum is wrong".into());
         }
@@ -186,8 +195,11 @@ impl Store {
             return Err("its picture is of another size".into());
         }
         let picture = take(length)?.to_vec();
+        let length = if first { 0 } else { number(take(4)?) as usize };
+        let normal = take(length)?.to_vec();
         let memory = MemoryRing::restore(self.config, rest).map_err(|error| error.to_string())?;
-        Ok(Kept { memory, picture: (length > 0).then_some((picture, content)), saved_us, saved_unix_ms })
+        let picture = (!picture.is_empty()).then_some((picture, content));
+        Ok(Kept { memory, picture, normal, saved_us, saved_unix_ms })
     }
 
     /// Puts the file together in `bytes`, as of a stream time and wall clock (milliseconds since 1970). Nothing is allocated
@@ -196,6 +208,7 @@ impl Store {
         &self,
         bytes: &mut Vec<u8>,
         memory: &MemoryRing,
+        normal: Option<&Normal>,
         picture: Option<(&[u8], Content)>,
         at: (Micros, u64),
     ) {
@@ -211,6 +224,10 @@ impl Store {
         }
         bytes.extend_from_slice(&(pixels.len() as u32).to_le_bytes());
         bytes.extend_from_slice(pixels);
+        bytes.extend_from_slice(&(normal.map_or(0, |_| Normal::snapshot_bytes(self.kinds)) as u32).to_le_bytes());
+        if let Some(normal) = normal {
+            normal.save(bytes);
+        }
         memory.save(bytes);
         let checksum = Sha256::digest(&bytes[..]);
         bytes.extend_from_slice(&checksum);
@@ -265,7 +282,7 @@ impl Keeper {
         every_us: Micros,
         now_us: Micros,
     ) -> io::Result<Self> {
-        let room = Vec::with_capacity(Store::most_bytes(store.picture_bytes, &store.config));
+        let room = Vec::with_capacity(Store::most_bytes(store.picture_bytes, store.kinds, &store.config));
         let (give, work) = sync_channel::<Vec<u8>>(1);
         let (done, back) = sync_channel(1);
         let writer = store.clone();
@@ -284,7 +301,13 @@ impl Keeper {
     }
 
     /// Saves where it is due. Gives what the person should hear: that it fails, once, or that it works again.
-    pub fn tick(&mut self, memory: &MemoryRing, now_us: Micros, unix_ms: u64) -> Option<String> {
+    pub fn tick(
+        &mut self,
+        memory: &MemoryRing,
+        normal: Option<&Normal>,
+        now_us: Micros,
+        unix_ms: u64,
+    ) -> Option<String> {
         let mut news = None;
         match self.back.try_recv() {
             Ok((bytes, written)) => {
@@ -298,7 +321,7 @@ impl Keeper {
             && let Some(mut bytes) = self.bytes.take()
         {
             self.due_us = now_us + self.every_us;
-            self.compose(&mut bytes, memory, (now_us, unix_ms));
+            self.compose(&mut bytes, memory, normal, (now_us, unix_ms));
             if let Some(give) = &self.give {
                 // The channel has room: the thread gave the last bytes back.
                 let _ = give.try_send(bytes);
@@ -308,7 +331,13 @@ impl Keeper {
     }
 
     /// Saves a last time, and waits until that is done.
-    pub fn finish(mut self, memory: &MemoryRing, now_us: Micros, unix_ms: u64) -> Result<(), Error> {
+    pub fn finish(
+        mut self,
+        memory: &MemoryRing,
+        normal: Option<&Normal>,
+        now_us: Micros,
+        unix_ms: u64,
+    ) -> Result<(), Error> {
         self.give = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -320,15 +349,15 @@ impl Keeper {
         if written && memory.report().frames() == self.frames {
             return Ok(());
         }
-        self.compose(&mut bytes, memory, (now_us, unix_ms));
+        self.compose(&mut bytes, memory, normal, (now_us, unix_ms));
         self.store.write(&bytes).map_err(|source| Error::State { path: self.store.path.clone(), source })
     }
 
-    fn compose(&mut self, bytes: &mut Vec<u8>, memory: &MemoryRing, at: (Micros, u64)) {
+    fn compose(&mut self, bytes: &mut Vec<u8>, memory: &MemoryRing, normal: Option<&Normal>, at: (Micros, u64)) {
         self.frames = memory.report().frames();
         let picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
         let picture = picture.as_ref().map(|(pixels, content)| (&pixels[..], *content));
-        self.store.compose(bytes, memory, picture, at);
+        self.store.compose(bytes, memory, normal, picture, at);
     }
 
     fn judge(&mut self, written: io::Result<()>) -> Option<String> {
@@ -347,8 +376,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Profile;
-    use crate::wiring;
+    use crate::config::{Config, Profile};
     use ocelli_pipeline::HoleCause;
     use ocelli_types::PatchMask;
 
@@ -380,16 +408,34 @@ mod tests {
         Store::open(folder, "the hall/1", pack, wiring::memory(pack, Profile::Home)).expect("a writable folder")
     }
 
+    /// What is normal where an hour was watched.
+    fn normal(pack: &Pack) -> Normal {
+        let mut config = Config::default();
+        config.alerting.unusual = true;
+        let mut normal = wiring::normal(&config, pack, &[]).expect("it is wanted");
+        let kinds = vec![0.5; pack.vocabulary.kinds.len()];
+        for minute in 0..70 {
+            let captured_us = Micros(u64::from(minute) * 60_000_000);
+            let seen = ocelli_pipeline::Seen { entry: ocelli_types::EntryId(1), captured_us };
+            normal.judge(seen, &kinds, Some(minute), &mut ocelli_pipeline::DeviationBuf::new());
+        }
+        normal
+    }
+
     fn saved(store: &Store, pack: &Pack) -> Vec<u8> {
         let mut bytes = Vec::new();
         let pixels = vec![7; pack.grid.bytes()];
         store.compose(
             &mut bytes,
             &lived(pack),
+            Some(&normal(pack)),
             Some((&pixels, Content::whole(pack.grid))),
             (Micros(40_000_000), SAVED_UNIX_MS),
         );
-        assert!(bytes.len() <= Store::most_bytes(pack.grid.bytes(), &wiring::memory(pack, Profile::Home)));
+        assert!(
+            bytes.len()
+                <= Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(pack), &wiring::memory(pack, Profile::Home))
+        );
         bytes
     }
 
@@ -402,6 +448,10 @@ mod tests {
         let kept = store.load().expect("it can be read").expect("it was saved");
         assert_eq!(kept.memory.report(), lived(&pack).report());
         assert_eq!(kept.picture, Some((vec![7; pack.grid.bytes()], Content::whole(pack.grid))));
+        let mut learnt = Vec::new();
+        normal(&pack).save(&mut learnt);
+        assert_eq!(kept.normal, learnt);
+        assert!(learnt[4..].iter().any(|byte| *byte != 0), "something was learnt");
         let resumed = |away_ms: i64| kept.resume_us(SAVED_UNIX_MS.saturating_add_signed(away_ms));
         assert_eq!(resumed(60_000), Micros(100_000_000), "a minute went by");
         assert_eq!(resumed(-3_600_000), Micros(40_000_000), "a clock that was set back");
@@ -427,7 +477,7 @@ mod tests {
         for (bytes, why) in [
             (&whole[..whole.len() / 2], "torn"),
             (&flipped[..], "torn"),
-            (&b"ocelli memory 2\n, and more of it than a checksum"[..], "version"),
+            (&b"ocelli memory 3\n, and more of it than a checksum"[..], "version"),
             (&other_pack[..], "another pack"),
             (&[], "short"),
             (&long[..], "long"),
@@ -484,14 +534,14 @@ mod tests {
         let mut keeper =
             Keeper::start(store.clone(), picture, &lived_for(&pack, 1), every, Micros(0)).expect("a thread");
         let mut memory = lived(&pack);
-        assert_eq!(keeper.tick(&memory, Micros(9_000_000), 1), None);
+        assert_eq!(keeper.tick(&memory, None, Micros(9_000_000), 1), None);
         assert!(!store.path().exists(), "not yet");
         fs::remove_dir_all(&state).expect("it is there");
         let mut said = Vec::new();
         for second in 10..80 {
             // Something new each time, else there is nothing to save.
             memory = lived_for(&pack, second + 100);
-            said.extend(keeper.tick(&memory, Micros(second * 1_000_000), second));
+            said.extend(keeper.tick(&memory, None, Micros(second * 1_000_000), second));
             thread::sleep(std::time::Duration::from_millis(10));
             if second == 45 {
                 fs::create_dir_all(&state).expect("it can be made again");
@@ -502,7 +552,7 @@ mod tests {
         assert!(store.load().expect("it can be read").is_some());
         fs::remove_file(store.path()).expect("it is there");
         let newer = lived_for(&pack, 101);
-        keeper.finish(&newer, Micros(90_000_000), 99).expect("there is room");
+        keeper.finish(&newer, None, Micros(90_000_000), 99).expect("there is room");
         assert_eq!(store.load().expect("it can be read").expect("it was saved").saved_unix_ms, 99);
     }
 }

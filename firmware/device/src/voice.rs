@@ -1,16 +1,19 @@
 //! From what the policy says to lines that leave the device: ids, words, camera name.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Told};
-use ocelli_pipeline::{Alerted, Spoken};
+use ocelli_pipeline::{Alerted, Deviation, Spoken, WeekSpan};
 use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
 
+use crate::alerts::{self, Tells};
 use crate::config::Config;
 use crate::error::Error;
+use crate::escalate::{self, Escalation};
 use crate::journal::{Scribe, vector};
 
 #[derive(Debug)]
@@ -33,6 +36,12 @@ pub struct Voice {
     language: Option<String>,
     /// Who keeps it.
     scribe: Option<Scribe>,
+    /// Alerts that wait for somebody.
+    escalation: Escalation,
+    /// Quiet hours.
+    quiet: Vec<WeekSpan>,
+    /// Cameras and conditions whose open alerts were told nobody.
+    hushed: BTreeSet<(usize, usize)>,
     said: u64,
     next_id: u64,
 }
@@ -57,7 +66,9 @@ impl Voice {
         };
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
         let (evidence, language) = (config.output.evidence, config.output.language.clone());
-        Ok(Self { lines, place, cameras, evidence, language, scribe: None, said: 0, next_id: 1 })
+        let (escalation, quiet) = alerts::for_all(&config.alerting)?;
+        let (scribe, hushed, said, next_id) = (None, BTreeSet::new(), 0, 1);
+        Ok(Self { lines, place, cameras, evidence, language, scribe, escalation, quiet, hushed, said, next_id })
     }
 
     /// One whose events are kept, and have ids that go on with those that are.
@@ -81,6 +92,7 @@ impl Voice {
         let about = self.scribe.is_some().then(|| About {
             kind: vocabulary.kinds[entry.kind].clone(),
             severity: entry.severity,
+            entities: vocabulary.about[entry.kind].clone(),
             vector: seen.as_ref().map(vector),
         });
         let event = Event {
@@ -95,17 +107,38 @@ impl Voice {
             evidence: evidence.as_deref(),
         };
         self.emit(&event)?;
-        self.keep(&event, about);
+        self.keep(&event, about, false);
+        if spoken.kind == EventKind::Alert {
+            self.await_somebody(&event, camera, Severity::Alarm);
+        }
         Ok(())
     }
 
-    /// Tells of a standing condition whose words are `text`.
-    pub fn alert(&mut self, camera: usize, alerted: &Alerted, text: &str, kinds: &[String]) -> Result<(), Error> {
+    /// Tells of a standing condition at once, and then under the same id the sentence of what is seen, of which
+    /// `probabilities` are those of the vocabulary's entries. In quiet hours, which this minute of the week may be in, what is no
+    /// alarm is only kept.
+    pub fn alert(
+        &mut self,
+        camera: usize,
+        alerted: &Alerted,
+        tells: &Tells,
+        vocabulary: &Vocabulary,
+        probabilities: &[f32],
+        minute: Option<u16>,
+    ) -> Result<(), Error> {
+        let Tells { text, severity } = tells;
         let about = self.scribe.is_some().then(|| About {
-            kind: alerted.kind.map_or("absence", |kind| &kinds[kind]).to_owned(),
-            severity: Severity::Alarm,
+            kind: alerted.kind.map_or("absence", |kind| &vocabulary.kinds[kind]).to_owned(),
+            severity: *severity,
+            entities: alerted.kind.map_or_else(Vec::new, |kind| vocabulary.about[kind].clone()),
             vector: None,
         });
+        let is_quiet = minute.is_some_and(|now| self.quiet.iter().any(|span| span.contains(now)));
+        let was_hushed = alerted.over && self.hushed.remove(&(camera, alerted.rule));
+        let hush = *severity < Severity::Alarm && (is_quiet || was_hushed);
+        if hush && !alerted.over {
+            self.hushed.insert((camera, alerted.rule));
+        }
         let event = Event {
             id: self.next_id(),
             kind: if alerted.over { EventKind::AlertEnd } else { EventKind::Alert },
@@ -117,9 +150,80 @@ impl Voice {
             entries: Some((alerted.from.entry, alerted.to.entry)),
             evidence: None,
         };
-        self.emit(&event)?;
-        self.keep(&event, about);
+        if hush {
+            self.next_id = event.id + 1;
+        } else {
+            self.emit(&event)?;
+        }
+        self.keep(&event, about, hush);
+        if alerted.over {
+            return Ok(());
+        }
+        if !hush {
+            self.await_somebody(&event, camera, *severity);
+        }
+        // Of its kind; of an absence whatever is seen.
+        let of_kind = vocabulary.entries.iter().zip(probabilities);
+        let of_kind = of_kind.filter(|(entry, _)| alerted.kind.is_none_or(|kind| entry.kind == kind));
+        let Some((sentence, _)) = of_kind.max_by(|a, b| a.1.total_cmp(b.1)) else { return Ok(()) };
+        let text = sentence.text_in(self.language.as_deref()).to_owned();
+        if !hush {
+            self.emit(&Event { kind: EventKind::Update, text: &text, ..event })?;
+        }
+        if let Some(scribe) = &mut self.scribe {
+            scribe.write(Entry::Said { id: event.id, text });
+        }
         Ok(())
+    }
+
+    /// Tells of what is unusual for the hour of the day, as of a condition of severity `notice`.
+    pub fn unusual(
+        &mut self,
+        camera: usize,
+        deviation: &Deviation,
+        vocabulary: &Vocabulary,
+        probabilities: &[f32],
+        minute: Option<u16>,
+    ) -> Result<(), Error> {
+        let Deviation { over, kind, score, from, to } = *deviation;
+        let sentence = kind.and_then(|kind| vocabulary.entries.iter().find(|entry| entry.kind == kind));
+        let what = sentence.map_or("nothing happens", |entry| entry.text_in(self.language.as_deref()));
+        let tells = Tells { text: format!("Unusual at this hour: {what}"), severity: Severity::Notice };
+        // One of what is seen and one of nothing may be open beside each other, and beside all conditions.
+        let rule = usize::MAX - usize::from(kind.is_none());
+        let alerted = Alerted { rule, over, kind, score, from, to };
+        self.alert(camera, &alerted, &tells, vocabulary, probabilities, minute)
+    }
+
+    /// Whoever acknowledges it is told nothing more of this alert.
+    fn await_somebody(&mut self, event: &Event<'_>, camera: usize, severity: Severity) {
+        let Event { id, start_us, end_us, score, entries, .. } = *event;
+        let told = escalate::Told { id, camera, text: event.text.to_owned(), start_us, score, entries };
+        self.escalation.told(told, severity, end_us);
+    }
+
+    /// Tells which alerts were acknowledged, and again which alarms of this camera were not, at this stream time of it.
+    pub fn remind(&mut self, camera: usize, now_us: Micros) -> Result<(), Error> {
+        for id in self.scribe.as_ref().map(Scribe::acknowledged).unwrap_or_default() {
+            if let Some(told) = self.escalation.acknowledged(id) {
+                let text = format!("acknowledged: {}", told.text);
+                self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
+            }
+        }
+        while let Some((told, times)) = self.escalation.due(camera, now_us) {
+            let text = format!("still not acknowledged ({times}): {}", told.text);
+            self.emit_again(EventKind::Alert, &told, &text, now_us)?;
+            if let Some(scribe) = &mut self.scribe {
+                scribe.write(Entry::ToldAgain { id: told.id });
+            }
+        }
+        Ok(())
+    }
+
+    fn emit_again(&mut self, kind: EventKind, told: &escalate::Told, text: &str, end_us: Micros) -> Result<(), Error> {
+        let escalate::Told { id, start_us, score, entries, .. } = *told;
+        let camera = &self.cameras[told.camera].clone();
+        self.emit(&Event { id, kind, camera, start_us, end_us, text, score, entries, evidence: None })
     }
 
     /// Tells of the device itself: blind intervals and health.
@@ -133,7 +237,7 @@ impl Voice {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
         let event = Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None };
         self.emit(&event)?;
-        self.keep(&event, None);
+        self.keep(&event, None, false);
         Ok(())
     }
 
@@ -181,7 +285,7 @@ impl Voice {
     }
 
     /// Hands what was told to the journal.
-    fn keep(&mut self, event: &Event<'_>, about: Option<About>) {
+    fn keep(&mut self, event: &Event<'_>, about: Option<About>, quiet: bool) {
         let Some(scribe) = &mut self.scribe else { return };
         scribe.write(Entry::Told(Told {
             id: event.id,
@@ -194,6 +298,7 @@ impl Voice {
             score: event.score,
             entries: event.entries,
             about,
+            quiet,
         }));
     }
 
@@ -203,7 +308,7 @@ impl Voice {
             Lines::Programs(sink) => sink.emit(event),
         };
         emitted.map_err(|source| Error::Output { path: self.place.clone(), source })?;
-        (self.said, self.next_id) = (self.said + 1, event.id + 1);
+        (self.said, self.next_id) = (self.said + 1, self.next_id.max(event.id + 1));
         Ok(())
     }
 }

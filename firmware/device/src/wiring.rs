@@ -9,7 +9,7 @@ use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught, Vocabulary};
 use ocelli_pipeline::{
     Calibration, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing,
-    PatchSlot, Pipeline, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
+    Normal, NormalConfig, PatchSlot, Pipeline, SILENCE, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
 
@@ -23,6 +23,9 @@ const PACKS_VARIABLE: &str = "OCELLI_PACKS";
 
 /// Where a distribution installs packs.
 const SYSTEM_PACKS: &str = "/usr/share/ocelli/models";
+
+/// The kind of an empty room.
+const NOBODY: &str = "nobody";
 
 /// The think side with real models.
 pub type Thinking = Pipeline<Stab, Narrator>;
@@ -204,6 +207,27 @@ pub fn blank(pack: &Pack, profile: Profile) -> Result<MemoryRing, Error> {
 /// The think side with a memory.
 pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRing) -> Result<Thinking, Error> {
     Ok(Pipeline::with_memory(stab, narrator, memory, lexicon(pack, &pack.vocabulary)?))
+}
+
+/// How many of the kinds, the first ones, are the pack's own.
+pub fn own_kinds(pack: &Pack) -> usize {
+    let own = &pack.vocabulary.entries[..pack.vocabulary.of_pack()];
+    own.iter().map(|entry| entry.kind + 1).max().unwrap_or(0)
+}
+
+/// What is normal at a camera, as it was kept, where it is to be learnt.
+pub fn normal(config: &Config, pack: &Pack, kept: &[u8]) -> Option<Normal> {
+    config.alerting.unusual.then(|| {
+        let kinds = &pack.vocabulary.kinds[..own_kinds(pack)];
+        let speak = &pack.manifest.speak;
+        let threshold = |kind: &String| speak.kinds.get(kind).map_or(speak.threshold, |own| own.threshold);
+        let learning = NormalConfig {
+            thresholds: kinds.iter().map(threshold).collect(),
+            nothing: kinds.iter().map(|kind| kind == SILENCE || kind == NOBODY).collect(),
+            least_days: config.alerting.unusual_after_days,
+        };
+        Normal::restore(learning.clone(), kept).unwrap_or_else(|| Normal::new(learning))
+    })
 }
 
 /// The head of a camera: the narrator, and what the camera was taught.

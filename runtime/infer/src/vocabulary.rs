@@ -61,6 +61,8 @@ pub struct Vocabulary {
     pub entries: Vec<Entry>,
     /// Names of the kinds, in the order in which they first appear.
     pub kinds: Vec<String>,
+    /// Whom or what each kind is about, such as `person` or `door`, `[kinds]`; nothing where the pack does not say.
+    pub about: Vec<Vec<String>>,
     /// The cosine from which an added sentence is meant that names none.
     pub floor: f32,
     rows: Rows,
@@ -84,6 +86,8 @@ struct FileEntry {
     texts: BTreeMap<String, String>,
     kind: String,
     severity: FileSeverity,
+    #[serde(default)]
+    about: Vec<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -109,9 +113,15 @@ impl Vocabulary {
             let why = format!("{entries} sentences take {} bytes, and there are {found}", entries * ROW_BYTES);
             return Err(inconsistent(why));
         }
-        let mut kinds: Vec<String> = Vec::new();
+        let (mut kinds, mut about): (Vec<String>, Vec<Vec<String>>) = (Vec::new(), Vec::new());
         let entries = file.entry.into_iter().map(|entry| {
             let kind = index_of(&mut kinds, &entry.kind);
+            about.resize(kinds.len(), Vec::new());
+            for name in entry.about {
+                if !about[kind].contains(&name) {
+                    about[kind].push(name);
+                }
+            }
             Entry { text: entry.text, texts: entry.texts, kind, severity: entry.severity.into() }
         });
         let entries: Vec<Entry> = entries.collect();
@@ -123,7 +133,7 @@ impl Vocabulary {
             }
         }
         let (floors, of_pack) = (vec![-1.0; entries.len()], entries.len());
-        Ok(Self { entries, kinds, floor: FLOOR, rows, floors, of_pack })
+        Ok(Self { entries, kinds, about, floor: FLOOR, rows, floors, of_pack })
     }
 
     /// These sentences, and behind them a user's. One that is there already only adds its languages.
@@ -137,6 +147,7 @@ impl Vocabulary {
                 && all.rows.push(place.values().iter().copied())
             {
                 let kind = index_of(&mut all.kinds, kind);
+                all.about.resize(all.kinds.len(), Vec::new());
                 all.entries.push(Entry { text: text.clone(), texts: texts.clone(), kind, severity: *severity });
                 all.floors.push(floor.unwrap_or(self.floor));
             }
@@ -152,6 +163,19 @@ impl Vocabulary {
     /// The entry that is nearest to a sentence's embedding, and its cosine.
     pub fn nearest(&self, z: &[f32]) -> Option<(&Entry, f32)> {
         self.entries.iter().zip(self.rows.cosines(z)).max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// For each kind the sentence of it that is nearest to an embedding, and its cosine, the nearest first.
+    pub fn nearest_of_kinds(&self, z: &[f32]) -> Vec<(&Entry, f32)> {
+        let mut best: Vec<Option<(&Entry, f32)>> = vec![None; self.kinds.len()];
+        for (entry, cosine) in self.entries.iter().zip(self.rows.cosines(z)) {
+            if best[entry.kind].is_none_or(|(_, most)| cosine > most) {
+                best[entry.kind] = Some((entry, cosine));
+            }
+        }
+        let mut best: Vec<_> = best.into_iter().flatten().collect();
+        best.sort_by(|a, b| b.1.total_cmp(&a.1));
+        best
     }
 
     /// Index of the kind of this name, or of a sentence of it in any language.
@@ -296,6 +320,14 @@ mod tests {
         assert_eq!(more.entries[3].text_in(Some("zh")), "猫跳上了台面。");
         assert_eq!((more.entries[3].text_in(Some("de")), more.entries[3].text_in(None)), (&*known, &*known));
         assert_eq!(more.kind_of("القطة تقفز"), Some(more.entries[3].kind), "what was said in a language can be taught");
+    }
+
+    #[test]
+    fn of_each_kind_the_nearest_sentence_is_found() {
+        let vocabulary = vocabulary();
+        let near = vocabulary.nearest_of_kinds(&near(&vocabulary, 5, 0.8));
+        assert_eq!((near.len(), &near[0].0.text), (vocabulary.kinds.len(), &vocabulary.entries[5].text));
+        assert!((near[0].1 - 0.8).abs() < 0.01 && near.is_sorted_by(|a, b| a.1 >= b.1), "{near:?}");
     }
 
     #[test]

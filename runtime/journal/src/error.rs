@@ -34,6 +34,19 @@ pub enum JournalError {
         /// Ours.
         known: i64,
     },
+    /// An earlier version of this crate wrote it, and only a writer brings it to the format of today.
+    #[error(
+        "{}: this journal has format {found}, and this program reads {known}; `ocelli run` with it brings it up to date",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// Another program writes it.
     #[error("{}: another program keeps its journal here; end it, or choose another file", path.display())]
     Taken {

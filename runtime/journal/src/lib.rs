@@ -9,6 +9,7 @@
 //! says was between (by nothing where that cannot be), and never back.
 #![forbid(unsafe_code)]
 
+mod ack;
 mod error;
 mod merge;
 mod salvage;
@@ -18,6 +19,7 @@ mod sense;
 mod words;
 mod writer;
 
+pub use ack::{Acknowledged, acknowledge};
 pub use error::JournalError;
 pub use salvage::Salvage;
 pub use schema::HEAP_BYTES;

@@ -31,8 +31,15 @@ const MOST_FAILURES: u32 = 4096;
 const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// Tables, their keys, and what is copied of them.
-const TABLES: [(&str, &str); 6] =
-    [("run", "run"), ("name", "id"), ("text", "id"), ("event", "id"), ("part", "id"), ("chunk", "chunk")];
+const TABLES: [(&str, &str); 7] = [
+    ("run", "run"),
+    ("name", "id"),
+    ("text", "id"),
+    ("event", "id"),
+    ("part", "id"),
+    ("chunk", "chunk"),
+    ("about", "id"),
+];
 
 /// What lacks afterwards is made up for, so that each event has what it refers to.
 const MEND: &str = "
@@ -42,9 +49,13 @@ const MEND: &str = "
     INSERT INTO text SELECT DISTINCT text, 'lost text ' || text, 0 FROM event WHERE text NOT IN (SELECT id FROM text);
     INSERT INTO run SELECT run, min(at), max(at), NULL, NULL FROM event
         WHERE run NOT IN (SELECT run FROM run) GROUP BY run;
-    UPDATE text SET uses = used FROM (SELECT text AS said_by, count(*) AS used FROM event GROUP BY text) WHERE id = said_by;
-    DELETE FROM text WHERE id NOT IN (SELECT text FROM event);
+    UPDATE event SET said = NULL WHERE said NOT IN (SELECT id FROM text);
+    UPDATE text SET uses = used FROM (
+        SELECT one, count(*) AS used FROM (
+            SELECT text AS one FROM event UNION ALL SELECT said FROM event WHERE said IS NOT NULL) GROUP BY one) WHERE id = one;
+    DELETE FROM text WHERE id NOT IN (SELECT text FROM event UNION SELECT said FROM event WHERE said IS NOT NULL);
     DELETE FROM part WHERE event NOT IN (SELECT id FROM event);
+    DELETE FROM about WHERE kind NOT IN (SELECT id FROM name) OR entity NOT IN (SELECT id FROM name);
 ";
 
 /// Copies what can be read into a new file, sets the damaged one aside, and puts the new one in its place: whatever happens
@@ -75,10 +86,14 @@ fn copy(damaged: &Path, new: &Connection) -> rusqlite::Result<u64> {
     if new.execute("ATTACH ?1 AS old", [damaged.to_string_lossy()]).is_ok() {
         let mut failures = 0;
         for (table, key) in TABLES {
+            let columns = columns(new, table);
+            if columns.is_empty() {
+                continue;
+            }
             let most = format!("SELECT max({key}) FROM old.{table}");
             let most: Option<i64> = new.query_row(&most, [], |row| row.get(0)).unwrap_or(Some(1 << 32));
             for low in (0..=most.unwrap_or(-1)).step_by(TURN as usize) {
-                copy_rows(new, table, key, (low, low + TURN - 1), &mut failures)?;
+                copy_rows(new, table, &columns, key, (low, low + TURN - 1), &mut failures)?;
             }
         }
         let next =
@@ -127,6 +142,12 @@ fn clear_slots(new: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Columns of a table of the damaged file, which may be of an older format; nothing where it has no such table.
+fn columns(new: &Connection, table: &str) -> String {
+    let names = "SELECT group_concat(name, ', ') FROM pragma_table_info(?1, 'old')";
+    new.query_row(names, [table], |row| row.get::<_, Option<String>>(0)).ok().flatten().unwrap_or_default()
+}
+
 /// Copies the rows with keys from the one to the other, both included; where they cannot be read, each half of them.
 ///
 /// # Errors
@@ -134,6 +155,7 @@ fn clear_slots(new: &Connection) -> rusqlite::Result<()> {
 fn copy_rows(
     new: &Connection,
     table: &str,
+    columns: &str,
     key: &str,
     (low, high): (i64, i64),
     failures: &mut u32,
@@ -141,7 +163,9 @@ fn copy_rows(
     if *failures >= MOST_FAILURES {
         return Ok(());
     }
-    let rows = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM old.{table} WHERE {key} BETWEEN ?1 AND ?2");
+    let rows = format!(
+        "INSERT OR IGNORE INTO main.{table}({columns}) SELECT {columns} FROM old.{table} WHERE {key} BETWEEN ?1 AND ?2"
+    );
     match new.prepare_cached(&rows).and_then(|mut rows| rows.execute([low, high])) {
         Ok(_) => Ok(()),
         Err(error) if is_of_writing(&error) => Err(error),
@@ -149,8 +173,8 @@ fn copy_rows(
             *failures += 1;
             if low < high {
                 let middle = low + (high - low) / 2;
-                copy_rows(new, table, key, (low, middle), failures)?;
-                copy_rows(new, table, key, (middle + 1, high), failures)?;
+                copy_rows(new, table, columns, key, (low, middle), failures)?;
+                copy_rows(new, table, columns, key, (middle + 1, high), failures)?;
             }
             Ok(())
         }

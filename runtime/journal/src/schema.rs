@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::JournalError;
 
@@ -11,7 +11,8 @@ use crate::JournalError;
 pub const APPLICATION: i64 = 0x6f63_656c;
 
 /// What makes a file of each format one of the next, from an empty one on.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     -- Uptimes: `at` is the journal's own time in microseconds, which never goes back; `ms` are milliseconds since 1970.
     CREATE TABLE run(
         run INTEGER PRIMARY KEY,
@@ -35,7 +36,17 @@ const STEPS: [&str; 1] = ["
     -- `next_id`: no id from here on was used. `open`: 1 while a program writes.
     CREATE TABLE number(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO number VALUES('next_id', 1), ('open', 0);
-"];
+",
+    "
+    -- Of alerts: a sentence that was told later, how often the alert was told (not at all in quiet hours), and when somebody
+    -- acknowledged it, in milliseconds since 1970.
+    ALTER TABLE event ADD COLUMN said INTEGER;
+    ALTER TABLE event ADD COLUMN told INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE event ADD COLUMN acked_ms INTEGER;
+    -- Whom or what a kind is about, as the vocabulary said it last.
+    CREATE TABLE about(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, entity INTEGER NOT NULL, UNIQUE(kind, entity));
+",
+];
 
 /// The format of today.
 pub const FORMAT: i64 = (STEPS.len() as u64).cast_signed();
@@ -109,10 +120,35 @@ pub fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
     .map_err(failed)?;
     match found {
         Found::Format(FORMAT) => Ok(db),
-        Found::Format(found) if found > FORMAT => Err(newer(path, found)),
-        // The step of an older format is the writer's.
-        Found::Format(_) | Found::Nothing => Err(JournalError::Absent { path: path.to_path_buf() }),
-        Found::Other => Err(JournalError::Foreign { path: path.to_path_buf() }),
+        found => Err(unreadable(path, &found)),
+    }
+}
+
+/// Opens the file for a change beside the one who writes it, who may have it open.
+pub fn open_to_change(path: &Path) -> Result<Connection, JournalError> {
+    match look(path)? {
+        Look::Absent | Look::Empty => return Err(JournalError::Absent { path: path.to_path_buf() }),
+        Look::Other => return Err(JournalError::Foreign { path: path.to_path_buf() }),
+        Look::Sqlite => {}
+    }
+    let failed = |error: rusqlite::Error| JournalError::sql(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    configure(&db).map_err(failed)?;
+    match format(&db).map_err(failed)? {
+        Found::Format(FORMAT) => Ok(db),
+        found => Err(unreadable(path, &found)),
+    }
+}
+
+/// Why a file that is not of the format of today can only be left alone: the step of an older one is the writer's.
+fn unreadable(path: &Path, found: &Found) -> JournalError {
+    let path = path.to_path_buf();
+    match *found {
+        Found::Format(found) if found > FORMAT => newer(&path, found),
+        Found::Format(found) => JournalError::Older { path, found, known: FORMAT },
+        Found::Nothing => JournalError::Absent { path },
+        Found::Other => JournalError::Foreign { path },
     }
 }
 
@@ -135,7 +171,7 @@ pub fn open_to_write(path: &Path) -> Result<Connection, JournalError> {
     let wal = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;";
     db.execute_batch(wal).map_err(failed)?;
     let step = |db: &mut Connection| {
-        let change = db.transaction()?;
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for step in &STEPS[format as usize..] {
             change.execute_batch(step)?;
         }

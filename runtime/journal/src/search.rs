@@ -28,6 +28,8 @@ pub struct Query<'a> {
     pub camera: Option<&'a str>,
     /// Of this kind of the vocabulary, or of this type, such as `alert`.
     pub kind: Option<&'a str>,
+    /// Of a kind that is about this, such as `person` or `door`.
+    pub about: Option<&'a str>,
     /// As severe as this, or more.
     pub severity: Severity,
     /// Began at this time or later, milliseconds since 1970; blindness that lasted until then. What has no date is not found.
@@ -49,6 +51,8 @@ pub struct Found {
     pub camera: String,
     /// Kind of the vocabulary.
     pub about: Option<String>,
+    /// Whom or what that kind is about.
+    pub entities: Vec<String>,
     /// How much it matters.
     pub severity: Severity,
     /// The sentence.
@@ -67,6 +71,12 @@ pub struct Found {
     pub parts: u32,
     /// Cosine to what was asked for.
     pub likeness: Option<f32>,
+    /// The sentence of an alert that was told later.
+    pub said: Option<String>,
+    /// How often it was told: an alert again where nobody acknowledged it, and in quiet hours not at all.
+    pub told: u32,
+    /// When an alert was acknowledged, milliseconds since 1970.
+    pub acked_ms: Option<u64>,
 }
 
 /// A time in which no program saw anything, milliseconds since 1970.
@@ -91,6 +101,8 @@ struct Wanted {
     texts: Option<Vec<u32>>,
     camera: Option<i64>,
     kind: Option<i64>,
+    /// Kinds that are about what is asked for.
+    kinds: Option<Vec<i64>>,
     event_type: Option<i64>,
     severity: u8,
     since_ms: Option<i64>,
@@ -184,11 +196,14 @@ impl Journal {
         let (camera, kind) = (query.camera.map(named).transpose()?, query.kind.filter(|_| event_type.is_none()));
         let kind = kind.map(named).transpose()?;
         let texts = (!query.words.trim().is_empty()).then(|| self.texts(query.words)).transpose()?;
+        let kinds = query.about.map(|entity| self.about(entity)).transpose()?;
         let nothing = camera == Some(None) || kind == Some(None) || texts.as_ref().is_some_and(Vec::is_empty);
+        let nothing = nothing || kinds.as_ref().is_some_and(Vec::is_empty);
         Ok((!nothing).then_some(Wanted {
             texts,
             camera: camera.flatten(),
             kind: kind.flatten(),
+            kinds,
             event_type,
             severity: severity_number(query.severity),
             since_ms: query.since_ms.map(u64::cast_signed),
@@ -204,8 +219,16 @@ impl Journal {
         texts.collect()
     }
 
+    /// Kinds that are about this.
+    fn about(&self, entity: &str) -> rusqlite::Result<Vec<i64>> {
+        let kinds = "SELECT kind FROM about JOIN name ON name.id = entity WHERE name.name = ?1";
+        let mut kinds = self.db.prepare_cached(kinds)?;
+        let kinds = kinds.query_map([entity], |row| row.get(0))?;
+        kinds.collect()
+    }
+
     fn newest(&self, wanted: &Wanted, limit: usize) -> rusqlite::Result<Vec<u64>> {
-        let mut sql = String::from("SELECT id, text FROM event WHERE severity >= ?");
+        let mut sql = String::from("SELECT id, text, said FROM event WHERE severity >= ?");
         let mut values = vec![i64::from(wanted.severity)];
         let blind = type_number(EventKind::Blind);
         // Blindness that began before may have lasted.
@@ -222,6 +245,10 @@ impl Journal {
                 values.push(value);
             }
         }
+        if let Some(kinds) = &wanted.kinds {
+            let kinds: Vec<String> = kinds.iter().map(i64::to_string).collect();
+            sql += &format!(" AND kind IN ({})", kinds.join(", "));
+        }
         sql += " ORDER BY id DESC";
         let mut events = self.db.prepare_cached(&sql)?;
         let mut events = events.query(params_from_iter(values))?;
@@ -229,7 +256,7 @@ impl Journal {
         while ids.len() < limit
             && let Some(event) = events.next()?
         {
-            if wanted.says(event.get(1)?) {
+            if wanted.says(event.get(1)?) || event.get::<_, Option<u32>>(2)?.is_some_and(|said| wanted.says(said)) {
                 ids.push(event.get(0)?);
             }
         }
@@ -287,10 +314,12 @@ impl Journal {
 
     fn load(&self, id: u64, likeness: Option<f32>) -> rusqlite::Result<Option<Found>> {
         let mut event = self.db.prepare_cached(
-            "SELECT event.id, type, camera.name, kind.name, severity, said, start_ms, start_us, end_us, score,
-                from_entry, to_entry, parts
+            "SELECT event.id, type, camera.name, kind.name, severity, text.said, start_ms, start_us, end_us, score,
+                from_entry, to_entry, parts, more.said, told, acked_ms,
+                (SELECT group_concat(entity.name, char(31)) FROM about JOIN name AS entity ON entity.id = entity
+                    WHERE about.kind = event.kind)
             FROM event JOIN text ON text.id = event.text JOIN name AS camera ON camera.id = camera
-                LEFT JOIN name AS kind ON kind.id = kind
+                LEFT JOIN name AS kind ON kind.id = kind LEFT JOIN text AS more ON more.id = event.said
             WHERE event.id = ?1",
         )?;
         event.query_row([id.cast_signed()], |row| found(row, likeness)).optional()
@@ -321,6 +350,7 @@ impl Wanted {
     fn fits(&self, label: &Label) -> bool {
         self.camera.is_none_or(|camera| camera == i64::from(label.camera))
             && self.kind.is_none_or(|kind| kind == i64::from(label.kind))
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&label.kind.into()))
             && label.severity >= self.severity
             && self.since_ms.is_none_or(|since_ms| label.start_ms >= since_ms)
             && self.until_ms.is_none_or(|until_ms| (0..until_ms).contains(&label.start_ms))
@@ -337,6 +367,12 @@ fn found(row: &Row<'_>, likeness: Option<f32>) -> rusqlite::Result<Found> {
         kind: *TYPES.iter().find(|of| type_number(**of) == number).ok_or(unknown)?,
         camera: row.get(2)?,
         about: row.get(3)?,
+        entities: row
+            .get::<_, Option<String>>(16)?
+            .iter()
+            .flat_map(|all| all.split('\u{1f}'))
+            .map(Into::into)
+            .collect(),
         severity: severity_of(row.get(4)?),
         text: row.get(5)?,
         start_ms: row.get(6)?,
@@ -346,5 +382,8 @@ fn found(row: &Row<'_>, likeness: Option<f32>) -> rusqlite::Result<Found> {
         entries: entries.map(|(from, to)| (EntryId(from), EntryId(to))),
         parts: row.get(12)?,
         likeness,
+        said: row.get(13)?,
+        told: row.get(14)?,
+        acked_ms: row.get(15)?,
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocelli_types::{EntryId, EventKind, Micros, Severity};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::JournalError;
 use crate::merge::{Open, Piece};
@@ -70,6 +70,8 @@ pub struct About {
     pub kind: String,
     /// How much it matters.
     pub severity: Severity,
+    /// Whom or what its kind is about, such as `person` or `door`.
+    pub entities: Vec<String>,
     /// Where it lies in the vocabulary's space; alerts have none, the narration beside them has it.
     pub vector: Option<Vector>,
 }
@@ -97,6 +99,8 @@ pub struct Told {
     pub entries: Option<(EntryId, EntryId)>,
     /// What it is of; `None` for the device itself.
     pub about: Option<About>,
+    /// Whether it is kept only, and was told nobody, in quiet hours.
+    pub quiet: bool,
 }
 
 /// What is written.
@@ -104,6 +108,18 @@ pub struct Told {
 pub enum Entry {
     /// An event.
     Told(Told),
+    /// The sentence of an alert that was told before.
+    Said {
+        /// The alert.
+        id: u64,
+        /// The sentence.
+        text: String,
+    },
+    /// An alert was told once more.
+    ToldAgain {
+        /// The alert.
+        id: u64,
+    },
     /// A camera sees again: its last blind interval ends here.
     Sees {
         /// Which camera.
@@ -131,6 +147,10 @@ pub struct Writer {
     /// Journal time at the start, microseconds: it goes on over restarts and never back.
     start_at: i64,
     next_id: u64,
+    /// The first id of this uptime.
+    first_id: u64,
+    /// What the file had seen of others when it was looked at for acknowledgements.
+    version: i64,
     /// No id from here on is taken.
     reserved: u64,
     known: Known,
@@ -141,6 +161,8 @@ pub struct Writer {
 #[derive(Debug, Default)]
 struct Known {
     names: HashMap<String, i64>,
+    /// Whom or what a kind is about.
+    about: HashMap<i64, Vec<String>>,
     open: Open,
     next_slot: Option<u64>,
     oldest_at: Option<i64>,
@@ -226,6 +248,8 @@ impl Writer {
             run: 0,
             start_at: 0,
             next_id: 1,
+            first_id: 1,
+            version: 0,
             reserved: 1,
             known: Known::default(),
             _lock: Arc::clone(lock),
@@ -233,6 +257,7 @@ impl Writer {
         writer.checkpoint(0)?;
         writer.fit()?;
         writer.begin_run().map_err(|error| JournalError::sql(path, &error))?;
+        writer.first_id = writer.next_id;
         Ok(writer)
     }
 
@@ -253,6 +278,24 @@ impl Writer {
         written
     }
 
+    /// Alerts of this uptime that were acknowledged, the newest 64; `None` where no other has written since it was asked last.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn acknowledged(&mut self) -> Result<Option<Vec<u64>>, JournalError> {
+        let mut read = || {
+            let version = self.db.pragma_query_value(None, "data_version", |row| row.get(0))?;
+            if std::mem::replace(&mut self.version, version) == version {
+                return Ok(None);
+            }
+            let acked = "SELECT id FROM event WHERE id >= ?1 AND acked_ms IS NOT NULL ORDER BY id DESC LIMIT 64";
+            let mut acked = self.db.prepare_cached(acked)?;
+            let ids = acked.query_map([self.first_id.cast_signed()], |row| row.get(0))?;
+            ids.collect::<rusqlite::Result<Vec<u64>>>().map(Some)
+        };
+        read().map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
     /// Ends the uptime at this stream time, in order: the next id is the next.
     ///
     /// # Errors
@@ -268,7 +311,7 @@ impl Writer {
 
     /// Takes the first ids, and tells when the uptime begins.
     fn begin_run(&mut self) -> rusqlite::Result<()> {
-        let change = self.db.transaction()?;
+        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let last = change.query_row("SELECT run, end_at, end_ms FROM run ORDER BY run DESC LIMIT 1", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<u64>>(2)?))
         });
@@ -301,7 +344,7 @@ impl Writer {
             reserve(db, reserved, newest + RESERVE).map_err(failed)?;
         }
         // Dropping it, as an error does, takes all back.
-        let change = db.transaction().map_err(failed)?;
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let mut page = Page { db: &change, known, run: *run, base: *start_at - start.stream_us.0.cast_signed() };
         for entry in entries {
             page.put(entry).map_err(failed)?;
@@ -383,16 +426,17 @@ impl Writer {
 
     /// Removes the oldest events of which this is true, [`EVICT`] at most, with all that only they have.
     fn remove(&mut self, which: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<usize> {
-        let change = self.db.transaction()?;
-        let oldest = format!("SELECT id, text FROM event WHERE {which} ORDER BY id LIMIT {EVICT}");
+        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let oldest = format!("SELECT id, text, said FROM event WHERE {which} ORDER BY id LIMIT {EVICT}");
         let mut oldest = change.prepare_cached(&oldest)?;
-        let rows = oldest.query_map(values, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-        let gone = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?));
+        let gone = oldest.query_map(values, row)?.collect::<rusqlite::Result<Vec<(i64, i64, Option<i64>)>>>()?;
         drop(oldest);
         let mut event = change.prepare_cached("DELETE FROM event WHERE id = ?1")?;
-        for (id, text) in &gone {
+        for (id, text, said) in &gone {
             event.execute([id])?;
             release(&change, *text)?;
+            said.map_or(Ok(()), |said| release(&change, said))?;
         }
         drop(event);
         // Narrations go in their order, so what comes before the first that is left is nobody's.
@@ -474,6 +518,8 @@ pub const fn type_number(kind: EventKind) -> i64 {
         EventKind::AlertEnd => 2,
         EventKind::Blind => 3,
         EventKind::Health => 4,
+        // None of its own: it changes the alert that it is of.
+        EventKind::Update => 5,
     }
 }
 
@@ -494,6 +540,11 @@ impl Page<'_> {
                 self.alive(told.end_us, told.start_ms.map(|start_ms| start_ms + lasted_ms))?;
                 self.told(told)
             }
+            Entry::Said { id, text } => self.said(*id, text),
+            Entry::ToldAgain { id } => {
+                let again = "UPDATE event SET told = told + 1 WHERE id = ?1";
+                self.db.prepare_cached(again)?.execute([id.cast_signed()]).map(|_| ())
+            }
             Entry::Sees { camera, at_us } => self.sees(camera, *at_us),
             Entry::Alive { at_us, unix_ms } => self.alive(*at_us, *unix_ms),
         }
@@ -505,7 +556,7 @@ impl Page<'_> {
             self.known.open.close(camera as u16);
         }
         let about = told.about.as_ref();
-        let kind = about.map(|about| self.name(&about.kind)).transpose()?;
+        let kind = about.map(|about| self.kind(about)).transpose()?;
         let vector = about.and_then(|about| about.vector.as_ref());
         let piece = vector.zip(kind).map(|(vector, kind)| Piece {
             id: told.id,
@@ -538,8 +589,7 @@ impl Page<'_> {
         let text = self.text(&told.text)?;
         let severity = told.about.as_ref().map_or(0, |about| severity_number(about.severity));
         let mark = vector.map(|(_, vector)| self.name(&vector.mark)).transpose()?;
-        let insert =
-            "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16)";
+        let insert = "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16, NULL, ?17, NULL)";
         self.db.prepare_cached(insert)?.execute(params![
             told.id.cast_signed(),
             type_number(told.kind),
@@ -557,6 +607,7 @@ impl Page<'_> {
             told.entries.map(|(_, to)| to.0),
             vector.map(|(slot, _)| slot),
             mark,
+            !told.quiet,
         ])?;
         let Some((at, vector)) = vector else { return Ok(()) };
         self.embed(at, vector, told, text, (camera, kind.unwrap_or(0)), told.id, told.start_ms)
@@ -627,6 +678,17 @@ impl Page<'_> {
         Ok(next)
     }
 
+    fn said(&self, id: u64, text: &str) -> rusqlite::Result<()> {
+        let id = id.cast_signed();
+        let before =
+            self.db.query_row("SELECT said FROM event WHERE id = ?1", [id], |row| row.get::<_, Option<i64>>(0));
+        // The alert may be gone, or was never written.
+        let Some(before) = before.optional()? else { return Ok(()) };
+        let text = self.text(text)?;
+        self.db.prepare_cached("UPDATE event SET said = ?2 WHERE id = ?1")?.execute([id, text])?;
+        before.map_or(Ok(()), |before| release(self.db, before))
+    }
+
     fn sees(&mut self, camera: &str, at_us: Micros) -> rusqlite::Result<()> {
         let camera = self.name(camera)?;
         self.known.open.close(camera as u16);
@@ -642,6 +704,20 @@ impl Page<'_> {
         let alive = "UPDATE run SET end_at = max(end_at, ?2), end_ms = coalesce(?3, end_ms) WHERE run = ?1";
         self.db.prepare_cached(alive)?.execute(params![self.run, at, unix_ms])?;
         Ok(())
+    }
+
+    /// The number of a kind, of which is noted whom or what it is about.
+    fn kind(&mut self, about: &About) -> rusqlite::Result<i64> {
+        let kind = self.name(&about.kind)?;
+        if self.known.about.get(&kind) != Some(&about.entities) {
+            self.db.execute("DELETE FROM about WHERE kind = ?1", [kind])?;
+            for entity in &about.entities {
+                let entity = self.name(entity)?;
+                self.db.execute("INSERT OR IGNORE INTO about(kind, entity) VALUES(?1, ?2)", [kind, entity])?;
+            }
+            self.known.about.insert(kind, about.entities.clone());
+        }
+        Ok(kind)
     }
 
     /// The number of a name. There are as many as cameras, kinds and models.

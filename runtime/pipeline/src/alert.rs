@@ -103,6 +103,13 @@ impl Zone {
         Self { corners, laid: None }
     }
 
+    /// Share of the picture that is inside.
+    pub fn area(&self) -> f32 {
+        let next = self.corners.iter().cycle().skip(1);
+        let twice = self.corners.iter().zip(next).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f32>();
+        0.5 * twice.abs()
+    }
+
     /// The patches whose middle lies inside, and those in which a corner lies, of a picture that lies so in the grid.
     fn patches(&mut self, grid: PatchGrid, content: Content) -> PatchMask {
         if let Some((of, patches)) = self.laid
@@ -187,9 +194,19 @@ struct State {
     /// When one of `after` was seen last, with none of `unless` since.
     armed_us: Option<Micros>,
     moved_us: Option<Micros>,
-    /// Whether the last picture was in one of its times, where there is one, and whether it was met in all of it so far.
-    in_time: Option<bool>,
+    /// In which of its times the last picture was, and whether it was met in all of that so far.
+    last: Last,
     unbroken: bool,
+}
+
+/// Where the last picture was among the times of a condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    /// There was none, or the camera was blind since.
+    #[default]
+    Unknown,
+    Outside,
+    In(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -255,7 +272,7 @@ impl AlertRules {
     /// The camera was blind: what was met is no longer known to be, and nothing moved. Alerts that are open stay open.
     pub fn blind(&mut self) {
         for (_, state) in &mut self.rules {
-            (state.met, state.moved_us, state.in_time) = (None, None, None);
+            (state.met, state.moved_us, state.last) = (None, None, Last::Unknown);
         }
     }
 }
@@ -274,11 +291,11 @@ impl State {
         // What is there was seen to come, or is still there; of an absence only what moves in its zone counts.
         let present = sum >= level && (moved || (was_met && !rule.absent));
         let armed = self.armed(rule, sight);
-        let in_time =
-            sight.minute.is_none_or(|now| rule.times.is_empty() || rule.times.iter().any(|span| span.contains(now)));
-        let met = present != rule.absent && armed && in_time;
+        let time = self.time(rule, sight.minute);
+        let met = present != rule.absent && armed && time.is_some();
         let score = if rule.absent { 1.0 - sum.min(1.0) } else { sum.min(1.0) };
-        let whole = self.whole_time(in_time, met);
+        let starts = time.and_then(|time| rule.times.get(time)).is_some_and(|span| sight.minute == Some(span.from));
+        let whole = self.whole_time(time, starts, met);
         if met {
             let kind = (!rule.absent).then_some(kind);
             let fresh = Met { from: sight.seen, last_us: now_us, score, kind };
@@ -306,17 +323,31 @@ impl State {
         self.armed_us.is_some_and(|at| after.within_us.is_none_or(|within| now_us.since(at) <= within))
     }
 
-    /// Whether one of its times has just ended in all of which it was met.
-    fn whole_time(&mut self, in_time: bool, met: bool) -> bool {
-        let begins = in_time && self.in_time == Some(false);
-        let ended = !in_time && self.in_time == Some(true) && self.unbroken;
+    /// In which of its times it is; where there are none, or the time is not known, always in the first. One that goes on is not
+    /// left for another that overlaps it.
+    fn time(&self, rule: &AlertRule, minute: Option<u16>) -> Option<usize> {
+        let Some(minute) = minute.filter(|_| !rule.times.is_empty()) else { return Some(0) };
+        let is_in = |time: &usize| rule.times.get(*time).is_some_and(|span| span.contains(minute));
+        let goes_on = if let Last::In(time) = self.last { Some(time).filter(is_in) } else { None };
+        goes_on.or_else(|| rule.times.iter().position(|span| span.contains(minute)))
+    }
+
+    /// What it was met by in one of its times that has just ended, if it was in all of it. The next may have begun with that.
+    fn whole_time(&mut self, time: Option<usize>, starts: bool, met: bool) -> Option<Met> {
+        let (begins, ends) = match self.last {
+            Last::Unknown => (false, false),
+            Last::Outside => (time.is_some(), false),
+            // From one to another it begins where that one does.
+            Last::In(before) => (time.is_some_and(|now| now != before && starts), time != Some(before)),
+        };
+        let whole = self.met.filter(|_| ends && self.unbroken);
         if begins {
             self.met = None;
         }
         // A time that was entered midway, after a start or a blind interval, is not a whole one.
-        self.unbroken = in_time && met && (begins || (self.unbroken && self.in_time.is_some()));
-        self.in_time = Some(in_time);
-        ended
+        self.unbroken = time.is_some() && met && (begins || (self.unbroken && self.last != Last::Unknown && !ends));
+        self.last = time.map_or(Last::Outside, Last::In);
+        whole
     }
 
     fn end(&mut self, index: usize, rule: &AlertRule, sight: &Sight<'_>, met: bool, score: f32) -> Option<Alerted> {
@@ -338,11 +369,14 @@ impl State {
         Some(Alerted { rule: index, over: true, score, to: sight.seen, ..open })
     }
 
-    fn begin(&mut self, index: usize, rule: &AlertRule, sight: &Sight<'_>, whole: bool) -> Option<Alerted> {
-        let (now_us, met) = (sight.seen.captured_us, self.met?);
-        let held = match rule.hold {
-            Hold::For(hold_us) => met.last_us == now_us && now_us.since(met.from.captured_us) >= hold_us,
-            Hold::WholeTime => whole,
+    fn begin(&mut self, index: usize, rule: &AlertRule, sight: &Sight<'_>, whole: Option<Met>) -> Option<Alerted> {
+        let now_us = sight.seen.captured_us;
+        let (met, held) = match rule.hold {
+            Hold::For(hold_us) => {
+                let met = self.met?;
+                (met, met.last_us == now_us && now_us.since(met.from.captured_us) >= hold_us)
+            }
+            Hold::WholeTime => (whole?, true),
         };
         let quiet = self.ended.is_some_and(|(at, kind)| now_us.since(at) < rule.cooldown_us && kind == met.kind);
         if !held || quiet || self.open.is_some() {
@@ -352,7 +386,7 @@ impl State {
             Alerted { rule: index, over: false, kind: met.kind, score: met.score, from: met.from, to: sight.seen };
         if rule.hold == Hold::WholeTime {
             // Told when it is over, so there is nothing to end.
-            (self.met, self.ended) = (None, Some((now_us, met.kind)));
+            self.ended = Some((now_us, met.kind));
         } else {
             self.open = Some(begun);
         }
@@ -535,6 +569,26 @@ mod tests {
     }
 
     #[test]
+    fn of_times_that_adjoin_or_overlap_each_is_whole_by_itself() {
+        let span = |from: u16, to: u16| WeekSpan { from: 6 * 60 + from, to: 6 * 60 + to };
+        let still = |times| AlertRule { absent: true, hold: Hold::WholeTime, times, ..rule(&[WALK]) };
+        let mut day = Day::new([still(vec![span(0, 2), span(2, 4)])]).at(6 * 60 - 1);
+        day.sees(NOBODY, 400.0);
+        assert_eq!(day.told, ["0 60.0-180.0", "0 180.0-300.0"]);
+        let mut stirs = Day::new([still(vec![span(0, 2), span(2, 4)])]).at(6 * 60 - 1);
+        stirs.sees(NOBODY, 100.0).sees(WALK, 3.0).sees(NOBODY, 300.0);
+        assert_eq!(stirs.told, ["0 180.0-300.0"], "the second of them");
+        let mut over = Day::new([still(vec![span(0, 3), span(1, 4)])]).at(6 * 60 - 1);
+        over.sees(NOBODY, 400.0);
+        assert_eq!(over.told, ["0 60.0-240.0"], "the other was entered midway");
+        // All of a week has no beginning but its own.
+        let week = vec![WeekSpan { from: 0, to: 5040 }, WeekSpan { from: 5040, to: 0 }];
+        let mut week = Day::new([still(week)]).at(5038);
+        week.sees(NOBODY, 5043.0 * 60.0);
+        assert_eq!(week.told, ["0 120.0-302520.0"]);
+    }
+
+    #[test]
     fn only_what_moved_in_its_zone_begins() {
         let mut moves = PatchMask::empty();
         moves.insert(9);
@@ -566,6 +620,7 @@ mod tests {
         assert!(
             half.contains(&0) && half.contains(&7) && half.contains(&56) && !half.contains(&63) && !half.contains(&45)
         );
+        assert!((Zone::new(quarter.to_vec()).area() - 0.2401).abs() < 1e-4);
         // Smaller than a patch, it is the patch.
         assert_eq!(patches(&[[0.51, 0.51], [0.52, 0.51], [0.52, 0.52]], Content::whole(grid)), [36]);
         // The same zone in another picture.

@@ -16,8 +16,8 @@ use ocelli_types::{
 };
 
 use crate::{
-    AlertBuf, AlertRules, ConfigError, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Seen, Sight,
-    SpeakPolicy, Spoken,
+    AlertBuf, AlertRules, ConfigError, DeviationBuf, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Normal,
+    Seen, Sight, SpeakPolicy, Spoken,
 };
 
 /// The think side, whole: one encoder, and the mind behind it.
@@ -38,6 +38,8 @@ pub struct Mind<H> {
     head: H,
     policy: SpeakPolicy,
     alerts: AlertRules,
+    /// What is normal here, where that is learnt.
+    normal: Option<Normal>,
     /// Of the last frame that the head described, `[entries]`.
     probabilities: Vec<f32>,
     /// The last frame of which the policy heard.
@@ -125,8 +127,28 @@ impl<H: Head> Mind<H> {
     /// A mind with a memory, for an encoder that is elsewhere.
     pub fn new(head: H, memory: MemoryRing, lexicon: Lexicon) -> Self {
         let probabilities = vec![0.0; lexicon.entries()];
-        let alerts = AlertRules::default();
-        Self { memory, head, policy: SpeakPolicy::new(lexicon), alerts, probabilities, seen: None }
+        let (alerts, normal) = (AlertRules::default(), None);
+        Self { memory, head, policy: SpeakPolicy::new(lexicon), alerts, normal, probabilities, seen: None }
+    }
+
+    /// One that learns what is normal, and goes on from this.
+    #[must_use]
+    pub fn learning(self, normal: Option<Normal>) -> Self {
+        Self { normal, ..self }
+    }
+
+    /// What is normal here, where that is learnt.
+    pub const fn normal(&self) -> Option<&Normal> {
+        self.normal.as_ref()
+    }
+
+    /// Compares the frame that was just [`take`](Self::take)n with what is normal at this minute of the week (local time), and leaves
+    /// in `told` what begins and ends.
+    pub fn wonder(&mut self, minute: Option<u16>, told: &mut DeviationBuf) {
+        told.clear();
+        if let (Some(normal), Some(seen)) = (&mut self.normal, self.seen) {
+            normal.judge(seen, self.policy.smoothed(), minute, told);
+        }
     }
 
     /// With standing conditions, which [`judge`](Self::judge) judges.
@@ -194,6 +216,9 @@ impl<H: Head> Mind<H> {
     /// The camera was blind until now: standing conditions begin anew.
     pub fn blind(&mut self) {
         self.alerts.blind();
+        if let Some(normal) = &mut self.normal {
+            normal.blind();
+        }
     }
 
     /// Goes on with another vocabulary, which the head has by then; see [`SpeakPolicy::relearn`]. Allocates.
@@ -222,6 +247,11 @@ impl<H: Head> Mind<H> {
     /// What is remembered.
     pub const fn memory(&self) -> &MemoryRing {
         &self.memory
+    }
+
+    /// Probability of each vocabulary entry in the last frame, `[entries]`; zeros before the first.
+    pub fn probabilities(&self) -> &[f32] {
+        &self.probabilities
     }
 
     /// Smoothed probability of each kind in the last frame, by which the policy decides, `[kinds]`; empty before the first.

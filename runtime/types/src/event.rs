@@ -21,10 +21,13 @@ pub enum Severity {
 pub enum EventKind {
     /// Something is seen to happen.
     Narration,
-    /// A narration of severity [`Severity::Alarm`] began.
+    /// A narration of severity [`Severity::Alarm`] began, or what a standing condition waits for; again under its id where nobody
+    /// acknowledges it.
     Alert,
     /// What raised the alert is over.
     AlertEnd,
+    /// More about an alert that was told, under the alert's id: the sentence of what is seen, or that somebody acknowledged it.
+    Update,
     /// Nothing was seen from start to end; the text says why.
     Blind,
     /// State of the device itself.
@@ -38,6 +41,7 @@ impl EventKind {
             Self::Narration => "narration",
             Self::Alert => "alert",
             Self::AlertEnd => "alert_end",
+            Self::Update => "update",
             Self::Blind => "blind",
             Self::Health => "health",
         }
@@ -47,7 +51,7 @@ impl EventKind {
 /// One event, with the time range and the memory entries that it rests on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event<'a> {
-    /// Counts up: from 1 in each run, or with a journal on from run to run.
+    /// Counts up: from 1 in each run, or with a journal on from run to run. What is told of an alert again or later has its id.
     pub id: u64,
     /// What kind of event.
     pub kind: EventKind,

@@ -69,9 +69,9 @@ fn a_replay_that_is_kept_says_the_same_and_can_be_searched() {
     let next = told.len() as u64 + 1;
     assert_eq!(ids(&again), (next..2 * next - 1).collect::<Vec<_>>(), "ids go on");
     assert!(again.iter().zip(&told).all(|(again, told)| again["text"] == told["text"]));
-    let dated = events(&journal, &["--since", "2026-11-26", "--until", "2026-11-26 18:00"]);
+    let dated = events(&journal, &["--utc", "--since", "2026-11-26", "--until", "2026-11-26 18:00"]);
     assert!(dated.is_empty(), "{dated:?}");
-    let dated = events(&journal, &["--since", "2026-11-26 18:00", "--until", "2026-11-26 18:00:10"]);
+    let dated = events(&journal, &["--utc", "--since", "2026-11-26 18:00", "--until", "2026-11-26 18:00:10"]);
     assert!(!dated.is_empty() && dated.iter().all(|event| event["id"].as_u64() >= Some(next)), "{dated:?}");
     assert!(dated[0]["start"].as_str().is_some_and(|date| date.starts_with("2026-11-26T18:00:0")), "{dated:?}");
     assert!(ids(&dated).is_sorted(), "the newest comes last: {dated:?}");
@@ -89,7 +89,7 @@ fn a_replay_that_is_kept_says_the_same_and_can_be_searched() {
     assert!(notable.len() < first.len() && notable.iter().all(|event| event["severity"] == "notice"), "{notable:?}");
     assert!(events(&journal, &["--camera", "porch"]).is_empty());
 
-    let people = ocelli(&["events", "--journal", text(&journal), "--limit", "2"]);
+    let people = ocelli(&["events", "--journal", text(&journal), "--limit", "2", "--utc"]);
     assert_eq!((people.code, people.out.lines().count()), (Some(0), 2), "{}", people.err);
     assert!(people.out.starts_with("2026-11-26 18:00:") && people.out.contains("camera: "), "{}", people.out);
     let nothing = ocelli(&["events", "--journal", text(&journal), "zebra"]);
@@ -381,4 +381,30 @@ fn a_journal_that_is_taken_away_is_begun_anew() {
     assert!(ran.err.contains("was taken away or replaced; it begins anew"), "{}", ran.err);
     let (kept, told) = (ids(&events(&journal, &[])), ids(&lines(&ran.out)));
     assert!(!kept.is_empty() && kept.iter().all(|id| told.contains(id)), "{kept:?} of {told:?}");
+}
+
+/// The file was written by the program before it: nothing is lost, and until a program writes it readers say what to do.
+#[test]
+fn a_journal_of_the_program_before_is_brought_up_to_date_by_a_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [journal, config] = ["events.journal", "ocelli.toml"].map(|name| folder.path().join(name));
+    fs::copy(root().join("runtime/journal/tests/data/format-1.journal"), &journal).expect("it is there");
+    fs::write(&config, format!("[journal]\nfile = \"{}\"\n", text(&journal))).expect("it is writable");
+    let check = || ocelli(&["check", "--pack", TINY, "--config", text(&config)]);
+    let before = check();
+    assert!(
+        before.code == Some(0) && before.out.contains("of format 1, which the next"),
+        "{}{}",
+        before.out,
+        before.err
+    );
+    let refused = ocelli(&["events", "--journal", text(&journal)]);
+    assert_eq!((refused.code, refused.err.lines().count()), (Some(1), 1), "{}", refused.err);
+    assert!(refused.err.contains("`ocelli run` with it brings it up to date"), "{}", refused.err);
+    let ran = run(&camera(folder.path()), &journal, "1");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let kept = events(&journal, &[]);
+    assert!(kept.iter().any(|event| event["text"] == "It goes on" && event["type"] == "alert"), "{kept:?}");
+    assert!(ids(&kept).is_sorted() && ids(&lines(&ran.out))[0] > kept[0]["id"].as_u64().expect("an id"), "{kept:?}");
+    assert!(check().out.contains(" events in 0."), "{}", check().out);
 }

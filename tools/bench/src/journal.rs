@@ -61,7 +61,8 @@ fn fill(path: &Path, events: u64, free: bool) -> Result<()> {
             text: format!("Someone does {kind}{own} in the room{needle}."),
             score: 0.7,
             entries: None,
-            about: Some(About { kind: kind.into(), severity, vector: Some(vector) }),
+            about: Some(About { kind: kind.into(), severity, entities: vec!["person".into()], vector: Some(vector) }),
+            quiet: false,
         }));
         if batch.len() == 64 || id == events {
             writer.write(&batch)?;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use ocelli_bench::{Server, answer, cases, clips, drop_curve, journal_table, kv_report, needle, table, watch};
+use ocelli_bench::{
+    Server, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, table, watch,
+};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use serde_json::json;
@@ -45,6 +47,8 @@ enum What {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// What standing conditions cost a picture, many at once; a line of JSON.
+    Conditions,
     /// Searches in a journal of many events.
     Journal {
         /// How many.
@@ -75,6 +79,10 @@ struct On {
 fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Stab { on, out } => stab(on, &out),
+        What::Conditions => {
+            println!("{}", conditions());
+            Ok(())
+        }
         What::Journal { events, work } => journal_table(&work, events),
         What::Memory { on, target_drop, kv, json } => memory(&on, target_drop, &kv, json.as_deref()),
     }

@@ -7,11 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_infer::{InferError, Narrator, Pack, Taught, Vocabulary};
-use ocelli_pipeline::{AlertBuf, EventBuf, HoleCause, Lexicon, Mind, TokenSlot};
+use ocelli_pipeline::{AlertBuf, DeviationBuf, EventBuf, HoleCause, Lexicon, Mind, TokenSlot};
 use ocelli_types::{Clock, EventKind, Micros};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
-use crate::alerts::WeekClock;
+use crate::alerts::{Tells, WeekClock};
 use crate::error::{Error, note};
 use crate::journal::Dates;
 use crate::plan::SLOTS;
@@ -29,7 +29,7 @@ pub(super) struct Watched<'a> {
     /// With the narrator of all.
     pub(super) mind: Mind<Taught<'a>>,
     /// What its standing conditions tell.
-    pub(super) texts: Vec<String>,
+    pub(super) tells: Vec<Tells>,
     pub(super) keeper: Option<Keeper>,
     pub(super) pulse: Pulse,
     pub(super) pulse_us: Micros,
@@ -40,8 +40,8 @@ pub(super) struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     pub(super) fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, start_us: Micros) -> Self {
-        let (pulse, texts) = (Pulse::default(), Vec::new());
-        Self { mind, texts, keeper, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
+        let (pulse, tells) = (Pulse::default(), Vec::new());
+        Self { mind, tells, keeper, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
     }
 
     pub(super) fn count(&mut self, counts: Counts) {
@@ -75,8 +75,9 @@ impl Think<'_> {
         let mut saved = Ok(());
         for camera in &mut self.cameras {
             let keeper = camera.keeper.take();
-            saved = saved
-                .and(keeper.map_or(Ok(()), |keeper| keeper.finish(camera.mind.memory(), clock.now(), clock.unix_ms())));
+            saved = saved.and(keeper.map_or(Ok(()), |keeper| {
+                keeper.finish(camera.mind.memory(), camera.mind.normal(), clock.now(), clock.unix_ms())
+            }));
         }
         saved
     }
@@ -196,15 +197,20 @@ impl Think<'_> {
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
                 camera.pulse.thought(report.encode_us, report.describe_us);
                 let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));
-                let mut alerted = AlertBuf::new();
+                let (mut alerted, mut deviations) = (AlertBuf::new(), DeviationBuf::new());
                 camera.mind.judge(&slot, minute, &mut alerted);
+                camera.mind.wonder(minute, &mut deviations);
                 // As in `Encode`.
                 let _ = give.try_send(slot);
+                let (all, probabilities) = (&self.vocabulary, camera.mind.probabilities());
+                for alert in &alerted {
+                    self.voice.alert(index, alert, &camera.tells[alert.rule], all, probabilities, minute)?;
+                }
+                for deviation in &deviations {
+                    self.voice.unusual(index, deviation, all, probabilities, minute)?;
+                }
                 for spoken in &*events {
                     self.voice.say(index, spoken, &self.vocabulary, camera.mind.head())?;
-                }
-                for alert in &alerted {
-                    self.voice.alert(index, alert, &camera.texts[alert.rule], &self.vocabulary.kinds)?;
                 }
                 for (_, other) in self.cameras.iter_mut().enumerate().filter(|(other, _)| *other != index) {
                     other.pulse.seen_of_others += 1;
@@ -230,10 +236,12 @@ impl Think<'_> {
     /// Saves and tells what is due.
     fn tick(&mut self, index: usize, clock: &impl Clock) -> Result<(), Error> {
         let Watched { mind, keeper, pulse, pulse_us, now_us, .. } = &mut self.cameras[index];
-        let news = keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), clock.now(), clock.unix_ms()));
+        let news =
+            keeper.as_mut().and_then(|keeper| keeper.tick(mind.memory(), mind.normal(), clock.now(), clock.unix_ms()));
         for text in news.into_iter().chain(self.voice.news()) {
             self.voice.tell(index, EventKind::Health, (*now_us, *now_us), &text)?;
         }
+        self.voice.remind(index, *now_us)?;
         if now_us.since(*pulse_us) >= Micros(PULSE_US) {
             let text = pulse.to_string();
             self.voice.pulse(index, (*pulse_us, *now_us), &text)?;

@@ -46,6 +46,7 @@ impl<W: Write> Sink for ConsoleSink<W> {
             EventKind::Narration => "",
             EventKind::Alert => "ALERT ",
             EventKind::AlertEnd => "alert over: ",
+            EventKind::Update => "alert: ",
             EventKind::Blind => "blind: ",
             EventKind::Health => "device: ",
         };

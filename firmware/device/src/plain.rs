@@ -1,0 +1,93 @@
+//! Conditions in plain words: `when` of an `[[alert]]`, understood as kinds of the vocabulary.
+//!
+//! The text encoder holds 50 MiB, so it runs in a process of its own, `ocelli embed`, which has ended before the models are
+//! loaded. What was understood is said, for a sentence and its opposite may lie near each other.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+use ocelli_drivers::SinkError;
+use ocelli_infer::{Evidence, Pack};
+
+use crate::config::{Config, ConfigError};
+use crate::error::{Error, note};
+use crate::vocab;
+
+/// The cosine from which a sentence of the vocabulary says what is meant. Of 21 wishes for what `home` 0.3.0 knows 20 are from here
+/// on, at 0.55 to 0.97, and of 16 for what it does not know none, 0.54 at most.
+const ALIKE: f32 = 0.55;
+
+/// Kinds so near to the nearest are meant as well.
+const NEARLY: f32 = 0.05;
+
+/// Gives each alert that has `when` the kinds that it means in this pack, with the user's sentences in it.
+///
+/// # Errors
+/// Nothing that can be said is alike enough, or there is no text encoder.
+pub fn understand(config: &mut Config, pack: &Pack) -> Result<(), Error> {
+    let whens: Vec<String> = config.alerts.iter().filter_map(|alert| alert.when.clone()).collect();
+    if whens.is_empty() {
+        return Ok(());
+    }
+    let mut places = embedded(&whens)?.into_iter();
+    for alert in &mut config.alerts {
+        let Some(when) = &alert.when else { continue };
+        let place = places.next().filter(|place| place.is_of_text(when)).ok_or_else(|| failed("it gave no answer"))?;
+        let length = place.values().iter().map(|&value| f32::from(value).powi(2)).sum::<f32>().sqrt();
+        let z = place.values().map(|value| f32::from(value) / length);
+        let near = pack.vocabulary.nearest_of_kinds(&z);
+        let most = near.first().map_or(0.0, |(_, cosine)| *cosine);
+        let meant: Vec<_> = near.iter().filter(|(_, cosine)| *cosine >= ALIKE.max(most - NEARLY)).collect();
+        if meant.is_empty() {
+            let nearest = near.first().map_or("", |(entry, _)| &entry.text);
+            return Err(ConfigError::Usage(format!(
+                "alert `{when}`: nothing that can be said is like it (the nearest is `{nearest}`, at a cosine of {most:.2}); \
+                 write `kinds`, or let it be said: ocelli vocab add '{when}'"
+            ))
+            .into());
+        }
+        let kind = |index: usize| pack.vocabulary.kinds[index].clone();
+        let said = meant.iter().map(|(entry, cosine)| format!("{} (`{}`, {cosine:.2})", kind(entry.kind), entry.text));
+        note(format_args!("alert `{when}` is understood as {}", said.collect::<Vec<_>>().join(", ")));
+        alert.kinds = meant.iter().map(|(entry, _)| kind(entry.kind)).collect();
+    }
+    Ok(())
+}
+
+/// `ocelli embed`: where each line of standard input lies in the vocabulary's space, a line each.
+pub fn embed() -> Result<(), Error> {
+    let failed = |source: io::Error| Error::System { what: "standard input", source };
+    let (mut text, mut lines) = (String::new(), String::new());
+    // All of it first, so that neither side waits for the other.
+    io::stdin().read_to_string(&mut text).map_err(failed)?;
+    let mut encoder = vocab::load_encoder()?;
+    for sentence in text.lines() {
+        lines += &format!("{}\n", encoder.embed(sentence)?.place);
+    }
+    let printed = io::stdout().write_all(lines.as_bytes()).and_then(|()| io::stdout().flush());
+    printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
+}
+
+/// Where sentences lie, by a process of its own.
+fn embedded(sentences: &[String]) -> Result<Vec<Evidence>, Error> {
+    let system = |source: io::Error| Error::System { what: "a process for the text encoder", source };
+    let mut encoder = Command::new(std::env::current_exe().map_err(system)?);
+    encoder.arg("embed").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut encoder = encoder.spawn().map_err(system)?;
+    if let Some(mut input) = encoder.stdin.take() {
+        // One that has ended says why.
+        let _ = input.write_all(format!("{}\n", sentences.join("\n")).as_bytes());
+    }
+    let ended = encoder.wait_with_output().map_err(system)?;
+    if !ended.status.success() {
+        let why = String::from_utf8_lossy(&ended.stderr).trim().trim_start_matches("ocelli: ").to_owned();
+        return Err(failed(if why.is_empty() { "it was ended" } else { &why }));
+    }
+    let places = String::from_utf8_lossy(&ended.stdout).lines().map(str::parse).collect::<Result<Vec<Evidence>, _>>();
+    places.map_err(|error| failed(&error.to_string()))
+}
+
+fn failed(why: &str) -> Error {
+    let why = format!("`when` of an [[alert]] cannot be understood: {why}; `kinds` needs no text encoder");
+    ConfigError::Usage(why).into()
+}

@@ -1,0 +1,50 @@
+//! Acknowledging an alert, while another program may write the journal: a change of one row.
+
+use std::path::Path;
+
+use ocelli_types::EventKind;
+use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
+
+use crate::writer::type_number;
+use crate::{JournalError, schema};
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// Nobody had acknowledged it before. The text of the alert.
+    Now(String),
+    /// It was acknowledged then, milliseconds since 1970, and stays so.
+    Before(u64),
+    /// The event with this id is no alert.
+    NoAlert,
+    /// There is none with this id.
+    Absent,
+}
+
+/// Notes that somebody knows of an alert, at this time in milliseconds since 1970. A program that writes the journal sees it with
+/// [`Writer::acknowledged`](crate::Writer::acknowledged).
+///
+/// # Errors
+/// The journal is not there, is of another format, or cannot be written.
+pub fn acknowledge(path: &Path, id: u64, unix_ms: u64) -> Result<Acknowledged, JournalError> {
+    let mut db = schema::open_to_change(path)?;
+    let mut change = || -> rusqlite::Result<Acknowledged> {
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let alert = "SELECT type, text.said, acked_ms FROM event JOIN text ON text.id = event.text WHERE event.id = ?1";
+        let alert = change.query_row(alert, [id.cast_signed()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<u64>>(2)?))
+        });
+        let (number, text) = match alert.optional()? {
+            None => return Ok(Acknowledged::Absent),
+            Some((_, _, Some(before_ms))) => return Ok(Acknowledged::Before(before_ms)),
+            Some((number, text, None)) => (number, text),
+        };
+        if number != type_number(EventKind::Alert) {
+            return Ok(Acknowledged::NoAlert);
+        }
+        change.execute("UPDATE event SET acked_ms = ?2 WHERE id = ?1", params![id, unix_ms])?;
+        change.commit()?;
+        Ok(Acknowledged::Now(text))
+    };
+    change().map_err(|error| JournalError::sql(path, &error))
+}

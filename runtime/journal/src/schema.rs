@@ -11,7 +11,8 @@ use crate::JournalError;
 pub const APPLICATION: i64 = 0x6f63_656c;
 
 /// What makes a file of each format one of the next, from an empty one on.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     -- Uptimes: `at` is the journal's own time in microseconds, which never goes back; `ms` are milliseconds since 1970.
     CREATE TABLE run(
         run INTEGER PRIMARY KEY,
@@ -35,7 +36,22 @@ const STEPS: [&str; 1] = ["
     -- `next_id`: no id from here on was used. `open`: 1 while a program writes.
     CREATE TABLE number(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO number VALUES('next_id', 1), ('open', 0);
-"];
+",
+    "
+    -- What was seen lately: see seen.rs.
+    CREATE TABLE moment(
+        id INTEGER PRIMARY KEY, camera INTEGER NOT NULL, mark INTEGER NOT NULL, run INTEGER NOT NULL, at INTEGER NOT NULL,
+        start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, start_ms INTEGER, rest REAL NOT NULL, nearest REAL NOT NULL,
+        vector BLOB NOT NULL);
+    CREATE INDEX moment_start ON moment(start_us);
+    -- What of it had no name.
+    CREATE TABLE unknown(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, camera INTEGER NOT NULL, mark INTEGER NOT NULL, run INTEGER NOT NULL,
+        at INTEGER NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, start_ms INTEGER, rest REAL NOT NULL,
+        nearest REAL NOT NULL, vector BLOB NOT NULL);
+    CREATE INDEX unknown_start ON unknown(start_us);
+",
+];
 
 /// The format of today.
 pub const FORMAT: i64 = (STEPS.len() as u64).cast_signed();
@@ -108,9 +124,9 @@ pub fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
     }
     .map_err(failed)?;
     match found {
-        Found::Format(FORMAT) => Ok(db),
         Found::Format(found) if found > FORMAT => Err(newer(path, found)),
-        // The step of an older format is the writer's.
+        // An older format lacks tables, which are the writer's to add; who reads does without.
+        Found::Format(found) if found > 0 => Ok(db),
         Found::Format(_) | Found::Nothing => Err(JournalError::Absent { path: path.to_path_buf() }),
         Found::Other => Err(JournalError::Foreign { path: path.to_path_buf() }),
     }

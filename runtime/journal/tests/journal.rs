@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ocelli_journal::{
-    About, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, Query, Start, Told, Vector, Writer,
+    About, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, MOST_MOMENTS, MOST_UNKNOWNS, Query, Ring,
+    Seen, Start, Told, Vector, Writer,
 };
 use ocelli_types::{EntryId, EventKind, Micros, Severity};
 use rusqlite::Connection;
@@ -398,10 +399,10 @@ fn what_is_no_journal_or_a_newer_one_is_left_as_it_is() {
     fs::remove_file(&place.path).expect("it is there");
     write(&place.path, [told(1, 1, "Someone walks.")]);
     let newer = Connection::open(&place.path).expect("it is there");
-    newer.pragma_update(None, "user_version", 2).expect("it is writable");
+    newer.pragma_update(None, "user_version", 3).expect("it is writable");
     drop(newer);
     assert!(
-        said(&place.path).contains("format 2, and this program knows 1; update the program"),
+        said(&place.path).contains("format 3, and this program knows 2; update the program"),
         "{}",
         said(&place.path)
     );
@@ -575,4 +576,76 @@ fn a_writer_that_is_killed_leaves_whole_batches() {
     // No id twice, and each with its text.
     let all = found(&place.path, Query::default());
     assert!(all.is_sorted_by(|a, b| a.id > b.id) && all.iter().all(|event| event.text == format!("Text {}", event.id)));
+}
+
+fn seen(second: u64, seconds: u64, radians: f32) -> Seen {
+    Seen {
+        camera: "厨房".into(),
+        start_us: Micros(second * 1_000_000),
+        end_us: Micros((second + seconds) * 1_000_000),
+        start_ms: Some(NEW_YEAR_MS + second * 1000),
+        rest: 0.25,
+        nearest: 0.5,
+        vector: lean(radians),
+    }
+}
+
+#[test]
+fn what_was_seen_is_kept_in_rings_beside_the_events() {
+    let place = place();
+    let mut writer = open(&place.path);
+    let moments: Vec<Entry> =
+        (0..MOST_MOMENTS + 70).map(|second| Entry::Seen(Ring::Moments, seen(second, 1, 0.1))).collect();
+    moments.chunks(64).for_each(|batch| writer.write(batch).expect("there is room"));
+    // One goes on; and what has no name is in its own ring.
+    let last = MOST_MOMENTS + 69;
+    let other = Seen { camera: "hall".into(), ..seen(last, 1, 0.7) };
+    let more = [
+        Entry::Seen(Ring::Moments, seen(last, 9, 0.1)),
+        Entry::Seen(Ring::Moments, other.clone()),
+        Entry::Seen(Ring::Unknowns, seen(5, 3, 0.3)),
+    ];
+    writer.write(&more).expect("there is room");
+    let journal = Journal::open(&place.path).expect("it is there");
+    let moments = journal.seen(Ring::Moments, None).expect("readable");
+    assert_eq!(moments.len() as u64, MOST_MOMENTS, "the oldest have gone");
+    let [.., (_, before), (_, newest)] = &moments[..] else { panic!("there are many") };
+    assert_eq!((before, newest), (&seen(last, 9, 0.1), &other));
+    assert_eq!(before.end_ms(), Some(NEW_YEAR_MS + (last + 9) * 1000));
+    assert_eq!(journal.seen(Ring::Moments, Some("hall")).expect("readable").len(), 1);
+    assert_eq!(journal.seen(Ring::Unknowns, None).expect("readable"), [(1, seen(5, 3, 0.3))]);
+    assert_eq!((journal.count().expect("readable"), writer.next_id()), (0, 1), "they are no events and take no ids");
+    for second in 0..MOST_UNKNOWNS + 3 {
+        writer.write(&[Entry::Seen(Ring::Unknowns, seen(1000 + second, 1, 0.3))]).expect("there is room");
+    }
+    let unknowns = journal.seen(Ring::Unknowns, None).expect("readable");
+    assert_eq!((unknowns.len() as u64, unknowns[0].0), (MOST_UNKNOWNS, 5), "numbers are given once");
+}
+
+#[test]
+fn what_was_seen_goes_when_its_time_is_over() {
+    let place = place();
+    let limits = Limits { keep_us: Micros(3_600_000_000), ..LIMITS };
+    let start = |day: u64| Start { unix_ms: Some(NEW_YEAR_MS + day * DAY_MS), ..START };
+    let (mut writer, _) = Writer::open(&place.path, limits, start(0)).expect("it can be written");
+    writer.write(&[Entry::Seen(Ring::Unknowns, seen(5, 3, 0.3)), Entry::Told(told(1, 1, "x"))]).expect("room");
+    writer.finish(2, Micros(9_000_000), Some(NEW_YEAR_MS + 9000)).expect("room");
+    let (_writer, _) = Writer::open(&place.path, limits, start(1)).expect("it can be written");
+    let journal = Journal::open(&place.path).expect("it is there");
+    assert_eq!(journal.seen(Ring::Unknowns, None).expect("readable"), []);
+}
+
+/// As a program before this one left it.
+#[test]
+fn a_journal_of_the_format_before_is_read_and_goes_on() {
+    let place = place();
+    write(&place.path, [told(1, 1, "Someone walks.")]);
+    let old = Connection::open(&place.path).expect("it is there");
+    old.execute_batch("DROP TABLE moment; DROP TABLE unknown; PRAGMA user_version = 1;").expect("it is writable");
+    drop(old);
+    let journal = Journal::open(&place.path).expect("it is there");
+    assert_eq!((journal.count().expect("readable"), journal.seen(Ring::Moments, None).expect("readable")), (1, vec![]));
+    let mut writer = open(&place.path);
+    writer.write(&[Entry::Seen(Ring::Moments, seen(1, 1, 0.1))]).expect("there is room");
+    assert_eq!(Journal::open(&place.path).expect("there").seen(Ring::Moments, None).expect("readable").len(), 1);
 }

@@ -8,8 +8,10 @@ mod config;
 mod enforce;
 mod error;
 mod events;
+mod examples;
 mod journal;
 mod lessons;
+mod moments;
 mod plan;
 mod pulse;
 mod replay;
@@ -17,6 +19,7 @@ mod run;
 mod sentences;
 mod soak;
 mod state;
+mod suggest;
 mod trace;
 mod vocab;
 mod voice;
@@ -43,7 +46,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::command(args),
         Command::Packs(args) => check::packs(args),
         Command::Soak(args) => soak::command(args),
-        Command::Teach(args) => lessons::command(args),
+        Command::Teach(args) => examples::command(args),
         Command::Events(args) => events::command(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),

@@ -34,6 +34,7 @@ use crate::config::ConfigError;
 use crate::enforce::Fence;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
+use crate::moments::Moments;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::sentences::{Sentences, Watcher};
 use crate::state::{Keeper, Kept, Reference, Store};
@@ -207,7 +208,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
         let (rules, texts) = alerts::of_camera(&config, camera, &pack)?;
         let mind = Mind::new(head, memory, wiring::lexicon(&pack, &pack.vocabulary)?).watching(rules);
-        cameras.push(Watched { texts, ..Watched::new(mind, keeper, start_us) });
+        cameras.push(Watched { texts, ..Watched::new(mind, keeper, Moments::new(&pack, &pack.vocabulary), start_us) });
     }
     drop(tell);
     for _ in 0..SLOTS {

@@ -47,6 +47,7 @@ mod gate;
 mod memory;
 mod pipeline;
 mod speak;
+mod unknown;
 
 pub use alert::{After, AlertBuf, AlertRule, AlertRules, Alerted, Hold, Sight, WEEK_MINUTES, WeekSpan, Zone};
 pub use error::ConfigError;
@@ -57,3 +58,4 @@ pub use memory::{
 };
 pub use pipeline::{Mind, Pipeline, PipelineConfig, StepError, StepReport, TokenSlot};
 pub use speak::{Calibration, EventBuf, Lexicon, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};
+pub use unknown::{Described, UnknownConfig, Unknowns};

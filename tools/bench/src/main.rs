@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use ocelli_bench::{Server, answer, cases, clips, drop_curve, journal_table, kv_report, needle, table, watch};
+use ocelli_bench::{
+    Server, answer, cases, clips, drop_curve, journal_table, kv_report, needle, table, vocabulary_table, watch,
+};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use serde_json::json;
@@ -54,6 +56,12 @@ enum What {
         #[arg(long)]
         work: PathBuf,
     },
+    /// What vocabularies of a hundred to a hundred thousand sentences take, and what a look-up takes and finds.
+    Vocabulary {
+        /// What `tools/bench/vocabulary.py` made.
+        #[arg(long)]
+        from: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -75,6 +83,7 @@ struct On {
 fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Stab { on, out } => stab(on, &out),
+        What::Vocabulary { from } => vocabulary_table(&from),
         What::Journal { events, work } => journal_table(&work, events),
         What::Memory { on, target_drop, kv, json } => memory(&on, target_drop, &kv, json.as_deref()),
     }

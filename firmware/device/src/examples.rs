@@ -26,6 +26,11 @@ const REST: f32 = 0.5;
 /// How near a moment must be to the one in the middle, to be of the same happening.
 const SAME: f32 = 0.8;
 
+/// The cosine from which what was taught by an example is meant, where the example itself is no broader. Of falls of eight real clips, by
+/// a pack without words for them, one example finds 36% of the others as near as that, and 5% of seven clips without a fall are; a mean
+/// of three 57% and 2%. From 0.9 on it is 23% and 2%, and 30% and none.
+const FLOOR: f32 = 0.85;
+
 /// A moment counts for so long at least and at most: what stands still for a minute is seen once.
 const SHORTEST_S: f64 = 0.4;
 const LONGEST_S: f64 = 2.0;
@@ -74,7 +79,7 @@ fn example(args: &TeachArgs, config: &Config, text: &str) -> Result<(), Error> {
         Some(old) => Sentence { kind: given.kind.or(old.kind), severity: given.severity.or(old.severity), ..old },
         None => given,
     };
-    sentence.learn(&example, spread, true, &place.pack);
+    sentence.learn(&example, spread.min(FLOOR), true, &place.pack);
     place.settle(&mut sentence, &held);
     let (examples, floor) = (sentence.examples.unwrap_or(1), sentence.floor.unwrap_or(SEEN_FLOOR));
     let severity = word(sentence.severity.unwrap_or_default());
@@ -250,7 +255,7 @@ fn export(config: &Config, text: &str) -> Result<(), Error> {
 /// Forgets a sentence that was taught, and what the lessons of the cameras say of it.
 fn delete(config: &Config, text: &str, more: Option<&str>) -> Result<(), Error> {
     let place = Place::of(config)?;
-    let _lock = sentences::lock(&place.path)?;
+    let lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
     let taught: Vec<Sentence> =
         held.iter().filter(|sentence| sentence.prototype(&place.pack).is_some()).cloned().collect();
@@ -258,6 +263,8 @@ fn delete(config: &Config, text: &str, more: Option<&str>) -> Result<(), Error> 
         taught.iter().find(|sentence| sentence.text == text.trim()).ok_or_else(|| not_taught(text, &taught))?;
     held.remove(&sentence.text);
     held.write()?;
+    // Lessons may lie in the same folder, which is what is locked.
+    drop(lock);
     // Of a kind that others share the lessons stay.
     let own = sentence.kind.as_ref().is_none_or(|kind| *kind == sentence.text);
     let files = config.cameras.iter().filter_map(|camera| camera.lessons.as_deref()).chain(more.map(Path::new));

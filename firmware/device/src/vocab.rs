@@ -174,7 +174,8 @@ fn seen(
     ids: &[About],
 ) -> Result<(Sentence, String), Error> {
     let seen = if ids.is_empty() {
-        lessons::events().collect::<Result<Vec<_>, _>>()?
+        let quoted = |(from, said, evidence): (String, String, Evidence)| (from, format!("`{said}`"), evidence);
+        lessons::events().map(|event| event.map(quoted)).collect::<Result<Vec<_>, _>>()?
     } else {
         of_journal(&Journal::open(&events::file(args.journal.as_ref(), &args.common.config()?)?)?, ids)?
     };

@@ -17,7 +17,7 @@ const BLINK_US: Micros = Micros(600_000);
 const MOVED_US: Micros = Micros(1_000_000);
 
 /// From this probability on nothing goes on.
-const REST: f32 = 0.3;
+const REST: f32 = 0.5;
 
 /// When something is unknown.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,14 +11,23 @@ const PART: usize = EMBEDDING / CODE_BYTES;
 const CENTROIDS: usize = 256;
 
 /// Rows from which the centroids are learnt at most, and how often they are moved (Lloyd's algorithm).
-const MOST_LEARNT: usize = 1 << 14;
-const ROUNDS: usize = 10;
+const MOST_LEARNT: usize = 1 << 13;
+const ROUNDS: usize = 6;
+
+/// The centroids of a part, number by number, so that all are computed side by side.
+#[derive(Clone, Debug)]
+struct Part {
+    /// `[PART][CENTROIDS]`
+    values: [[f32; CENTROIDS]; PART],
+    /// Half of each one's squared length: what its product lacks of a distance.
+    half: [f32; CENTROIDS],
+}
 
 /// Rows as codes.
 #[derive(Clone, Debug)]
 pub struct Quantized {
-    /// `[CODE_BYTES][CENTROIDS][PART]`
-    centroids: Vec<f32>,
+    /// `[CODE_BYTES]`
+    parts: Vec<Part>,
     /// `[rows][CODE_BYTES]`
     codes: Vec<u8>,
 }
@@ -27,31 +36,21 @@ impl Quantized {
     /// Learns centroids from unit rows, `[rows][EMBEDDING]`, and encodes all of them. The same rows give the same codes.
     pub fn new(rows: &[[f32; EMBEDDING]]) -> Self {
         let step = rows.len().div_ceil(MOST_LEARNT).max(1);
-        let learnt: Vec<&[f32; EMBEDDING]> = rows.iter().step_by(step).collect();
-        let mut centroids = Vec::with_capacity(EMBEDDING * CENTROIDS);
-        for part in 0..CODE_BYTES {
-            let points: Vec<[f32; PART]> = learnt.iter().map(|row| part_of(row, part)).collect();
-            centroids.extend(cluster(&points).into_iter().flatten());
-        }
-        let mut quantized = Self { centroids, codes: Vec::with_capacity(rows.len() * CODE_BYTES) };
-        for row in rows {
-            for part in 0..CODE_BYTES {
-                let code = nearest(quantized.of_part(part), &part_of(row, part));
-                quantized.codes.push(code as u8);
-            }
-        }
-        quantized
+        let learn = |part: usize| {
+            let points: Vec<[f32; PART]> = rows.iter().step_by(step).map(|row| part_of(row, part)).collect();
+            Part::of(&points)
+        };
+        let parts: Vec<Part> = (0..CODE_BYTES).map(learn).collect();
+        let code = |row: &[f32; EMBEDDING], index: usize| parts[index].nearest(&part_of(row, index)) as u8;
+        let codes = rows.iter().flat_map(|row| (0..CODE_BYTES).map(move |index| (row, index)));
+        let codes = codes.map(|(row, index)| code(row, index)).collect();
+        Self { parts, codes }
     }
 
     /// About the cosine of each row to a unit vector `z`, `[EMBEDDING]`.
     pub fn cosines(&self, z: &[f32; EMBEDDING]) -> impl Iterator<Item = f32> {
-        let mut products = vec![[0.0f32; CENTROIDS]; CODE_BYTES];
-        for (part, products) in products.iter_mut().enumerate() {
-            let z = part_of(z, part);
-            for (product, centroid) in products.iter_mut().zip(self.of_part(part)) {
-                *product = centroid.iter().zip(&z).map(|(a, b)| a * b).sum();
-            }
-        }
+        let products = self.parts.iter().enumerate().map(|(index, part)| part.products(&part_of(z, index)));
+        let products: Vec<[f32; CENTROIDS]> = products.collect();
         self.codes.as_chunks::<CODE_BYTES>().0.iter().map(move |codes| {
             // Four sums side by side: one chain of additions would wait for each.
             let mut sums = [0.0f32; 4];
@@ -66,44 +65,64 @@ impl Quantized {
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        self.centroids.len() * size_of::<f32>() + self.codes.len()
+        self.parts.len() * size_of::<Part>() + self.codes.len()
+    }
+}
+
+impl Part {
+    /// Centroids of points, begun with points that lie evenly among them.
+    fn of(points: &[[f32; PART]]) -> Self {
+        let mut part = Self { values: [[0.0; CENTROIDS]; PART], half: [0.0; CENTROIDS] };
+        for centroid in 0..CENTROIDS {
+            let point = points.get(centroid * points.len() / CENTROIDS).copied().unwrap_or_default();
+            part.set(centroid, &point);
+        }
+        for _ in 0..ROUNDS {
+            let mut sums = vec![([0.0f64; PART], 0u32); CENTROIDS];
+            for point in points {
+                let (sum, count) = &mut sums[part.nearest(point)];
+                sum.iter_mut().zip(point).for_each(|(sum, value)| *sum += f64::from(*value));
+                *count += 1;
+            }
+            // One that is nobody's stays, for a point may come to it.
+            for (centroid, (sum, count)) in sums.iter().enumerate().filter(|(_, (_, count))| *count > 0) {
+                part.set(centroid, &sum.map(|sum| (sum / f64::from(*count)) as f32));
+            }
+        }
+        part
     }
 
-    fn of_part(&self, part: usize) -> &[[f32; PART]] {
-        let each = CENTROIDS * PART;
-        self.centroids[part * each..(part + 1) * each].as_chunks().0
+    fn set(&mut self, centroid: usize, point: &[f32; PART]) {
+        for (values, value) in self.values.iter_mut().zip(point) {
+            values[centroid] = *value;
+        }
+        self.half[centroid] = point.iter().map(|value| value * value).sum::<f32>() / 2.0;
+    }
+
+    /// Product with each centroid.
+    fn products(&self, point: &[f32; PART]) -> [f32; CENTROIDS] {
+        let mut products = [0.0; CENTROIDS];
+        for (values, value) in self.values.iter().zip(point) {
+            products.iter_mut().zip(values).for_each(|(product, centroid)| *product += centroid * value);
+        }
+        products
+    }
+
+    fn nearest(&self, point: &[f32; PART]) -> usize {
+        let nearness = self.products(point).into_iter().zip(&self.half).map(|(product, half)| product - half);
+        let nearest =
+            nearness.enumerate().fold(
+                (0, f32::NEG_INFINITY),
+                |best, (index, nearness)| {
+                    if nearness > best.1 { (index, nearness) } else { best }
+                },
+            );
+        nearest.0
     }
 }
 
 fn part_of(row: &[f32; EMBEDDING], part: usize) -> [f32; PART] {
     *row[part * PART..].first_chunk().expect("parts should make up a row")
-}
-
-fn nearest(centroids: &[[f32; PART]], point: &[f32; PART]) -> usize {
-    let distance = |centroid: &[f32; PART]| centroid.iter().zip(point).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
-    let distances = centroids.iter().map(distance).enumerate();
-    distances.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
-}
-
-/// Centroids of points, begun with points that lie evenly among them.
-fn cluster(points: &[[f32; PART]]) -> Vec<[f32; PART]> {
-    let begin = |index: usize| points.get(index * points.len() / CENTROIDS).copied().unwrap_or_default();
-    let mut centroids: Vec<[f32; PART]> = (0..CENTROIDS).map(begin).collect();
-    for _ in 0..ROUNDS {
-        let mut sums = vec![([0.0f64; PART], 0u32); CENTROIDS];
-        for point in points {
-            let (sum, count) = &mut sums[nearest(&centroids, point)];
-            sum.iter_mut().zip(point).for_each(|(sum, value)| *sum += f64::from(*value));
-            *count += 1;
-        }
-        for (centroid, (sum, count)) in centroids.iter_mut().zip(&sums) {
-            // One that is nobody's stays, for a point may come to it.
-            if *count > 0 {
-                *centroid = sum.map(|sum| (sum / f64::from(*count)) as f32);
-            }
-        }
-    }
-    centroids
 }
 
 #[cfg(test)]
@@ -133,7 +152,7 @@ mod tests {
     fn codes_are_near_to_what_they_stand_for_and_are_the_same_each_time() {
         let rows = rows(600);
         let quantized = Quantized::new(&rows);
-        assert_eq!(quantized.bytes(), EMBEDDING * CENTROIDS * 4 + 600 * CODE_BYTES);
+        assert_eq!(quantized.bytes(), (EMBEDDING + CODE_BYTES) * CENTROIDS * 4 + 600 * CODE_BYTES);
         assert_eq!(quantized.codes, Quantized::new(&rows).codes);
         let mut worst = 0.0f32;
         for z in rows.iter().step_by(50) {

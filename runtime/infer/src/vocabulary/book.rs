@@ -208,7 +208,7 @@ mod tests {
                 let rest = if place == 0 { String::new() } else { format!(" at place {place}") };
                 texts.push(format!("Someone does {theme}{rest}."));
                 rows.push(std::array::from_fn(|i| {
-                    let of_theme = ((i * 37 + theme * theme * 101 + theme * 13) % 97) as f32 - 48.0;
+                    let of_theme = ((i * i * 37 + theme * 41 * (i % 7 + 1)) % 97) as f32 - 48.0;
                     let of_place = ((i * 61 + place * 29) % 53) as f32 - 26.0;
                     (of_theme + 0.7 * of_place * f32::from(u8::from(place > 0))) as i8
                 }));

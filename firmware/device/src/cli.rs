@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::str::FromStr;
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
@@ -43,6 +44,18 @@ Examples:
 
 const TEACH_EXAMPLES: &str = "\
 Examples:
+  ocelli teach 'the bin is put out' --last 10s                 it happened just now: said from now on where it looks like that
+  ocelli teach 'the bin is put out' --from '2026-11-26 18:30' --to '2026-11-26 18:31' --severity notice
+                                                               a second example; the place is the mean of all
+  ocelli yes 17    ocelli no 19                                what is said of it is right, or wrong: moves it, or narrows it
+  ocelli teach --list
+  ocelli teach --export 'the bin is put out' > bin.jsonl       ocelli vocab import bin.jsonl, on another device
+  ocelli teach --delete 'the bin is put out'
+With --last and --from what the camera saw then is taken from the journal (--journal FILE, or what the config says), which keeps
+it for ten minutes in which much happens and longer where little does; the sentence goes into --vocabulary FILE, which a running
+`ocelli run` follows within two seconds.
+
+Of events on standard input:
   ocelli run --json --evidence --out events.jsonl              write events that can be taught
   tail -1 events.jsonl | ocelli teach hall.lessons             that was right
   grep '\"id\":7,' events.jsonl | ocelli teach hall.lessons --was sit
@@ -52,7 +65,7 @@ Examples:
   ocelli run --lessons hall.lessons                            knows from now on
 Each camera has lessons of its own: what is right in one room is not in another. A lesson counts where the picture looks like
 the one that it was taught on. It says most when it names what really happened. Nothing is trained, and deleting a line of the
-file takes its lesson back.";
+file takes its lesson back. Of one event the newest lesson holds.";
 
 const EVENTS_EXAMPLES: &str = "\
 Examples (FILE is --journal FILE, or what the config says):
@@ -98,6 +111,8 @@ Examples:
   ocelli vocab add 'Someone is standing.' --in 'de=Jemand steht.' --in 'zh=有人站着。'
   grep '\"id\":7,' events.jsonl | ocelli vocab add 'the cat jumps on the counter' --seen
                                                                placed by what was seen then, not by its words
+  ocelli vocab suggest                                         what had no name, in groups (FILE is --journal FILE)
+  ocelli vocab add 'the cat jumps on the counter' --seen u3,u5 names one of them
   ocelli vocab import sentences.txt                            one a line; or TOML with [[entry]] tables
   ocelli vocab list
   ocelli vocab remove 'the cat jumps on the counter'
@@ -137,7 +152,7 @@ pub enum Command {
     /// Play clips for hours of simulated time, with a camera's faults and restarts, and tell whether anything grows.
     #[command(after_help = SOAK_NOTES)]
     Soak(SoakArgs),
-    /// Tell what was right or wrong in events, which come on standard input, so that the camera does better from now on.
+    /// Teach what happened a moment ago, in words, or what was right or wrong in events, so that the camera does better from now on.
     #[command(after_help = TEACH_EXAMPLES)]
     Teach(TeachArgs),
     /// List what was said, or search in it: by words, by time, by camera, by kind, by what looked alike.
@@ -315,14 +330,48 @@ pub struct SoakArgs {
 /// `ocelli teach`
 #[derive(Debug, Args)]
 pub struct TeachArgs {
-    /// The camera's file of lessons; made if it is not there.
-    pub lessons: PathBuf,
-    /// What really happened: a kind of the pack, such as sit, or one of its sentences.
+    /// With --last or --from: what happened then, in words. Without: the camera's file of lessons; made if it is not there.
+    #[arg(value_name = "TEXT|LESSONS", required_unless_present_any = ["list", "export", "delete"])]
+    pub what: Option<String>,
+    /// It happened so long ago or less, such as 10s.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["from", "to", "was", "wrong"])]
+    pub last: Option<Duration>,
+    /// It happened from then on: so long ago (2m), or a time in UTC (2026-11-26T18:30:00Z).
+    #[arg(long, value_name = "TIME", value_parser = parse_since, conflicts_with_all = ["was", "wrong"])]
+    pub from: Option<u64>,
+    /// It happened before: as for --from. Default: now.
+    #[arg(long, value_name = "TIME", value_parser = parse_since, requires = "from")]
+    pub to: Option<u64>,
+    /// The journal, which has what was seen. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// The camera that saw it, where the journal has several.
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// Its kind. Default: a kind of its own.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// How much it matters; alarm raises an alert. Default: info.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub severity: Option<SeverityName>,
+    /// What really happened in the events on standard input: a kind of the pack, such as sit, or one of its sentences.
     #[arg(long, value_name = "KIND")]
     pub was: Option<String>,
     /// It was not what was said (with --was: not that either).
     #[arg(long)]
     pub wrong: bool,
+    /// Show what was taught by examples.
+    #[arg(long, conflicts_with_all = ["export", "delete", "what"])]
+    pub list: bool,
+    /// With --list: one JSON object a line.
+    #[arg(long, requires = "list")]
+    pub json: bool,
+    /// Write what was taught of this text to standard output, for `ocelli vocab import FILE.jsonl` elsewhere with the same pack.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["delete", "what"])]
+    pub export: Option<String>,
+    /// Forget this text, and the lessons on it in the files that the config names, or in this one.
+    #[arg(long, value_name = "TEXT")]
+    pub delete: Option<String>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -496,8 +545,11 @@ pub enum Vocab {
     Remove(RemoveArgs),
     /// Show what can be said.
     List(ListArgs),
-    /// Add all sentences of a file: one a line, or TOML (.toml) with text, kind, severity, floor and texts in `[[entry]]` tables.
+    /// Add all sentences of a file: one a line, TOML (.toml) with text, kind, severity, floor and texts in `[[entry]]` tables, or
+    /// what `ocelli teach --export` wrote (.jsonl).
     Import(ImportArgs),
+    /// Show what went on and had no name, in groups of what looked alike, and how to name it.
+    Suggest(SuggestArgs),
 }
 
 /// `ocelli vocab add`
@@ -517,15 +569,65 @@ pub struct AddArgs {
     /// Take the kind of the sentence whose words are nearest.
     #[arg(long, conflicts_with = "kind")]
     pub like_words: bool,
-    /// It is what was seen in an event, which comes on standard input as `ocelli run --json --evidence` wrote it: said where it
-    /// looks like that, from a cosine of 0.9 on, whatever its words.
-    #[arg(long, conflicts_with = "like_words")]
-    pub seen: bool,
+    /// It is what was seen in these events of the journal, such as 17 or u3,u5 (of `ocelli vocab suggest`); without ID in one on
+    /// standard input, as `ocelli run --json --evidence` wrote it. Said where it looks like that, from a cosine of 0.9 on, whatever
+    /// its words.
+    #[arg(long, conflicts_with = "like_words", value_name = "ID", num_args = 0..=1)]
+    pub seen: Option<Option<Abouts>>,
+    /// The journal of those events. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     /// The same in another language, such as 'de=Die Katze springt.'; may be given several times.
     #[arg(long = "in", value_name = "LANGUAGE=TEXT")]
     pub texts: Vec<String>,
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `ocelli vocab suggest`
+#[derive(Debug, Args)]
+pub struct SuggestArgs {
+    /// The journal. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Of the camera of this name.
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// How many groups at most.
+    #[arg(long, default_value_t = 10, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub limit: u16,
+    /// One JSON object a line, with all that is in a group.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// An event of a journal, or what had no name in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// By its id.
+    Event(u64),
+    /// By its number.
+    Unknown(u64),
+}
+
+/// Some of those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abouts(pub Vec<About>);
+
+impl FromStr for Abouts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let one = |text: &str| match text.strip_prefix('u') {
+            Some(number) => number.parse().map(About::Unknown),
+            None => text.parse().map(About::Event),
+        };
+        let all = text.split(',').map(|text| one(text.trim())).collect::<Result<_, _>>();
+        all.map(Self)
+            .map_err(|_| format!("`{text}` is no event; write it like 17, or u3,u5, and the sentence before --seen"))
+    }
 }
 
 /// `ocelli vocab remove`
@@ -703,6 +805,37 @@ mod tests {
         let camera = &config.cameras[0];
         assert_eq!((config.pack.as_str(), camera.command.as_deref()), ("b", Some("cat x.y4m")));
         assert!(camera.device.is_none() && config.output.json);
+    }
+
+    #[test]
+    fn what_is_taught_is_a_text_or_a_file_and_events_are_named_by_their_numbers() {
+        let parse =
+            |line: &[&str]| Cli::try_parse_from([&["ocelli"], line].concat()).map_err(|error| error.to_string());
+        let Ok(Cli { command: Command::Teach(args) }) = parse(&["teach", "倒垃圾", "--last", "10s"]) else {
+            panic!("right")
+        };
+        assert_eq!((args.what.as_deref(), args.last), (Some("倒垃圾"), Some(Duration::from_secs(10))));
+        let Ok(Cli { command: Command::Teach(args) }) = parse(&["teach", "hall.lessons", "--wrong"]) else {
+            panic!("right")
+        };
+        assert!(args.wrong && args.last.is_none());
+        for wrong in [
+            &["teach"][..],
+            &["teach", "x", "--last", "10s", "--from", "2h"],
+            &["teach", "x", "--last", "10s", "--wrong"],
+            &["teach", "x", "--to", "2h"],
+            &["teach", "x", "--list"],
+            &["teach", "--json"],
+            &["vocab", "add", "--seen", "the cat"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!("u3, 17".parse(), Ok(Abouts(vec![About::Unknown(3), About::Event(17)])));
+        let Ok(Cli { command: Command::Vocab(args) }) = parse(&["vocab", "add", "the cat", "--seen"]) else {
+            panic!("right")
+        };
+        let Vocab::Add(args) = args.what else { panic!("add") };
+        assert_eq!(args.seen, Some(None), "one event on standard input");
     }
 
     #[test]

@@ -17,10 +17,14 @@ use crate::alerts;
 use crate::cli::{AboutArgs, AckArgs, EventsArgs};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
+use crate::examples;
 use crate::lessons;
 
 /// The last millisecond that is written with a year of four digits.
 const LAST_UNIX_MS: u64 = 253_402_300_799_999;
+
+/// The similarity at which a word is offered in place of another, as for the keys of a config.
+const NEAR: f64 = 0.75;
 
 /// One line of `--json`.
 #[derive(Debug, Serialize)]
@@ -95,7 +99,10 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
         holes = journal.holes(since_ms, until_ms)?;
     }
     if found.is_empty() && holes.is_empty() {
-        note("nothing was found");
+        match args.kind.as_deref().map(|kind| hint(kind, &journal)).transpose()?.flatten() {
+            Some(hint) => note(format_args!("nothing was found: {hint}")),
+            None => note("nothing was found"),
+        }
         return Ok(());
     }
     let mut text = String::new();
@@ -130,11 +137,35 @@ pub fn acknowledge(args: &AckArgs) -> Result<(), Error> {
 }
 
 /// The time zone here; where it is not known, UTC.
-fn local() -> TimeZone {
+pub fn local() -> TimeZone {
     alerts::time_zone().unwrap_or_else(|error| {
         note(format_args!("times are in UTC: the time zone of this machine is unknown ({error})"));
         TimeZone::UTC
     })
+}
+
+/// What may be meant by a kind that nothing in the journal has.
+fn hint(kind: &str, journal: &Journal) -> Result<Option<String>, Error> {
+    const TYPES: [&str; 5] = ["narration", "alert", "alert_end", "blind", "health"];
+    if kind == "unknown" {
+        return Ok(Some("what had no name is shown by `ocelli vocab suggest`".into()));
+    }
+    let kinds = journal.kinds()?;
+    if TYPES.contains(&kind) || kinds.iter().any(|known| known == kind) {
+        return Ok(None);
+    }
+    let near = near(kind, kinds.iter().map(String::as_str).chain(TYPES));
+    Ok(Some(near.map_or_else(
+        || format!("the journal has no kind `{kind}`; it has {}", kinds.join(", ")),
+        |near| format!("the journal has no kind `{kind}`; did you mean `{near}`?"),
+    )))
+}
+
+/// What is written most like this, if anything is.
+pub fn near<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |other: &str| strsim::jaro_winkler(&text.to_lowercase(), &other.to_lowercase());
+    let near = known.map(|other| (likeness(other), other)).filter(|(near, _)| *near > NEAR);
+    near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
 }
 
 /// Teaches what the user says of an event.
@@ -144,27 +175,27 @@ pub fn teach(args: &AboutArgs, was: Option<&str>, wrong: bool) -> Result<(), Err
     let evidence = vector_of(&journal, args.id)?;
     let event = journal.event(args.id)?.ok_or_else(|| Error::NoSuchEvent(format!("event {}", args.id)))?;
     let of_camera = || config.cameras.iter().find(|camera| camera.name == event.camera)?.lessons.clone();
-    let path = args.lessons.clone().or_else(of_camera).ok_or_else(|| {
+    let correct = || examples::correct(&config, &event.text, was, wrong, &evidence);
+    let Some(path) = args.lessons.clone().or_else(of_camera) else {
+        // A sentence that was taught by examples learns without them.
         let camera = &event.camera;
-        ConfigError::Usage(format!("the config names no `lessons` for the camera `{camera}`; name them with --lessons"))
-    })?;
-    lessons::learn(
-        &config,
-        &path,
-        was,
-        wrong && was.is_none(),
-        [Ok((format!("event {}", args.id), event.text, evidence))],
-    )
+        let advice = format!("the config names no `lessons` for the camera `{camera}`; name them with --lessons");
+        return if correct()? { Ok(()) } else { Err(ConfigError::Usage(advice).into()) };
+    };
+    let said = [Ok((format!("event {}", args.id), event.text.clone(), evidence.clone()))];
+    lessons::learn(&config, &path, was, wrong && was.is_none(), said)?;
+    correct().map(drop)
 }
 
-fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
+/// The journal that is meant.
+pub fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
     let file = given.or(config.journal.file.as_ref()).cloned();
     let none = "no journal: name its file with --journal, or the config that does with --config";
     Ok(file.ok_or_else(|| ConfigError::Usage(none.into()))?)
 }
 
 /// What an event looked like.
-fn vector_of(journal: &Journal, id: u64) -> Result<Evidence, Error> {
+pub fn vector_of(journal: &Journal, id: u64) -> Result<Evidence, Error> {
     if let Some(vector) = journal.vector(id)? {
         return Ok(Evidence::kept(&vector.mark, &vector.values));
     }
@@ -213,7 +244,7 @@ fn event_line(text: &mut String, event: &Found, json: bool, zone: &TimeZone) {
         EventKind::Blind => "blind: ",
         EventKind::Health => "device: ",
     };
-    let when = event.start_ms.map_or_else(|| in_clip(event.start_us), |at_ms| for_people(at_ms, zone));
+    let when = when(event.start_ms, event.start_us, zone);
     let lasted_s = event.end_us.since(event.start_us).seconds();
     let score = event.likeness.unwrap_or(event.score);
     let more = event.said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
@@ -276,12 +307,12 @@ const fn severity(severity: Severity) -> &'static str {
 }
 
 /// To 3 decimals, as in what `run` writes.
-fn rounded(value: f64) -> f64 {
+pub fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
 /// `2026-11-26T18:30:00.123Z`
-fn date(unix_ms: u64) -> String {
+pub fn date(unix_ms: u64) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms.min(LAST_UNIX_MS))).to_string()
 }
 
@@ -291,6 +322,11 @@ fn for_people(unix_ms: u64, zone: &TimeZone) -> String {
     let (time, mark) = (zone.to_datetime(time), if *zone == TimeZone::UTC { 'Z' } else { ' ' });
     let (date, clock) = (time.date(), time.time());
     format!("{date} {:02}:{:02}:{:02}{mark}", clock.hour(), clock.minute(), clock.second())
+}
+
+/// When something was, for people.
+pub fn when(start_ms: Option<u64>, start_us: Micros, zone: &TimeZone) -> String {
+    start_ms.map_or_else(|| in_clip(start_us), |at_ms| for_people(at_ms, zone))
 }
 
 /// As wide as a date.

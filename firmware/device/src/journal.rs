@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ocelli_drivers::SystemClock;
 use ocelli_infer::Evidence;
-use ocelli_journal::{Entry, JournalError, Limits, Salvage, Start, Vector, Writer};
+use ocelli_journal::{Entry, JournalError, Limits, Salvage, Seen, Start, Vector, Writer};
 use ocelli_types::{Clock, Micros};
 
 use crate::config::JournalTable;
@@ -338,7 +338,7 @@ fn file_at(path: &Path) -> Option<(u64, u64)> {
 fn time(entry: &Entry) -> Micros {
     match entry {
         Entry::Told(told) => told.start_us,
-        Entry::Sees { at_us, .. } | Entry::Alive { at_us, .. } => *at_us,
+        Entry::Seen(_, Seen { start_us: at_us, .. }) | Entry::Sees { at_us, .. } | Entry::Alive { at_us, .. } => *at_us,
         // It follows its alert.
         Entry::Said { .. } | Entry::ToldAgain { .. } => Micros(0),
     }

@@ -1,16 +1,16 @@
-//! `ocelli teach`, and the file in which a camera's lessons lie: one JSON object a line, so that a lesson can be read, and
+//! What a user says of events, and the file in which a camera's lessons lie: one JSON object a line, so that a lesson can be read, and
 //! taken back by deleting its line.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use ocelli_infer::{Evidence, Lessons, MOST_LESSONS, Pack};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::TeachArgs;
 use crate::config::Config;
 use crate::error::{Error, note};
+use crate::sentences::{self, replace};
 use crate::wiring;
 
 /// No event and no lesson is longer.
@@ -73,11 +73,6 @@ pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
     Ok(lessons)
 }
 
-/// Adds what the user says of events to the file.
-pub fn command(args: &TeachArgs) -> Result<(), Error> {
-    learn(&args.common.config()?, &args.lessons, args.was.as_deref(), args.wrong, events())
-}
-
 /// The events on standard input: of each where it comes from, its text and its evidence.
 pub fn events() -> impl Iterator<Item = Result<(String, String, Evidence), Error>> {
     lines(io::stdin().lock()).enumerate().filter_map(|(index, line)| {
@@ -98,6 +93,7 @@ pub fn events() -> impl Iterator<Item = Result<(String, String, Evidence), Error
 }
 
 /// Adds what the user says of events to the file: of each where it comes from, its text and its evidence. All are learnt, or none.
+/// Of one event the newest lesson holds: who says another thing of it has changed their mind.
 pub fn learn(
     config: &Config,
     path: &Path,
@@ -106,9 +102,8 @@ pub fn learn(
     said: impl IntoIterator<Item = Result<(String, String, Evidence), Error>>,
 ) -> Result<(), Error> {
     let pack = wiring::open(config)?;
-    let mut lessons = read(path, &pack)?;
     let was = was.map(|was| known(was, &pack)).transpose()?;
-    let mut new = Vec::new();
+    let mut new: Vec<Lesson> = Vec::new();
     for said in said {
         let (place, said, evidence) = said?;
         let at = |why: String| Error::Teach(format!("{place}: {why}"));
@@ -117,22 +112,61 @@ pub fn learn(
             Some(kind) => kind,
             None => pack.vocabulary.kind_of(&said).ok_or_else(|| at(format!("nobody says `{said}`")))?,
         };
-        if !lessons.add(kind, !wrong, &evidence) {
-            let path = path.display();
-            return Err(Error::Teach(format!("{path} has {MOST_LESSONS} lessons, the most; delete its oldest lines")));
-        }
-        let kind = pack.vocabulary.kinds[kind].clone();
-        new.push(Lesson { kind, right: !wrong, said, evidence: evidence.to_string() });
+        let (kind, evidence) = (pack.vocabulary.kinds[kind].clone(), evidence.to_string());
+        new.retain(|before| before.evidence != evidence);
+        new.push(Lesson { kind, right: !wrong, said, evidence });
     }
     if new.is_empty() {
         return Err(Error::Teach("no events came in; see `ocelli teach --help`".into()));
     }
-    append(path, &new).map_err(|error| bad(path, format!("they cannot be written ({error})")))?;
+    let unwritten = |error: io::Error| bad(path, format!("they cannot be written ({error})"));
+    let _lock = lock(path).map_err(unwritten)?;
+    read(path, &pack)?;
+    let text = if path.exists() { std::fs::read_to_string(path).map_err(unwritten)? } else { String::new() };
+    let again = |line: &&str| {
+        let lesson = serde_json::from_str::<Lesson>(line);
+        lesson.is_ok_and(|lesson| new.iter().any(|new| new.evidence == lesson.evidence))
+    };
+    let (again, mut lines): (Vec<&str>, Vec<&str>) = text.lines().partition(again);
+    let added = new.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+    let added = added.map_err(|error| Error::Teach(error.to_string()))?;
+    lines.extend(added.iter().map(String::as_str));
+    let count = lines.iter().filter(|line| !line.trim().is_empty()).count();
+    if count > MOST_LESSONS {
+        let path = path.display();
+        return Err(Error::Teach(format!("{path} has {MOST_LESSONS} lessons, the most; delete its oldest lines")));
+    }
+    replace(path, (lines.join("\n") + "\n").as_bytes()).map_err(unwritten)?;
     for Lesson { kind, right, said, .. } in &new {
         note(format_args!("learnt that `{said}` was {}`{kind}`", if *right { "" } else { "not " }));
     }
-    note(format_args!("{} lessons in {}", lessons.len(), path.display()));
+    let instead = if again.is_empty() { String::new() } else { format!(", {} of before replaced", again.len()) };
+    note(format_args!("{count} lessons in {}{instead}", path.display()));
     Ok(())
+}
+
+/// Takes the lessons on a kind out of the file, and gives how many there were; a file that is not there has none.
+pub fn forget(path: &Path, kind: &str) -> Result<usize, Error> {
+    if !path.is_file() {
+        return Ok(0);
+    }
+    let unwritten = |error: io::Error| bad(path, format!("they cannot be written ({error})"));
+    let _lock = lock(path).map_err(unwritten)?;
+    let text = std::fs::read_to_string(path).map_err(unwritten)?;
+    let of_kind = |line: &&str| serde_json::from_str::<Lesson>(line).is_ok_and(|lesson| lesson.kind == kind);
+    let (gone, left): (Vec<&str>, Vec<&str>) = text.lines().partition(of_kind);
+    if !gone.is_empty() {
+        let text: String = left.iter().flat_map(|line| [*line, "\n"]).collect();
+        replace(path, text.as_bytes()).map_err(unwritten)?;
+    }
+    Ok(gone.len())
+}
+
+/// Keeps other programs from changing the file until it is dropped.
+fn lock(path: &Path) -> io::Result<File> {
+    let folder = File::open(sentences::folder_of(path)?)?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 /// Refuses evidence of other models.
@@ -146,21 +180,11 @@ pub fn check(place: &str, evidence: &Evidence, pack: &Pack) -> Result<(), Error>
 fn known(was: &str, pack: &Pack) -> Result<usize, Error> {
     pack.vocabulary.kind_of(was).ok_or_else(|| {
         let kinds = pack.vocabulary.kinds.join(", ");
-        Error::Teach(format!("the pack {} knows no `{was}`; it knows {kinds}", pack.manifest.name))
+        let name = &pack.manifest.name;
+        Error::Teach(format!(
+            "the pack {name} knows no `{was}`; it knows {kinds}; `ocelli teach --help` says how to teach more"
+        ))
     })
-}
-
-/// All lines in one write: another program never sees half of one. An editor may have left the last line without its end.
-fn append(path: &Path, lessons: &[Lesson]) -> io::Result<()> {
-    let ends = std::fs::read(path).map_or(true, |held| held.last().is_none_or(|&byte| byte == b'\n'));
-    let mut text = String::from(if ends { "" } else { "\n" });
-    for lesson in lessons {
-        text += &serde_json::to_string(lesson)?;
-        text.push('\n');
-    }
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// Lines that end somewhere.

@@ -9,8 +9,10 @@ mod enforce;
 mod error;
 mod escalate;
 mod events;
+mod examples;
 mod journal;
 mod lessons;
+mod moments;
 mod plain;
 mod plan;
 mod pulse;
@@ -19,6 +21,7 @@ mod run;
 mod sentences;
 mod soak;
 mod state;
+mod suggest;
 mod trace;
 mod vocab;
 mod voice;
@@ -45,7 +48,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::command(args),
         Command::Packs(args) => check::packs(args),
         Command::Soak(args) => soak::command(args),
-        Command::Teach(args) => lessons::command(args),
+        Command::Teach(args) => examples::command(args),
         Command::Events(args) => events::command(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),

@@ -13,6 +13,7 @@ use crate::alerts::{self, WeekClock};
 use crate::cli::ReplayArgs;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
+use crate::moments::Moments;
 use crate::plain;
 use crate::plan::Plan;
 use crate::pulse::Pulse;
@@ -44,7 +45,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
     let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new(&config));
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
-    let mut seen_us = Micros(0);
+    let (mut seen_us, mut moments) = (Micros(0), Moments::new(&pack, &pack.vocabulary));
     let (clock, mut pulse, mut events) = (SystemClock::new(), Pulse::default(), EventBuf::new());
     let ended = loop {
         let start_us = clock.now();
@@ -75,8 +76,12 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         if !eye.wants(frame.captured_us) {
             continue;
         }
+        let moved;
         match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
-            Ok(look) => pulse.looked(&look),
+            Ok(look) => {
+                pulse.looked(&look);
+                moved = look.gate.changed > 0;
+            }
             Err(error) if error.fault() == Fault::Retry => {
                 pulse.damaged += 1;
                 continue;
@@ -101,6 +106,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             voice.say(0, spoken, &pack.vocabulary, mind.head())?;
         }
         voice.remind(0, seen_us)?;
+        moments.look(0, &mind, moved, seen_us, &mut voice);
         if let Some(trace) = &mut trace {
             trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
         }

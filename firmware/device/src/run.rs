@@ -34,6 +34,7 @@ use crate::config::ConfigError;
 use crate::enforce::Fence;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
+use crate::moments::Moments;
 use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::sentences::{Sentences, Watcher};
@@ -216,7 +217,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         let (rules, tells) = alerts::of_camera(&config, camera, &pack)?;
         let mind = Mind::new(head, memory, wiring::lexicon(&pack, &pack.vocabulary)?).watching(rules);
         let mind = mind.learning(wiring::normal(&config, &pack, &learnt));
-        cameras.push(Watched { tells, ..Watched::new(mind, keeper, start_us) });
+        cameras.push(Watched { tells, ..Watched::new(mind, keeper, Moments::new(&pack, &pack.vocabulary), start_us) });
     }
     drop(tell);
     for _ in 0..SLOTS {

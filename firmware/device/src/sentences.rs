@@ -45,6 +45,14 @@ const MOST_TEXT_BYTES: usize = 400;
 /// one kind in two clips are as near as that, and 8% of those of two kinds.
 pub const SEEN_FLOOR: f32 = 0.9;
 
+/// How far examples may take the floor of a sentence down and up, and how far from them.
+const LEAST_FLOOR: f32 = 0.8;
+const MOST_FLOOR: f32 = 0.99;
+const MARGIN: f32 = 0.005;
+
+/// The most examples that the ones before count as: a room changes.
+const MOST_WEIGHT: u32 = 15;
+
 /// How much a sentence matters, as it is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -100,6 +108,9 @@ pub struct Sentence {
     /// The same in other languages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub texts: BTreeMap<String, String>,
+    /// Of how many examples of what was seen its place is the mean; none for one that lies where its words do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub examples: Option<u32>,
     /// Where it lies; none for a sentence of the pack, which only gains languages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding: Option<String>,
@@ -120,6 +131,51 @@ impl Sentence {
             Some(floor) if !(-1.0..=1.0).contains(&floor) => Err(format!("its floor is {floor}; it may be -1 to 1")),
             _ => Ok(()),
         }
+    }
+
+    /// Where it lies by what was seen with the models of this pack, and of how many examples that is the mean.
+    pub fn prototype(&self, pack: &Pack) -> Option<(Evidence, u32)> {
+        let place = self.embedding.as_ref()?.parse().ok().filter(|place: &Evidence| place.is_of(pack))?;
+        Some((place, self.examples.unwrap_or(1)))
+    }
+
+    /// Learns from what was seen. What it was moves its place to the mean of its examples, and takes the floor down to what they
+    /// are; the first one puts it there. What it was not takes the floor up, where the sentence would be meant. `spread` is the
+    /// least cosine of what the example is made of to it; 1 for what is of one piece.
+    pub fn learn(&mut self, example: &Evidence, spread: f32, right: bool, pack: &Pack) {
+        let floor = self.floor.unwrap_or(SEEN_FLOOR);
+        let rounded = |floor: f32| Some((floor * 1000.0).round() / 1000.0);
+        match (self.prototype(pack), right) {
+            (None, true) => {
+                (self.embedding, self.examples) = (Some(example.to_string()), Some(1));
+                let least = (spread - MARGIN).max(LEAST_FLOOR);
+                if least < floor {
+                    self.floor = rounded(least);
+                }
+            }
+            (None, false) => {}
+            (Some((place, examples)), true) => {
+                let weight = examples.min(MOST_WEIGHT) as f32;
+                // Two that point nowhere together have nothing in common: the newer holds.
+                let mean = Evidence::mean([(&place, weight), (example, 1.0)]).unwrap_or_else(|| example.clone());
+                let least = (mean.cosine(example).min(spread) - MARGIN).max(LEAST_FLOOR);
+                if least < floor {
+                    self.floor = rounded(least);
+                }
+                (self.embedding, self.examples) = (Some(mean.to_string()), Some(examples + 1));
+            }
+            (Some((place, _)), false) => {
+                let above = (place.cosine(example) + MARGIN).min(MOST_FLOOR);
+                if above > floor {
+                    self.floor = rounded(above);
+                }
+            }
+        }
+    }
+
+    /// Whether this is what was said, in whatever language.
+    pub fn says(&self, text: &str) -> bool {
+        self.text == text || self.texts.values().any(|other| other == text)
     }
 
     /// As the vocabulary takes it.
@@ -254,11 +310,11 @@ impl Sentences {
         self.lines.iter().filter_map(|line| Some(&line.read.as_ref().ok()?.0))
     }
 
-    /// Puts a sentence in the place of one with the same text, else at the end.
+    /// Puts a sentence in the place of one with the same text, else at the end; gives whether it is new.
     ///
     /// # Errors
     /// A sentence of what is wrong with it.
-    pub fn put(&mut self, sentence: Sentence, pack: &Pack) -> Result<(), String> {
+    pub fn put(&mut self, sentence: Sentence, pack: &Pack) -> Result<bool, String> {
         let added = sentence.added(pack)?;
         let raw = serde_json::to_string(&sentence).map_err(|error| error.to_string())?;
         let place = self.lines.iter().position(|line| line.is_of(&sentence.text));
@@ -267,7 +323,7 @@ impl Sentences {
             Some(place) => self.lines[place] = line,
             None => self.lines.push(line),
         }
-        Ok(())
+        Ok(place.is_none())
     }
 
     /// Takes a sentence out; `false` if it is not there.
@@ -288,23 +344,24 @@ impl Sentences {
         if text.len() as u64 > MOST_FILE_BYTES {
             return Err(bad("it would have more than 1 MiB, the most; remove sentences first".into()));
         }
-        self.replace(text.as_bytes()).map_err(|error| bad(format!("it cannot be written ({error})")))
+        replace(&self.path, text.as_bytes()).map_err(|error| bad(format!("it cannot be written ({error})")))
     }
+}
 
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut name = self.path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-        name.push(".new");
-        let new = self.path.with_file_name(name);
-        let mut file = File::create(&new)?;
-        if let Ok(old) = fs::metadata(&self.path) {
-            // The program may run as another user than the one who adds.
-            file.set_permissions(old.permissions())?;
-        }
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        folder_of(&self.path).and_then(|folder| File::open(folder)?.sync_all())
+/// Writes a file as [`Sentences::write`] does.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let mut file = File::create(&new)?;
+    if let Ok(old) = fs::metadata(path) {
+        // The program may run as another user than the one who adds.
+        file.set_permissions(old.permissions())?;
     }
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    folder_of(path).and_then(|folder| File::open(folder)?.sync_all())
 }
 
 impl Line {
@@ -313,7 +370,8 @@ impl Line {
     }
 }
 
-fn folder_of(path: &Path) -> io::Result<PathBuf> {
+/// The folder in which a file is.
+pub fn folder_of(path: &Path) -> io::Result<PathBuf> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     Ok(if folder.as_os_str().is_empty() { ".".into() } else { folder.to_path_buf() })
 }
@@ -389,7 +447,7 @@ mod tests {
         let mark = if text == "the cat jumps" { CAT } else { DOG };
         let embedding = Some(format!("{mark}.{}", "0102".repeat(192)));
         let texts = BTreeMap::from([("zh".into(), "猫跳上了台面。".into()), ("ar".into(), "القطة تقفز".into())]);
-        Sentence { text: text.into(), kind: None, severity: None, floor: None, texts, embedding }
+        Sentence { text: text.into(), kind: None, severity: None, floor: None, texts, examples: None, embedding }
     }
 
     type Change = dyn Fn(&mut Sentence);
@@ -452,6 +510,41 @@ mod tests {
         }
         let languages = Sentence { text: known, embedding: None, ..sentence("the cat jumps") };
         assert!(languages.added(&pack).is_ok_and(|added| added.place.is_none()), "the pack knows where it lies");
+    }
+
+    /// What was seen, as the models of the tests might have it: a direction that leans from one axis to another.
+    fn seen(pack: &Pack, radians: f32) -> Evidence {
+        let mut values = [0; ocelli_infer::EMBEDDING];
+        (values[0], values[1]) = ((radians.cos() * 127.0) as i8, (radians.sin() * 127.0) as i8);
+        Evidence::kept(&Evidence::mark_of(pack), &values)
+    }
+
+    #[test]
+    fn a_sentence_learns_from_what_was_seen() {
+        let pack = pack();
+        let mut bin = Sentence { embedding: None, ..sentence("垃圾桶被拿出去了。") };
+        bin.learn(&seen(&pack, 0.0), 1.0, true, &pack);
+        assert_eq!((bin.examples, bin.floor), (Some(1), None));
+        let added = bin.added(&pack).expect("one example is enough");
+        assert_eq!(added.floor, Some(SEEN_FLOOR));
+        bin.learn(&seen(&pack, 0.6), 1.0, true, &pack);
+        let (place, examples) = bin.prototype(&pack).expect("it has one");
+        assert!(examples == 2 && (place.cosine(&seen(&pack, 0.3)) - 1.0).abs() < 1e-3, "the mean of both");
+        assert_eq!(bin.floor, None, "both are nearer to it than its floor");
+        bin.learn(&seen(&pack, -0.9), 1.0, true, &pack);
+        let floor = bin.floor.expect("the third is not");
+        assert!((LEAST_FLOOR..SEEN_FLOOR).contains(&floor), "{floor}");
+        // What it is not.
+        let (place, _) = bin.prototype(&pack).expect("it has one");
+        bin.learn(&seen(&pack, 0.4), 1.0, false, &pack);
+        let raised = bin.floor.expect("it has one");
+        assert!(raised > place.cosine(&seen(&pack, 0.4)) && raised <= MOST_FLOOR, "{raised}");
+        bin.learn(&seen(&pack, 3.0), 1.0, false, &pack);
+        assert_eq!(bin.floor, Some(raised), "it would not have been said there");
+        let mut broad = Sentence { embedding: None, ..sentence("the cat jumps") };
+        broad.learn(&seen(&pack, 0.0), 0.85, true, &pack);
+        assert_eq!(broad.floor, Some(0.845), "as broad as what it is made of");
+        assert!(bin.says("القطة تقفز") && bin.says("垃圾桶被拿出去了。") && !bin.says("القطة"));
     }
 
     #[test]

@@ -2,21 +2,25 @@
 //! back with the end of the command; a running `ocelli run` reads the file when it has changed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ocelli_drivers::SinkError;
-use ocelli_infer::{Embedded, Pack, PackError, TextEncoder, TextPack, Vocabulary};
+use ocelli_infer::{Embedded, Evidence, Pack, PackError, TextEncoder, TextPack, Vocabulary};
+use ocelli_journal::{Journal, Ring};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::alerts::AlertTable;
-use crate::cli::{AddArgs, ImportArgs, ListArgs, RemoveArgs, Vocab, VocabArgs};
+use crate::cli::{About, AddArgs, ImportArgs, ListArgs, RemoveArgs, Vocab, VocabArgs};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
+use crate::events;
 use crate::lessons;
-use crate::sentences::{self, SEEN_FLOOR, Sentence, Sentences, SeverityName};
+use crate::sentences::{self, MOST_FILE_BYTES, SEEN_FLOOR, Sentence, Sentences, SeverityName};
+use crate::suggest;
 use crate::wiring;
 
 /// Name of the folder of the text encoder, among the packs.
@@ -25,9 +29,6 @@ const ENCODER: &str = "minilm";
 /// A cosine from which two sentences say nearly the same.
 const SAME: f32 = 0.9;
 
-/// The similarity at which a word is offered in place of another, as for the keys of a config.
-const NEAR: f64 = 0.75;
-
 /// Does what is asked for.
 pub fn command(args: &VocabArgs) -> Result<(), Error> {
     match &args.what {
@@ -35,17 +36,21 @@ pub fn command(args: &VocabArgs) -> Result<(), Error> {
         Vocab::Remove(args) => remove(args),
         Vocab::List(args) => list(args),
         Vocab::Import(args) => import(args),
+        Vocab::Suggest(args) => suggest::command(args),
     }
 }
 
 /// The pack's own sentences, and where those of the user are.
-struct Place {
-    pack: Pack,
-    path: PathBuf,
+pub struct Place {
+    /// The pack, without them.
+    pub pack: Pack,
+    /// Their file.
+    pub path: PathBuf,
 }
 
 impl Place {
-    fn of(config: &Config) -> Result<Self, Error> {
+    /// Of a config.
+    pub fn of(config: &Config) -> Result<Self, Error> {
         let pack = wiring::open_pack(&config.pack)?;
         let advice = "where should sentences be kept? Set `vocabulary` in the config, or give --vocabulary FILE";
         let path = config.vocabulary.clone().ok_or_else(|| ConfigError::Usage(advice.into()))?;
@@ -53,7 +58,7 @@ impl Place {
     }
 
     /// Whether the pack says this.
-    fn knows(&self, text: &str) -> bool {
+    pub fn knows(&self, text: &str) -> bool {
         self.pack.vocabulary.entries.iter().any(|entry| entry.text == text)
     }
 
@@ -64,14 +69,21 @@ impl Place {
         self.pack.vocabulary.with(&others)
     }
 
-    fn read(&self) -> Result<Sentences, Error> {
+    /// Gives a sentence that is placed by what was seen the severity of its kind, and says how it can be said.
+    pub fn settle(&self, sentence: &mut Sentence, held: &Sentences) -> String {
+        settle(sentence, &self.without(&sentence.text, held), SEEN_FLOOR)
+    }
+
+    /// What was said by the user, of which lines that are wrong are told.
+    pub fn read(&self) -> Result<Sentences, Error> {
         let held = Sentences::read(&self.path, &self.pack)?;
         held.faults().for_each(note);
         Ok(held)
     }
 }
 
-fn usage(why: impl Into<String>) -> Error {
+/// A command line that is wrong.
+pub fn usage(why: impl Into<String>) -> Error {
     ConfigError::Usage(why.into()).into()
 }
 
@@ -94,7 +106,7 @@ fn add(args: &AddArgs) -> Result<(), Error> {
     };
     let of_pack = place.knows(&wanted.text);
     let otherwise = wanted.kind.is_some() || wanted.severity.is_some() || wanted.floor.is_some();
-    let otherwise = otherwise || args.like_words || args.seen;
+    let otherwise = otherwise || args.like_words || args.seen.is_some();
     if of_pack && (wanted.texts.is_empty() || otherwise) {
         let advice = "the pack says this already; give what it is in other languages with --in, and nothing else";
         return Err(usage(advice));
@@ -102,8 +114,8 @@ fn add(args: &AddArgs) -> Result<(), Error> {
     let (sentence, news) = if of_pack {
         let news = format!("the pack's `{}` is also said in {}", wanted.text, codes(&wanted.texts));
         (wanted, news)
-    } else if args.seen {
-        seen(wanted, &place, &held)?
+    } else if let Some(ids) = &args.seen {
+        seen(wanted, &place, &held, args, ids.as_ref().map_or(&[], |ids| &ids.0[..]))?
     } else {
         complete(&mut load_encoder()?, wanted, &place, &held, args.like_words)?
     };
@@ -121,6 +133,7 @@ fn changed(old: &Sentence, given: Sentence, like_words: bool) -> Sentence {
         severity: given.severity.or(old.severity),
         floor: given.floor.or(old.floor),
         texts: old.texts.into_iter().chain(given.texts).collect(),
+        examples: None,
         ..given
     }
 }
@@ -151,21 +164,62 @@ fn complete(
     Ok((sentence, news))
 }
 
-/// A sentence that is placed where what an event tells of was seen, and not by its words. Also says what came of it.
-fn seen(wanted: Sentence, place: &Place, held: &Sentences) -> Result<(Sentence, String), Error> {
-    let events = lessons::events().collect::<Result<Vec<_>, _>>()?;
-    let [(from, said, evidence)] = &events[..] else {
-        return Err(usage(format!("{} events came in; a sentence is placed by one", events.len())));
+/// A sentence that is placed where something was seen, by one event on standard input or by some of the journal, and not by its
+/// words. Also says what came of it.
+fn seen(
+    wanted: Sentence,
+    place: &Place,
+    held: &Sentences,
+    args: &AddArgs,
+    ids: &[About],
+) -> Result<(Sentence, String), Error> {
+    let seen = if ids.is_empty() {
+        let quoted = |(from, said, evidence): (String, String, Evidence)| (from, format!("`{said}`"), evidence);
+        lessons::events().map(|event| event.map(quoted)).collect::<Result<Vec<_>, _>>()?
+    } else {
+        of_journal(&Journal::open(&events::file(args.journal.as_ref(), &args.common.config()?)?)?, ids)?
     };
-    lessons::check(from, evidence, &place.pack)?;
-    let mut sentence = Sentence { embedding: Some(evidence.to_string()), ..wanted };
-    let all = place.without(&sentence.text, held);
-    let news = settle(&mut sentence, &all, SEEN_FLOOR);
-    Ok((sentence, format!("{news}, where it looks as when `{said}` was said")))
+    if ids.is_empty() && seen.len() != 1 {
+        return Err(usage(format!("{} events came in; a sentence is placed by one", seen.len())));
+    }
+    let mut sentence = wanted;
+    sentence.embedding = None;
+    for (from, _, evidence) in &seen {
+        lessons::check(from, evidence, &place.pack)?;
+        sentence.learn(evidence, 1.0, true, &place.pack);
+    }
+    let news = place.settle(&mut sentence, held);
+    let said: Vec<&str> = seen.iter().map(|(_, said, _)| said.as_str()).collect();
+    Ok((sentence, format!("{news}, where it looks as when {} was said", said.join(", "))))
+}
+
+/// What was seen in events, or in what had no name: of each where it comes from, what was said, and how it looked.
+fn of_journal(journal: &Journal, ids: &[About]) -> Result<Vec<(String, String, Evidence)>, Error> {
+    let unknowns = journal.seen(Ring::Unknowns, None)?;
+    let one = |about: &About| match about {
+        About::Event(id) => {
+            let evidence = events::vector_of(journal, *id)?;
+            let said = journal.event(*id)?.map_or_else(String::new, |event| event.text);
+            Ok((format!("event {id}"), format!("`{said}`"), evidence))
+        }
+        About::Unknown(number) => {
+            let seen = unknowns.iter().find(|(held, _)| held == number).map(|(_, seen)| seen);
+            let gone =
+                || Error::NoSuchEvent(format!("unknown u{number}; `ocelli vocab suggest` shows those that it has"));
+            let vector = &seen.ok_or_else(gone)?.vector;
+            Ok((format!("u{number}"), "nothing".into(), Evidence::kept(&vector.mark, &vector.values)))
+        }
+    };
+    ids.iter().map(one).collect()
 }
 
 /// Gives a sentence the severity of its kind where it has none of its own, and says how it can be said.
 fn settle(sentence: &mut Sentence, all: &Vocabulary, floor: f32) -> String {
+    if let Some(kind) = sentence.kind.as_ref().filter(|kind| !all.kinds.contains(kind)) {
+        let near = events::near(kind, all.kinds.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        note(format_args!("`{kind}` is a new kind, which nothing else has{near}"));
+    }
     if let Some(kind) = sentence.kind.as_ref().and_then(|kind| all.kinds.iter().position(|known| known == kind)) {
         let first = all.entries.iter().find(|entry| entry.kind == kind);
         sentence.severity = sentence.severity.or(first.map(|entry| entry.severity.into()));
@@ -184,13 +238,11 @@ fn remove(args: &RemoveArgs) -> Result<(), Error> {
     let mut held = place.read()?;
     let of_pack = place.knows(text);
     if !held.remove(text) {
-        let likeness = |other: &str| strsim::jaro_winkler(&text.to_lowercase(), &other.to_lowercase());
-        let near = held.iter().map(|sentence| (likeness(&sentence.text), &sentence.text));
-        let near = near.filter(|(near, _)| *near > NEAR).max_by(|a, b| a.0.total_cmp(&b.0));
+        let near = events::near(text, held.iter().map(|sentence| sentence.text.as_str()));
         let path = place.path.display();
         return Err(usage(match near {
             _ if of_pack => format!("`{text}` is the pack's; only your own can be removed"),
-            Some((_, near)) => format!("{path} has no `{text}`; did you mean `{near}`?"),
+            Some(near) => format!("{path} has no `{text}`; did you mean `{near}`?"),
             None => format!("{path} has no `{text}`; `ocelli vocab list` shows what there is"),
         }));
     }
@@ -234,7 +286,12 @@ fn list(args: &ListArgs) -> Result<(), Error> {
         }
         lines.push('\n');
     }
-    let printed = io::stdout().write_all(lines.as_bytes()).and_then(|()| io::stdout().flush());
+    print(&lines)
+}
+
+/// Writes to standard output.
+pub fn print(text: &str) -> Result<(), Error> {
+    let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
 }
 
@@ -250,11 +307,23 @@ fn import(args: &ImportArgs) -> Result<(), Error> {
     let _lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
     let new = read_import(&args.file)?;
-    let start = Instant::now();
-    let (mut encoder, count) = (None, new.len());
-    for (line, wanted) in new {
-        let at = |why: String| usage(format!("{}:{line}: {why}; nothing was imported", args.file.display()));
-        let sentence = if place.knows(&wanted.text) {
+    if new.len() as u64 > MOST_FILE_BYTES / LEAST_LINE_BYTES {
+        let most = MOST_FILE_BYTES / LEAST_LINE_BYTES;
+        return Err(usage(format!("{} has {} sentences; the most are {most}", args.file.display(), new.len())));
+    }
+    let (start, mut written) = (Instant::now(), Instant::now());
+    let (mut encoder, mut counts, all) = (None, Counts::default(), new.len());
+    for (index, (line, wanted)) in new.into_iter().enumerate() {
+        let at = |why: String| {
+            usage(format!("{}:{line}: {why}; `ocelli vocab list` shows what was imported", args.file.display()))
+        };
+        let of_pack = place.knows(&wanted.text);
+        // As an import that was interrupted left it.
+        if wanted.embedding.is_none() && held.iter().any(|held| held.text == wanted.text && says_all(held, &wanted)) {
+            counts.there += 1;
+            continue;
+        }
+        let sentence = if of_pack || wanted.embedding.is_some() {
             wanted
         } else {
             let encoder = match &mut encoder {
@@ -263,32 +332,105 @@ fn import(args: &ImportArgs) -> Result<(), Error> {
             };
             complete(encoder, wanted, &place, &held, false)?.0
         };
-        held.put(sentence, &place.pack).map_err(at)?;
+        counts.add(held.put(sentence, &place.pack).map_err(at)?, of_pack);
+        if written.elapsed() >= WRITTEN {
+            held.write()?;
+            written = Instant::now();
+        }
+        // Once it is known how long one takes, and then as it goes.
+        if (index + 1) % PROGRESS == 0 && index + 1 < all {
+            let left_s = start.elapsed().as_secs_f64() / (index + 1) as f64 * (all - index - 1) as f64;
+            note(format_args!("{} of {all} sentences; some {left_s:.0} s more", index + 1));
+        }
     }
     held.write()?;
     let (all_s, path) = (start.elapsed().as_secs_f64(), place.path.display());
-    note(format_args!("{count} sentences from {} into {path}; {all_s:.1} s", args.file.display()));
+    note(format_args!("{counts} from {} into {path}; {all_s:.1} s", args.file.display()));
     Ok(())
 }
 
-/// The sentences of a file, each with its line: TOML, or one sentence a line.
+/// After how many sentences it is told how long the others will take.
+const PROGRESS: usize = 100;
+
+/// How much of an import an interruption may cost.
+const WRITTEN: Duration = Duration::from_secs(5);
+
+/// A sentence with its embedding is no shorter.
+const LEAST_LINE_BYTES: u64 = 800;
+
+/// Whether all that is wanted of a sentence is as it was imported before.
+fn says_all(held: &Sentence, wanted: &Sentence) -> bool {
+    let has = |language: &String, text: &String| held.texts.get(language) == Some(text);
+    (wanted.kind.is_none() || wanted.kind == held.kind)
+        && (wanted.severity.is_none() || wanted.severity == held.severity)
+        && (wanted.floor.is_none() || wanted.floor == held.floor)
+        && wanted.texts.iter().all(|(language, text)| has(language, text))
+}
+
+/// What an import came to.
+#[derive(Debug, Default)]
+struct Counts {
+    added: usize,
+    changed: usize,
+    /// Sentences that were there as they are.
+    there: usize,
+    /// Sentences of the pack in more languages.
+    of_pack: usize,
+}
+
+impl Counts {
+    fn add(&mut self, is_new: bool, of_pack: bool) {
+        match (is_new, of_pack) {
+            (_, true) => self.of_pack += 1,
+            (true, _) => self.added += 1,
+            (false, _) => self.changed += 1,
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sentences added", self.added)?;
+        if self.changed > 0 {
+            write!(f, ", {} that were there changed", self.changed)?;
+        }
+        if self.there > 0 {
+            write!(f, ", {} that were there already", self.there)?;
+        }
+        if self.of_pack > 0 {
+            write!(f, ", {} of the pack in more languages", self.of_pack)?;
+        }
+        Ok(())
+    }
+}
+
+/// The sentences of a file, each with its line: TOML, JSON lines as `ocelli teach --export` writes them, or one sentence a line.
 fn read_import(path: &Path) -> Result<Vec<(usize, Sentence)>, Error> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| usage(format!("{shown}: it cannot be read ({error})")))?;
-    let new: Vec<(usize, Sentence)> = if path.extension().is_some_and(|extension| extension == "toml") {
-        let imported: Imported = toml::from_str(&text).map_err(|error| {
+    // Some editors mark a text so.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let is = |wanted: &str| path.extension().is_some_and(|extension| extension == wanted);
+    let wrong = |line: usize, why: &str| usage(format!("{shown}:{line}: {why}; nothing was imported"));
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let new: Vec<(usize, Sentence)> = if is("toml") {
+        let imported: Imported = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
-            usage(format!("{shown}:{line}: {}; nothing was imported", error.message().replace('\n', " ")))
+            wrong(line, &error.message().replace('\n', " "))
         })?;
         let heads = text.lines().zip(1..).filter(|(line, _)| line.trim_start().starts_with("[[entry]]"));
         heads.map(|(_, number)| number).zip(imported.entry).collect()
+    } else if is("jsonl") {
+        let read = |(line, number): (&str, usize)| {
+            Ok((number, serde_json::from_str(line).map_err(|error| wrong(number, &error.to_string()))?))
+        };
+        lines.map(read).collect::<Result<_, Error>>()?
     } else {
-        let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
         lines.map(|(line, number)| (number, plain(line.trim()))).collect()
     };
     for (line, sentence) in &new {
-        sentence.check().map_err(|why| usage(format!("{shown}:{line}: {why}; nothing was imported")))?;
+        sentence.check().map_err(|why| wrong(*line, &why))?;
     }
     if new.is_empty() {
         return Err(usage(format!("{shown} has no sentences")));
@@ -296,9 +438,10 @@ fn read_import(path: &Path) -> Result<Vec<(usize, Sentence)>, Error> {
     Ok(new)
 }
 
-fn plain(text: &str) -> Sentence {
+/// A sentence of which nothing else is said.
+pub fn plain(text: &str) -> Sentence {
     let (text, texts) = (text.to_owned(), BTreeMap::new());
-    Sentence { text, kind: None, severity: None, floor: None, texts, embedding: None }
+    Sentence { text, kind: None, severity: None, floor: None, texts, examples: None, embedding: None }
 }
 
 /// `LANGUAGE=TEXT` each.
@@ -316,7 +459,8 @@ fn codes(texts: &BTreeMap<String, String>) -> String {
     texts.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn word(severity: SeverityName) -> &'static str {
+/// How a severity is written.
+pub fn word(severity: SeverityName) -> &'static str {
     match severity {
         SeverityName::None => "none",
         SeverityName::Info => "info",

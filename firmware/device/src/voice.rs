@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
-use ocelli_journal::{About, Entry, Told};
+use ocelli_journal::{About, Entry, Ring, Seen, Told};
 use ocelli_pipeline::{Alerted, Deviation, Spoken, WeekSpan};
 use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
 
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::escalate::{self, Escalation};
 use crate::journal::{Scribe, vector};
+use crate::moments::Moment;
 
 #[derive(Debug)]
 enum Lines<W> {
@@ -257,6 +258,28 @@ impl Voice {
         if let Some(scribe) = &mut self.scribe {
             scribe.write(Entry::Sees { camera: self.cameras[camera].clone(), at_us });
         }
+    }
+
+    /// Whether it is kept what is seen.
+    pub fn keeps(&self) -> bool {
+        self.scribe.is_some()
+    }
+
+    /// Keeps what was seen, whatever was said of it.
+    pub fn keep_seen(&mut self, camera: usize, ring: Ring, moment: &Moment) {
+        let Some(scribe) = &mut self.scribe else { return };
+        scribe.write(Entry::Seen(
+            ring,
+            Seen {
+                camera: self.cameras[camera].clone(),
+                start_us: moment.start_us,
+                end_us: moment.end_us,
+                start_ms: scribe.date(moment.start_us),
+                rest: moment.rest,
+                nearest: moment.nearest,
+                vector: moment.vector.clone(),
+            },
+        ));
     }
 
     /// What the person should hear of the journal.

@@ -61,6 +61,11 @@ impl Evidence {
         Self { mark: mark.into(), z: values.to_vec() }
     }
 
+    /// The [`mark`](Self::mark) of what is seen with the models of this pack.
+    pub fn mark_of(pack: &Pack) -> String {
+        mark(pack)
+    }
+
     /// What tells its models from others.
     pub fn mark(&self) -> &str {
         &self.mark
@@ -72,6 +77,33 @@ impl Evidence {
     /// Never: it is as wide as an embedding.
     pub fn values(&self) -> &[i8; EMBEDDING] {
         self.z.first_chunk().expect("evidence should be as wide as an embedding")
+    }
+
+    /// Where several of the same models lie together: the mean of their directions, each as heavy as its weight. `None` where they
+    /// are of different models, or point nowhere together.
+    pub fn mean<'a>(weighed: impl IntoIterator<Item = (&'a Self, f32)>) -> Option<Self> {
+        let mut weighed = weighed.into_iter().peekable();
+        let mark = &weighed.peek()?.0.mark;
+        let mut sum = [0.0; EMBEDDING];
+        for (evidence, weight) in weighed {
+            if evidence.mark != *mark {
+                return None;
+            }
+            sum.iter_mut().zip(evidence.unit()).for_each(|(sum, value)| *sum += weight * value);
+        }
+        sum.iter().any(|value| value.abs() > f32::MIN_POSITIVE).then(|| Self::new(mark, &sum))
+    }
+
+    /// Its direction, a unit vector.
+    pub fn unit(&self) -> [f32; EMBEDDING] {
+        let square: f32 = self.z.iter().map(|&value| f32::from(value).powi(2)).sum();
+        let to_unit = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
+        self.values().map(|value| f32::from(value) * to_unit)
+    }
+
+    /// Its cosine to another.
+    pub fn cosine(&self, other: &Self) -> f32 {
+        self.unit().iter().zip(other.unit()).map(|(a, b)| a * b).sum()
     }
 
     /// Whether it comes from the models of this pack, beside which it means nothing.
@@ -200,6 +232,8 @@ pub struct Taught<'a> {
     z: Box<[f32; EMBEDDING]>,
     /// As smoothed over pictures as what decides on speaking.
     recent: Vec<f32>,
+    /// Cosine of the sentence that was nearest to the last picture.
+    nearest: f32,
 }
 
 impl<'a> Taught<'a> {
@@ -212,12 +246,18 @@ impl<'a> Taught<'a> {
             smoothing: pack.manifest.speak.smoothing,
             z: Box::new([0.0; EMBEDDING]),
             recent: Vec::with_capacity(EMBEDDING),
+            nearest: 0.0,
         }
     }
 
     /// What a lesson on the last pictures is made of.
     pub fn evidence(&self) -> Evidence {
         Evidence::new(&self.mark, &self.recent)
+    }
+
+    /// Cosine of the sentence that was nearest to the last picture.
+    pub const fn nearest(&self) -> f32 {
+        self.nearest
     }
 
     /// Goes on with another vocabulary than `before`, which the narrator has by then.
@@ -236,7 +276,7 @@ impl Head for Taught<'_> {
 
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
         let mut narrator = self.narrator.borrow_mut();
-        narrator.place(view, &mut self.z, probabilities)?;
+        self.nearest = narrator.place(view, &mut self.z, probabilities)?;
         self.lessons.apply(&*self.z, narrator.vocabulary(), probabilities);
         if self.recent.is_empty() {
             self.recent.extend_from_slice(&*self.z);
@@ -345,6 +385,18 @@ mod tests {
         let place = Evidence::of_text("the cat jumps", &lean(3, 4, 0.5));
         assert!(place.is_of_text("the cat jumps") && !place.is_of_text("the cat jumped"));
         assert_eq!(place.to_string().parse(), Ok(place));
+    }
+
+    #[test]
+    fn examples_have_a_mean_and_those_of_other_models_have_none() {
+        let at = |radians| Evidence::new("0badcafe", &lean(0, 1, radians));
+        let mean = Evidence::mean([(&at(0.0), 1.0), (&at(0.8), 1.0)]).expect("they are alike");
+        assert!(mean.cosine(&at(0.4)) > 0.999 && (mean.cosine(&at(0.0)) - 0.4f32.cos()).abs() < 0.01);
+        let heavy = Evidence::mean([(&at(0.0), 9.0), (&at(0.8), 1.0)]).expect("they are alike");
+        assert!(heavy.cosine(&at(0.0)) > mean.cosine(&at(0.0)));
+        assert_eq!(Evidence::mean([(&at(0.0), 1.0), (&Evidence::new("00000000", &lean(0, 1, 0.0)), 1.0)]), None);
+        assert_eq!(Evidence::mean([(&at(0.0), 1.0), (&at(std::f32::consts::PI), 1.0)]), None);
+        assert_eq!(Evidence::mean([]), None);
     }
 
     #[test]

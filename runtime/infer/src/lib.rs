@@ -32,4 +32,4 @@ pub use reference::ReferenceStab;
 pub use rows::EMBEDDING;
 pub use stab::Stab;
 pub use text::{Embedded, MOST_PIECES, TextEncoder, TextPack};
-pub use vocabulary::{Added, Entry, FLOOR, Vocabulary};
+pub use vocabulary::{Added, Book, BookBytes, Entry, FLOOR, Pairs, Vocabulary, Way};

@@ -111,7 +111,7 @@ fn tensors(slots: usize, tokens: &[f32], index: &[i64], valid: &[f32]) -> TractR
 
 impl Narrator {
     /// Where the memory lies in the vocabulary's space: a unit vector into `z`, `[EMBEDDING]`; and the probability of each
-    /// entry there, `[entries]`.
+    /// entry there, `[entries]`. Gives the cosine of the nearest.
     ///
     /// # Errors
     /// As [`Head::describe`].
@@ -120,7 +120,7 @@ impl Narrator {
         view: &MemoryView<'_>,
         z: &mut [f32; EMBEDDING],
         probabilities: &mut [f32],
-    ) -> Result<(), InferError> {
+    ) -> Result<f32, InferError> {
         let entries = self.vocabulary.entries.len();
         if view.width != self.token_width || view.slots.len() != self.slots || probabilities.len() != entries {
             let (slots, width) = (view.slots.len(), view.width);
@@ -133,8 +133,7 @@ impl Narrator {
         let outputs = self.engine.run(inputs)?;
         let plain = outputs[0].try_as_plain_ram().map_err(failed)?;
         z.copy_from_slice(plain.as_slice().map_err(failed)?);
-        self.vocabulary.look_up(z, self.temperature, probabilities);
-        Ok(())
+        Ok(self.vocabulary.look_up(z, self.temperature, probabilities))
     }
 
     /// What can be said.
@@ -152,6 +151,6 @@ impl Head for Narrator {
     type Error = InferError;
 
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
-        self.place(view, &mut [0.0; EMBEDDING], probabilities)
+        self.place(view, &mut [0.0; EMBEDDING], probabilities).map(drop)
     }
 }

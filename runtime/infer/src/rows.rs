@@ -41,6 +41,21 @@ impl Rows {
         self.values.chunks_exact(EMBEDDING).zip(&self.to_unit).map(move |(row, to_unit)| dot(row, z) * to_unit)
     }
 
+    /// How many rows.
+    pub const fn len(&self) -> usize {
+        self.to_unit.len()
+    }
+
+    /// Cosine of one row to a unit vector `z`, `[EMBEDDING]`.
+    pub fn cosine(&self, index: usize, z: &[f32]) -> f32 {
+        dot(&self.values[index * EMBEDDING..][..EMBEDDING], z) * self.to_unit[index]
+    }
+
+    /// One row as a unit vector.
+    pub fn unit(&self, index: usize) -> [f32; EMBEDDING] {
+        std::array::from_fn(|i| f32::from(self.values[index * EMBEDDING + i]) * self.to_unit[index])
+    }
+
     #[cfg(test)]
     pub fn row(&self, index: usize) -> Vec<f32> {
         let row = &self.values[index * EMBEDDING..][..EMBEDDING];

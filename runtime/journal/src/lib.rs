@@ -4,6 +4,8 @@
 //! all beside it, stays within its [`Limits`]: the oldest events go first, alerts last. A [`Journal`] reads: by words, by
 //! meaning, by camera, time, kind and severity. It holds one chunk of embeddings at a time, and SQLite no more than 3 MiB.
 //!
+//! Beside the events it keeps where what was seen lately lay (`seen.rs`), of which an example can be taught.
+//!
 //! Events have two times. Stream time is as they were told, and begins anew in each uptime; the wall clock may jump. So order is that
 //! of ids, and age is counted in the journal's own time, which goes on with stream time, over a restart by what the wall clock
 //! says was between (by nothing where that cannot be), and never back.
@@ -15,6 +17,7 @@ mod merge;
 mod salvage;
 mod schema;
 mod search;
+mod seen;
 mod sense;
 mod words;
 mod writer;
@@ -24,5 +27,6 @@ pub use error::JournalError;
 pub use salvage::Salvage;
 pub use schema::HEAP_BYTES;
 pub use search::{Found, Hole, Journal, MOST_FOUND, Query};
+pub use seen::{MOST_MOMENTS, MOST_UNKNOWNS, Ring, Seen};
 pub use sense::{EMBEDDING, Vector};
 pub use writer::{About, Entry, Limits, Start, Told, Writer};

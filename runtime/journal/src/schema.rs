@@ -11,7 +11,7 @@ use crate::JournalError;
 pub const APPLICATION: i64 = 0x6f63_656c;
 
 /// What makes a file of each format one of the next, from an empty one on.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     -- Uptimes: `at` is the journal's own time in microseconds, which never goes back; `ms` are milliseconds since 1970.
     CREATE TABLE run(
@@ -45,6 +45,20 @@ const STEPS: [&str; 2] = [
     ALTER TABLE event ADD COLUMN acked_ms INTEGER;
     -- Whom or what a kind is about, as the vocabulary said it last.
     CREATE TABLE about(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, entity INTEGER NOT NULL, UNIQUE(kind, entity));
+",
+    "
+    -- What was seen lately: see seen.rs.
+    CREATE TABLE moment(
+        id INTEGER PRIMARY KEY, camera INTEGER NOT NULL, mark INTEGER NOT NULL, run INTEGER NOT NULL, at INTEGER NOT NULL,
+        start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, start_ms INTEGER, rest REAL NOT NULL, nearest REAL NOT NULL,
+        vector BLOB NOT NULL);
+    CREATE INDEX moment_start ON moment(start_us);
+    -- What of it had no name.
+    CREATE TABLE unknown(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, camera INTEGER NOT NULL, mark INTEGER NOT NULL, run INTEGER NOT NULL,
+        at INTEGER NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, start_ms INTEGER, rest REAL NOT NULL,
+        nearest REAL NOT NULL, vector BLOB NOT NULL);
+    CREATE INDEX unknown_start ON unknown(start_us);
 ",
 ];
 

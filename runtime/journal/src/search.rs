@@ -172,6 +172,28 @@ impl Journal {
         Ok(holes)
     }
 
+    pub(crate) const fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    pub(crate) fn failed(&self, error: &rusqlite::Error) -> JournalError {
+        JournalError::sql(&self.path, error)
+    }
+
+    /// Kinds of the vocabulary that events are of.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn kinds(&self) -> Result<Vec<String>, JournalError> {
+        let read = || {
+            let mut names =
+                self.db.prepare("SELECT name FROM name WHERE id IN (SELECT kind FROM event) ORDER BY name")?;
+            let names = names.query_map([], |row| row.get(0))?;
+            names.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        read().map_err(|error| self.failed(&error))
+    }
+
     fn find(&self, query: &Query<'_>) -> rusqlite::Result<Vec<Found>> {
         // One state of the file for all that is read.
         let _one = self.db.unchecked_transaction()?;

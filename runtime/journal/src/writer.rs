@@ -12,6 +12,7 @@ use crate::JournalError;
 use crate::merge::{Open, Piece};
 use crate::salvage::{Salvage, salvage};
 use crate::schema::{self, Look, PAGE_BYTES, beside};
+use crate::seen::{self, Ring, Seen};
 use crate::sense::{CHUNK, Label, NEVER, SLOT_BYTES, Vector, severity_number, slot};
 use crate::words::spaced;
 
@@ -127,6 +128,8 @@ pub enum Entry {
         /// Stream time.
         at_us: Micros,
     },
+    /// What was seen, whatever was said; the same one again where it goes on.
+    Seen(Ring, Seen),
     /// The program runs. What is after the last sign of life counts as a hole.
     Alive {
         /// Stream time.
@@ -330,12 +333,13 @@ impl Writer {
         let most: Option<i64> = change.query_row("SELECT max(id) FROM event", [], |row| row.get(0))?;
         self.next_id = (next as u64).max(most.map_or(1, |most| most as u64 + 1)).max(self.start.least_id);
         change.execute("UPDATE number SET value = 1 WHERE name = 'open'", [])?;
+        seen::expire(&change, keep_from(self.start_at, self.limits))?;
         change.commit()?;
         reserve(&self.db, &mut self.reserved, self.next_id + RESERVE)
     }
 
     fn put(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
-        let Self { path, db, run, start, start_at, next_id, reserved, known, .. } = self;
+        let Self { path, db, limits, run, start, start_at, next_id, reserved, known, .. } = self;
         let failed = |error: rusqlite::Error| JournalError::sql(path, &error);
         let newest =
             entries.iter().filter_map(|entry| if let Entry::Told(told) = entry { Some(told.id) } else { None });
@@ -345,7 +349,8 @@ impl Writer {
         }
         // Dropping it, as an error does, takes all back.
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let mut page = Page { db: &change, known, run: *run, base: *start_at - start.stream_us.0.cast_signed() };
+        let base = *start_at - start.stream_us.0.cast_signed();
+        let mut page = Page { db: &change, known, run: *run, base, limits: *limits };
         for entry in entries {
             page.put(entry).map_err(failed)?;
         }
@@ -415,7 +420,7 @@ impl Writer {
             self.known.oldest_at = self.db.query_row(oldest, [], |row| row.get(0)).optional()?;
         }
         let now: i64 = self.db.query_row("SELECT end_at FROM run WHERE run = ?1", [self.run], |row| row.get(0))?;
-        let limit = now.saturating_sub(i64::try_from(self.limits.keep_us.0).unwrap_or(i64::MAX));
+        let limit = keep_from(now, self.limits);
         if self.known.oldest_at.is_none_or(|oldest| oldest >= limit) {
             return Ok(false);
         }
@@ -478,6 +483,11 @@ impl Writer {
     }
 }
 
+/// Journal time before which nothing is kept.
+fn keep_from(now: i64, limits: Limits) -> i64 {
+    now.saturating_sub(i64::try_from(limits.keep_us.0).unwrap_or(i64::MAX))
+}
+
 /// Takes ids up to this one, and waits until the disk has it.
 fn reserve(db: &Connection, reserved: &mut u64, upto: u64) -> rusqlite::Result<()> {
     db.execute_batch("PRAGMA synchronous = FULL")?;
@@ -530,6 +540,7 @@ struct Page<'a> {
     run: i64,
     /// Journal time at stream time zero.
     base: i64,
+    limits: Limits,
 }
 
 impl Page<'_> {
@@ -546,8 +557,16 @@ impl Page<'_> {
                 self.db.prepare_cached(again)?.execute([id.cast_signed()]).map(|_| ())
             }
             Entry::Sees { camera, at_us } => self.sees(camera, *at_us),
+            Entry::Seen(ring, seen) => self.seen(*ring, seen),
             Entry::Alive { at_us, unix_ms } => self.alive(*at_us, *unix_ms),
         }
+    }
+
+    fn seen(&mut self, ring: Ring, seen: &Seen) -> rusqlite::Result<()> {
+        let at = self.base + seen.start_us.0.cast_signed();
+        let (camera, mark) = (self.name(&seen.camera)?, self.name(&seen.vector.mark)?);
+        let place = seen::Place { run: self.run, at, keep_from: keep_from(at, self.limits), camera, mark };
+        seen::put(self.db, ring, seen, &place)
     }
 
     fn told(&mut self, told: &Told) -> rusqlite::Result<()> {

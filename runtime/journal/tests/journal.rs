@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ocelli_journal::{
-    About, Acknowledged, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, Query, Start, Told, Vector,
-    Writer, acknowledge,
+    About, Acknowledged, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, MOST_MOMENTS, MOST_UNKNOWNS, Query,
+    Ring, Seen, Start, Told, Vector, Writer, acknowledge,
 };
 use ocelli_types::{EntryId, EventKind, Micros, Severity};
 use rusqlite::Connection;
@@ -672,7 +672,7 @@ fn shape(path: &Path) -> (i64, i64) {
 }
 
 #[test]
-fn a_journal_of_format_1_becomes_one_of_format_2_with_all_that_it_had() {
+fn a_journal_of_format_1_becomes_one_of_the_format_of_today_with_all_that_it_had() {
     let place = place();
     fs::write(&place.path, OLD).expect("it is writable");
     let before: Vec<(i64, String)> = {
@@ -685,14 +685,14 @@ fn a_journal_of_format_1_becomes_one_of_format_2_with_all_that_it_had() {
     assert_eq!(shape(&place.path), (1, 17));
     assert!(before.len() > 5, "{before:?}");
     let older = Journal::open(&place.path).expect_err("only a writer brings it up to date").to_string();
-    assert!(older.contains("has format 1, and this program reads 2; `ocelli run` with it"), "{older}");
+    assert!(older.contains("has format 1, and this program reads 3; `ocelli run` with it"), "{older}");
     assert_eq!(acknowledge(&place.path, 1, 1).expect_err("neither").to_string(), older);
     assert_eq!(fs::read(&place.path).expect("it is there"), OLD, "and it is left as it is");
     let writer = open(&place.path);
     let last = before[0].0.cast_unsigned();
     assert!(writer.next_id() > last, "ids go on");
     drop(writer);
-    assert_eq!(shape(&place.path), (2, 20));
+    assert_eq!(shape(&place.path), (3, 20));
     let after = found(&place.path, Query::default());
     let told: Vec<(i64, String)> = after.iter().map(|event| (event.id.cast_signed(), event.text.clone())).collect();
     assert_eq!(told, before);
@@ -712,7 +712,7 @@ fn of_a_damaged_journal_of_format_1_what_can_be_read_is_saved() {
     let saved = salvage.expect("it was mended").saved;
     drop(writer);
     assert_eq!((saved, found(&place.path, Query::default()).len() as u64), (saved.max(6), saved));
-    assert_eq!(shape(&place.path).0, 2);
+    assert_eq!(shape(&place.path).0, 3);
 }
 
 /// Not a test of its own: what [`a_migration_that_is_killed_is_whole_or_was_not`] kills.
@@ -760,12 +760,12 @@ fn a_migration_that_is_killed_is_whole_or_was_not() {
             // The copy itself was cut off.
             continue;
         }
-        assert!([(1, 17), (2, 20)].contains(&shape(&newest)), "{:?}", shape(&newest));
+        assert!([(1, 17), (3, 20)].contains(&shape(&newest)), "{:?}", shape(&newest));
         drop(open(&newest));
-        assert_eq!(shape(&newest), (2, 20));
+        assert_eq!(shape(&newest), (3, 20));
     }
     drop(open(&torn));
-    assert_eq!(shape(&torn), (2, 20));
+    assert_eq!(shape(&torn), (3, 20));
     assert!(found(&torn, Query::default()).len() > 5);
 }
 
@@ -781,4 +781,61 @@ fn the_one_that_stops_half_way() {
     )
     .expect("it is writable");
     std::process::abort();
+}
+
+fn seen(second: u64, seconds: u64, radians: f32) -> Seen {
+    Seen {
+        camera: "厨房".into(),
+        start_us: Micros(second * 1_000_000),
+        end_us: Micros((second + seconds) * 1_000_000),
+        start_ms: Some(NEW_YEAR_MS + second * 1000),
+        rest: 0.25,
+        nearest: 0.5,
+        vector: lean(radians),
+    }
+}
+
+#[test]
+fn what_was_seen_is_kept_in_rings_beside_the_events() {
+    let place = place();
+    let mut writer = open(&place.path);
+    let moments: Vec<Entry> =
+        (0..MOST_MOMENTS + 70).map(|second| Entry::Seen(Ring::Moments, seen(second, 1, 0.1))).collect();
+    moments.chunks(64).for_each(|batch| writer.write(batch).expect("there is room"));
+    // One goes on; and what has no name is in its own ring.
+    let last = MOST_MOMENTS + 69;
+    let other = Seen { camera: "hall".into(), ..seen(last, 1, 0.7) };
+    let more = [
+        Entry::Seen(Ring::Moments, seen(last, 9, 0.1)),
+        Entry::Seen(Ring::Moments, other.clone()),
+        Entry::Seen(Ring::Unknowns, seen(5, 3, 0.3)),
+    ];
+    writer.write(&more).expect("there is room");
+    let journal = Journal::open(&place.path).expect("it is there");
+    let moments = journal.seen(Ring::Moments, None).expect("readable");
+    assert_eq!(moments.len() as u64, MOST_MOMENTS, "the oldest have gone");
+    let [.., (_, before), (_, newest)] = &moments[..] else { panic!("there are many") };
+    assert_eq!((before, newest), (&seen(last, 9, 0.1), &other));
+    assert_eq!(before.end_ms(), Some(NEW_YEAR_MS + (last + 9) * 1000));
+    assert_eq!(journal.seen(Ring::Moments, Some("hall")).expect("readable").len(), 1);
+    assert_eq!(journal.seen(Ring::Unknowns, None).expect("readable"), [(1, seen(5, 3, 0.3))]);
+    assert_eq!((journal.count().expect("readable"), writer.next_id()), (0, 1), "they are no events and take no ids");
+    for second in 0..MOST_UNKNOWNS + 3 {
+        writer.write(&[Entry::Seen(Ring::Unknowns, seen(1000 + second, 1, 0.3))]).expect("there is room");
+    }
+    let unknowns = journal.seen(Ring::Unknowns, None).expect("readable");
+    assert_eq!((unknowns.len() as u64, unknowns[0].0), (MOST_UNKNOWNS, 5), "numbers are given once");
+}
+
+#[test]
+fn what_was_seen_goes_when_its_time_is_over() {
+    let place = place();
+    let limits = Limits { keep_us: Micros(3_600_000_000), ..LIMITS };
+    let start = |day: u64| Start { unix_ms: Some(NEW_YEAR_MS + day * DAY_MS), ..START };
+    let (mut writer, _) = Writer::open(&place.path, limits, start(0)).expect("it can be written");
+    writer.write(&[Entry::Seen(Ring::Unknowns, seen(5, 3, 0.3)), Entry::Told(told(1, 1, "x"))]).expect("room");
+    writer.finish(2, Micros(9_000_000), Some(NEW_YEAR_MS + 9000)).expect("room");
+    let (_writer, _) = Writer::open(&place.path, limits, start(1)).expect("it can be written");
+    let journal = Journal::open(&place.path).expect("it is there");
+    assert_eq!(journal.seen(Ring::Unknowns, None).expect("readable"), []);
 }

@@ -47,6 +47,7 @@ mod gate;
 mod memory;
 mod pipeline;
 mod speak;
+mod unknown;
 mod unusual;
 
 pub use alert::{After, AlertBuf, AlertRule, AlertRules, Alerted, Hold, Sight, WEEK_MINUTES, WeekSpan, Zone};
@@ -58,4 +59,5 @@ pub use memory::{
 };
 pub use pipeline::{Mind, Pipeline, PipelineConfig, StepError, StepReport, TokenSlot};
 pub use speak::{Calibration, EventBuf, Lexicon, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};
+pub use unknown::{Described, UnknownConfig, Unknowns};
 pub use unusual::{APART_DAYS, Deviation, DeviationBuf, Normal, NormalConfig};

@@ -57,6 +57,13 @@ fn a_sentence_is_embedded_on_the_device_and_taken_back() {
     assert_eq!((all.len(), field(0, "kind"), field(0, "severity")), (3, CAT.into(), "info".into()));
     assert_eq!((field(1, "kind"), field(1, "severity")), ("lie".into(), "notice".into()));
     assert_eq!(field(2, "kind"), "sit");
+    let typo = add(&file, &["somebody is down", "--kind", "lie_stil", "--floor", "0.9"]);
+    assert!(
+        typo.err.contains("`lie_stil` is a new kind, which nothing else has; did you mean `lie_still`?"),
+        "{}",
+        typo.err
+    );
+    assert_eq!(vocab(&file, &["remove", "somebody is down"]).code, Some(0));
     // What is said anew is changed, and nothing else.
     add(&file, &[CAT, "--in", "zh=猫跳上了台面。"]);
     add(&file, &[CAT, "--in", "ar=القطة تقفز على المنضدة", "--severity", "notice"]);
@@ -96,13 +103,29 @@ fn a_file_of_sentences_is_imported_whole_or_not_at_all() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let file = folder.path().join("vocabulary.jsonl");
     let (list, toml) = (folder.path().join("list.txt"), folder.path().join("list.toml"));
-    std::fs::write(&list, "The oven is open.\n\nA dog barks at the door.\n").expect("it is writable");
+    std::fs::write(&list, "\u{feff}The oven is open.\n\nA dog barks at the door.\n").expect("it is writable");
     let text = "[[entry]]\ntext = \"Smoke comes from the stove.\"\nseverity = \"alarm\"\ntexts.de = \"Rauch!\"\n\
                 [[entry]]\ntext = \"The room is empty.\"\ntexts.de = \"Das Zimmer ist leer.\"\n";
     std::fs::write(&toml, text).expect("it is writable");
     let ran = vocab(&file, &["import", plain(&list)]);
-    assert!(ran.code == Some(0) && ran.err.contains("2 sentences"), "{}", ran.err);
-    assert_eq!(vocab(&file, &["import", plain(&toml)]).code, Some(0));
+    assert!(ran.code == Some(0) && ran.err.contains("2 sentences added from"), "{}", ran.err);
+    let ran = vocab(&file, &["import", plain(&toml)]);
+    let counts = "1 sentences added, 1 of the pack in more languages from";
+    assert!(ran.code == Some(0) && ran.err.contains(counts), "{}", ran.err);
+    let again = vocab(&file, &["import", plain(&list)]);
+    assert!(again.err.contains("0 sentences added, 2 that were there already from"), "{}", again.err);
+    // One that was interrupted goes on where it was.
+    std::fs::write(&list, "The oven is open.\nA dog barks at the door.\n猫跳上了台面。\nالقطة تقفز على المنضدة\n")
+        .expect("writable");
+    let on = vocab(&file, &["import", plain(&list)]);
+    assert!(on.err.contains("2 sentences added, 2 that were there already from"), "{}", on.err);
+    for text in ["猫跳上了台面。", "القطة تقفز على المنضدة"] {
+        assert!(vocab(&file, &["list"]).out.contains(text));
+        assert_eq!(vocab(&file, &["remove", text]).code, Some(0));
+    }
+    std::fs::write(&list, "A sentence.\n".repeat(2000)).expect("it is writable");
+    let many = vocab(&file, &["import", plain(&list)]);
+    assert!(many.code == Some(2) && many.err.contains("has 2000 sentences; the most are 1310"), "{}", many.err);
     let all = own(&file);
     assert_eq!((all.len(), &all[2]["severity"]), (3, &"alarm".into()));
     let before = std::fs::read(&file).expect("it was written");
@@ -207,6 +230,53 @@ fn a_running_program_follows_the_file_and_stays_with_what_it_had_where_that_brea
     let ran = run.join().expect("it ends with its camera");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!(own(&file).len(), 1, "the good line holds");
+}
+
+/// With weights that were never trained nothing is probable, and so all that moves is without a name.
+#[test]
+fn what_had_no_name_is_suggested_and_named() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let (file, journal) = (folder.path().join("vocabulary.jsonl"), folder.path().join("hall.journal"));
+    let replay = |more: &[&str]| {
+        let ran = ocelli(&[&["replay", DEMO, "--json", "--pack", TINY, "--journal", plain(&journal)], more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.out
+    };
+    let plainly = ocelli(&["replay", DEMO, "--json", "--pack", TINY]);
+    assert_eq!(replay(&["--at", "2026-11-26T18:00:00Z"]), plainly.out, "what has no name is not said, and takes no id");
+    let suggest =
+        |more: &[&str]| vocab(&file, &[&["suggest", "--journal", plain(&journal), "--pack", TINY], more].concat());
+    let groups = lines(&suggest(&["--json"]).out);
+    assert!(!groups.is_empty(), "something had no name");
+    assert_eq!(groups[0]["nearest"].as_array().map(Vec::len), Some(3), "{groups:?}");
+    let seen = &groups[0]["seen"][0];
+    assert!(seen["start"].as_str().is_some_and(|start| start.starts_with("2026-11-26T18:00:")), "{groups:?}");
+    let id = seen["id"].as_str().expect("a number");
+    let people = suggest(&[]).out;
+    assert!(people.contains(&format!("ocelli vocab add 'what it was' --seen {id}")), "{people}");
+    let count = groups[0]["count"].as_u64().expect("a count");
+    let named = ["add", CAT, "--seen", id, "--journal", plain(&journal), "--pack", TINY];
+    let ran = vocab(&file, &named);
+    assert!(ran.code == Some(0) && ran.err.contains("as when nothing was said"), "{}", ran.err);
+    let after = suggest(&["--json"]);
+    assert!(after.err.contains(&format!("{count} have a name by now")), "{}", after.err);
+    assert_eq!(lines(&after.out).len(), groups.len() - 1);
+    assert!(replay(&["--vocabulary", plain(&file)]).contains(CAT), "it is said where it is seen");
+    let refused = vocab(&file, &["add", "x", "--seen", "u99999", "--journal", plain(&journal), "--pack", TINY]);
+    assert!(refused.code == Some(2) && refused.err.contains("ocelli vocab suggest"), "{}", refused.err);
+    let other = vocab(&file, &["suggest", "--journal", plain(&journal)]);
+    assert!(other.code == Some(0) && other.err.contains("seen by other models"), "{}", other.err);
+    // By an event too, and a kind that nothing has is hinted at.
+    let events = lines(&ocelli(&["events", "--json", "--journal", plain(&journal)]).out);
+    if let Some(event) = events.iter().find(|event| event["type"] == "narration") {
+        let id = event["id"].to_string();
+        let ran = vocab(&file, &["add", "another", "--seen", &id, "--journal", plain(&journal), "--pack", TINY]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+    }
+    let hint = |kind: &str| ocelli(&["events", "--kind", kind, "--journal", plain(&journal)]).err;
+    assert!(hint("narratio").contains("no kind `narratio`; did you mean `narration`?"), "{}", hint("narratio"));
+    assert!(hint("unknown").contains("ocelli vocab suggest"), "{}", hint("unknown"));
+    assert!(hint("alert").ends_with("nothing was found\n"), "{}", hint("alert"));
 }
 
 #[test]

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use ocelli_journal::{About, EMBEDDING, Entry, Journal, Limits, Query, Start, Told, Vector, Writer};
 use ocelli_types::{EventKind, Micros, Severity};
 
+use crate::machine::cpu_ns;
+
 /// How often each search is made.
 const ROUNDS: usize = 21;
 
@@ -135,12 +137,6 @@ pub fn journal_table(folder: &Path, events: u64) -> Result<()> {
         println!("  resident set: {:.1} MiB, of which searches {searches:.1}; at most {:.1}", mib(now), mib(most));
     }
     Ok(())
-}
-
-/// Time that this thread had a CPU: what a search takes where nothing else runs.
-fn cpu_ns() -> u64 {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
 }
 
 /// Bytes that `/proc/self/status` shows.

@@ -15,6 +15,7 @@ mod memory;
 #[expect(unsafe_code, reason = "instructions that the compiler does not know to be there, or does not know at all")]
 mod peak;
 mod serve;
+mod vocabulary;
 
 pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};
 pub use clip::{Seen, gate, watch};
@@ -26,3 +27,4 @@ pub use machine::{Cache, caches, holder};
 pub use memory::{config as memory_config, drop_curve, needle, table};
 pub use peak::{Line, dot, read};
 pub use serve::{Server, answer};
+pub use vocabulary::vocabulary_table;

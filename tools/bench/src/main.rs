@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use ocelli_bench::{
-    Server, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, table, watch,
+    Server, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, table, vocabulary_table,
+    watch,
 };
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
@@ -58,6 +59,12 @@ enum What {
         #[arg(long)]
         work: PathBuf,
     },
+    /// What vocabularies of a hundred to a hundred thousand sentences take, and what a look-up takes and finds.
+    Vocabulary {
+        /// What `tools/bench/vocabulary.py` made.
+        #[arg(long)]
+        from: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -83,6 +90,7 @@ fn main() -> Result<()> {
             println!("{}", conditions());
             Ok(())
         }
+        What::Vocabulary { from } => vocabulary_table(&from),
         What::Journal { events, work } => journal_table(&work, events),
         What::Memory { on, target_drop, kv, json } => memory(&on, target_drop, &kv, json.as_deref()),
     }

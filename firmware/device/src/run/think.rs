@@ -14,6 +14,7 @@ use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::alerts::{Tells, WeekClock};
 use crate::error::{Error, note};
 use crate::journal::Dates;
+use crate::moments::Moments;
 use crate::plan::SLOTS;
 use crate::pulse::Pulse;
 use crate::sentences::Watcher;
@@ -31,6 +32,7 @@ pub(super) struct Watched<'a> {
     /// What its standing conditions tell.
     pub(super) tells: Vec<Tells>,
     pub(super) keeper: Option<Keeper>,
+    pub(super) moments: Moments,
     pub(super) pulse: Pulse,
     pub(super) pulse_us: Micros,
     pub(super) now_us: Micros,
@@ -39,9 +41,9 @@ pub(super) struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    pub(super) fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, start_us: Micros) -> Self {
+    pub(super) fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, moments: Moments, start_us: Micros) -> Self {
         let (pulse, tells) = (Pulse::default(), Vec::new());
-        Self { mind, tells, keeper, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
+        Self { mind, tells, keeper, moments, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
     }
 
     pub(super) fn count(&mut self, counts: Counts) {
@@ -157,9 +159,10 @@ impl Think<'_> {
         let entry_now = |text: &str| now.entries.iter().position(|entry| entry.text == text);
         let kinds: Vec<Option<usize>> = before.kinds.iter().map(kind_now).collect();
         let entries: Vec<Option<usize>> = before.entries.iter().map(|entry| entry_now(&entry.text)).collect();
-        for (index, Watched { mind, now_us, .. }) in self.cameras.iter_mut().enumerate() {
+        for (index, Watched { mind, moments, now_us, .. }) in self.cameras.iter_mut().enumerate() {
             let over = mind.relearn(lexicon.clone(), &kinds, &entries, *now_us);
             mind.head_mut().relearn(&before);
+            moments.relearn(&self.vocabulary);
             if let Some(over) = over {
                 self.voice.say(index, &over, &before, mind.head())?;
             }
@@ -200,6 +203,7 @@ impl Think<'_> {
                 let (mut alerted, mut deviations) = (AlertBuf::new(), DeviationBuf::new());
                 camera.mind.judge(&slot, minute, &mut alerted);
                 camera.mind.wonder(minute, &mut deviations);
+                camera.moments.look(index, &camera.mind, look.gate.changed > 0, captured_us, &mut self.voice);
                 // As in `Encode`.
                 let _ = give.try_send(slot);
                 let (all, probabilities) = (&self.vocabulary, camera.mind.probabilities());
@@ -285,7 +289,8 @@ mod tests {
             let memory = wiring::blank(&pack, Profile::Home).expect("it is consistent");
             let head = wiring::taught(&pack, &narrator, &CameraTable::default()).expect("without lessons");
             let lexicon = wiring::lexicon(&pack, &pack.vocabulary).expect("consistent");
-            Watched::new(Mind::new(head, memory, lexicon), None, Micros(0))
+            let moments = Moments::new(&pack, &pack.vocabulary);
+            Watched::new(Mind::new(head, memory, lexicon), None, moments, Micros(0))
         };
         let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();

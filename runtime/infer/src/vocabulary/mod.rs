@@ -1,10 +1,17 @@
 //! The sentences that can be said, as rows in the space of the text encoder (VLog: narration as vocabulary).
 
+mod book;
+mod pairs;
+mod quantized;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use ocelli_types::Severity;
 use serde::Deserialize;
+
+pub use book::{Book, BookBytes, Way};
+pub use pairs::Pairs;
 
 use crate::pack::{parse_toml, read_file};
 use crate::rows::{EMBEDDING, Rows};
@@ -162,7 +169,17 @@ impl Vocabulary {
 
     /// The entry that is nearest to a sentence's embedding, and its cosine.
     pub fn nearest(&self, z: &[f32]) -> Option<(&Entry, f32)> {
-        self.entries.iter().zip(self.rows.cosines(z)).max_by(|a, b| a.1.total_cmp(&b.1))
+        self.cosines(z).max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// All entries, each with its cosine to a unit vector `z`, `[EMBEDDING]`.
+    pub fn cosines(&self, z: &[f32]) -> impl Iterator<Item = (&Entry, f32)> {
+        self.entries.iter().zip(self.rows.cosines(z))
+    }
+
+    /// Whether one of a user's sentences is meant at this unit vector, `[EMBEDDING]`.
+    pub fn is_placed(&self, z: &[f32]) -> bool {
+        self.rows.cosines(z).zip(&self.floors).skip(self.of_pack).any(|(cosine, floor)| cosine >= *floor)
     }
 
     /// For each kind the sentence of it that is nearest to an embedding, and its cosine, the nearest first.
@@ -186,11 +203,11 @@ impl Vocabulary {
     }
 
     /// Writes softmax over `cos(z, e_i) / temperature`, `[entries]`, for a unit vector `z`, `[EMBEDDING]`. A user's sentence below
-    /// its floor has no part in it.
+    /// its floor has no part in it. Gives the cosine of the nearest that has.
     ///
     /// # Panics
     /// If the lengths are others.
-    pub fn look_up(&self, z: &[f32], temperature: f32, probabilities: &mut [f32]) {
+    pub fn look_up(&self, z: &[f32], temperature: f32, probabilities: &mut [f32]) -> f32 {
         assert_eq!((z.len(), probabilities.len()), (EMBEDDING, self.entries.len()), "sizes should be the pack's");
         for ((p, cosine), floor) in probabilities.iter_mut().zip(self.rows.cosines(z)).zip(&self.floors) {
             *p = if cosine < *floor { f32::NEG_INFINITY } else { cosine / temperature };
@@ -202,6 +219,7 @@ impl Vocabulary {
             sum += *p;
         }
         probabilities.iter_mut().for_each(|p| *p /= sum);
+        top * temperature
     }
 }
 

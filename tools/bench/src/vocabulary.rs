@@ -1,0 +1,80 @@
+//! Vocabularies of a hundred to a hundred thousand sentences: what they take, and what a look-up takes and finds, exactly, from
+//! coarse to fine, and by product quantization.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use ocelli_infer::{Book, EMBEDDING, Way};
+
+use crate::machine::cpu_ns;
+
+const SIZES: [usize; 4] = [100, 1000, 10_000, 100_000];
+
+/// CPU time that look-ups of one kind take together at least.
+const LONG_NS: u64 = 200_000_000;
+
+/// Prints a table for what `tools/bench/vocabulary.py` left in `folder`.
+///
+/// # Errors
+/// The files cannot be read, or do not go together.
+pub fn vocabulary_table(folder: &Path) -> Result<()> {
+    let read = |name: &str| fs::read(folder.join(name)).with_context(|| folder.join(name).display().to_string());
+    let texts = String::from_utf8(read("texts.txt")?).context("texts.txt is no text")?;
+    let texts: Vec<&str> = texts.lines().collect();
+    let rows: Vec<[i8; EMBEDDING]> =
+        read("rows.i8")?.as_chunks::<EMBEDDING>().0.iter().map(|row| row.map(u8::cast_signed)).collect();
+    ensure!(texts.len() == rows.len(), "{} sentences and {} rows", texts.len(), rows.len());
+    let mut asked = vec![("sentences", vectors(&read("sentences.f32")?))];
+    if folder.join("narrator.f32").is_file() {
+        asked.push(("a narrator", vectors(&read("narrator.f32")?)));
+    }
+    for size in SIZES.into_iter().filter(|size| *size <= texts.len()) {
+        let began = Instant::now();
+        let book = Book::new(&texts[..size], &rows[..size]);
+        let (bytes, (prefixes, postfixes, scenes)) = (book.bytes(), book.counts());
+        let plain: usize = texts[..size].iter().map(|text| text.len() + size_of::<String>()).sum();
+        println!(
+            "{size} sentences: {prefixes} prefixes, {postfixes} postfixes, {scenes} scenes; bound in {:.1} s",
+            began.elapsed().as_secs_f64()
+        );
+        println!(
+            "  texts {} KiB, as pairs {} KiB; rows {} KiB, codes {} KiB, scenes {} KiB",
+            plain >> 10,
+            bytes.pairs >> 10,
+            bytes.rows >> 10,
+            bytes.codes >> 10,
+            bytes.scenes >> 10
+        );
+        for (whose, asked) in &asked {
+            let exact: Vec<(usize, f32)> = asked.iter().map(|z| book.nearest(z, Way::Flat, 1)[0]).collect();
+            for (way, name) in [(Way::Flat, "flat"), (Way::Scenes, "scenes"), (Way::Codes, "codes")] {
+                let (mut found, mut lost, mut looked) = (0u32, 0.0f32, 0u32);
+                for (z, (sentence, cosine)) in asked.iter().zip(&exact) {
+                    let near = book.nearest(z, way, 1);
+                    found += u32::from(near[0].0 == *sentence);
+                    lost += cosine - near[0].1;
+                }
+                // The system counts a thread's time in steps of some milliseconds.
+                let worked = cpu_ns();
+                while cpu_ns() - worked < LONG_NS {
+                    for z in asked.iter().take(50) {
+                        black_box(book.nearest(black_box(z), way, 1));
+                        looked += 1;
+                    }
+                }
+                let us = (cpu_ns() - worked) as f64 / 1e3 / f64::from(looked);
+                let (recall, lost) = (f64::from(found) / asked.len() as f64, lost / asked.len() as f32);
+                println!("  {whose:<12} {name:<8} {us:>9.1} us of CPU  recall@1 {recall:.3}  cosine lost {lost:.4}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn vectors(bytes: &[u8]) -> Vec<[f32; EMBEDDING]> {
+    let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+    values.as_chunks::<EMBEDDING>().0.to_vec()
+}

@@ -83,7 +83,8 @@ fn example(args: &TeachArgs, config: &Config, text: &str) -> Result<(), Error> {
     place.settle(&mut sentence, &held);
     let (examples, floor) = (sentence.examples.unwrap_or(1), sentence.floor.unwrap_or(SEEN_FLOOR));
     let severity = word(sentence.severity.unwrap_or_default());
-    let first = chosen.first().map_or_else(String::new, |seen| events::when(seen.start_ms, seen.start_us, &events::local()));
+    let first =
+        chosen.first().map_or_else(String::new, |seen| events::when(seen.start_ms, seen.start_us, &events::local()));
     held.put(sentence, &place.pack).map_err(usage)?;
     held.write()?;
     let moments = format!("{used} of {} moments from {}", chosen.len(), first.trim());

@@ -80,7 +80,11 @@ pub fn command(args: &SuggestArgs) -> Result<(), Error> {
             .iter()
             .take(SHOWN)
             .map(|Unknown { number, seen, .. }| {
-                format!("u{number} {} {}", seen.camera, events::when(seen.start_ms, seen.start_us, &events::local()).trim())
+                format!(
+                    "u{number} {} {}",
+                    seen.camera,
+                    events::when(seen.start_ms, seen.start_us, &events::local()).trim()
+                )
             })
             .collect();
         let more = if members.len() > SHOWN { ", …" } else { "" };

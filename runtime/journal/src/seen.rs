@@ -9,7 +9,7 @@
 //! ids of events are the same with and without them.
 
 use ocelli_types::Micros;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::sense::EMBEDDING;
 use crate::{Journal, JournalError, Vector};
@@ -134,11 +134,6 @@ impl Journal {
     }
 
     fn read_seen(&self, ring: Ring, camera: Option<&str>) -> rusqlite::Result<Vec<(u64, Seen)>> {
-        // A journal that an older program wrote has none.
-        let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-        if self.db().query_row(table, [ring.table()], |_| Ok(())).optional()?.is_none() {
-            return Ok(Vec::new());
-        }
         let rows = format!(
             "SELECT it.id, camera.name, mark.name, start_us, end_us, start_ms, rest, nearest, vector
             FROM {} AS it JOIN name AS camera ON camera.id = it.camera JOIN name AS mark ON mark.id = it.mark

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ocelli_journal::{
-    About, Acknowledged, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, MOST_MOMENTS, MOST_UNKNOWNS, Query,
-    Ring, Seen, Start, Told, Vector, Writer, acknowledge,
+    About, Acknowledged, EMBEDDING, Entry, Found, Hole, Journal, JournalError, Limits, MOST_MOMENTS, MOST_UNKNOWNS,
+    Query, Ring, Seen, Start, Told, Vector, Writer, acknowledge,
 };
 use ocelli_types::{EntryId, EventKind, Micros, Severity};
 use rusqlite::Connection;

@@ -109,7 +109,8 @@ pub fn teach(args: &AboutArgs, was: Option<&str>, wrong: bool) -> Result<(), Err
     )
 }
 
-fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
+/// The journal's file: the one that is given, else the config's.
+pub fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
     let file = given.or(config.journal.file.as_ref()).cloned();
     let none = "no journal: name its file with --journal, or the config that does with --config";
     Ok(file.ok_or_else(|| ConfigError::Usage(none.into()))?)
@@ -208,7 +209,7 @@ const fn severity(severity: Severity) -> &'static str {
 }
 
 /// To 3 decimals, as in what `run` writes.
-fn rounded(value: f64) -> f64 {
+pub fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
@@ -229,7 +230,8 @@ fn in_clip(at_us: Micros) -> String {
     format!("{:>20}", format!("clip {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60))
 }
 
-fn print(text: &str) -> Result<(), Error> {
+/// Writes lines on standard output.
+pub fn print(text: &str) -> Result<(), Error> {
     let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
 }

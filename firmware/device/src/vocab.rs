@@ -326,7 +326,7 @@ fn word(severity: SeverityName) -> &'static str {
 }
 
 /// The encoder from the folders in which packs are.
-fn load_encoder() -> Result<TextEncoder, Error> {
+pub fn load_encoder() -> Result<TextEncoder, Error> {
     let mut folders = wiring::pack_roots().into_iter().map(|root| root.join(ENCODER));
     let folder = folders.find(|folder| folder.join(TextPack::MANIFEST).is_file());
     let folder = folder.ok_or(PackError::NoEncoder { name: ENCODER })?;

@@ -149,9 +149,14 @@ impl Vocabulary {
         self.of_pack
     }
 
+    /// Each entry with its cosine to a sentence's embedding.
+    pub fn likenesses(&self, z: &[f32]) -> impl Iterator<Item = (&Entry, f32)> {
+        self.entries.iter().zip(self.rows.cosines(z))
+    }
+
     /// The entry that is nearest to a sentence's embedding, and its cosine.
     pub fn nearest(&self, z: &[f32]) -> Option<(&Entry, f32)> {
-        self.entries.iter().zip(self.rows.cosines(z)).max_by(|a, b| a.1.total_cmp(&b.1))
+        self.likenesses(z).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Index of the kind of this name, or of a sentence of it in any language.

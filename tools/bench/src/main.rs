@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use ocelli_bench::{Server, answer, cases, clips, drop_curve, journal_table, kv_report, needle, table, watch};
+use ocelli_bench::{Server, answer, cases, clips, drop_curve, journal_table, kv_report, needle, table, watch, write_days};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use serde_json::json;
@@ -54,6 +54,15 @@ enum What {
         #[arg(long)]
         work: PathBuf,
     },
+    /// Writes a journal of simulated days, which come as lines of JSON on standard input.
+    Days {
+        /// Folder of the pack whose sentences are said.
+        #[arg(long)]
+        pack: PathBuf,
+        /// The journal.
+        #[arg(long)]
+        journal: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -76,6 +85,11 @@ fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Stab { on, out } => stab(on, &out),
         What::Journal { events, work } => journal_table(&work, events),
+        What::Days { pack, journal } => {
+            let events = write_days(io::stdin().lock(), &Pack::open(&pack)?, &journal)?;
+            eprintln!("{events} events");
+            Ok(())
+        }
         What::Memory { on, target_drop, kv, json } => memory(&on, target_drop, &kv, json.as_deref()),
     }
 }

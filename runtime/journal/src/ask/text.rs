@@ -1,0 +1,57 @@
+//! Words of a question.
+
+/// Words in small letters, and commas; `8pm` is two, `p.m.` is one.
+pub fn tokens(text: &str) -> Vec<String> {
+    let text = text.to_lowercase().replace("p.m.", "pm").replace("a.m.", "am").replace(['’', '`'], "'");
+    let mut tokens = Vec::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '!' | '"' | ';' | '(' | ')')) {
+        let mut rest = word.trim_start_matches(['.', '\'', '-']);
+        let comma = rest.ends_with([',', ':']);
+        rest = rest.trim_end_matches(['.', ',', '\'', ':']);
+        let digits = rest.trim_end_matches("am").trim_end_matches("pm");
+        if digits.len() < rest.len() && digits.starts_with(|c: char| c.is_ascii_digit()) {
+            tokens.extend([digits.to_owned(), rest[digits.len()..].to_owned()]);
+        } else if !rest.is_empty() {
+            tokens.push(rest.to_owned());
+        }
+        if comma {
+            tokens.push(",".into());
+        }
+    }
+    tokens
+}
+
+/// A word without its endings: enough for `falls`, `falling` and `fall` to be the same. What is irregular is found by meaning.
+pub fn stem(word: &str) -> &str {
+    let word = word.strip_suffix("'s").unwrap_or(word);
+    for (ending, least) in [("ing", 3), ("ies", 3), ("ed", 3), ("es", 4), ("s", 3)] {
+        if let Some(stem) = word.strip_suffix(ending)
+            && stem.chars().count() >= least
+            && !stem.ends_with('s')
+        {
+            // `sitting`, `runs`: a doubled consonant is one.
+            let doubled = stem.len() > 3 && stem.as_bytes()[stem.len() - 1] == stem.as_bytes()[stem.len() - 2] && !stem.ends_with('l');
+            return if doubled { &stem[..stem.len() - 1] } else { stem };
+        }
+    }
+    word.strip_suffix('e').filter(|stem| stem.len() >= 3).unwrap_or(word)
+}
+
+/// Who may be anyone.
+pub const PERSON: [&str; 17] = [
+    "someone", "somebody", "anyone", "anybody", "person", "persons", "people", "he", "she", "they", "man", "woman", "human", "visitor",
+    "visitors", "everyone", "everybody",
+];
+
+/// Words that say nothing of what is asked about.
+const EMPTY: [&str; 62] = [
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "did", "do", "does", "has", "have", "had", "it", "its", "that",
+    "this", "there", "of", "to", "in", "at", "by", "with", "for", "from", "into", "and", "or", "my", "our", "their", "his", "her", "your",
+    "get", "gets", "got", "go", "goes", "went", "going", "some", "any", "ever", "again", "about", "through", "round", "over", "while",
+    "also", "one", "yet", "still", "just", "happen", "happened", "something",
+];
+
+/// Words by which one tells what is meant from what is not.
+pub fn is_content(word: &str) -> bool {
+    word != "," && !EMPTY.contains(&word) && !PERSON.contains(&word)
+}

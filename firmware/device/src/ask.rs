@@ -146,9 +146,7 @@ fn kinds_json(kinds: &[(String, u64)]) -> Json {
 }
 
 fn gaps_json(gaps: &[Gap], now: &Zoned) -> Json {
-    let gap = |gap: &Gap| {
-        json!({"camera": gap.camera, "start": date(gap.period.start_ms, now), "end": date(gap.period.end_ms, now)})
-    };
+    let gap = |gap: &Gap| json!({"camera": gap.camera, "start": date(gap.period.start_ms, now), "end": date(gap.period.end_ms, now)});
     gaps.iter().map(gap).collect()
 }
 
@@ -196,7 +194,8 @@ fn digest_lines(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
         lines += &format!("  {from}-{to}  {} ({}; {})\n", plain(&chapter.title), chapter.events, ids.join(", "));
     }
     for alert in &digest.alerts {
-        lines += &format!("  ALERT {} {}: {} (#{})\n", clock(alert.start_ms), alert.camera, plain(&alert.text), alert.id);
+        lines +=
+            &format!("  ALERT {} {}: {} (#{})\n", clock(alert.start_ms), alert.camera, plain(&alert.text), alert.id);
     }
     if !digest.kinds.is_empty() {
         let kinds: Vec<String> = digest.kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();

@@ -256,12 +256,7 @@ impl Journal {
         Ok(ids)
     }
 
-    fn visit(
-        &self,
-        query: &Query<'_>,
-        newest_first: bool,
-        see: &mut dyn FnMut(Found) -> bool,
-    ) -> rusqlite::Result<()> {
+    fn visit(&self, query: &Query<'_>, newest_first: bool, see: &mut dyn FnMut(Found) -> bool) -> rusqlite::Result<()> {
         let _one = self.db.unchecked_transaction()?;
         let Some(wanted) = self.wanted(query)? else { return Ok(()) };
         let (conditions, values) = wanted.conditions();

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use ocelli_bench::{Server, answer, cases, clips, drop_curve, journal_table, kv_report, needle, table, watch, write_days};
+use ocelli_bench::{
+    Server, answer, cases, clips, drop_curve, journal_table, kv_report, needle, table, watch, write_days,
+};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
 use serde_json::json;

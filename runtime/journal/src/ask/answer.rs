@@ -8,7 +8,7 @@ use ocelli_types::EventKind;
 
 use super::chapters;
 use super::question::{self, Form, Question, Side};
-use super::subject::{self, Meaning, Meant, Subject};
+use super::subject::{self, Meaning, Meant, Subject, quoted};
 use super::timeline::{self, Gap, State};
 use super::when::{Period, When, unix_ms, zoned};
 use crate::{Found, Journal, JournalError, Query};
@@ -150,7 +150,8 @@ impl Asker<'_> {
     /// The journal cannot be read. What cannot be answered is an answer too.
     pub fn ask(&mut self, text: &str) -> Result<Answer, JournalError> {
         let Some(watched) = self.watched()? else {
-            let none = "The journal knows of no date: nothing is in it yet, or only clips that were replayed without one.";
+            let none =
+                "The journal knows of no date: nothing is in it yet, or only clips that were replayed without one.";
             return Ok(Answer::refused(none.into()));
         };
         let all = self.journal.cameras()?;
@@ -187,13 +188,9 @@ impl Asker<'_> {
         let said = asked.map_or_else(String::new, |period| format!(" {}", self.period(period)));
         let mut case = Case { question, period, said, cameras, gaps, confidence: 1.0, evidence: Vec::new() };
         let answer = self.answer(&mut case)?;
-        let kept = Answer {
-            form: Some(form),
-            period: Some(case.period),
-            camera: case.question.camera.clone(),
-            gaps: if answer.gaps.is_empty() { case.gaps.clone() } else { answer.gaps.clone() },
-            ..answer
-        };
+        // What was refused for its words has no gaps of its own.
+        let kept =
+            Answer { form: Some(form), period: Some(case.period), camera: case.question.camera.clone(), ..answer };
         Ok(kept)
     }
 
@@ -284,10 +281,12 @@ impl Asker<'_> {
             case.cameras = vec![event.camera.clone()];
         }
         let when = self.moment(at_ms);
-        case.said = format!(" {} {when}", if side == Side::After { "after" } else { "before" });
-        case.gaps = case.gaps.iter().filter_map(|gap| {
-            gap.period.with(case.period).map(|period| Gap { period, ..gap.clone() })
-        }).collect();
+        case.said = format!(" {} that ({when})", if side == Side::After { "after" } else { "before" });
+        case.gaps = case
+            .gaps
+            .iter()
+            .filter_map(|gap| gap.period.with(case.period).map(|period| Gap { period, ..gap.clone() }))
+            .collect();
         Ok(None)
     }
 
@@ -333,9 +332,13 @@ impl Asker<'_> {
             (true, _) => "First ",
             (false, _) => "Last ",
         };
-        let more = if tally.count > 1 { format!(" ({} in all{})", times(tally.count), case.said) } else { String::new() };
-        let text = format!("{which}{}, {}: \"{}\"{more}.", self.moment(at_ms), event.camera, event.text);
-        Ok(Answer { span: Some(of_event(event)), ..self.found(case, text, Value::Time(at_ms), vec![event.id], event.score) })
+        let more =
+            if tally.count > 1 { format!(" ({} in all{})", times(tally.count), case.said) } else { String::new() };
+        let text = format!("{which}{}, {}: {}{more}.", self.moment(at_ms), event.camera, quoted(&event.text));
+        Ok(Answer {
+            span: Some(of_event(event)),
+            ..self.found(case, text, Value::Time(at_ms), vec![event.id], event.score)
+        })
     }
 
     fn count(&self, case: &Case, subject: &Subject, seen_ms: u64) -> Result<Answer, JournalError> {
@@ -349,7 +352,7 @@ impl Asker<'_> {
         } else {
             format!("first {}, last {}", self.moment(from), self.moment(to))
         };
-        let text = format!("{}{}: \"{}\", {between}.", capital(&times(tally.count)), case.said, last.text);
+        let text = format!("{}{}: {}, {between}.", capital(&times(tally.count)), case.said, quoted(&last.text));
         let answer = self.found(case, text, Value::Count(tally.count), tally.ids.clone(), tally.sure());
         Ok(Answer { span: Some(Period { start_ms: from, end_ms: timeline::end_ms(last) }), ..answer })
     }
@@ -357,12 +360,9 @@ impl Asker<'_> {
     fn happened(&self, case: &Case, subject: &Subject, seen_ms: u64) -> Result<Answer, JournalError> {
         let mut tally = self.tally(case, subject, case.period)?;
         // It may have begun before and lasted.
-        if tally.count == 0 && case.question.anchor.is_none() && !matches!(subject, Subject::Type(_)) {
+        if tally.count == 0 && case.question.was && case.question.anchor.is_none() {
             let state = State::of(subject, self.meaning);
-            let lasting = !matches!(subject, Subject::Kind(kind) if subject::is_moment(kind));
-            if lasting {
-                state.stretches(self.journal, case.period, &case.cameras, &case.gaps, &mut |event, _| tally.add(event))?;
-            }
+            state.stretches(self.journal, case.period, &case.cameras, &case.gaps, &mut |event, _| tally.add(event))?;
         }
         let nobody = case.question.nobody;
         let Some(first) = &tally.first else { return Ok(self.never(case, seen_ms, Some(Value::Yes(nobody)))) };
@@ -370,7 +370,13 @@ impl Asker<'_> {
         let at_ms = first.start_ms.unwrap_or(0);
         let when = if tally.count > 1 { format!("first {}", self.moment(at_ms)) } else { self.moment(at_ms) };
         let yes = if nobody { "No" } else { "Yes" };
-        let text = format!("{yes}{}{more}: \"{}\", {}, {when}.", case.said, first.text, first.camera);
+        let text = format!(
+            "{yes}{}{}{more}: {}, {}, {when}.",
+            comma(&case.said),
+            case.said,
+            quoted(&first.text),
+            first.camera
+        );
         let answer = self.found(case, text, Value::Yes(!nobody), tally.ids.clone(), tally.sure());
         Ok(Answer { span: Some(of_event(first)), ..answer })
     }
@@ -388,7 +394,7 @@ impl Asker<'_> {
         })?;
         let Some(last) = &tally.last else { return Ok(self.never(case, seen_ms, Some(Value::Seconds(0.0)))) };
         let often = if stretches > 1 { format!(" in {stretches} stretches") } else { String::new() };
-        let text = format!("{}{often}{}: \"{}\".", capital(&length(total_ms)), case.said, last.text);
+        let text = format!("{}{often}{}: {}.", capital(&length(total_ms)), case.said, quoted(&last.text));
         let value = Value::Seconds(total_ms as f64 / 1000.0);
         Ok(Answer { span, ..self.found(case, text, value, tally.ids.clone(), tally.sure()) })
     }
@@ -406,31 +412,27 @@ impl Asker<'_> {
             return Ok(Answer::refused(format!("I do not know: the journal begins {begins}.")));
         }
         let state = State::of(subject, self.meaning);
-        let moment = Period { start_ms: at_ms, end_ms: at_ms + 1 };
-        // A little of what was before, so that blindness up to now counts.
-        let gaps = timeline::gaps(self.journal, watched, moment, case.question.camera.as_deref())?;
-        let mut words = Vec::new();
-        let mut unseen = Vec::new();
+        let (mut words, mut unseen) = (Vec::new(), Vec::new());
         for camera in &case.cameras {
-            if let Some(gap) = gaps.iter().find(|gap| gap.camera.as_ref().is_none_or(|of| of == camera)) {
-                unseen.push(gap.clone());
-            }
-            if let Some((event, yes)) = state.last_word(self.journal, at_ms, camera)? {
-                let since = Period { start_ms: event.start_ms.unwrap_or(0), end_ms: at_ms + 1 };
-                let since = timeline::gaps(self.journal, watched, since, Some(camera))?;
-                words.push((event, yes, since));
+            let word = state.last_word(self.journal, at_ms, camera)?;
+            let start_ms = word.as_ref().and_then(|(event, _)| event.start_ms).unwrap_or(at_ms);
+            let since = Period { start_ms, end_ms: at_ms + 1 };
+            let since = timeline::gaps(self.journal, watched, since, Some(camera))?;
+            match word {
+                Some((event, yes)) => words.push((event, yes, since)),
+                None => unseen.extend(since),
             }
         }
         let when = if now { String::new() } else { format!(" {}", self.moment(at_ms)) };
         // One camera that sees it is enough; that no camera does takes all of them.
         words.sort_by_key(|(event, yes, since)| (!*yes, !since.is_empty(), Reverse(event.start_ms)));
-        let sure = words.first().filter(|(_, yes, since)| *yes && since.is_empty());
-        let blind = if unseen.is_empty() { words.iter().find(|word| !word.2.is_empty()).map(|word| word.2.clone()) } else { Some(unseen) };
-        let blind = blind.filter(|_| sure.is_none());
+        let sure = words.first().is_some_and(|(_, yes, since)| *yes && since.is_empty());
+        let blind = if words.is_empty() { unseen } else { words.iter().flat_map(|word| word.2.clone()).collect() };
+        let blind = Some(blind).filter(|blind| !sure && !blind.is_empty());
         let of = if let Some((event, yes, _)) = words.first() {
             let so = if *yes { "so" } else { "not so" };
             let at = self.moment(event.start_ms.unwrap_or(0));
-            format!(" Before that it was {so}: \"{}\", {}, {at}.", event.text, event.camera)
+            format!(" Before that it was {so}: {}, {}, {at}.", quoted(&event.text), event.camera)
         } else {
             String::new()
         };
@@ -446,20 +448,25 @@ impl Asker<'_> {
         let answer = *yes != case.question.nobody;
         let at = self.moment(event.start_ms.unwrap_or(0));
         let word = if answer { "Yes" } else { "No" };
-        let text = format!("{word}{when}: \"{}\", {}, {at}.", event.text, event.camera);
+        let text = format!("{word}{}{when}: {}, {}, {at}.", comma(&when), quoted(&event.text), event.camera);
         let ids = if *yes { vec![event.id] } else { words.iter().map(|word| word.0.id).collect() };
         let found = self.found(case, text, Value::Yes(answer), ids, event.score);
-        Ok(Answer { span: Some(Period { start_ms: event.start_ms.unwrap_or(0), end_ms: at_ms }), gaps: Vec::new(), ..found })
+        Ok(Answer {
+            span: Some(Period { start_ms: event.start_ms.unwrap_or(0), end_ms: at_ms }),
+            gaps: Vec::new(),
+            ..found
+        })
     }
 
     fn since(&self, case: &mut Case, subject: &Subject) -> Result<Answer, JournalError> {
         case.question.when = When::Now;
         let state = self.state(case, subject)?;
-        let (Some(Value::Yes(true)), Some(span), Some(event)) = (&state.value, state.span, state.evidence.first()) else {
+        let (Some(Value::Yes(true)), Some(span), Some(event)) = (&state.value, state.span, state.evidence.first())
+        else {
             if state.abstained {
                 return Ok(state);
             }
-            let text = state.text.replacen("No:", "It is not so now:", 1);
+            let text = state.text.replacen("No:", "Not now:", 1);
             return Ok(Answer { value: None, text, ..state });
         };
         // What lasts until it is undone may have been told again meanwhile.
@@ -467,7 +474,12 @@ impl Asker<'_> {
         let mut from = *event;
         if let Some(event) = self.journal.event(from)? {
             let of = State::of(subject, self.meaning);
-            let query = Query { camera: Some(&event.camera), since_ms: Some(0), until_ms: Some(span.start_ms), ..Query::default() };
+            let query = Query {
+                camera: Some(&event.camera),
+                since_ms: Some(0),
+                until_ms: Some(span.start_ms),
+                ..Query::default()
+            };
             self.journal.each(&query, true, &mut |event| match of.says(&event) {
                 timeline::Says::Yes => {
                     (began, from) = (event.start_ms.unwrap_or(began), event.id);
@@ -478,7 +490,10 @@ impl Asker<'_> {
             })?;
         }
         let long = length(span.end_ms.saturating_sub(began));
-        let said = self.journal.event(from)?.map_or_else(String::new, |event| format!(", {}: \"{}\"", event.camera, event.text));
+        let said = self
+            .journal
+            .event(from)?
+            .map_or_else(String::new, |event| format!(", {}: {}", event.camera, quoted(&event.text)));
         let text = format!("Since {}, for {long}{said}.", self.moment(began));
         Ok(Answer {
             text,
@@ -501,7 +516,12 @@ impl Asker<'_> {
             .iter()
             .map(|telling| {
                 let often = if telling.count > 1 { format!(" ({})", times(telling.count)) } else { String::new() };
-                format!("{} {}: \"{}\"{often}", self.clock(telling.start_ms, case.period), telling.camera, telling.text)
+                format!(
+                    "{} {}: {}{often}",
+                    self.clock(telling.start_ms, case.period),
+                    telling.camera,
+                    quoted(&telling.text)
+                )
             })
             .collect();
         let text = format!("{}{}: {}.", events(digest.events), case.said, sentences.join("; "));
@@ -511,7 +531,7 @@ impl Asker<'_> {
     }
 
     /// What came right before or after.
-    fn beside(&self, case: &Case) -> Result<Answer, JournalError> {
+    fn beside(&self, case: &mut Case) -> Result<Answer, JournalError> {
         let after = case.question.form == Form::Next;
         let query = Query {
             camera: case.cameras.first().map(String::as_str),
@@ -532,7 +552,8 @@ impl Asker<'_> {
         };
         // Only what lies between counts.
         let at_ms = event.start_ms.unwrap_or(0);
-        let between = if after { Period { end_ms: at_ms, ..case.period } } else { Period { start_ms: at_ms, ..case.period } };
+        let between =
+            if after { Period { end_ms: at_ms, ..case.period } } else { Period { start_ms: at_ms, ..case.period } };
         let gaps: Vec<Gap> = case
             .gaps
             .iter()
@@ -541,14 +562,14 @@ impl Asker<'_> {
             .collect();
         let told: Vec<String> = beside
             .iter()
-            .map(|event| format!("{} \"{}\"", self.clock(event.start_ms.unwrap_or(0), case.period), event.text))
+            .map(|event| format!("{} {}", self.moment(event.start_ms.unwrap_or(0)), quoted(&event.text)))
             .collect();
         let said = case.said.trim_start();
         let text = format!("{}, {}: {}.", capital(said), event.camera, told.join("; "));
         let value = Value::Kind(event.about.clone().unwrap_or_default());
         let (ids, sure) = (beside.iter().map(|event| event.id).collect(), event.score);
-        let found = self.found(&Case { gaps: gaps.clone(), question: case.question.clone(), said: String::new(), cameras: Vec::new(), evidence: case.evidence.clone(), ..*case }, text, value, ids, sure);
-        Ok(Answer { span: Some(of_event(event)), ..found })
+        case.gaps = gaps;
+        Ok(Answer { span: Some(of_event(event)), ..self.found(case, text, value, ids, sure) })
     }
 
     fn order(&mut self, case: &mut Case) -> Result<Answer, JournalError> {
@@ -570,16 +591,22 @@ impl Asker<'_> {
         }
         firsts.sort_by_key(|event| event.start_ms);
         let [first, second] = &firsts[..] else { return Ok(Answer::refused(String::new())) };
-        let at = |event: &Found| format!("\"{}\", {}, {}", event.text, event.camera, self.moment(event.start_ms.unwrap_or(0)));
+        let at = |event: &Found| {
+            format!("{}, {}, {}", quoted(&event.text), event.camera, self.moment(event.start_ms.unwrap_or(0)))
+        };
         let text = format!("First{}: {}; then: {}.", case.said, at(first), at(second));
         let value = Value::Kind(first.about.clone().unwrap_or_default());
         let found = self.found(case, text, value, vec![first.id, second.id], first.score.min(second.score));
-        Ok(Answer { span: Some(Period { start_ms: first.start_ms.unwrap_or(0), end_ms: timeline::end_ms(second) }), ..found })
+        Ok(Answer {
+            span: Some(Period { start_ms: first.start_ms.unwrap_or(0), end_ms: timeline::end_ms(second) }),
+            ..found
+        })
     }
 
     /// An answer that rests on something. What nobody saw is admitted.
     fn found(&self, case: &Case, text: String, value: Value, evidence: Vec<u64>, sure: f32) -> Answer {
-        let admitted = if case.gaps.is_empty() || case.said.is_empty() { String::new() } else { self.aside(&case.gaps) };
+        let admitted =
+            if case.gaps.is_empty() || case.said.is_empty() { String::new() } else { self.aside(&case.gaps) };
         let evidence = case.evidence.iter().copied().chain(evidence).take(MOST_EVIDENCE).collect();
         Answer {
             text: text + &admitted,
@@ -633,7 +660,10 @@ impl Asker<'_> {
     fn gaps(&self, gaps: &[Gap]) -> String {
         const TOLD: usize = 3;
         let one = |gap: &Gap| {
-            let what = gap.camera.as_ref().map_or("nothing was watched".into(), |camera| format!("the camera {camera} was blind"));
+            let what = gap
+                .camera
+                .as_ref()
+                .map_or("nothing was watched".into(), |camera| format!("the camera {camera} was blind"));
             format!("{what} {}", self.period(gap.period))
         };
         let mut told: Vec<String> = gaps.iter().take(TOLD).map(one).collect();
@@ -651,7 +681,11 @@ impl Asker<'_> {
 
     /// `14:05`, with its day where the time is longer than one.
     pub fn clock(&self, at_ms: u64, within: Period) -> String {
-        if within.length_ms() > 86_400_000 { self.moment(at_ms) } else { zoned(at_ms, &self.now).strftime("%H:%M").to_string() }
+        if within.length_ms() > 86_400_000 {
+            self.moment(at_ms)
+        } else {
+            zoned(at_ms, &self.now).strftime("%H:%M").to_string()
+        }
     }
 
     fn day(&self, date: Date) -> String {
@@ -715,6 +749,11 @@ pub fn length(length_ms: u64) -> String {
         (0, minutes) => format!("{minutes} min"),
         (hours, minutes) => format!("{hours} h {minutes} min"),
     }
+}
+
+/// Between an answer and the time that it is of, where it names one.
+fn comma(said: &str) -> &'static str {
+    if said.is_empty() { "" } else { "," }
 }
 
 fn capital(text: &str) -> String {

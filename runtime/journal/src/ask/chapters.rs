@@ -156,34 +156,46 @@ pub fn digest(journal: &Journal, period: Period, camera: Option<&str>, gaps: Vec
     })
 }
 
-/// Where chapters end. Where there are too many, pauses must be longer, and a change ends none.
+/// Where chapters end: at the longest pauses, and where what is told becomes other, if that makes no more of them than one reads.
 fn cut(rows: &[Row], kinds: usize) -> Vec<&[Row]> {
-    let unlike: Vec<f32> = (0..rows.len()).map(|at| unlike(rows, at, kinds)).collect();
-    let mut pause_ms = PAUSE_MS;
-    loop {
-        let (mut parts, mut start, mut until) = (Vec::new(), 0, 0);
-        for at in 0..rows.len() {
-            let paused = at > start && rows[at].start_ms.saturating_sub(until) >= pause_ms;
-            let (before, behind) = (at.saturating_sub(BESIDE), (at + BESIDE).min(rows.len() - 1));
-            let valley = unlike[at] >= UNLIKE && (before..=behind).all(|other| unlike[other] <= unlike[at]);
-            let changed = pause_ms == PAUSE_MS
-                && valley
-                && at >= start + BESIDE
-                && rows[at].start_ms - rows[start].start_ms >= LEAST_MS;
-            if paused || changed {
-                parts.push(&rows[start..at]);
-                start = at;
-            }
-            until = until.max(rows[at].end_ms);
+    let mut pauses = Vec::new();
+    let mut until = 0;
+    for (at, row) in rows.iter().enumerate() {
+        let pause_ms = row.start_ms.saturating_sub(until);
+        if at > 0 && pause_ms >= PAUSE_MS {
+            pauses.push((pause_ms, at));
         }
-        if start < rows.len() {
-            parts.push(&rows[start..]);
-        }
-        if parts.len() <= MOST_CHAPTERS {
-            return parts;
-        }
-        pause_ms *= 2;
+        until = until.max(row.end_ms);
     }
+    pauses.sort_unstable_by(|a, b| b.cmp(a));
+    pauses.truncate(MOST_CHAPTERS - 1);
+    let mut ends: Vec<usize> = pauses.into_iter().map(|(_, at)| at).collect();
+    ends.sort_unstable();
+    let paused = parts(rows, &ends);
+    let changed: Vec<&[Row]> = paused.iter().flat_map(|part| parts(part, &changes(part, kinds))).collect();
+    if changed.len() <= MOST_CHAPTERS { changed } else { paused }
+}
+
+/// Events in parts, each of which begins at one of these places but the first.
+fn parts<'a>(rows: &'a [Row], ends: &[usize]) -> Vec<&'a [Row]> {
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let ends = ends.iter().copied().chain([rows.len()]);
+    starts.zip(ends).map(|(start, end)| &rows[start..end]).filter(|part| !part.is_empty()).collect()
+}
+
+/// Valleys of likeness that are deep enough, and far enough apart.
+fn changes(rows: &[Row], kinds: usize) -> Vec<usize> {
+    let unlike: Vec<f32> = (0..rows.len()).map(|at| unlike(rows, at, kinds)).collect();
+    let (mut ends, mut start) = (Vec::new(), 0);
+    for at in 0..rows.len() {
+        let beside = &unlike[at.saturating_sub(BESIDE)..(at + BESIDE).min(rows.len())];
+        let valley = unlike[at] >= UNLIKE && beside.iter().all(|other| *other <= unlike[at]);
+        if valley && at >= start + BESIDE && rows[at].start_ms - rows[start].start_ms >= LEAST_MS {
+            ends.push(at);
+            start = at;
+        }
+    }
+    ends
 }
 
 /// How unlike the kinds before and from this event on are: 1 less their cosine.

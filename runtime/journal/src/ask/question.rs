@@ -77,6 +77,8 @@ pub struct Question {
     pub camera: Option<String>,
     /// `nobody`: the answer is turned round.
     pub nobody: bool,
+    /// It asks whether something was so, and not whether it began.
+    pub was: bool,
 }
 
 /// Why a question has no answer, as it is told.
@@ -96,8 +98,16 @@ pub fn read(text: &str, cameras: &[String], now: &Zoned) -> Result<Question, Ref
     let when = when::take(&mut words, now).map_err(|why| format!("I do not understand the time: {why}."))?;
     trim(&mut words);
     polite(&mut words);
-    let mut question =
-        Question { form: Form::Happened, about: String::new(), other: String::new(), anchor: None, when, camera, nobody: false };
+    let mut question = Question {
+        form: Form::Happened,
+        about: String::new(),
+        other: String::new(),
+        anchor: None,
+        when,
+        camera,
+        nobody: false,
+        was: false,
+    };
     let rest = question.form_of(words)?;
     question.subject(rest)?;
     Ok(question)
@@ -116,7 +126,9 @@ fn take_camera(words: &mut Vec<String>, cameras: &[String]) -> Option<String> {
     for name in cameras.iter().filter(|name| *name != "camera") {
         let parts: Vec<String> = name.to_lowercase().split(['-', '_', ' ']).map(str::to_owned).collect();
         let Some(at) = words.windows(parts.len()).position(|window| window == parts) else { continue };
-        let leads = |word: &str| matches!(word, "in" | "at" | "on" | "by" | "from" | "the" | "my" | "our" | "into" | "of" | "inside");
+        let leads = |word: &str| {
+            matches!(word, "in" | "at" | "on" | "by" | "from" | "the" | "my" | "our" | "into" | "of" | "inside")
+        };
         let start = at - words[..at].iter().rev().take_while(|word| leads(word)).count().min(2);
         let end = at + parts.len() + usize::from(words.get(at + parts.len()).is_some_and(|word| word == "camera"));
         words.drain(start..end);
@@ -195,9 +207,13 @@ impl Question {
         let all = words.clone();
         let has = |what: &[&str]| position(&all, what).is_some();
         let asks_when = first == "when" || has(&["what", "time"]) || has(&["at", "what", "time"]);
-        if has(&["since", "when"]) || has(&["since", "what", "time"]) || ((has(&["how", "long"])) && (has(&["has"]) || has(&["have"])) && !has(&["since"])) {
+        if has(&["since", "when"])
+            || has(&["since", "what", "time"])
+            || ((has(&["how", "long"])) && (has(&["has"]) || has(&["have"])) && !has(&["since"]))
+        {
             self.form = Form::Since;
-            for what in [&["since", "when"][..], &["since", "what", "time"], &["for", "how", "long"], &["how", "long"]] {
+            for what in [&["since", "when"][..], &["since", "what", "time"], &["for", "how", "long"], &["how", "long"]]
+            {
                 remove(&mut words, what);
             }
             return Ok(words);
@@ -320,6 +336,7 @@ impl Question {
         }
         let any = position(&words, &["alert"]).or(position(&words, &["alerts"])).or(position(&words, &["alarms"]));
         let verb = matches!(first.as_str(), "is" | "are" | "was" | "were" | "isn't" | "wasn't" | "aren't" | "weren't");
+        self.was = verb;
         if any.is_none() && (verb || (matches!(self.when, When::Now) && self.anchor.is_none())) {
             let present = matches!(first.as_str(), "is" | "are" | "isn't" | "aren't");
             // `Is someone sitting there` is about now, whatever else is not said.
@@ -336,13 +353,51 @@ impl Question {
     /// What happened, or what came next.
     fn what(&mut self, words: Vec<String>, side: Option<Side>) -> Result<Vec<String>, Refusal> {
         const KNOWN: [&str; 13] = [
-            "happened", "happen", "happening", "going", "went", "see", "seen", "came", "was", "did", "missed", "miss", "been",
+            "happened",
+            "happen",
+            "happening",
+            "going",
+            "went",
+            "see",
+            "seen",
+            "came",
+            "was",
+            "did",
+            "missed",
+            "miss",
+            "been",
         ];
         const BESIDE: [&str; 26] = [
-            "what", "which", "anything", "on", "in", "next", "came", "you", "have", "has", "i", "there", "summary", "summarise",
-            "summarize", "list", "events", "everything", "all", "followed", "preceded", "just", "right", "is", "of", "the",
+            "what",
+            "which",
+            "anything",
+            "on",
+            "in",
+            "next",
+            "came",
+            "you",
+            "have",
+            "has",
+            "i",
+            "there",
+            "summary",
+            "summarise",
+            "summarize",
+            "list",
+            "events",
+            "everything",
+            "all",
+            "followed",
+            "preceded",
+            "just",
+            "right",
+            "is",
+            "of",
+            "the",
         ];
-        let other = words.iter().find(|word| !KNOWN.contains(&word.as_str()) && !BESIDE.contains(&word.as_str()) && *word != ",");
+        let other = words
+            .iter()
+            .find(|word| !KNOWN.contains(&word.as_str()) && !BESIDE.contains(&word.as_str()) && *word != ",");
         if let Some(other) = other {
             return Err(cannot(&format!("what you ask with `{other}`")));
         }
@@ -356,16 +411,20 @@ impl Question {
 
     /// Takes what it should be before or after away from the words.
     fn split(&mut self, words: &mut Vec<String>, more: &[&str]) -> Option<(Side, usize)> {
-        let is_side = |at: usize| side_of(&words[at..]).filter(|_| {
-            !matches!(words[at].as_str(), "followed" | "preceded") || more.contains(&words[at].as_str())
-        });
+        let is_side = |at: usize| {
+            side_of(&words[at..]).filter(|_| {
+                !matches!(words[at].as_str(), "followed" | "preceded") || more.contains(&words[at].as_str())
+            })
+        };
         let (at, side) = (1..words.len()).find_map(|at| is_side(at).map(|side| (at, side)))?;
         let skip = usize::from(words.get(at + 1).is_some_and(|word| word == "than" || word == "by" || word == "on"));
         let behind = clause(&words[at + 1 + skip..]);
         if behind.split(' ').any(is_content) {
             self.anchor = Some((side, behind));
             words.truncate(at);
-            while words.last().is_some_and(|word| matches!(word.as_str(), "right" | "just" | "shortly" | "soon" | "directly" | "immediately")) {
+            while words.last().is_some_and(|word| {
+                matches!(word.as_str(), "right" | "just" | "shortly" | "soon" | "directly" | "immediately")
+            }) {
                 words.pop();
             }
             return Some((side, at));
@@ -422,8 +481,8 @@ fn side_of(words: &[String]) -> Option<Side> {
 /// Words without what leads to them.
 fn clause(words: &[String]) -> String {
     const LEAD: [&str; 26] = [
-        "did", "does", "do", "was", "were", "is", "are", "has", "have", "had", "been", "be", "that", "when", "the", "time", "last", "moment",
-        "of", "there", "it", "you", "see", "any", ",", "with",
+        "did", "does", "do", "was", "were", "is", "are", "has", "have", "had", "been", "be", "that", "when", "the",
+        "time", "last", "moment", "of", "there", "it", "you", "see", "any", ",", "with",
     ];
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     // `the` before what is asked about stays, for the text encoder reads it too.
@@ -434,7 +493,9 @@ fn clause(words: &[String]) -> String {
     {
         words.remove(0);
     }
-    while words.last().is_some_and(|last| matches!(*last, "," | "the" | "happen" | "happened" | "there" | "been")) && words.len() > 1 {
+    while words.last().is_some_and(|last| matches!(*last, "," | "the" | "happen" | "happened" | "there" | "been"))
+        && words.len() > 1
+    {
         words.pop();
     }
     // `has the light been on`
@@ -485,16 +546,37 @@ mod tests {
             ("What happened after the last time someone fell?", Form::Next, "", Side::After, "someone fell"),
             ("What came right before someone fell in the kitchen?", Form::Previous, "", Side::Before, "someone fell"),
             ("Did anyone drink after someone came in?", Form::Happened, "anyone drink", Side::After, "someone came in"),
-            ("After the door opened, did anyone come in?", Form::Happened, "anyone come in", Side::After, "the door opened"),
-            ("How often did the door open since the light went off?", Form::Count, "the door open", Side::After, "the light went off"),
-            ("When did someone last drink before someone fell?", Form::Last, "someone drink", Side::Before, "someone fell"),
+            (
+                "After the door opened, did anyone come in?",
+                Form::Happened,
+                "anyone come in",
+                Side::After,
+                "the door opened",
+            ),
+            (
+                "How often did the door open since the light went off?",
+                Form::Count,
+                "the door open",
+                Side::After,
+                "the light went off",
+            ),
+            (
+                "When did someone last drink before someone fell?",
+                Form::Last,
+                "someone drink",
+                Side::Before,
+                "someone fell",
+            ),
         ] {
             let question = of(text).expect(text);
             assert_eq!((question.form, question.about.as_str()), (form, about), "{text}");
             assert_eq!(question.anchor, Some((side, anchor.to_owned())), "{text}");
         }
         let order = of("Which came first today, someone fell or the door opened?").expect("an order");
-        assert_eq!((order.form, order.about.as_str(), order.other.as_str()), (Form::Order, "someone fell", "the door opened"));
+        assert_eq!(
+            (order.form, order.about.as_str(), order.other.as_str()),
+            (Form::Order, "someone fell", "the door opened")
+        );
     }
 
     #[test]

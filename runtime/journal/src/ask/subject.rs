@@ -76,17 +76,21 @@ const OPPOSITES: [(&str, &str, &[&str], &[&str]); 6] = [
     ("light_on", "light_off", &["on", "lit", "bright"], &["off", "out", "dark", "unlit"]),
     ("door_opens", "door_closes", &["open", "ajar", "unlock"], &["clos", "shut", "slam", "lock"]),
     ("open", "close", &["open", "unpack"], &["clos", "shut", "cover"]),
-    ("enter", "leave", &["in", "enter", "arriv", "com", "came"], &["out", "leav", "left", "depart", "away"]),
-    ("sit_down", "get_up", &["down", "sit", "sat"], &["up", "ris", "rose"]),
-    ("pick_up", "put_down", &["up", "tak", "took"], &["down", "set", "plac"]),
+    ("enter", "leave", &["in", "enter", "arriv", "com"], &["out", "leav", "depart", "away"]),
+    ("sit_down", "get_up", &["down", "sit"], &["up", "ris", "stand"]),
+    ("pick_up", "put_down", &["up", "tak"], &["down", "set", "plac"]),
 ];
 
 /// Kinds that are over when they are said: none is so for a time.
 const MOMENTS: [&str; 8] = ["enter", "leave", "sit_down", "get_up", "lie_down", "come_together", "pick_up", "put_down"];
 
+/// Kinds that last, which nobody means who says `up` or `down`.
+const POSTURES: [&str; 5] = ["sit", "stand", "lie", "lie_still", "kneel"];
+
 /// Words of a place in which somebody is.
 const PLACES: [&str; 14] = [
-    "home", "here", "there", "room", "house", "view", "around", "inside", "present", "place", "picture", "flat", "moving", "anywhere",
+    "home", "here", "there", "room", "house", "view", "around", "inside", "present", "place", "picture", "flat",
+    "moving", "anywhere",
 ];
 
 /// Words that are understood with their verb.
@@ -95,8 +99,9 @@ const PARTICLES: [&str; 14] =
 
 /// Nearer than this a kind is meant, whatever its words.
 const SURE: f32 = 0.8;
-/// Farther than this it is not.
+/// Farther than this it is not, and below [`LIKELY`] only where its own words are said.
 const LEAST: f32 = 0.42;
+const LIKELY: f32 = 0.5;
 /// What each word must have among the words of a kind from 0.6 on, and below.
 const WORD_NEAR: f32 = 0.3;
 const WORD_FAR: f32 = 0.45;
@@ -104,7 +109,7 @@ const WORD_FAR: f32 = 0.45;
 const MARGIN: f32 = 0.02;
 /// What the word of a kind's own name counts.
 const NAMED: f32 = 0.08;
-/// What a moment lacks where a state is asked about.
+/// What a moment lacks where a state is asked about, and a posture where its beginning or end is.
 const NO_STATE: f32 = 0.1;
 
 /// The kind that undoes this one, where there is one.
@@ -152,13 +157,23 @@ pub fn resolve(
     // A text that has all these words, such as that of a condition of one's own.
     let wanted = content.join(" ");
     if !wanted.is_empty() {
-        let texts = journal.search(&Query { words: &wanted, limit: 1, ..Query::default() })?;
-        if !texts.is_empty() {
+        let mut found = false;
+        journal.each(&Query { words: &wanted, ..Query::default() }, true, &mut |event| {
+            let told = matches!(event.kind, EventKind::Narration | EventKind::Alert);
+            found = told && !meaning.sentences().iter().any(|sentence| sentence.text == event.text);
+            !found
+        })?;
+        if found {
             return sure(Subject::Words(wanted));
         }
     }
+    let least = |score: f32| match score {
+        _ if score < LIKELY => f32::INFINITY,
+        _ if score < 0.6 => WORD_FAR,
+        _ => WORD_NEAR,
+    };
     if let Some((kind, score)) = best.filter(|(_, score)| by_meaning && *score >= LEAST)
-        && covered(&content, &kind, if score < 0.6 { WORD_FAR } else { WORD_NEAR }, meaning)
+        && covered(&content, &kind, least(score), meaning)
     {
         if let Some(other) = tie(&ranked, meaning) {
             return Ok(Err(other));
@@ -189,7 +204,9 @@ fn rank(words: &[String], content: &[&str], state: bool, meaning: &mut dyn Meani
         .into_iter()
         .map(|(kind, most, sum, count)| {
             let named = content.iter().any(|word| kind.split('_').any(|part| stem(part) == stem(word)));
-            let moment = state && MOMENTS.contains(&kind.as_str());
+            let of = if state { &MOMENTS[..] } else { &POSTURES[..] };
+            let moment =
+                (state || words.iter().any(|word| word == "up" || word == "down")) && of.contains(&kind.as_str());
             let score = if by_meaning { f32::midpoint(most, sum / count) } else { most };
             let score = score + if named && by_meaning { NAMED } else { 0.0 } - if moment { NO_STATE } else { 0.0 };
             (kind, score)
@@ -220,7 +237,8 @@ fn rank(words: &[String], content: &[&str], state: bool, meaning: &mut dyn Meani
 fn plain(words: &[String]) -> String {
     let mut said: Vec<&str> = Vec::with_capacity(words.len());
     for word in words {
-        let person = matches!(word.as_str(), "anyone" | "anybody" | "somebody" | "someone" | "person" | "he" | "she" | "they");
+        let person =
+            matches!(word.as_str(), "anyone" | "anybody" | "somebody" | "someone" | "person" | "he" | "she" | "they");
         if person && said.last().is_some_and(|last| matches!(*last, "a" | "the" | "any")) {
             said.pop();
         }
@@ -238,13 +256,16 @@ fn shared(content: &[&str], text: &str) -> f32 {
 
 /// Whether each word has its like among the words of the kind's sentences and name.
 fn covered(content: &[&str], kind: &str, least: f32, meaning: &mut dyn Meaning) -> bool {
-    let texts = meaning.sentences().iter().filter(|sentence| sentence.kind == kind).flat_map(|sentence| tokens(&sentence.text));
-    let mut known: Vec<String> = texts.chain(kind.split('_').map(str::to_owned)).filter(|word| is_content(word)).collect();
+    let texts =
+        meaning.sentences().iter().filter(|sentence| sentence.kind == kind).flat_map(|sentence| tokens(&sentence.text));
+    let mut known: Vec<String> =
+        texts.chain(kind.split('_').map(str::to_owned)).filter(|word| is_content(word)).collect();
     known.sort_unstable();
     known.dedup();
     content.iter().filter(|word| !PARTICLES.contains(word)).all(|word| {
         let same = |other: &String| stem(other) == stem(word);
-        known.iter().any(same) || known.iter().any(|other| meaning.alike(word, other).is_some_and(|cosine| cosine >= least))
+        known.iter().any(same)
+            || known.iter().any(|other| meaning.alike(word, other).is_some_and(|cosine| cosine >= least))
     })
 }
 
@@ -253,8 +274,13 @@ fn tie(ranked: &[(String, f32)], meaning: &dyn Meaning) -> Option<String> {
     let [(one, most), (other, next), ..] = ranked else { return None };
     (most - next < MARGIN).then(|| {
         let (one, other) = (example(one, meaning), example(other, meaning));
-        format!("I am not sure what is meant: \"{one}\" or \"{other}\"?")
+        format!("I am not sure what is meant: {} or {}?", quoted(&one), quoted(&other))
     })
+}
+
+/// A sentence within another.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.trim_end_matches(['.', '。']))
 }
 
 /// A sentence of a kind.
@@ -265,11 +291,7 @@ pub fn example(kind: &str, meaning: &dyn Meaning) -> String {
 
 fn unknown(phrase: &str, nearest: Option<&str>, meaning: &dyn Meaning) -> String {
     let nearest = nearest.map(|kind| example(kind, meaning));
-    let tell = nearest.map_or_else(String::new, |nearest| format!(" What I can tell about is, at the nearest, \"{nearest}\""));
+    let tell = nearest
+        .map_or_else(String::new, |nearest| format!(" The nearest that I can tell about is {}.", quoted(&nearest)));
     format!("I do not know of \"{phrase}\".{tell}")
-}
-
-/// Whether a kind is over when it is said.
-pub fn is_moment(kind: &str) -> bool {
-    MOMENTS.contains(&kind)
 }

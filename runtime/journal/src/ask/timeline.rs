@@ -39,7 +39,12 @@ pub fn end_ms(event: &Found) -> u64 {
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn gaps(journal: &Journal, watched: Period, period: Period, camera: Option<&str>) -> Result<Vec<Gap>, JournalError> {
+pub fn gaps(
+    journal: &Journal,
+    watched: Period,
+    period: Period,
+    camera: Option<&str>,
+) -> Result<Vec<Gap>, JournalError> {
     let mut found = Vec::new();
     let mut add = |camera: Option<String>, gap: Period| {
         found.extend(gap.with(period).map(|period| Gap { camera, period }));
@@ -54,7 +59,8 @@ pub fn gaps(journal: &Journal, watched: Period, period: Period, camera: Option<&
         add(None, Period { start_ms: hole.start_ms, end_ms: hole.end_ms });
     }
     let mut blind = Vec::new();
-    let query = Query { camera, kind: Some(EventKind::Blind.name()), until_ms: Some(period.end_ms), ..Query::default() };
+    let query =
+        Query { camera, kind: Some(EventKind::Blind.name()), until_ms: Some(period.end_ms), ..Query::default() };
     journal.each(&query, true, &mut |event| {
         // Those that ended before are of no interest, but one that never ended may still last.
         let old = event.start_ms.is_some_and(|start_ms| start_ms + STATE_MS * 7 < period.start_ms);
@@ -195,7 +201,12 @@ impl State {
                 }
             };
             let since_ms = period.start_ms.saturating_sub(STATE_MS);
-            let query = Query { camera: Some(camera), since_ms: Some(since_ms), until_ms: Some(period.end_ms), ..Query::default() };
+            let query = Query {
+                camera: Some(camera),
+                since_ms: Some(since_ms),
+                until_ms: Some(period.end_ms),
+                ..Query::default()
+            };
             journal.each(&query, false, &mut |event| {
                 match self.says(&event) {
                     Says::Yes if self.lasts() && open.is_some() => {}
@@ -218,7 +229,12 @@ impl State {
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn last_word(&self, journal: &Journal, at_ms: u64, camera: &str) -> Result<Option<(Found, bool)>, JournalError> {
+    pub fn last_word(
+        &self,
+        journal: &Journal,
+        at_ms: u64,
+        camera: &str,
+    ) -> Result<Option<(Found, bool)>, JournalError> {
         let mut word = None;
         let query = Query { camera: Some(camera), since_ms: Some(0), until_ms: Some(at_ms + 1), ..Query::default() };
         journal.each(&query, true, &mut |event| {

@@ -63,9 +63,10 @@ impl When {
     pub fn period(self, now_ms: u64) -> Option<Period> {
         match self {
             Self::Ever | Self::Now => None,
-            Self::At(at_ms) => {
-                Some(Period { start_ms: at_ms.saturating_sub(ABOUT_MS), end_ms: (at_ms + ABOUT_MS).min(now_ms.max(at_ms)) })
-            }
+            Self::At(at_ms) => Some(Period {
+                start_ms: at_ms.saturating_sub(ABOUT_MS),
+                end_ms: (at_ms + ABOUT_MS).min(now_ms.max(at_ms)),
+            }),
             Self::In(period) => Some(period),
         }
     }
@@ -195,7 +196,9 @@ impl Pieces {
         let mut skip = 0;
         let mut open = None;
         // `the light on yesterday` keeps its `on`.
-        let dated = |at: usize| weekday(word(at)).is_some() || is_month(word(at)) || ordinal(word(at)).is_some() || word(at).contains('-');
+        let dated = |at: usize| {
+            weekday(word(at)).is_some() || is_month(word(at)) || ordinal(word(at)).is_some() || word(at).contains('-')
+        };
         if word(0) == "on" && !dated(1 + usize::from(word(1) == "the")) {
             return Ok(0);
         }
@@ -203,8 +206,8 @@ impl Pieces {
         if word(0) == "in" && !matches!(word(1), "the" | "this" | "last") && !is_month(word(1)) {
             return Ok(0);
         }
-        while let "on" | "in" | "at" | "during" | "over" | "of" | "for" | "before" | "since" | "until" | "so" | "far" | "from" | "course"
-        | "throughout" | "the" | "within" = word(skip)
+        while let "on" | "in" | "at" | "during" | "over" | "of" | "for" | "before" | "since" | "until" | "so" | "far"
+        | "from" | "course" | "throughout" | "the" | "within" = word(skip)
         {
             match word(skip) {
                 "before" | "until" => open = Some(Open::Before),
@@ -239,7 +242,10 @@ impl Pieces {
     /// `in the last 3 hours`, `2 days ago`.
     fn length(&mut self, rest: &[&str], now: &Zoned) -> Option<usize> {
         let now_ms = unix_ms(now);
-        let mut skip = rest.iter().take_while(|word| matches!(**word, "in" | "within" | "during" | "over" | "for" | "the")).count();
+        let mut skip = rest
+            .iter()
+            .take_while(|word| matches!(**word, "in" | "within" | "during" | "over" | "for" | "the"))
+            .count();
         if matches!(rest.get(skip), Some(&("last" | "past" | "previous"))) {
             skip += 1;
             let (length, used) = length(&rest[skip..], true)?;
@@ -376,13 +382,15 @@ impl Pieces {
         let now_ms = unix_ms(now);
         let at = |date: Date, minute: i32| -> Result<u64, String> {
             let start = DateTime::from_parts(date, time(0, 0, 0, 0));
-            let moment = start.checked_add(i64::from(minute).minutes()).and_then(|at| at.to_zoned(now.time_zone().clone()));
+            let moment =
+                start.checked_add(i64::from(minute).minutes()).and_then(|at| at.to_zoned(now.time_zone().clone()));
             moment.map(|at| unix_ms(&at)).map_err(|error| error.to_string())
         };
         let pm = matches!(self.part, Some(Part::Afternoon | Part::Evening | Part::Night | Part::Tonight));
         let minute = |hour: Hour| {
             // At night the small hours are those after midnight.
-            let late = self.part.is_none_or(|part| !matches!(part, Part::Night | Part::Tonight)) || hour.minute >= 6 * 60;
+            let late =
+                self.part.is_none_or(|part| !matches!(part, Part::Night | Part::Tonight)) || hour.minute >= 6 * 60;
             let afternoon = pm && !hour.sure && hour.minute < 12 * 60 && late;
             let next = pm && !late;
             hour.minute + if afternoon { 12 * 60 } else { 0 } + if next { 24 * 60 } else { 0 }
@@ -516,7 +524,8 @@ fn ordinal(word: &str) -> Option<u8> {
 
 fn is_month(word: &str) -> bool {
     word.len() >= 3
-        && (Date::strptime("%d %B %Y", format!("1 {word} 2024")).is_ok() || Date::strptime("%d %b %Y", format!("1 {word} 2024")).is_ok())
+        && (Date::strptime("%d %B %Y", format!("1 {word} 2024")).is_ok()
+            || Date::strptime("%d %b %Y", format!("1 {word} 2024")).is_ok())
 }
 
 fn weekday(word: &str) -> Option<Weekday> {

@@ -219,6 +219,13 @@ fn what_nobody_saw_is_admitted() {
     );
     // The hall saw what the kitchen could not.
     assert!(!ask(&place.path, "Did someone wave between 10:10 and 10:50?").abstained);
+    // What lasted into it is not known behind it.
+    let answer = ask(&place.path, "How long was the light on between 11:10 and 12:00?");
+    assert!(answer.abstained && answer.text.contains("blind today from 10:00 to 11:00"), "{}", answer.text);
+    let answer = ask(&place.path, "How long was the light on between 9:30 and 12:00?");
+    assert_eq!(answer.value, Some(Value::Seconds(1800.0)), "{}", answer.text);
+    let answer = ask(&place.path, "How long was the light off between 15:00 and 16:00?");
+    assert_eq!(answer.value, Some(Value::Seconds(2400.0)), "{}", answer.text);
     // A state in such a time, and after it.
     assert!(ask(&place.path, "Was someone in the kitchen at 10:30?").abstained);
     let long_after = "2026-03-27T23:00:00+01:00[Europe/Berlin]".parse().expect("a date");

@@ -361,8 +361,10 @@ impl Asker<'_> {
         let mut tally = self.tally(case, subject, case.period)?;
         // It may have begun before and lasted.
         if tally.count == 0 && case.question.was && case.question.anchor.is_none() {
-            let state = State::of(subject, self.meaning);
-            state.stretches(self.journal, case.period, &case.cameras, &case.gaps, &mut |event, _| tally.add(event))?;
+            self.stretches(case, subject, &mut |event, _| tally.add(event))?;
+            if let Some(unknown) = self.unknown_before(case, subject, tally.count)? {
+                return Ok(unknown);
+            }
         }
         let nobody = case.question.nobody;
         let Some(first) = &tally.first else { return Ok(self.never(case, seen_ms, Some(Value::Yes(nobody)))) };
@@ -382,16 +384,18 @@ impl Asker<'_> {
     }
 
     fn duration(&self, case: &Case, subject: &Subject, seen_ms: u64) -> Result<Answer, JournalError> {
-        let state = State::of(subject, self.meaning);
         let (mut tally, mut total_ms, mut stretches) = (Tally::default(), 0, 0);
         let mut span: Option<Period> = None;
-        state.stretches(self.journal, case.period, &case.cameras, &case.gaps, &mut |event, stretch| {
+        self.stretches(case, subject, &mut |event, stretch| {
             tally.add(event);
             total_ms += stretch.length_ms();
             stretches += u64::from(span.is_none_or(|span| span.end_ms != stretch.start_ms));
             let start_ms = span.map_or(stretch.start_ms, |span| span.start_ms.min(stretch.start_ms));
             span = Some(Period { start_ms, end_ms: span.map_or(0, |span| span.end_ms).max(stretch.end_ms) });
         })?;
+        if let Some(unknown) = self.unknown_before(case, subject, tally.count)? {
+            return Ok(unknown);
+        }
         let Some(last) = &tally.last else { return Ok(self.never(case, seen_ms, Some(Value::Seconds(0.0)))) };
         let often = if stretches > 1 { format!(" in {stretches} stretches") } else { String::new() };
         let text = format!("{}{often}{}: {}.", capital(&length(total_ms)), case.said, quoted(&last.text));
@@ -399,13 +403,46 @@ impl Asker<'_> {
         Ok(Answer { span, ..self.found(case, text, value, tally.ids.clone(), tally.sure()) })
     }
 
-    /// Whether it is so at a moment: by the last word of each camera before it.
+    /// Stretches of the time in which the subject was so.
+    fn stretches(
+        &self,
+        case: &Case,
+        subject: &Subject,
+        see: &mut dyn FnMut(&Found, Period),
+    ) -> Result<(), JournalError> {
+        let Some(watched) = self.watched()? else { return Ok(()) };
+        State::of(subject, self.meaning).stretches(self.journal, watched, case.period, &case.cameras, see)
+    }
+
+    /// Where nothing tells in the time whether it was so, and nobody looked shortly before, that is not known.
+    fn unknown_before(&self, case: &Case, subject: &Subject, told: u64) -> Result<Option<Answer>, JournalError> {
+        let Some(watched) = self.watched()?.filter(|watched| told == 0 && case.period.start_ms > watched.start_ms)
+        else {
+            return Ok(None);
+        };
+        let before = self.state_at(case, subject, case.period.start_ms, false)?;
+        // A word of the time itself counts for more.
+        let mut word = false;
+        let state = State::of(subject, self.meaning);
+        for camera in &case.cameras {
+            let last = state.last_word(self.journal, case.period.end_ms, camera)?;
+            word |= last.is_some_and(|(event, _)| event.start_ms >= Some(case.period.start_ms.max(watched.start_ms)));
+        }
+        Ok(Some(before).filter(|before| before.abstained && !before.gaps.is_empty() && !word))
+    }
+
+    /// Whether it is so now, or was at a moment.
     fn state(&self, case: &Case, subject: &Subject) -> Result<Answer, JournalError> {
-        let now_ms = unix_ms(&self.now);
         let (at_ms, now) = match case.question.when {
             When::At(at_ms) => (at_ms, false),
-            _ => (now_ms, true),
+            _ => (unix_ms(&self.now), true),
         };
+        self.state_at(case, subject, at_ms, now)
+    }
+
+    /// By the last word of each camera before a moment.
+    fn state_at(&self, case: &Case, subject: &Subject, at_ms: u64, now: bool) -> Result<Answer, JournalError> {
+        let now_ms = unix_ms(&self.now);
         let Some(watched) = self.watched()? else { return Ok(Answer::refused("Nothing was watched.".into())) };
         if at_ms > now_ms || at_ms < watched.start_ms {
             let begins = self.moment(watched.start_ms);

@@ -109,6 +109,8 @@ const WORD_FAR: f32 = 0.45;
 const MARGIN: f32 = 0.02;
 /// What the word of a kind's own name counts.
 const NAMED: f32 = 0.08;
+/// What a text counts that has all the words, where only words are compared.
+const WORDS: f32 = 0.9;
 /// What a moment lacks where a state is asked about, and a posture where its beginning or end is.
 const NO_STATE: f32 = 0.1;
 
@@ -208,7 +210,8 @@ fn rank(words: &[String], content: &[&str], state: bool, meaning: &mut dyn Meani
             let moment =
                 (state || words.iter().any(|word| word == "up" || word == "down")) && of.contains(&kind.as_str());
             let score = if by_meaning { f32::midpoint(most, sum / count) } else { most };
-            let score = score + if named && by_meaning { NAMED } else { 0.0 } - if moment { NO_STATE } else { 0.0 };
+            let named = named && (by_meaning || score >= WORDS);
+            let score = score + if named { NAMED } else { 0.0 } - if moment { NO_STATE } else { 0.0 };
             (kind, score)
         })
         .collect();
@@ -247,11 +250,14 @@ fn plain(words: &[String]) -> String {
     said.join(" ")
 }
 
-/// Share of the words that a text has.
+/// How near words alone are to a text: the share of them that it has, and a little for the share of it that they are.
 fn shared(content: &[&str], text: &str) -> f32 {
-    let of = tokens(text);
-    let has = |word: &&&str| of.iter().any(|other| stem(other) == stem(word));
-    if content.is_empty() { 0.0 } else { content.iter().filter(has).count() as f32 / content.len() as f32 }
+    let of: Vec<String> = tokens(text).into_iter().filter(|word| is_content(word)).collect();
+    let common = content.iter().filter(|word| of.iter().any(|other| stem(other) == stem(word))).count() as f32;
+    if common == 0.0 {
+        return 0.0;
+    }
+    WORDS * common / content.len() as f32 + (1.0 - WORDS) * (common / of.len() as f32).min(1.0)
 }
 
 /// Whether each word has its like among the words of the kind's sentences and name.

@@ -166,11 +166,6 @@ impl State {
         }
     }
 
-    /// Whether something undoes it, so that nothing else ends it.
-    pub fn lasts(&self) -> bool {
-        matches!(&self.subject, Subject::Kind(kind) if opposite(kind).is_some())
-    }
-
     /// Shows `see` each stretch of a period in which it was so, with the event that began it, camera by camera. A gap ends a stretch:
     /// what was within it nobody knows.
     ///
@@ -179,28 +174,24 @@ impl State {
     pub fn stretches(
         &self,
         journal: &Journal,
+        watched: Period,
         period: Period,
         cameras: &[String],
-        gaps: &[Gap],
         see: &mut dyn FnMut(&Found, Period),
     ) -> Result<(), JournalError> {
+        let since_ms = period.start_ms.saturating_sub(STATE_MS);
         for camera in cameras {
-            let blind: Vec<Period> = gaps
-                .iter()
-                .filter(|gap| gap.camera.as_ref().is_none_or(|of| of == camera))
-                .map(|gap| gap.period)
-                .collect();
+            let gaps = gaps(journal, watched, Period { start_ms: since_ms, ..period }, Some(camera))?;
             let mut open: Option<Found> = None;
             let mut close = |open: &mut Option<Found>, at_ms: u64| {
                 let Some(event) = open.take() else { return };
                 let start_ms = event.start_ms.unwrap_or(0);
-                let gap = blind.iter().map(|gap| gap.start_ms).filter(|gap| *gap >= start_ms).min();
+                let gap = gaps.iter().map(|gap| gap.period.start_ms).filter(|gap| *gap >= start_ms).min();
                 let whole = Period { start_ms, end_ms: gap.map_or(at_ms, |gap| gap.min(at_ms)) };
                 if let Some(stretch) = whole.with(period) {
                     see(&event, stretch);
                 }
             };
-            let since_ms = period.start_ms.saturating_sub(STATE_MS);
             let query = Query {
                 camera: Some(camera),
                 since_ms: Some(since_ms),
@@ -209,7 +200,6 @@ impl State {
             };
             journal.each(&query, false, &mut |event| {
                 match self.says(&event) {
-                    Says::Yes if self.lasts() && open.is_some() => {}
                     Says::Yes => {
                         // Somebody is still there: one stretch, but of another event.
                         close(&mut open, event.start_ms.unwrap_or(0));

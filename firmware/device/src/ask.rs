@@ -11,7 +11,7 @@ use jiff::{Timestamp, Zoned};
 use ocelli_drivers::SystemClock;
 use ocelli_infer::{TextEncoder, Vocabulary};
 use ocelli_journal::Journal;
-use ocelli_journal::ask::{Answer, Asker, Digest, Gap, Meaning, Period, Sentence, Value};
+use ocelli_journal::ask::{Answer, Asker, Digest, Form, Gap, Meaning, Period, Sentence, Value};
 use ocelli_types::Clock as _;
 use serde_json::{Value as Json, json};
 
@@ -123,7 +123,7 @@ fn answer_json(question: &str, answer: &Answer, now: &Zoned) -> Json {
     json!({
         "question": question,
         "answer": answer.text,
-        "form": answer.form.map(|form| form.name()),
+        "form": answer.form.map(Form::name),
         "value": value,
         "t_start": answer.span.map(|span| date(span.start_ms, now)),
         "t_end": answer.span.map(|span| date(span.end_ms, now)),

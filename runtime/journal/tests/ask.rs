@@ -271,6 +271,49 @@ fn what_is_not_known_is_not_answered() {
     );
 }
 
+/// An encoder that finds these sentences near, and words like one another as told.
+struct Near(Words, Vec<(&'static str, f32)>, f32);
+
+impl Meaning for Near {
+    fn sentences(&self) -> &[Sentence] {
+        self.0.sentences()
+    }
+
+    fn near(&mut self, _phrase: &str) -> Option<Vec<f32>> {
+        let cosine = |kind: &str| self.1.iter().find(|near| near.0 == kind).map_or(0.1, |near| near.1);
+        Some(self.0.sentences().iter().map(|sentence| cosine(&sentence.kind)).collect())
+    }
+
+    fn alike(&mut self, _one: &str, _other: &str) -> Option<f32> {
+        Some(self.2)
+    }
+}
+
+#[test]
+fn what_is_meant_must_be_near_lead_and_be_told_of_in_its_own_words() {
+    let place = place();
+    day(&place.path);
+    let journal = Journal::open(&place.path).expect("it is there");
+    let kind = |question: &str, near: &[(&'static str, f32)], alike: f32| {
+        let mut meaning = Near(words(), near.to_vec(), alike);
+        let mut asker = Asker { journal: &journal, meaning: &mut meaning, now: now(), camera: None };
+        let answer = asker.ask(question).expect("it is readable");
+        if answer.abstained { answer.text } else { answer.kind.expect("a kind") }
+    };
+    assert_eq!(kind("Did someone tumble?", &[("fall", 0.7), ("sit", 0.3)], 0.35), "fall");
+    // Nothing is alike enough; a word that nobody says; two that are as near; opposites, which words tell.
+    assert!(kind("Did someone tumble?", &[("fall", 0.4)], 0.9).starts_with("I do not know of"));
+    assert!(
+        kind("Did someone open the fridge?", &[("enter", 0.55)], 0.4)
+            .contains("nearest that I can tell about is \"Someone comes in\"")
+    );
+    assert!(
+        kind("Did someone slump?", &[("fall", 0.7), ("sit", 0.69)], 0.9).starts_with("I am not sure what is meant: ")
+    );
+    assert_eq!(kind("Did the lamp go off?", &[("light_on", 0.76), ("light_off", 0.63)], 0.6), "light_off");
+    assert_eq!(kind("Was the lamp lit at 9:30?", &[("light_off", 0.7), ("light_on", 0.65)], 0.6), "light_on");
+}
+
 #[test]
 fn an_empty_journal_and_one_of_clips_know_no_date() {
     let place = place();

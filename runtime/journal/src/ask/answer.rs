@@ -219,10 +219,10 @@ impl Asker<'_> {
     fn answer(&mut self, case: &mut Case) -> Result<Answer, JournalError> {
         let seen = timeline::seen_ms(case.period, &case.gaps, case.cameras.len());
         let anchor = case.question.anchor.clone();
-        if let Some((side, phrase)) = &anchor {
-            if let Some(refused) = self.hang_on(case, *side, phrase)? {
-                return Ok(refused);
-            }
+        if let Some((side, phrase)) = &anchor
+            && let Some(refused) = self.hang_on(case, *side, phrase)?
+        {
+            return Ok(refused);
         }
         match case.question.form {
             Form::What => return self.what(case, seen),
@@ -618,13 +618,11 @@ impl Asker<'_> {
             };
             case.confidence *= confidence;
             let tally = self.tally(case, &subject, case.period)?;
-            match tally.first {
-                Some(event) => firsts.push(event),
-                None => {
-                    let text = format!("I did not see that {phrase}{}{}.", case.said, self.admitted(&case.gaps));
-                    return Ok(Answer::refused(text));
-                }
-            }
+            let Some(event) = tally.first else {
+                let text = format!("I did not see that {phrase}{}{}.", case.said, self.admitted(&case.gaps));
+                return Ok(Answer::refused(text));
+            };
+            firsts.push(event);
         }
         firsts.sort_by_key(|event| event.start_ms);
         let [first, second] = &firsts[..] else { return Ok(Answer::refused(String::new())) };

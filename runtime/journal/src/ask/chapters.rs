@@ -1,12 +1,12 @@
 //! A day in chapters: where it falls into parts, and what each is called.
 //!
 //! A part ends where nothing was told for half an hour, or where what is told becomes other: the kinds of the six events before and
-//! of the six behind are compared at each event, and a valley of their likeness is an end (TextTiling; Hearst, Computational
+//! of the six behind are compared at each event, and a valley of their likeness is an end (`TextTiling`; Hearst, Computational
 //! Linguistics 23, 1997). A part is called by what tells it from the others: kinds weighed by severity, by how often they are told in
 //! it, and by how few parts tell of them (tf-idf).
 //!
 //! Where only some sentences can be told of a time, each part gets its share of them by the square of its weight, and no more than it
-//! has kinds (QuoTA's budget; Luo and others 2025, in its form with a cap).
+//! has kinds (`QuoTA`'s budget; Luo and others 2025, in its form with a cap).
 
 use ocelli_types::{EventKind, Severity};
 

@@ -81,6 +81,9 @@ pub struct Question {
     pub was: bool,
 }
 
+/// Words that ask which of two was first.
+const ORDERS: [&str; 4] = ["first", "earlier", "sooner", "earliest"];
+
 /// Why a question has no answer, as it is told.
 pub type Refusal = String;
 
@@ -194,7 +197,7 @@ fn polite(words: &mut Vec<String>) {
 impl Question {
     /// Finds the form, and gives the words that are left.
     fn form_of(&mut self, mut words: Vec<String>) -> Result<Vec<String>, Refusal> {
-        self.negation(&mut words)?;
+        negation(&mut words)?;
         // `After someone came in, did someone drink?`
         if let Some(side) = side_of(&words[0..1])
             && let Some(comma) = words.iter().position(|word| word == ",")
@@ -228,7 +231,6 @@ impl Question {
             }
             return Ok(words);
         }
-        const ORDERS: [&str; 4] = ["first", "earlier", "sooner", "earliest"];
         if matches!(first.as_str(), "what" | "which") && has(&["or"]) {
             let at = words.iter().position(|word| ORDERS.contains(&word.as_str()));
             let at = at.ok_or_else(|| cannot("which of two it is, but for which was first"))?;
@@ -271,7 +273,7 @@ impl Question {
                 return Ok(words);
             }
             if let Some((side, _)) = anchored {
-                return self.what(words, Some(side));
+                return self.what(&words, Some(side));
             }
         }
         let counts: [&[&str]; 9] = [
@@ -317,7 +319,7 @@ impl Question {
             "why" => return Err(cannot("why")),
             "what" | "which" | "summarise" | "summarize" | "summary" | "anything" | "list" => {
                 let anchored = self.split(&mut words, &["followed", "preceded"]);
-                return self.what(words, anchored.map(|(side, _)| side));
+                return self.what(&words, anchored.map(|(side, _)| side));
             }
             "where" => return Err(cannot("where, but for which camera saw it; ask when it was")),
             _ => {}
@@ -351,7 +353,7 @@ impl Question {
     }
 
     /// What happened, or what came next.
-    fn what(&mut self, words: Vec<String>, side: Option<Side>) -> Result<Vec<String>, Refusal> {
+    fn what(&mut self, words: &[String], side: Option<Side>) -> Result<Vec<String>, Refusal> {
         const KNOWN: [&str; 13] = [
             "happened",
             "happen",
@@ -432,22 +434,6 @@ impl Question {
         None
     }
 
-    /// `nobody` is asked about in the other sense; other negations are not understood, which is said.
-    fn negation(&mut self, words: &mut Vec<String>) -> Result<(), Refusal> {
-        if let Some(at) = position(words, &["no", "one"]) {
-            words.splice(at..at + 2, ["nobody".to_owned()]);
-        }
-        let not = |word: &String| matches!(word.as_str(), "not" | "never" | "without" | "neither" | "cannot");
-        let negated = words.iter().skip(1).any(|word| word.ends_with("n't")) || words.iter().any(not);
-        if negated {
-            return Err("I do not understand `not`. Ask whether it did happen.".into());
-        }
-        if let Some(word) = words.first_mut().filter(|word| word.ends_with("n't")) {
-            word.truncate(word.len() - 3);
-        }
-        Ok(())
-    }
-
     /// What is left is what is asked about.
     fn subject(&mut self, mut words: Vec<String>) -> Result<(), Refusal> {
         if matches!(self.form, Form::What | Form::Next | Form::Previous) {
@@ -466,6 +452,22 @@ impl Question {
         }
         Ok(())
     }
+}
+
+/// `nobody` is asked about in the other sense; other negations are not understood, which is said.
+fn negation(words: &mut Vec<String>) -> Result<(), Refusal> {
+    if let Some(at) = position(words, &["no", "one"]) {
+        words.splice(at..at + 2, ["nobody".to_owned()]);
+    }
+    let not = |word: &String| matches!(word.as_str(), "not" | "never" | "without" | "neither" | "cannot");
+    let negated = words.iter().skip(1).any(|word| word.ends_with("n't")) || words.iter().any(not);
+    if negated {
+        return Err("I do not understand `not`. Ask whether it did happen.".into());
+    }
+    if let Some(word) = words.first_mut().filter(|word| word.ends_with("n't")) {
+        word.truncate(word.len() - 3);
+    }
+    Ok(())
 }
 
 fn side_of(words: &[String]) -> Option<Side> {

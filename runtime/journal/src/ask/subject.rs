@@ -2,7 +2,7 @@
 //!
 //! A kind is as near as its sentences are: half the nearest one's cosine, half their mean. That alone would take "someone opens the
 //! fridge" for a door, so each word that tells things apart must have a like among the words of that kind too, the more alike the
-//! farther the sentence lies (the question's objects, taken apart, as QuoTA does before it scores frames; Luo and others 2025). Where two kinds
+//! farther the sentence lies (the question's objects, taken apart, as `QuoTA` does before it scores frames; Luo and others 2025). Where two kinds
 //! are equally near, it is asked which is meant.
 //!
 //! Thresholds were set on the wordings under `tune` of `tools/eval/language/wordings.py`.

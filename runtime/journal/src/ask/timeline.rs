@@ -88,18 +88,19 @@ pub fn gaps(
 /// What of a period is in no gap of all cameras, or of this one.
 pub fn seen_ms(period: Period, gaps: &[Gap], cameras: usize) -> u64 {
     let mut unseen = 0;
+    let cameras = i64::try_from(cameras).unwrap_or(i64::MAX);
     let mut edges: Vec<(u64, i64)> = Vec::new();
     for gap in gaps {
         // A hole is one of each camera.
-        let weight = if gap.camera.is_none() { cameras as i64 } else { 1 };
+        let weight = if gap.camera.is_none() { cameras } else { 1 };
         edges.extend([(gap.period.start_ms, weight), (gap.period.end_ms, -weight)]);
     }
     edges.sort_unstable();
     let (mut open, mut from) = (0, 0);
     for (at, weight) in edges {
-        let before = open >= cameras as i64;
+        let before = open >= cameras;
         open += weight;
-        match (before, open >= cameras as i64) {
+        match (before, open >= cameras) {
             (false, true) => from = at,
             (true, false) => unseen += at - from,
             _ => {}

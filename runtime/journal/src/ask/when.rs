@@ -511,7 +511,7 @@ fn unit(word: &str) -> Option<Unit> {
 pub fn count(word: &str) -> Option<i32> {
     const WORDS: [&str; 13] =
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
-    let number = WORDS.iter().position(|known| *known == word).map(|number| number as i32);
+    let number = (0..).zip(WORDS).find(|(_, known)| *known == word).map(|(number, _)| number);
     number.or(matches!(word, "a" | "an").then_some(1))
 }
 

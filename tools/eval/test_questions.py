@@ -90,7 +90,8 @@ def test_figures_are_those_of_video_simpleqa():
     got = q.figures(judged)
     # 6 of 10 that have an answer, 6 of 8 that were answered.
     assert got == {"n": 15, "accuracy": 0.667, "abstained": 0.467, "wrong": 0.133, "f_score": 0.667}
-    assert q.figures([(none, "abstained")])["f_score"] == 0.0
+    assert q.figures([(none, "abstained")])["f_score"] is None
+    assert q.figures([(ask, "abstained")])["f_score"] == 0.0
 
 
 def test_days_are_the_same_each_time_and_their_lines_are_in_order():

@@ -529,7 +529,7 @@ def figures(judged):
         "accuracy": round((right + silent) / max(1, n), 3),
         "abstained": round(sum(v == "abstained" for _, v in judged) / max(1, n), 3),
         "wrong": round(sum(v == "wrong" for _, v in judged) / max(1, n), 3),
-        "f_score": round(2 * correct * precise / (correct + precise), 3) if right else 0.0,
+        "f_score": None if not can else round(2 * correct * precise / (correct + precise), 3) if right else 0.0,
     }
 
 
@@ -570,7 +570,8 @@ def measure(tools):
 
 
 def tell_row(name, row):
-    return f"| {name} | {row['n']} | {row['accuracy']:.3f} | {row['abstained']:.3f} | {row['wrong']:.3f} | {row['f_score']:.3f} |"
+    f_score = "-" if row["f_score"] is None else f"{row['f_score']:.3f}"  # nothing there has an answer
+    return f"| {name} | {row['n']} | {row['accuracy']:.3f} | {row['abstained']:.3f} | {row['wrong']:.3f} | {f_score} |"
 
 
 def tell_table(row):

@@ -91,6 +91,26 @@ Examples:
 A running `ocelli run` with this journal sees it within a second or two. With `escalate_after` in [alerts] of its config it tells an
 alarm again until then.";
 
+const ASK_EXAMPLES: &str = "\
+Examples (FILE is --journal FILE, or what the config says):
+  ocelli ask 'When did someone last come in?'        also: first, how often, how long, since when
+  ocelli ask 'Did anyone fall last night?'           yes or no, with when
+  ocelli ask 'Is anyone home now?'                   also: was the light on at 9 pm
+  ocelli ask 'What happened between 8 and 9 in the kitchen?'
+                                                     a camera is meant by its name
+  ocelli ask 'What came right after the door opened?'
+  ocelli ask - --json < questions.txt                a question a line, an answer a line
+Times are those of this machine's time zone; an hour without am or pm is that of a clock with 24 hours. What is asked about is
+found among the sentences that can be said, by the text encoder (models/minilm); without it by their words alone. An answer names
+the events that it rests on (`ocelli events` shows them) and the times in which nobody looked. What is not known is not answered.";
+
+const DIGEST_EXAMPLES: &str = "\
+Examples:
+  ocelli digest                                      yesterday
+  ocelli digest --day today --camera hall
+  ocelli digest --day 2026-11-26 --json
+Chapters end where nothing was told for half an hour, or where what is told becomes other; each is called by what sets it apart.";
+
 const YES_EXAMPLES: &str = "\
 Examples:
   ocelli yes 17                                      event 17 was right
@@ -158,6 +178,12 @@ pub enum Command {
     /// List what was said, or search in it: by words, by time, by camera, by kind, by what looked alike.
     #[command(after_help = EVENTS_EXAMPLES)]
     Events(EventsArgs),
+    /// Answer a question about the past, from the journal: when, how often, how long, what, before and after.
+    #[command(after_help = ASK_EXAMPLES)]
+    Ask(AskArgs),
+    /// Tell a day in chapters, with counts, alerts and the times in which nobody looked.
+    #[command(after_help = DIGEST_EXAMPLES)]
+    Digest(DigestArgs),
     /// An event of the journal was right; the camera learns from it.
     #[command(after_help = YES_EXAMPLES)]
     Yes(YesArgs),
@@ -427,6 +453,45 @@ pub struct AckArgs {
     /// The journal. Default: that of the config.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `ocelli ask`
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// The question, in English; `-` for one a line on standard input.
+    #[arg(required = true)]
+    pub question: Vec<String>,
+    #[command(flatten)]
+    pub of: OfJournal,
+}
+
+/// `ocelli digest`
+#[derive(Debug, Args)]
+pub struct DigestArgs {
+    /// The day: today, yesterday, or a date such as 2026-11-26.
+    #[arg(long, default_value = "yesterday")]
+    pub day: String,
+    #[command(flatten)]
+    pub of: OfJournal,
+}
+
+/// What is asked, and when.
+#[derive(Debug, Args)]
+pub struct OfJournal {
+    /// The journal. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Of the camera of this name.
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// As if it were this time, in UTC (2026-11-26T18:30:00Z). Default: what the clock says.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub now: Option<u64>,
+    /// JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub common: Common,
 }

@@ -187,7 +187,7 @@ pub fn teach(args: &AboutArgs, was: Option<&str>, wrong: bool) -> Result<(), Err
     correct().map(drop)
 }
 
-/// The journal that is meant.
+/// The journal's file: the one that is given, else the config's.
 pub fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
     let file = given.or(config.journal.file.as_ref()).cloned();
     let none = "no journal: name its file with --journal, or the config that does with --config";
@@ -335,7 +335,8 @@ fn in_clip(at_us: Micros) -> String {
     format!("{:>20}", format!("clip {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60))
 }
 
-fn print(text: &str) -> Result<(), Error> {
+/// Writes lines on standard output.
+pub fn print(text: &str) -> Result<(), Error> {
     let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
 }

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod alerts;
+mod ask;
 mod check;
 mod cli;
 mod config;
@@ -50,6 +51,8 @@ fn main() -> ExitCode {
         Command::Soak(args) => soak::command(args),
         Command::Teach(args) => examples::command(args),
         Command::Events(args) => events::command(args),
+        Command::Ask(args) => ask::command(args),
+        Command::Digest(args) => ask::digest(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
         Command::Embed => plain::embed(),

@@ -9,9 +9,12 @@
 //! Events have two times. Stream time is as they were told, and begins anew in each uptime; the wall clock may jump. So order is that
 //! of ids, and age is counted in the journal's own time, which goes on with stream time, over a restart by what the wall clock
 //! says was between (by nothing where that cannot be), and never back.
+//!
+//! [`ask`] answers questions about what was told, and makes the digest of a day.
 #![forbid(unsafe_code)]
 
 mod ack;
+pub mod ask;
 mod error;
 mod merge;
 mod salvage;

@@ -135,6 +135,42 @@ impl Journal {
         count.map_err(|error| JournalError::sql(&self.path, &error))
     }
 
+    /// Shows `see` all events that fit, whatever [`Query::limit`] says, in the order of their ids or against it, until it says that it
+    /// has seen enough (`false`). [`Query::like`] counts for nothing.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn each(
+        &self,
+        query: &Query<'_>,
+        newest_first: bool,
+        see: &mut dyn FnMut(Found) -> bool,
+    ) -> Result<(), JournalError> {
+        self.visit(query, newest_first, see).map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
+    /// Names of the cameras that events are of.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn cameras(&self) -> Result<Vec<String>, JournalError> {
+        let names = "SELECT name FROM name WHERE id IN (SELECT camera FROM event) ORDER BY id";
+        let read = || self.db.prepare(names)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>();
+        read().map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
+    /// The dates of the first event and of the last sign of life, milliseconds since 1970; `None` where nothing has a date.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn watched(&self) -> Result<Option<(u64, u64)>, JournalError> {
+        let dates = "SELECT min(start_ms), max(coalesce((SELECT max(end_ms) FROM run), 0),
+                max(start_ms + (end_us - start_us) / 1000)) FROM event";
+        let row = |row: &Row<'_>| Ok((row.get::<_, Option<u64>>(0)?, row.get::<_, Option<u64>>(1)?));
+        let read = self.db.query_row(dates, [], row).map_err(|error| JournalError::sql(&self.path, &error))?;
+        Ok(read.0.zip(read.1))
+    }
+
     /// The event with this id, or that a narration with this id became part of.
     ///
     /// # Errors
@@ -250,39 +286,34 @@ impl Journal {
     }
 
     fn newest(&self, wanted: &Wanted, limit: usize) -> rusqlite::Result<Vec<u64>> {
-        let mut sql = String::from("SELECT id, text, said FROM event WHERE severity >= ?");
-        let mut values = vec![i64::from(wanted.severity)];
-        let blind = type_number(EventKind::Blind);
-        // Blindness that began before may have lasted.
-        let since = format!("start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?");
-        for (condition, value) in [
-            ("camera = ?", wanted.camera),
-            ("kind = ?", wanted.kind),
-            ("type = ?", wanted.event_type),
-            (since.as_str(), wanted.since_ms),
-            ("start_ms < ?", wanted.until_ms),
-        ] {
-            if let Some(value) = value {
-                sql = sql + " AND " + condition;
-                values.push(value);
-            }
-        }
-        if let Some(kinds) = &wanted.kinds {
-            let kinds: Vec<String> = kinds.iter().map(i64::to_string).collect();
-            sql += &format!(" AND kind IN ({})", kinds.join(", "));
-        }
-        sql += " ORDER BY id DESC";
-        let mut events = self.db.prepare_cached(&sql)?;
+        let (conditions, values) = wanted.conditions();
+        let mut events =
+            self.db.prepare_cached(&format!("SELECT id, text, said FROM event WHERE {conditions} ORDER BY id DESC"))?;
         let mut events = events.query(params_from_iter(values))?;
         let mut ids = Vec::new();
         while ids.len() < limit
             && let Some(event) = events.next()?
         {
-            if wanted.says(event.get(1)?) || event.get::<_, Option<u32>>(2)?.is_some_and(|said| wanted.says(said)) {
+            if wanted.say(event.get(1)?, event.get(2)?) {
                 ids.push(event.get(0)?);
             }
         }
         Ok(ids)
+    }
+
+    fn visit(&self, query: &Query<'_>, newest_first: bool, see: &mut dyn FnMut(Found) -> bool) -> rusqlite::Result<()> {
+        let _one = self.db.unchecked_transaction()?;
+        let Some(wanted) = self.wanted(query)? else { return Ok(()) };
+        let (conditions, values) = wanted.conditions();
+        let order = if newest_first { " DESC" } else { "" };
+        let mut events = self.db.prepare_cached(&format!("{FOUND} WHERE {conditions} ORDER BY event.id{order}"))?;
+        let mut events = events.query(params_from_iter(values))?;
+        while let Some(event) = events.next()? {
+            if wanted.say(event.get(17)?, event.get(18)?) && !see(found(event, None)?) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// All embeddings, one chunk in memory at a time.
@@ -335,15 +366,7 @@ impl Journal {
     }
 
     fn load(&self, id: u64, likeness: Option<f32>) -> rusqlite::Result<Option<Found>> {
-        let mut event = self.db.prepare_cached(
-            "SELECT event.id, type, camera.name, kind.name, severity, text.said, start_ms, start_us, end_us, score,
-                from_entry, to_entry, parts, more.said, told, acked_ms,
-                (SELECT group_concat(entity.name, char(31)) FROM about JOIN name AS entity ON entity.id = entity
-                    WHERE about.kind = event.kind)
-            FROM event JOIN text ON text.id = event.text JOIN name AS camera ON camera.id = camera
-                LEFT JOIN name AS kind ON kind.id = kind LEFT JOIN text AS more ON more.id = event.said
-            WHERE event.id = ?1",
-        )?;
+        let mut event = self.db.prepare_cached(&format!("{FOUND} WHERE event.id = ?1"))?;
         event.query_row([id.cast_signed()], |row| found(row, likeness)).optional()
     }
 
@@ -359,11 +382,52 @@ impl Journal {
     }
 }
 
+/// What [`found`] reads, and the numbers of the texts.
+const FOUND: &str = "
+    SELECT event.id, type, camera.name, kind.name, severity, text.said, start_ms, start_us, end_us, score,
+        from_entry, to_entry, parts, more.said, told, acked_ms,
+        (SELECT group_concat(entity.name, char(31)) FROM about JOIN name AS entity ON entity.id = entity
+            WHERE about.kind = event.kind),
+        event.text, event.said
+    FROM event JOIN text ON text.id = event.text JOIN name AS camera ON camera.id = camera
+        LEFT JOIN name AS kind ON kind.id = kind LEFT JOIN text AS more ON more.id = event.said";
+
 /// All types of event.
 const TYPES: [EventKind; 5] =
     [EventKind::Narration, EventKind::Alert, EventKind::AlertEnd, EventKind::Blind, EventKind::Health];
 
 impl Wanted {
+    /// As SQL on a row of `event`, but for the words, with its values.
+    fn conditions(&self) -> (String, Vec<i64>) {
+        let mut sql = String::from("severity >= ?");
+        let mut values = vec![i64::from(self.severity)];
+        let blind = type_number(EventKind::Blind);
+        // Blindness that began before may have lasted.
+        let since = format!("start_ms + CASE type WHEN {blind} THEN (end_us - start_us) / 1000 ELSE 0 END >= ?");
+        for (condition, value) in [
+            ("event.camera = ?", self.camera),
+            ("event.kind = ?", self.kind),
+            ("type = ?", self.event_type),
+            (since.as_str(), self.since_ms),
+            ("start_ms < ?", self.until_ms),
+        ] {
+            if let Some(value) = value {
+                sql = sql + " AND " + condition;
+                values.push(value);
+            }
+        }
+        if let Some(kinds) = &self.kinds {
+            let kinds: Vec<String> = kinds.iter().map(i64::to_string).collect();
+            sql += &format!(" AND event.kind IN ({})", kinds.join(", "));
+        }
+        (sql, values)
+    }
+
+    /// Whether the text of an event has the words, or what was said of it later.
+    fn say(&self, text: u32, said: Option<u32>) -> bool {
+        self.says(text) || said.is_some_and(|said| self.says(said))
+    }
+
     fn says(&self, text: u32) -> bool {
         self.texts.as_ref().is_none_or(|texts| texts.binary_search(&text).is_ok())
     }

@@ -7,6 +7,7 @@
 mod case;
 mod clip;
 mod conditions;
+mod days;
 mod journal;
 mod kernels;
 mod kv;
@@ -20,6 +21,7 @@ mod vocabulary;
 pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};
 pub use clip::{Seen, gate, watch};
 pub use conditions::conditions;
+pub use days::write_days;
 pub use journal::journal_table;
 pub use kernels::{Product, SHAPES, products};
 pub use kv::{KvDistance, KvFigures, KvLayer, kv_report, measure as measure_kv, synthetic as synthetic_kv};

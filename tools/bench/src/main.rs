@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use ocelli_bench::{
     Server, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, table, vocabulary_table,
-    watch,
+    watch, write_days,
 };
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
@@ -65,6 +65,15 @@ enum What {
         #[arg(long)]
         from: PathBuf,
     },
+    /// Writes a journal of simulated days, which come as lines of JSON on standard input.
+    Days {
+        /// Folder of the pack whose sentences are said.
+        #[arg(long)]
+        pack: PathBuf,
+        /// The journal.
+        #[arg(long)]
+        journal: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -92,6 +101,11 @@ fn main() -> Result<()> {
         }
         What::Vocabulary { from } => vocabulary_table(&from),
         What::Journal { events, work } => journal_table(&work, events),
+        What::Days { pack, journal } => {
+            let events = write_days(io::stdin().lock(), &Pack::open(&pack)?, &journal)?;
+            eprintln!("{events} events");
+            Ok(())
+        }
         What::Memory { on, target_drop, kv, json } => memory(&on, target_drop, &kv, json.as_deref()),
     }
 }

@@ -1,0 +1,283 @@
+//! `ocelli ask` and `ocelli digest`: questions about the past. What is understood and answered is in `ocelli_journal::ask`; here it gets
+//! the journal, the date and a text encoder, which is loaded when the first question needs it.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead as _};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use ocelli_drivers::SystemClock;
+use ocelli_infer::{TextEncoder, Vocabulary};
+use ocelli_journal::Journal;
+use ocelli_journal::ask::{Answer, Asker, Digest, Form, Gap, Meaning, Period, Sentence, Value};
+use ocelli_types::Clock as _;
+use serde_json::{Value as Json, json};
+
+use crate::cli::{AskArgs, DigestArgs, OfJournal};
+use crate::config::{Config, ConfigError};
+use crate::error::{Error, note};
+use crate::{events, vocab, wiring};
+
+/// No question has more.
+const LONGEST_BYTES: usize = 1024;
+
+/// Phrases that are kept with their embeddings: words of questions come again.
+const KEPT: usize = 1024;
+
+/// Answers what is asked.
+pub fn command(args: &AskArgs) -> Result<(), Error> {
+    let config = args.of.common.config()?;
+    let (journal, now) = open(&args.of, &config)?;
+    let pack = wiring::open(&config)?;
+    let mut words = Words::new(Arc::clone(&pack.vocabulary));
+    let mut asker = Asker { journal: &journal, meaning: &mut words, now, camera: args.of.camera.clone() };
+    let question = args.question.join(" ");
+    if question != "-" {
+        return tell(&mut asker, &question, args.of.json);
+    }
+    for line in io::stdin().lock().lines() {
+        let line = line.map_err(|source| Error::System { what: "to read questions from standard input", source })?;
+        tell(&mut asker, &line, args.of.json)?;
+    }
+    Ok(())
+}
+
+/// Tells a day.
+pub fn digest(args: &DigestArgs) -> Result<(), Error> {
+    let config = args.of.common.config()?;
+    let (journal, now) = open(&args.of, &config)?;
+    let wrong = || {
+        let day = &args.day;
+        ConfigError::Usage(format!("--day `{day}` is no day; write today, yesterday or a date like 2026-11-26"))
+    };
+    let day = match args.day.as_str() {
+        "today" => now.date(),
+        "yesterday" => now.date().yesterday().map_err(|_| wrong())?,
+        date => date.parse::<Date>().map_err(|_| wrong())?,
+    };
+    let mut asker = Asker { journal: &journal, meaning: &mut (), now, camera: args.of.camera.clone() };
+    let digest = asker.digest(day)?;
+    let text = if args.of.json { digest_json(&digest, &asker, day) } else { digest_lines(&digest, &asker, day) };
+    events::print(&text)
+}
+
+/// The journal, and the date where this machine is.
+fn open(of: &OfJournal, config: &Config) -> Result<(Journal, Zoned), Error> {
+    let journal = Journal::open(&events::file(of.journal.as_ref(), config)?)?;
+    if let Some(camera) = &of.camera {
+        let known = journal.cameras()?;
+        if !known.contains(camera) {
+            let known = known.join(", ");
+            return Err(ConfigError::Usage(format!("the journal has no camera `{camera}`; it has: {known}")).into());
+        }
+    }
+    let zone = TimeZone::try_system().unwrap_or_else(|error| {
+        note(format_args!("times are taken in UTC: the time zone of this machine is unknown ({error})"));
+        TimeZone::UTC
+    });
+    let now_ms = of.now.unwrap_or_else(|| SystemClock::new().unix_ms());
+    Ok((journal, at(now_ms, zone)))
+}
+
+fn at(unix_ms: u64, zone: TimeZone) -> Zoned {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    moment.unwrap_or(Timestamp::MAX).to_zoned(zone)
+}
+
+fn tell(asker: &mut Asker<'_>, question: &str, json: bool) -> Result<(), Error> {
+    let cut = question.floor_char_boundary(LONGEST_BYTES);
+    if cut < question.len() {
+        note(format_args!("the question is too long: its last {} bytes were not read", question.len() - cut));
+    }
+    let answer = asker.ask(&question[..cut])?;
+    let text = if json {
+        answer_json(question, &answer, &asker.now).to_string()
+    } else {
+        let ids: Vec<String> = answer.evidence.iter().take(5).map(|id| format!("#{id}")).collect();
+        let more = if answer.evidence.len() > ids.len() { ", ..." } else { "" };
+        let ids = if ids.is_empty() { String::new() } else { format!("  ({}{more})", ids.join(", ")) };
+        // What comes from a pack or a question must not break the line or steer the terminal.
+        let said: String = answer.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        said + &ids
+    };
+    events::print(&(text + "\n"))
+}
+
+/// RFC 3339 in local time.
+fn date(unix_ms: u64, now: &Zoned) -> String {
+    at(unix_ms, now.time_zone().clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+fn answer_json(question: &str, answer: &Answer, now: &Zoned) -> Json {
+    let value = match &answer.value {
+        None => Json::Null,
+        Some(Value::Time(at_ms)) => date(*at_ms, now).into(),
+        Some(Value::Count(count)) => (*count).into(),
+        Some(Value::Seconds(seconds)) => events::rounded(*seconds).into(),
+        Some(Value::Yes(yes)) => (*yes).into(),
+        Some(Value::Kind(kind)) => kind.as_str().into(),
+        Some(Value::Kinds(kinds)) => kinds_json(kinds),
+    };
+    json!({
+        "question": question,
+        "answer": answer.text,
+        "form": answer.form.map(Form::name),
+        "value": value,
+        "t_start": answer.span.map(|span| date(span.start_ms, now)),
+        "t_end": answer.span.map(|span| date(span.end_ms, now)),
+        "searched": answer.period.map(|period| period_json(period, now)),
+        "camera": answer.camera,
+        "kind": answer.kind,
+        "evidence": answer.evidence,
+        "gaps": gaps_json(&answer.gaps, now),
+        "confidence": events::rounded(answer.confidence.into()),
+        "abstained": answer.abstained,
+    })
+}
+
+fn period_json(period: Period, now: &Zoned) -> Json {
+    json!([date(period.start_ms, now), date(period.end_ms, now)])
+}
+
+fn kinds_json(kinds: &[(String, u64)]) -> Json {
+    kinds.iter().map(|(kind, count)| json!({"kind": kind, "count": count})).collect()
+}
+
+fn gaps_json(gaps: &[Gap], now: &Zoned) -> Json {
+    let gap = |gap: &Gap| json!({"camera": gap.camera, "start": date(gap.period.start_ms, now), "end": date(gap.period.end_ms, now)});
+    gaps.iter().map(gap).collect()
+}
+
+fn digest_json(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
+    let now = &asker.now;
+    let chapters: Vec<Json> = digest
+        .chapters
+        .iter()
+        .map(|chapter| {
+            json!({
+                "start": date(chapter.period.start_ms, now),
+                "end": date(chapter.period.end_ms, now),
+                "title": chapter.title,
+                "events": chapter.events,
+                "evidence": chapter.evidence,
+            })
+        })
+        .collect();
+    let alerts: Vec<Json> = digest
+        .alerts
+        .iter()
+        .map(|alert| {
+            json!({"id": alert.id, "start": date(alert.start_ms, now), "camera": alert.camera, "text": alert.text})
+        })
+        .collect();
+    let all = json!({
+        "day": day.to_string(),
+        "events": digest.events,
+        "chapters": chapters,
+        "kinds": kinds_json(&digest.kinds),
+        "alerts": alerts,
+        "gaps": gaps_json(&digest.gaps, now),
+    });
+    all.to_string() + "\n"
+}
+
+fn digest_lines(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
+    let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+    let clock = |at_ms: u64| asker.clock(at_ms, digest.period);
+    let events = if digest.events == 1 { "1 event".into() } else { format!("{} events", digest.events) };
+    let mut lines = format!("{}: {events}\n", day.strftime("%A %-d %B %Y"));
+    for chapter in &digest.chapters {
+        let (from, to) = (clock(chapter.period.start_ms), clock(chapter.period.end_ms));
+        let ids: Vec<String> = chapter.evidence.iter().map(|id| format!("#{id}")).collect();
+        lines += &format!("  {from}-{to}  {} ({}; {})\n", plain(&chapter.title), chapter.events, ids.join(", "));
+    }
+    for alert in &digest.alerts {
+        lines +=
+            &format!("  ALERT {} {}: {} (#{})\n", clock(alert.start_ms), alert.camera, plain(&alert.text), alert.id);
+    }
+    if !digest.kinds.is_empty() {
+        let kinds: Vec<String> = digest.kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        lines += &format!("  told: {}\n", plain(&kinds.join(", ")));
+    }
+    for gap in &digest.gaps {
+        let who = gap.camera.as_ref().map_or("nothing was watched".into(), |camera| format!("{camera} was blind"));
+        lines += &format!("  {who} {}\n", asker.period(gap.period));
+    }
+    lines
+}
+
+/// What words mean to this program.
+struct Words {
+    vocabulary: Arc<Vocabulary>,
+    sentences: Vec<Sentence>,
+    encoder: Encoder,
+    /// Phrases with where they lie.
+    known: HashMap<String, Vec<f32>>,
+}
+
+enum Encoder {
+    /// Nothing was asked of it yet.
+    Unloaded,
+    Loaded(Box<TextEncoder>),
+    /// It cannot be used, which was said.
+    Absent,
+}
+
+impl Words {
+    fn new(vocabulary: Arc<Vocabulary>) -> Self {
+        let sentence = |entry: &ocelli_infer::Entry| Sentence {
+            kind: vocabulary.kinds[entry.kind].clone(),
+            text: entry.text.clone(),
+        };
+        let sentences = vocabulary.entries.iter().map(sentence).collect();
+        Self { vocabulary, sentences, encoder: Encoder::Unloaded, known: HashMap::new() }
+    }
+
+    fn embed(&mut self, phrase: &str) -> Option<Vec<f32>> {
+        if let Some(place) = self.known.get(phrase) {
+            return Some(place.clone());
+        }
+        if matches!(self.encoder, Encoder::Unloaded) {
+            self.encoder = match vocab::load_encoder() {
+                Ok(encoder) => Encoder::Loaded(Box::new(encoder)),
+                Err(error) => {
+                    note(format_args!("{error}; questions are understood by their words alone"));
+                    Encoder::Absent
+                }
+            };
+        }
+        let Encoder::Loaded(encoder) = &mut self.encoder else { return None };
+        match encoder.embed(phrase) {
+            Ok(embedded) => {
+                if self.known.len() == KEPT {
+                    self.known.clear();
+                }
+                self.known.insert(phrase.to_owned(), embedded.z.clone());
+                Some(embedded.z)
+            }
+            Err(error) => {
+                note(format_args!("{error}; questions are understood by their words alone"));
+                self.encoder = Encoder::Absent;
+                None
+            }
+        }
+    }
+}
+
+impl Meaning for Words {
+    fn sentences(&self) -> &[Sentence] {
+        &self.sentences
+    }
+
+    fn near(&mut self, phrase: &str) -> Option<Vec<f32>> {
+        let place = self.embed(phrase)?;
+        Some(self.vocabulary.cosines(&place).map(|(_, cosine)| cosine).collect())
+    }
+
+    fn alike(&mut self, one: &str, other: &str) -> Option<f32> {
+        let (one, other) = (self.embed(one)?, self.embed(other)?);
+        Some(one.iter().zip(&other).map(|(one, other)| one * other).sum())
+    }
+}

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use ocelli_drivers::SystemClock;
 use ocelli_types::{Clock as _, Severity, SizePx};
 
-use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile};
+use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile, Verbosity};
 use crate::sentences::SeverityName;
 
 const EXIT_CODES: &str = "\
@@ -28,6 +28,7 @@ Examples:
   ocelli run                                         the first camera of this machine
   ocelli run --device /dev/video2 --json             one JSON object a line
   ocelli run --state /var/lib/ocelli                 remembers across restarts
+  ocelli run --verbosity quiet                       who comes and goes, falls, who lies; `full` also what still goes on
   ocelli run clip.mp4                                a clip, at the speed at which it was recorded
   ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -' --command-format mjpeg
   ocelli run --command 'ffmpeg -loglevel error -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -; exit 1'";
@@ -175,6 +176,9 @@ pub struct Output {
     /// With each narration in JSON what `ocelli teach` needs to learn from it: 0.8 KB more a line.
     #[arg(long, requires = "json")]
     pub evidence: bool,
+    /// How much is told of what is seen. Alerts always are.
+    #[arg(long, value_enum, value_name = "HOW MUCH")]
+    pub verbosity: Option<Verbosity>,
 }
 
 /// `ocelli run`
@@ -524,6 +528,7 @@ impl Output {
     fn lay_over(&self, config: &mut Config) {
         config.output.json |= self.json;
         config.output.evidence |= self.evidence;
+        config.speak.verbosity = self.verbosity.unwrap_or(config.speak.verbosity);
         if self.out.is_some() {
             config.output.file.clone_from(&self.out);
         }

@@ -38,7 +38,11 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
     let (rules, texts) = alerts::of_camera(&config, 0, &pack)?;
-    let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
+    let mind = Mind::new(
+        head,
+        wiring::blank(&pack, config.profile)?,
+        wiring::lexicon(&pack, &pack.vocabulary, config.speak.verbosity)?,
+    );
     let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new(&config));
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let mut seen_us = Micros(0);

@@ -19,6 +19,9 @@ enum Lines<W> {
     Programs(JsonSink<W>),
 }
 
+/// The language of the program's own words.
+const OURS: &str = "en";
+
 type Output = Box<dyn Write + Send>;
 
 /// Where events are said, and what was said so far.
@@ -77,7 +80,7 @@ impl Voice {
         let wanted = spoken.kind == EventKind::Narration && (self.evidence || self.scribe.is_some());
         let seen = wanted.then(|| head.evidence());
         let evidence = seen.as_ref().filter(|_| self.evidence).map(ToString::to_string);
-        let entry = &vocabulary.entries[spoken.entry as usize];
+        let (entry, language) = (&vocabulary.entries[spoken.entry as usize], self.language.clone());
         let about = self.scribe.is_some().then(|| About {
             kind: vocabulary.kinds[entry.kind].clone(),
             severity: entry.severity,
@@ -89,7 +92,9 @@ impl Voice {
             camera: &self.cameras[camera].clone(),
             start_us: spoken.start_us,
             end_us: spoken.end_us,
-            text: entry.text_in(self.language.as_deref()),
+            text: entry.text_in(language.as_deref()),
+            language: entry.language_of(language.as_deref()),
+            relation: spoken.relation,
             score: spoken.score,
             entries: Some((spoken.from, spoken.to)),
             evidence: evidence.as_deref(),
@@ -113,6 +118,8 @@ impl Voice {
             start_us: alerted.from.captured_us,
             end_us: alerted.to.captured_us,
             text,
+            language: OURS,
+            relation: None,
             score: alerted.score,
             entries: Some((alerted.from.entry, alerted.to.entry)),
             evidence: None,
@@ -131,7 +138,7 @@ impl Voice {
         text: &str,
     ) -> Result<(), Error> {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
-        let event = Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None };
+        let event = of_device(id, kind, camera, (start_us, end_us), text);
         self.emit(&event)?;
         self.keep(&event, None);
         Ok(())
@@ -140,8 +147,7 @@ impl Voice {
     /// Tells how a camera was in this time. That is not kept: a line a minute would be most of a journal.
     pub fn pulse(&mut self, camera: usize, (start_us, end_us): (Micros, Micros), text: &str) -> Result<(), Error> {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
-        let kind = EventKind::Health;
-        self.emit(&Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None })?;
+        self.emit(&of_device(id, EventKind::Health, camera, (start_us, end_us), text))?;
         if let Some(scribe) = &mut self.scribe {
             scribe.alive(end_us);
         }
@@ -206,4 +212,16 @@ impl Voice {
         (self.said, self.next_id) = (self.said + 1, event.id + 1);
         Ok(())
     }
+}
+
+/// An event of the device itself.
+fn of_device<'a>(
+    id: u64,
+    kind: EventKind,
+    camera: &'a str,
+    (start_us, end_us): (Micros, Micros),
+    text: &'a str,
+) -> Event<'a> {
+    let (language, relation, score, entries, evidence) = (OURS, None, 1.0, None, None);
+    Event { id, kind, camera, start_us, end_us, text, language, relation, score, entries, evidence }
 }

@@ -35,6 +35,11 @@ impl Entry {
     pub fn text_in(&self, language: Option<&str>) -> &str {
         language.and_then(|language| self.texts.get(language)).unwrap_or(&self.text)
     }
+
+    /// The language of [`text_in`](Self::text_in): packs speak English.
+    pub fn language_of<'a>(&self, language: Option<&'a str>) -> &'a str {
+        language.filter(|language| self.texts.contains_key(*language)).unwrap_or("en")
+    }
 }
 
 /// A sentence of a user's, beside those of a pack.
@@ -152,6 +157,14 @@ impl Vocabulary {
     /// The entry that is nearest to a sentence's embedding, and its cosine.
     pub fn nearest(&self, z: &[f32]) -> Option<(&Entry, f32)> {
         self.entries.iter().zip(self.rows.cosines(z)).max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// How alike two entries are in what they mean: the cosine of their embeddings.
+    ///
+    /// # Panics
+    /// If there is no such entry.
+    pub fn likeness(&self, entry: usize, other: usize) -> f32 {
+        self.rows.likeness(entry, other)
     }
 
     /// Index of the kind of this name, or of a sentence of it in any language.
@@ -296,6 +309,14 @@ mod tests {
         assert_eq!(more.entries[3].text_in(Some("zh")), "猫跳上了台面。");
         assert_eq!((more.entries[3].text_in(Some("de")), more.entries[3].text_in(None)), (&*known, &*known));
         assert_eq!(more.kind_of("القطة تقفز"), Some(more.entries[3].kind), "what was said in a language can be taught");
+    }
+
+    #[test]
+    fn likeness_is_the_cosine() {
+        let vocabulary = vocabulary();
+        let cosine: f32 = vocabulary.rows.row(3).iter().zip(vocabulary.rows.row(7)).map(|(a, b)| a * b).sum();
+        assert!((vocabulary.likeness(3, 7) - cosine).abs() < 1e-5, "{cosine}");
+        assert!((vocabulary.likeness(5, 5) - 1.0).abs() < 1e-5);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use ocelli_types::{Clock, EventKind, Micros};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::alerts::WeekClock;
+use crate::config::Verbosity;
 use crate::error::{Error, note};
 use crate::journal::Dates;
 use crate::plan::SLOTS;
@@ -63,6 +64,8 @@ pub(super) struct Think<'a> {
     pub(super) narrator: &'a RefCell<Narrator>,
     /// What can be said now.
     pub(super) vocabulary: Arc<Vocabulary>,
+    /// How much of it.
+    pub(super) verbosity: Verbosity,
     /// Of the user's sentences, where a file is named.
     pub(super) watcher: Option<Watcher>,
     pub(super) dates: Dates,
@@ -133,8 +136,10 @@ impl Think<'_> {
     /// Says from now on what the user's file says, where that has changed.
     fn follow(&mut self) -> Result<(), Error> {
         let Some(news) = self.watcher.as_ref().and_then(Watcher::news) else { return Ok(()) };
-        let lexicon =
-            |now: Arc<Vocabulary>| Ok((wiring::lexicon(self.pack, &now).map_err(|error| error.to_string())?, now));
+        let lexicon = |now: Arc<Vocabulary>| {
+            let lexicon = wiring::lexicon(self.pack, &now, self.verbosity).map_err(|error| error.to_string())?;
+            Ok((lexicon, now))
+        };
         let text = match news.and_then(lexicon) {
             Ok((lexicon, now)) => {
                 self.relearn(now, &lexicon)?;
@@ -276,7 +281,7 @@ mod tests {
         let watched = |_| {
             let memory = wiring::blank(&pack, Profile::Home).expect("it is consistent");
             let head = wiring::taught(&pack, &narrator, &CameraTable::default()).expect("without lessons");
-            let lexicon = wiring::lexicon(&pack, &pack.vocabulary).expect("consistent");
+            let lexicon = wiring::lexicon(&pack, &pack.vocabulary, Verbosity::Normal).expect("consistent");
             Watched::new(Mind::new(head, memory, lexicon), None, Micros(0))
         };
         let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
@@ -284,7 +289,8 @@ mod tests {
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
-        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, watcher, dates, week };
+        let verbosity = Verbosity::Normal;
+        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

@@ -61,7 +61,7 @@ Examples (FILE is --journal FILE, or what the config says):
                                                      of a morning (UTC)
   ocelli events fall                                 that say a word that begins so; of several words all
   ocelli events --kind fall --camera hall            of a kind of the pack, at one camera
-  ocelli events --kind blind                         when a camera was not seen (also: alert, alert_end, health)
+  ocelli events --kind blind                         when a camera was not seen (also: alert, alert_end, health, camera)
   ocelli events --severity notice --json             one JSON object a line
   ocelli events --like 17                            what looked like event 17, the most alike first
   ocelli no 17 --was sit                             event 17 was wrong: see `ocelli no --help`
@@ -332,7 +332,7 @@ pub struct EventsArgs {
     /// Of the camera of this name.
     #[arg(long, value_name = "NAME")]
     pub camera: Option<String>,
-    /// Of this kind: one of the pack (fall, walk), or `narration`, `alert`, `alert_end`, `blind`, `health`.
+    /// Of this kind: one of the pack (fall, walk), or `narration`, `alert`, `alert_end`, `blind`, `health`, `camera`.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
     /// As severe as this, or more.

@@ -152,7 +152,7 @@ fn event_line(text: &mut String, event: &Found, json: bool) {
         return;
     }
     let mark = match event.kind {
-        EventKind::Narration => "",
+        EventKind::Narration | EventKind::Camera => "",
         EventKind::Alert => "ALERT ",
         EventKind::AlertEnd => "alert over: ",
         EventKind::Blind => "blind: ",

@@ -77,7 +77,10 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             continue;
         }
         match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
-            Ok(look) => pulse.looked(&look),
+            Ok(look) => {
+                pulse.looked(&look);
+                look.gate.camera_move.iter().try_for_each(|held| voice.moved(0, held))?;
+            }
             Err(error) if error.fault() == Fault::Retry => {
                 pulse.damaged += 1;
                 continue;
@@ -104,6 +107,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
         }
     };
+    eye.finish().iter().try_for_each(|held| voice.moved(0, held))?;
     if pulse.pictures > 0 {
         note(format_args!("{pulse}; {} events", voice.said()));
     }

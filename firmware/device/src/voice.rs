@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Told};
-use ocelli_pipeline::{Alerted, Spoken};
+use ocelli_pipeline::{Alerted, CameraMove, Spoken};
 use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
 
 use crate::config::Config;
@@ -127,6 +127,11 @@ impl Voice {
         self.emit(&event)?;
         self.keep(&event, about);
         Ok(())
+    }
+
+    /// Tells that a camera itself moved.
+    pub fn moved(&mut self, camera: usize, held: &CameraMove) -> Result<(), Error> {
+        self.tell(camera, EventKind::Camera, (held.start_us, held.end_us), held.primitive.text())
     }
 
     /// Tells of the device itself: blind intervals and health.

@@ -8,7 +8,7 @@ use ocelli_drivers::{DriverError, Fitter, Sampler};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught, Vocabulary};
 use ocelli_pipeline::{
-    Calibration, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig,
+    Calibration, CameraMove, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig,
     MemoryRing, PatchSlot, Pipeline, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
@@ -163,6 +163,11 @@ impl Eye {
     /// What the encoder saw last of each place, and where the picture lies in it.
     pub fn reference(&self) -> Option<(&[u8], Content)> {
         self.gate.reference()
+    }
+
+    /// The movement of the camera that goes on, at the end of the stream.
+    pub fn finish(&mut self) -> Option<CameraMove> {
+        self.gate.finish()
     }
 
     /// The next picture is sent whole, as the first was.

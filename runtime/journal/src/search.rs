@@ -309,8 +309,14 @@ impl Journal {
 }
 
 /// All types of event.
-const TYPES: [EventKind; 5] =
-    [EventKind::Narration, EventKind::Alert, EventKind::AlertEnd, EventKind::Blind, EventKind::Health];
+const TYPES: [EventKind; 6] = [
+    EventKind::Narration,
+    EventKind::Alert,
+    EventKind::AlertEnd,
+    EventKind::Blind,
+    EventKind::Health,
+    EventKind::Camera,
+];
 
 impl Wanted {
     fn says(&self, text: u32) -> bool {

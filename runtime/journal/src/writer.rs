@@ -474,6 +474,7 @@ pub const fn type_number(kind: EventKind) -> i64 {
         EventKind::AlertEnd => 2,
         EventKind::Blind => 3,
         EventKind::Health => 4,
+        EventKind::Camera => 5,
     }
 }
 

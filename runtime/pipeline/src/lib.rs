@@ -43,14 +43,17 @@
 extern crate alloc;
 
 mod alert;
+mod camera;
 mod error;
 mod gate;
 mod memory;
 mod pipeline;
+mod scene;
 mod speak;
 mod telling;
 
 pub use alert::{After, AlertBuf, AlertRule, AlertRules, Alerted, Hold, Sight, WEEK_MINUTES, WeekSpan, Zone};
+pub use camera::{CameraMove, Primitive};
 pub use error::ConfigError;
 pub use gate::{GateConfig, GateReport, PatchSlot, TokenGate};
 pub use memory::{

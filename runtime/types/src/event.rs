@@ -29,6 +29,8 @@ pub enum EventKind {
     Blind,
     /// State of the device itself.
     Health,
+    /// The camera itself moved.
+    Camera,
 }
 
 impl EventKind {
@@ -40,6 +42,7 @@ impl EventKind {
             Self::AlertEnd => "alert_end",
             Self::Blind => "blind",
             Self::Health => "health",
+            Self::Camera => "camera",
         }
     }
 }

@@ -198,6 +198,7 @@ impl Think<'_> {
                 camera.pulse.looked(&look);
                 camera.count(counts);
                 camera.now_us = captured_us;
+                look.gate.camera_move.iter().try_for_each(|held| self.voice.moved(index, held))?;
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
                 camera.pulse.thought(report.encode_us, report.describe_us);
                 let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));

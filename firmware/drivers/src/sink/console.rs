@@ -43,7 +43,7 @@ impl<W: Write> Sink for ConsoleSink<W> {
             None => event.start_us.0 / 1_000_000,
         };
         let mark = match event.kind {
-            EventKind::Narration => "",
+            EventKind::Narration | EventKind::Camera => "",
             EventKind::Alert => "ALERT ",
             EventKind::AlertEnd => "alert over: ",
             EventKind::Blind => "blind: ",

@@ -1,4 +1,4 @@
-//! Whether the camera moves, and how: those of CameraBench's primitives (Lin et al. 2025) that one fit to the whole picture can tell.
+//! Whether the camera moves, and how: those of the primitives of `CameraBench` (Lin et al. 2025) that one fit to the whole picture can tell.
 //!
 //! Blocks of a small picture are looked for in the next one, and a similarity (shift, roll, scale) is fitted to where most of them went.
 //! Moving nearer and zooming in look alike without depth, so there is one name for both. Runs only where much of the picture
@@ -190,8 +190,8 @@ impl CameraWatch {
             return None;
         }
         let count = |fit: &Fit| steps.iter().filter(|step| fit.misses2(step) <= NEAR2).count();
-        let (mut best, mut most) = (Fit::default(), 0);
-        most = most.max(count(&best));
+        let mut best = Fit::default();
+        let mut most = count(&best);
         // Every block with one half of all others on, a quarter, and so on: pairs that lie far from each other.
         for apart in [2, 3, 4, 5].map(|part| steps.len() / part) {
             for (a, b) in steps.iter().zip(steps.iter().cycle().skip(apart)) {
@@ -204,7 +204,7 @@ impl CameraWatch {
         }
         for _ in 0..2 {
             let near = steps.iter().filter(|step| best.misses2(step) <= NEAR2);
-            best = Fit::of_all(near)?;
+            best = Fit::of_all(&near)?;
         }
         (count(&best) * 10 >= steps.len() * LEAST_TENTHS).then_some(best)
     }
@@ -243,11 +243,11 @@ impl Fit {
     fn of_two(a: &Step, b: &Step) -> Option<Self> {
         let apart2 = (b.x - a.x).squared() + (b.y - a.y).squared();
         let far2 = (2.0 * BLOCK as f32).squared();
-        if apart2 < far2 { None } else { Self::of_all([a, b].into_iter()) }
+        if apart2 < far2 { None } else { Self::of_all(&[a, b].into_iter()) }
     }
 
     /// The similarity with the least squares.
-    fn of_all<'a>(steps: impl Iterator<Item = &'a Step> + Clone) -> Option<Self> {
+    fn of_all<'a>(steps: &(impl Iterator<Item = &'a Step> + Clone)) -> Option<Self> {
         let count = steps.clone().count() as f32;
         let mean = |of: fn(&Step) -> f32| steps.clone().map(of).sum::<f32>() / count;
         let (mx, my, mu, mv) = (mean(|s| s.x), mean(|s| s.y), mean(|s| s.u), mean(|s| s.v));

@@ -75,12 +75,15 @@ def scenes(folder, count=None):
 
 
 def encode(clip):
-    """Makes the video of a rendered clip where there is none: H.264 of high quality, 5 pictures a second."""
-    if clip.video.exists():
-        return
-    frames, part = clip.frames(), clip.video.with_suffix(".part.mp4")
-    size = f"{frames.shape[2]}x{frames.shape[1]}"
+    """Makes the video of a rendered clip where there is none."""
+    if not clip.video.exists():
+        write(clip.video, clip.frames())
+
+
+def write(video, frames):
+    """Frames u8 [T, h, w, 3] as H.264 of high quality, 5 pictures a second."""
+    part, size = video.with_suffix(".part.mp4"), f"{frames.shape[2]}x{frames.shape[1]}"
     command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(FPS), "-i", "-"]
     command += ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-threads", "1", "-crf", "10", "-bf", "0", str(part)]
     subprocess.run(command, input=frames.tobytes(), check=True)
-    part.rename(clip.video)
+    part.rename(video)

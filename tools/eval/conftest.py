@@ -1,5 +1,4 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
-sys.path.insert(0, str(Path(__file__).parent / "language"))
+sys.path[:0] = [str(Path(__file__).parent / "language"), str(Path(__file__).parents[1] / "train")]

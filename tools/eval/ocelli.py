@@ -48,7 +48,8 @@ def with_thresholds(pack, option, folder):
     """A pack like `pack` that speaks by other thresholds, in `folder`."""
     text = (pack / "pack.toml").read_text()
     kinds = {k: (v["threshold"], v["hold_off_s"]) for k, v in option["speak"].get("kinds", {}).items()}
-    speak = "\n".join(export.speak_lines(option["speak"] | {"kinds": kinds}))
+    sorts = {k: v for k, v in tomllib.loads(text)["speak"].items() if k in ("who", "things")}
+    speak = "\n".join(export.speak_lines(option["speak"] | sorts | {"kinds": kinds}))
     text, tables = re.subn(r"\[speak\]\n.*?\n(?=\[budget\])", lambda _: speak + "\n\n", text, flags=re.DOTALL)
     text, lines = re.subn(r"(?m)^temperature = .*$", f"temperature = {option['temperature']:.4f}", text)
     if (tables, lines) != (1, 1):
@@ -63,11 +64,12 @@ def with_thresholds(pack, option, folder):
 
 @dataclass
 class Ocelli:
-    """`program` with a pack; traces are left in `work`."""
+    """`program` with a pack and further `options`; traces are left in `work`."""
 
     program: Path
     pack: Path
     work: Path
+    options: tuple = ()
 
     def __post_init__(self):
         self.work.mkdir(parents=True, exist_ok=True)
@@ -79,16 +81,17 @@ class Ocelli:
 
     def answer(self, clip):
         trace = self.work / "trace.jsonl"
-        command = [self.program, "replay", clip.video, "--json", "--pack", self.pack, "--trace", trace]
+        command = [self.program, "replay", clip.video, "--json", "--pack", self.pack, "--trace", trace, *self.options]
         ran = subprocess.run(command, check=True, capture_output=True, text=True)
         rows = [json.loads(line) for line in trace.read_text().splitlines()]
         times = np.array([row["t_s"] for row in rows])
         if len(times) != len(clip.times) or np.abs(times - clip.times).max() > FRAME_S:
             raise RuntimeError(f"{clip.video}: the program saw other pictures than are labelled")
         p = np.array([[row["kinds"].get(k, 0.0) for k in words.KINDS] for row in rows], np.float32)
-        return Answer(clip, p, [self._spoken(json.loads(line)) for line in ran.stdout.splitlines()])
+        events = [json.loads(line) for line in ran.stdout.splitlines()]
+        return Answer(clip, p, [self._spoken(event) for event in events if event["text"] in self.entry])
 
     def _spoken(self, event):
         entry = self.entry[event["text"]]
         start_us, end_us = (round(event[k] * 1e6) for k in ("t_start_s", "t_end_s"))
-        return sp.Spoken(event["type"], entry, self.kinds[entry], start_us, end_us, event["score"], *event["entries"])
+        return sp.Spoken(event["type"], entry, self.kinds[entry], start_us, end_us, event["score"], *event["entries"], event.get("relation"))

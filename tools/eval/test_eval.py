@@ -8,8 +8,10 @@ import pytest
 import speak as sp
 import words
 
+import camera
 import clips
 import frame_classifier as fc
+import narrations
 import ocelli
 import pose_rules as pr
 import score
@@ -203,3 +205,51 @@ def test_a_head_learns_what_can_be_told_and_never_says_what_it_did_not_see():
 def test_what_is_kept_of_a_clip_has_another_name_when_its_pictures_change():
     frames = np.zeros((2, 4, 4, 3), np.uint8)
     assert clips.key("val/1", frames) == clips.key("val/1", frames.copy()) != clips.key("val/1", frames + 1)
+
+
+def said(entry, kind, start_s, end_s, relation=None):
+    return sp.Spoken("narration", entry, kind, round(start_s * 1e6), round(end_s * 1e6), 0.9, 1, 2, relation)
+
+
+def test_a_narration_is_repeated_where_the_one_before_says_the_same_and_is_near():
+    texts = [said(1, "walk", 0, 1), said(1, "walk", 290, 291), said(2, "sit", 292, 293), said(1, "walk", 294, 295)]
+    assert narrations.repeated(texts) == 1
+    assert narrations.repeated([said(1, "walk", 0, 1), said(1, "walk", 305, 306)]) == 0
+
+
+def test_a_day_is_scored_by_its_clips_and_not_in_its_pauses():
+    day = clip([("walk", 25), (None, 100), ("sit", 25), (None, 100)])
+    told = [said(0, "walk", 0, 0.4), said(1, "lie", 15, 15.4), said(2, "sit", 25, 25.4), said(2, "sit", 25, 28, "still")]
+    told += [said(1, "lie", 27, 28.4)]
+    figures = narrations.figures([(day, told)])
+    assert (figures["recall"], figures["events"], figures["precision"], figures["judged"]) == (1, 2, 0.75, 4)
+    assert (figures["per_hour"], figures["delay_s"], figures["relations"]["still"]) == (360, 0.4, 1)
+
+
+def test_clips_of_one_size_are_joined_in_an_order_that_a_seed_gives(tmp_path, monkeypatch):
+    monkeypatch.setattr(narrations.clips, "write", lambda video, frames: videos.append((video.name, len(frames))))
+    videos, some = [], [clip([("walk", 10)], "a"), clip([("sit", 15)], "b")]
+    monkeypatch.setattr(Clip, "frames", lambda self: np.zeros((len(self.kind), 48, 64, 3), np.uint8))
+    (day,) = narrations.days(some, tmp_path)
+    assert videos == [(day.video.name, 10 + 15 + 2 * 100)] and len(day.times) == videos[0][1]
+    assert (day.kind == K("walk")).sum() == 10 and (day.kind == -1).sum() == 200
+
+
+@pytest.mark.parametrize("name,towards", [("pan_right", (-5, 0)), ("tilt_up", (0, 5)), ("in", None), ("roll_left", None)])
+def test_a_window_moves_as_fast_as_it_says(name, towards):
+    y, x = np.mgrid[:480, :640]
+    source = np.stack([128 + 60 * np.sin(x / 9) * np.cos(y / 11)] * 3, -1).astype(np.uint8)[None]
+    frames, (start_s, end_s) = camera.moved(source, name, 5)
+    assert frames.shape == (36, 168, 224, 3) and (start_s, end_s) == (2, 5)
+    frames = frames.astype(int)
+    assert (frames[:11] == frames[0]).all() and (frames[25:] == frames[25]).all() and (frames[10] != frames[11]).any()
+    if towards:
+        back = np.roll(frames[15], (-towards[1], -towards[0]), (0, 1))
+        inside = (slice(10, -10), slice(10, -10))
+        assert np.abs(back[inside] - frames[14][inside]).mean() < 4 < np.abs(frames[15] - frames[14]).mean()
+
+
+def test_a_movement_is_told_by_its_name_over_half_of_its_time():
+    right, wrong = "The camera pans left.", "The camera tilts up."
+    assert camera.judged([(right, 2.2, 4.8)], right, 2, 5) == (True, 0)
+    assert camera.judged([(wrong, 2, 5), (right, 4, 5)], right, 2, 5) == (False, 2)

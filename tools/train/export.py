@@ -9,6 +9,7 @@ The graphs have fixed shapes and no control flow, because that is what runtimes 
 
 import argparse
 import hashlib
+import json
 import tomllib
 import warnings
 from pathlib import Path
@@ -187,7 +188,9 @@ def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.3
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "vocabulary.toml").exists():
         words.placeholder(folder)
-    entries = len(words.load(folder))
+    vocabulary = words.load(folder)
+    entries, kinds = len(vocabulary), {words.KINDS[k] for k in vocabulary.kind}
+    speak = speak | {"who": [k for k in words.WHO if k in kinds], "things": [k for k in words.THINGS if k in kinds]}
     step, narrate = st.StabStep(stab.eval()).eval(), nar.NarratorStep(narrator.eval()).eval()
     patches, canvas, keep = golden_canvas()
     reference = folder / "reference"
@@ -237,6 +240,8 @@ def speak_lines(speak, table="speak"):
     """The `[speak]` table of a pack."""
     lines = [f"[{table}]", f"smoothing = {speak['smoothing']}", f"threshold = {speak['threshold']}"]
     lines += [f"hold_off_s = {speak['hold_off_s']}"]
+    # A list of names in JSON is one in TOML.
+    lines += [f"{key} = {json.dumps(list(speak[key]))}" for key in ("who", "things") if key in speak]
     for kind, (threshold, hold_off_s) in speak["kinds"].items():
         lines += ["", f"[{table}.kinds.{kind}]", f"threshold = {threshold}", f"hold_off_s = {hold_off_s}"]
     if c := speak.get("calibration"):

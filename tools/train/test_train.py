@@ -411,6 +411,75 @@ def test_silence_is_an_answer_and_ends_no_alert():
     assert story.said()[2:] == ["11.0-11.2 narration fall", "12.2-12.8 narration nobody", "0.0-12.8 alert_end fall"]
 
 
+TOLD = {"nobody": "none", "enter": "info", "walk": "info", "sit": "info", "sit_down": "info", "lie": "notice", "fall": "alarm", "light_on": "info", "silence": "none"}  # fmt: skip
+
+
+class Day:
+    """The same days as the tests of telling.rs."""
+
+    def __init__(self, verbosity):
+        speak = {"smoothing": 0.0, "threshold": 0.2, "hold_off_s": 0.4, "kinds": {}}
+        self.kinds, self.told, self.frame = list(TOLD), [], 0
+        alike = lambda a, b: 1.0 if a == b else 0.93 if sorted([a, b]) == [3, 4] else 0.5  # noqa: E731
+        telling = sp.Telling(verbosity, ("nobody", "enter"), ("light_on",), alike)
+        self.policy = sp.SpeakPolicy(speak, range(9), list(TOLD.values()), self.kinds, telling)
+
+    def sees(self, kind, seconds, beside=None):
+        p = np.full(9, 0.05 / 8, np.float32)
+        p[self.kinds.index(kind)] = 0.7
+        if beside:
+            p[self.kinds.index(beside)] = 0.25
+        for _ in range(int(seconds * 5)):
+            for s in self.policy.hear(p, self.frame * 200_000):
+                what = s.relation or "" if s.what == "narration" else s.what
+                self.told.append(" ".join(f"{s.end_us / 1e6:.1f} {what} {s.kind}".split()))
+            self.frame += 1
+        return self
+
+
+def test_nothing_is_told_twice_before_its_window_is_over():
+    day = Day(sp.NORMAL).sees("walk", 2).sees("silence", 60).sees("walk", 2).sees("silence", 299).sees("walk", 2)
+    assert day.told == ["0.4 walk"]
+    day.sees("silence", 301).sees("walk", 2).sees("silence", 601).sees("walk", 2)
+    assert day.told == ["0.4 walk", "666.4 walk", "1269.4 walk"]
+
+
+def test_what_comes_back_after_a_moment_is_told_when_it_lasts():
+    day = Day(sp.NORMAL).sees("walk", 4).sees("lie", 1).sees("walk", 1).sees("lie", 6).sees("walk", 6)
+    assert day.told == ["0.4 walk", "4.4 lie", "12.4 again walk"]
+    assert day.sees("lie", 1).sees("walk", 3).told[3:] == ["18.4 again lie", "21.0 again walk"]
+    assert Day(sp.FULL).sees("walk", 4).sees("lie", 1).sees("walk", 1).told == ["0.4 walk", "4.4 lie", "5.4 again walk"]
+
+
+def test_a_sentence_that_says_the_same_is_nothing_new():
+    day = Day(sp.NORMAL).sees("sit_down", 2).sees("sit", 10).sees("walk", 4).sees("sit", 4)
+    assert day.told == ["0.4 sit_down", "12.4 walk", "16.4 again sit"]
+    assert Day(sp.FULL).sees("sit_down", 2).sees("sit", 10).told == ["0.4 sit_down", "2.4 sit"]
+
+
+def test_quiet_tells_who_is_there_and_what_matters():
+    day = Day(sp.QUIET).sees("nobody", 3).sees("enter", 1).sees("walk", 5).sees("light_on", 3).sees("fall", 3)
+    day.sees("lie", 20).sees("walk", 3).sees("sit", 3).sees("nobody", 3)
+    assert day.told == [
+        "0.4 nobody", "3.4 enter", "12.4 fall", "12.4 alert fall", "15.4 lie", "35.4 alert_end fall", "41.4 again nobody",
+    ]  # fmt: skip
+    day = Day(sp.QUIET).sees("fall", 2).sees("walk", 2).sees("fall", 2).sees("silence", 3).sees("fall", 1)
+    assert day.told == ["0.4 fall", "0.4 alert fall", "2.4 alert_end fall", "4.4 again fall", "4.4 alert fall"]
+    assert day.sees("silence", 12).sees("fall", 1).told[5:] == ["22.4 again fall"]
+
+
+def test_what_goes_on_beside_is_joined():
+    day = Day(sp.NORMAL).sees("walk", 3).sees("light_on", 3, "walk").sees("sit", 3, "light_on").sees("lie", 3, "sit")
+    assert day.told == ["0.4 walk", "3.4 also light_on", "6.4 also sit", "9.4 lie"]
+    assert Day(sp.NORMAL).sees("nobody", 3).sees("walk", 3, "nobody").told == ["0.4 nobody", "3.4 walk"]
+
+
+def test_in_full_what_goes_on_is_told_at_growing_distances():
+    day = Day(sp.FULL).sees("sit", 8_000)
+    assert day.told == ["0.4 sit", *(f"{60 * m + 0.4:.1f} still sit" for m in (5, 15, 35, 75))]
+    assert Day(sp.NORMAL).sees("sit", 1_000).told == ["0.4 sit"]
+
+
 # -- labels, evaluation, calibration --------------------------------------------------------------
 def test_frames_are_taken_as_the_runtime_takes_them():
     at = lambda times: [times[i] for i in labels.sample(times)]  # noqa: E731

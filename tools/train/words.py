@@ -15,6 +15,9 @@ KINDS = (
     "open", "close", "drink", "carry", "television",
 )  # fmt: skip
 SILENCE = KINDS.index("silence")
+# Who is there, which is told however little is; and how things are, which can be so beside what people do.
+WHO = ("nobody", "enter", "leave", "two_people", "three_people", "come_together")
+THINGS = ("pet", "light_on", "light_off", "door_opens", "door_closes", "television")
 DIMENSIONS = 384
 
 

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use ocelli_drivers::SystemClock;
 use ocelli_types::{Clock as _, Severity, SizePx};
 
-use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile};
+use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile, Verbosity};
 use crate::sentences::SeverityName;
 
 const EXIT_CODES: &str = "\
@@ -31,6 +31,7 @@ Examples:
   ocelli run                                         the first camera of this machine
   ocelli run --device /dev/video2 --json             one JSON object a line
   ocelli run --state /var/lib/ocelli                 remembers across restarts
+  ocelli run --verbosity quiet                       who comes and goes, falls, who lies; `full` also what still goes on
   ocelli run clip.mp4                                a clip, at the speed at which it was recorded
   ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -' --command-format mjpeg
   ocelli run --command 'ffmpeg -loglevel error -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -; exit 1'";
@@ -75,7 +76,7 @@ Examples (FILE is --journal FILE, or what the config says):
                                                      of a morning (local time; with --utc in UTC)
   ocelli events fall                                 that say a word that begins so; of several words all
   ocelli events --kind fall --camera hall            of a kind of the pack, at one camera
-  ocelli events --kind blind                         when a camera was not seen (also: alert, alert_end, health)
+  ocelli events --kind blind                         when a camera was not seen (also: alert, alert_end, health, camera)
   ocelli events --about person                       about a person (also: people, pet, door, light, television, object)
   ocelli events --severity notice --json             one JSON object a line
   ocelli events --like 17                            what looked like event 17, the most alike first
@@ -233,6 +234,9 @@ pub struct Output {
     /// With each narration in JSON what `ocelli teach` needs to learn from it: 0.8 KB more a line.
     #[arg(long, requires = "json")]
     pub evidence: bool,
+    /// How much is told of what is seen. Alerts always are.
+    #[arg(long, value_enum, value_name = "HOW MUCH")]
+    pub verbosity: Option<Verbosity>,
 }
 
 /// `ocelli run`
@@ -420,7 +424,7 @@ pub struct EventsArgs {
     /// Of the camera of this name.
     #[arg(long, value_name = "NAME")]
     pub camera: Option<String>,
-    /// Of this kind: one of the pack (fall, walk), or `narration`, `alert`, `alert_end`, `blind`, `health`.
+    /// Of this kind: one of the pack (fall, walk), or `narration`, `alert`, `alert_end`, `blind`, `health`, `camera`.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
     /// Whom or what it is about, as the pack says of its kinds: person, people, pet, door, light, television, object.
@@ -750,6 +754,7 @@ impl Output {
     fn lay_over(&self, config: &mut Config) {
         config.output.json |= self.json;
         config.output.evidence |= self.evidence;
+        config.speak.verbosity = self.verbosity.unwrap_or(config.speak.verbosity);
         if self.out.is_some() {
             config.output.file.clone_from(&self.out);
         }

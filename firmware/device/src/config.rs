@@ -76,6 +76,8 @@ pub struct Config {
     pub cameras: Vec<CameraTable>,
     /// Where events go.
     pub output: OutputTable,
+    /// How much is told.
+    pub speak: SpeakTable,
     /// What is remembered.
     pub memory: MemoryTable,
     /// Where what was said is kept.
@@ -98,6 +100,7 @@ impl Default for Config {
             vocabulary: None,
             cameras: vec![CameraTable::default()],
             output: OutputTable::default(),
+            speak: SpeakTable::default(),
             memory: MemoryTable::default(),
             journal: JournalTable::default(),
             alerts: Vec::new(),
@@ -205,6 +208,37 @@ pub struct OutputTable {
     pub evidence: bool,
     /// The language of narrations, such as `de` or `zh`. Default, and for a sentence that has none in it: as the pack says it.
     pub language: Option<String>,
+}
+
+/// `[speak]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpeakTable {
+    /// How much is told of what is seen: `quiet`, `normal` (default) or `full`. Alerts always are.
+    pub verbosity: Verbosity,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Verbosity {
+    /// Who comes and goes, and what is of severity notice or alarm.
+    Quiet,
+    /// Each change of what happens.
+    #[default]
+    Normal,
+    /// Also what says little new, what was there for a moment, and after 5, 10, 20 … 60 minutes what still goes on.
+    Full,
+}
+
+impl From<Verbosity> for ocelli_pipeline::Verbosity {
+    fn from(verbosity: Verbosity) -> Self {
+        match verbosity {
+            Verbosity::Quiet => Self::Quiet,
+            Verbosity::Normal => Self::Normal,
+            Verbosity::Full => Self::Full,
+        }
+    }
 }
 
 /// `[memory]`
@@ -608,6 +642,7 @@ mod tests {
             ("[journal]\nfile = \"\"", "write a file"),
             ("[journal]\nfolder = \"x\"", "unknown key `folder`"),
             ("[output]\nlanguage = \"Deutsch, bitte\"", "such as de, zh"),
+            ("[speak]\nverbosity = \"quite\"", "did you mean `quiet`"),
             ("[camera]\ncommand_format = \"y5m\"", "did you mean `y4m`"),
             ("[camera]\ndevice = \"/dev/video0\"\ncommand = \"cat\"", "choose one"),
             ("[camera\n", "ocelli.toml:1"),

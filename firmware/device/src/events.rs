@@ -146,7 +146,7 @@ pub fn local() -> TimeZone {
 
 /// What may be meant by a kind that nothing in the journal has.
 fn hint(kind: &str, journal: &Journal) -> Result<Option<String>, Error> {
-    const TYPES: [&str; 5] = ["narration", "alert", "alert_end", "blind", "health"];
+    const TYPES: [&str; 6] = ["narration", "alert", "alert_end", "blind", "health", "camera"];
     if kind == "unknown" {
         return Ok(Some("what had no name is shown by `ocelli vocab suggest`".into()));
     }
@@ -237,7 +237,7 @@ fn event_line(text: &mut String, event: &Found, json: bool, zone: &TimeZone) {
         return;
     }
     let mark = match event.kind {
-        EventKind::Narration => "",
+        EventKind::Narration | EventKind::Camera => "",
         EventKind::Alert => "ALERT ",
         EventKind::AlertEnd => "alert over: ",
         EventKind::Update => "alert: ",

@@ -42,7 +42,8 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
     let (rules, tells) = alerts::of_camera(&config, 0, &pack)?;
-    let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, wiring::lexicon(&pack, &pack.vocabulary)?);
+    let lexicon = wiring::lexicon(&pack, &pack.vocabulary, config.speak.verbosity)?;
+    let mind = Mind::new(head, wiring::blank(&pack, config.profile)?, lexicon);
     let (mut mind, mut alerted, week) = (mind.watching(rules), AlertBuf::new(), WeekClock::new(&config));
     let (mut slot, mut tokens) = (PatchSlot::new(pack.grid), mind.slot());
     let (mut seen_us, mut moments) = (Micros(0), Moments::new(&pack, &pack.vocabulary));
@@ -81,6 +82,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             Ok(look) => {
                 pulse.looked(&look);
                 moved = look.gate.changed > 0;
+                look.gate.camera_move.iter().try_for_each(|held| voice.moved(0, held))?;
             }
             Err(error) if error.fault() == Fault::Retry => {
                 pulse.damaged += 1;
@@ -111,6 +113,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
             trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
         }
     };
+    eye.finish().iter().try_for_each(|held| voice.moved(0, held))?;
     if pulse.pictures > 0 {
         note(format_args!("{pulse}; {} events", voice.said()));
     }

@@ -215,7 +215,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         });
         let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
         let (rules, tells) = alerts::of_camera(&config, camera, &pack)?;
-        let mind = Mind::new(head, memory, wiring::lexicon(&pack, &pack.vocabulary)?).watching(rules);
+        let lexicon = wiring::lexicon(&pack, &pack.vocabulary, config.speak.verbosity)?;
+        let mind = Mind::new(head, memory, lexicon).watching(rules);
         let mind = mind.learning(wiring::normal(&config, &pack, &learnt));
         cameras.push(Watched { tells, ..Watched::new(mind, keeper, Moments::new(&pack, &pack.vocabulary), start_us) });
     }
@@ -232,7 +233,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         .map_err(no_thread)?;
     let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
-    let mut think = Think { cameras, voice, pack: &pack, narrator: &narrator, vocabulary, watcher, dates, week };
+    let (narrator, verbosity) = (&narrator, config.speak.verbosity);
+    let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Ring, Seen, Told};
-use ocelli_pipeline::{Alerted, Deviation, Spoken, WeekSpan};
+use ocelli_pipeline::{Alerted, CameraMove, Deviation, Spoken, WeekSpan};
 use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
 
 use crate::alerts::{self, Tells};
@@ -22,6 +22,9 @@ enum Lines<W> {
     People(ConsoleSink<W>),
     Programs(JsonSink<W>),
 }
+
+/// The language of the program's own words.
+const OURS: &str = "en";
 
 type Output = Box<dyn Write + Send>;
 
@@ -89,7 +92,7 @@ impl Voice {
         let wanted = spoken.kind == EventKind::Narration && (self.evidence || self.scribe.is_some());
         let seen = wanted.then(|| head.evidence());
         let evidence = seen.as_ref().filter(|_| self.evidence).map(ToString::to_string);
-        let entry = &vocabulary.entries[spoken.entry as usize];
+        let (entry, language) = (&vocabulary.entries[spoken.entry as usize], self.language.clone());
         let about = self.scribe.is_some().then(|| About {
             kind: vocabulary.kinds[entry.kind].clone(),
             severity: entry.severity,
@@ -102,7 +105,9 @@ impl Voice {
             camera: &self.cameras[camera].clone(),
             start_us: spoken.start_us,
             end_us: spoken.end_us,
-            text: entry.text_in(self.language.as_deref()),
+            text: entry.text_in(language.as_deref()),
+            language: entry.language_of(language.as_deref()),
+            relation: spoken.relation,
             score: spoken.score,
             entries: Some((spoken.from, spoken.to)),
             evidence: evidence.as_deref(),
@@ -147,6 +152,8 @@ impl Voice {
             start_us: alerted.from.captured_us,
             end_us: alerted.to.captured_us,
             text,
+            language: OURS,
+            relation: None,
             score: alerted.score,
             entries: Some((alerted.from.entry, alerted.to.entry)),
             evidence: None,
@@ -224,7 +231,24 @@ impl Voice {
     fn emit_again(&mut self, kind: EventKind, told: &escalate::Told, text: &str, end_us: Micros) -> Result<(), Error> {
         let escalate::Told { id, start_us, score, entries, .. } = *told;
         let camera = &self.cameras[told.camera].clone();
-        self.emit(&Event { id, kind, camera, start_us, end_us, text, score, entries, evidence: None })
+        self.emit(&Event {
+            id,
+            kind,
+            camera,
+            start_us,
+            end_us,
+            text,
+            score,
+            entries,
+            evidence: None,
+            language: None,
+            relation: None,
+        })
+    }
+
+    /// Tells that a camera itself moved.
+    pub fn moved(&mut self, camera: usize, held: &CameraMove) -> Result<(), Error> {
+        self.tell(camera, EventKind::Camera, (held.start_us, held.end_us), held.primitive.text())
     }
 
     /// Tells of the device itself: blind intervals and health.
@@ -236,7 +260,7 @@ impl Voice {
         text: &str,
     ) -> Result<(), Error> {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
-        let event = Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None };
+        let event = of_device(id, kind, camera, (start_us, end_us), text);
         self.emit(&event)?;
         self.keep(&event, None, false);
         Ok(())
@@ -245,8 +269,7 @@ impl Voice {
     /// Tells how a camera was in this time. That is not kept: a line a minute would be most of a journal.
     pub fn pulse(&mut self, camera: usize, (start_us, end_us): (Micros, Micros), text: &str) -> Result<(), Error> {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
-        let kind = EventKind::Health;
-        self.emit(&Event { id, kind, camera, start_us, end_us, text, score: 1.0, entries: None, evidence: None })?;
+        self.emit(&of_device(id, EventKind::Health, camera, (start_us, end_us), text))?;
         if let Some(scribe) = &mut self.scribe {
             scribe.alive(end_us);
         }
@@ -334,4 +357,16 @@ impl Voice {
         (self.said, self.next_id) = (self.said + 1, self.next_id.max(event.id + 1));
         Ok(())
     }
+}
+
+/// An event of the device itself.
+fn of_device<'a>(
+    id: u64,
+    kind: EventKind,
+    camera: &'a str,
+    (start_us, end_us): (Micros, Micros),
+    text: &'a str,
+) -> Event<'a> {
+    let (language, relation, score, entries, evidence) = (OURS, None, 1.0, None, None);
+    Event { id, kind, camera, start_us, end_us, text, language, relation, score, entries, evidence }
 }

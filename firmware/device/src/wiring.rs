@@ -8,12 +8,13 @@ use ocelli_drivers::{DriverError, Fitter, Sampler};
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught, Vocabulary};
 use ocelli_pipeline::{
-    Calibration, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig, MemoryRing,
-    Normal, NormalConfig, PatchSlot, Pipeline, SILENCE, SegmentConfig, Selection, Speak, SpeakConfig, TokenGate,
+    Calibration, CameraMove, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig,
+    MemoryRing, Normal, NormalConfig, PatchSlot, Pipeline, SILENCE, SegmentConfig, Selection, Speak, SpeakConfig,
+    TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
 
-use crate::config::{CameraTable, Config, Profile};
+use crate::config::{CameraTable, Config, Profile, Verbosity};
 use crate::error::{Error, note};
 use crate::lessons;
 use crate::sentences::Sentences;
@@ -168,6 +169,11 @@ impl Eye {
         self.gate.reference()
     }
 
+    /// The movement of the camera that goes on, at the end of the stream.
+    pub fn finish(&mut self) -> Option<CameraMove> {
+        self.gate.finish()
+    }
+
     /// The next picture is sent whole, as the first was.
     pub fn forget(&mut self) {
         self.gate.forget();
@@ -206,7 +212,7 @@ pub fn blank(pack: &Pack, profile: Profile) -> Result<MemoryRing, Error> {
 
 /// The think side with a memory.
 pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRing) -> Result<Thinking, Error> {
-    Ok(Pipeline::with_memory(stab, narrator, memory, lexicon(pack, &pack.vocabulary)?))
+    Ok(Pipeline::with_memory(stab, narrator, memory, lexicon(pack, &pack.vocabulary, Verbosity::default())?))
 }
 
 /// How many of the kinds, the first ones, are the pack's own.
@@ -237,7 +243,7 @@ pub fn taught<'a>(pack: &Pack, narrator: &'a RefCell<Narrator>, camera: &CameraT
 }
 
 /// What can be said, and when: kinds that the pack does not have are said by its common threshold, hold-off and calibration.
-pub fn lexicon(pack: &Pack, vocabulary: &Vocabulary) -> Result<Lexicon, Error> {
+pub fn lexicon(pack: &Pack, vocabulary: &Vocabulary, verbosity: Verbosity) -> Result<Lexicon, Error> {
     let part = &pack.manifest.speak;
     let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
     let kinds: Vec<(&str, Speak)> =
@@ -250,11 +256,13 @@ pub fn lexicon(pack: &Pack, vocabulary: &Vocabulary) -> Result<Lexicon, Error> {
         offsets: &offsets,
     });
     let default = speak(part.threshold, part.hold_off_s);
-    let config = SpeakConfig { smoothing: part.smoothing, default, kinds: &kinds, calibration };
+    let [who, things] = [&part.who, &part.things].map(|kinds| kinds.iter().map(String::as_str).collect::<Vec<_>>());
+    let config =
+        SpeakConfig { smoothing: part.smoothing, default, kinds: &kinds, calibration, who: &who, things: &things };
     let entries = vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
     let config_error = |error: ConfigError| inconsistent(pack, &error);
     let lexicon = Lexicon::new(&config, &vocabulary.kinds, entries).map_err(config_error)?;
-    Ok(lexicon.lasting(vocabulary.of_pack()))
+    Ok(lexicon.lasting(vocabulary.of_pack()).telling(verbosity.into()))
 }
 
 fn inconsistent(pack: &Pack, error: &ConfigError) -> Error {

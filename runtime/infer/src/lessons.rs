@@ -286,6 +286,10 @@ impl Head for Taught<'_> {
         }
         Ok(())
     }
+
+    fn likeness(&self, entry: usize, other: usize) -> f32 {
+        self.narrator.borrow().likeness(entry, other)
+    }
 }
 
 #[cfg(test)]

@@ -153,4 +153,8 @@ impl Head for Narrator {
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
         self.place(view, &mut [0.0; EMBEDDING], probabilities).map(drop)
     }
+
+    fn likeness(&self, entry: usize, other: usize) -> f32 {
+        self.vocabulary.likeness(entry, other)
+    }
 }

@@ -188,6 +188,12 @@ pub struct SpeakPart {
     /// Other values for some kinds.
     #[serde(default)]
     pub kinds: BTreeMap<String, KindSpeak>,
+    /// Kinds that say who is there, which are told however little is.
+    #[serde(default)]
+    pub who: Vec<String>,
+    /// Kinds that say how things are, not people: they can be so beside what people do.
+    #[serde(default)]
+    pub things: Vec<String>,
     /// How a score follows from a smoothed probability; without it, it is that.
     pub calibration: Option<CalibrationPart>,
 }

@@ -56,6 +56,16 @@ impl Rows {
         std::array::from_fn(|i| f32::from(self.values[index * EMBEDDING + i]) * self.to_unit[index])
     }
 
+    /// Cosine of two rows.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn likeness(&self, index: usize, other: usize) -> f32 {
+        let [a, b] = [index, other].map(|index| &self.values[index * EMBEDDING..][..EMBEDDING]);
+        let product: i64 = a.iter().zip(b).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
+        product as f32 * self.to_unit[index] * self.to_unit[other]
+    }
+
     #[cfg(test)]
     pub fn row(&self, index: usize) -> Vec<f32> {
         let row = &self.values[index * EMBEDDING..][..EMBEDDING];

@@ -393,8 +393,14 @@ const FOUND: &str = "
         LEFT JOIN name AS kind ON kind.id = kind LEFT JOIN text AS more ON more.id = event.said";
 
 /// All types of event.
-const TYPES: [EventKind; 5] =
-    [EventKind::Narration, EventKind::Alert, EventKind::AlertEnd, EventKind::Blind, EventKind::Health];
+const TYPES: [EventKind; 6] = [
+    EventKind::Narration,
+    EventKind::Alert,
+    EventKind::AlertEnd,
+    EventKind::Blind,
+    EventKind::Health,
+    EventKind::Camera,
+];
 
 impl Wanted {
     /// As SQL on a row of `event`, but for the words, with its values.

@@ -528,8 +528,9 @@ pub const fn type_number(kind: EventKind) -> i64 {
         EventKind::AlertEnd => 2,
         EventKind::Blind => 3,
         EventKind::Health => 4,
+        EventKind::Camera => 5,
         // None of its own: it changes the alert that it is of.
-        EventKind::Update => 5,
+        EventKind::Update => 6,
     }
 }
 

@@ -14,6 +14,8 @@ use alloc::vec::Vec;
 use ocelli_types::{Content, FrameSeq, Micros, PatchBatch, PatchGrid, PatchMask};
 
 use crate::ConfigError;
+use crate::camera::{CameraMove, CameraWatch};
+use crate::scene::SceneTrigger;
 
 /// The running noise is kept in sixteenths, so that small steps are not rounded away.
 const NOISE_SCALE: i64 = 16;
@@ -23,6 +25,8 @@ const NOISE_FOLLOW: i64 = 8;
 const NOISE_MOST: i64 = 6;
 /// Windows take their turns at the refresh this many frames apart, so that it is spread over the frames.
 const REFRESH_STRIDE: u64 = 7;
+/// With more than so many tenths of the picture changed since the one before, the camera may have moved.
+const MUCH_TENTHS: usize = 2;
 
 /// The `[gate]` table of a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,10 @@ pub struct GateReport {
     pub sent: u32,
     /// Whether the picture was kept whole.
     pub whole_frame: bool,
+    /// Whether far more changed than is usual here.
+    pub new_scene: bool,
+    /// A movement of the camera that is over.
+    pub camera_move: Option<CameraMove>,
 }
 
 /// Compares each frame with what the encoder saw last.
@@ -74,6 +82,8 @@ pub struct TokenGate {
     frames: u64,
     /// Where the picture was in the last frame; `None` starts over.
     content: Option<Content>,
+    scene: SceneTrigger,
+    camera: CameraWatch,
 }
 
 impl TokenGate {
@@ -96,12 +106,14 @@ impl TokenGate {
             noise16: 0,
             frames: 0,
             content: None,
+            scene: SceneTrigger::new(),
+            camera: CameraWatch::new(grid),
         })
     }
 
     /// What a gate for `grid` allocates.
     pub const fn bytes(grid: PatchGrid) -> usize {
-        2 * grid.bytes() + grid.patches() * size_of::<u32>()
+        2 * grid.bytes() + grid.patches() * size_of::<u32>() + CameraWatch::bytes(grid)
     }
 
     /// Copies the patches of `picture`, `[patches][patch_bytes]`, that the encoder should see into `slot`, in place of
@@ -124,7 +136,15 @@ impl TokenGate {
         assert_eq!(picture.len(), self.grid.bytes(), "the picture should be in patch order");
         assert_eq!(slot.grid, self.grid, "the slot should be of the gate's grid");
         let report = if self.content == Some(content) {
-            self.choose(picture, content, slot)
+            let mut report = self.choose(picture, content, slot);
+            let dropped = 1.0 - report.changed as f32 / report.content.max(1) as f32;
+            report.new_scene = self.scene.see(dropped, captured_us);
+            // Not the threshold that follows noise: what changes everywhere is noise to it.
+            let least = self.grid.patch_bytes() as u32 * self.config.min_mad;
+            let moved = self.quiet.iter().filter(|difference| **difference > least).count();
+            let much = moved * 10 > self.quiet.len() * MUCH_TENTHS;
+            report.camera_move = self.camera.see(picture, &self.previous, content, much, captured_us);
+            report
         } else {
             self.start_over(content, slot)
         };
@@ -134,6 +154,11 @@ impl TokenGate {
         slot.seq = seq;
         (slot.content, slot.captured_us) = (content, captured_us);
         report
+    }
+
+    /// The movement of the camera that goes on, at the end of the stream.
+    pub fn finish(&mut self) -> Option<CameraMove> {
+        self.camera.finish()
     }
 
     /// Keeps the next frame whole: for when a batch was lost, or the encoder was reset.
@@ -170,7 +195,16 @@ impl TokenGate {
         (slot.kept, slot.sent) = (all, all);
         let in_content = (0..self.grid.patches()).filter(|&index| content.contains(self.grid, index)).count() as u32;
         let count = all.count() as u32;
-        GateReport { content: in_content, changed: in_content, kept: count, sent: count, whole_frame: true }
+        let camera_move = self.camera.finish();
+        GateReport {
+            content: in_content,
+            changed: in_content,
+            kept: count,
+            sent: count,
+            whole_frame: true,
+            camera_move,
+            new_scene: false,
+        }
     }
 
     fn choose(&mut self, picture: &[u8], content: Content, slot: &mut PatchSlot) -> GateReport {
@@ -194,7 +228,8 @@ impl TokenGate {
         let turn = |index: usize| self.frames + grid.window_of(index) as u64 * REFRESH_STRIDE;
         slot.kept = moved;
         (0..grid.patches()).filter(|&index| due(turn(index))).for_each(|index| slot.kept.insert(index));
-        GateReport { content, changed, kept: slot.kept.count() as u32, sent: slot.sent.count() as u32, whole_frame }
+        let (kept, sent) = (slot.kept.count() as u32, slot.sent.count() as u32);
+        GateReport { content, changed, kept, sent, whole_frame, ..GateReport::default() }
     }
 
     /// Follows the lower quartile of what changed since the frame before: most of a room stands still, so that a
@@ -342,7 +377,10 @@ mod tests {
     #[test]
     fn the_first_frame_is_kept_whole_and_a_still_one_only_refreshed() {
         let mut scene = Scene::new();
-        assert_eq!(scene.select(), GateReport { content: 16, changed: 16, kept: 16, sent: 16, whole_frame: true });
+        assert_eq!(
+            scene.select(),
+            GateReport { content: 16, changed: 16, kept: 16, sent: 16, whole_frame: true, ..GateReport::default() }
+        );
         assert_eq!(scene.slot.batch().patches, scene.picture);
         let reports: Vec<GateReport> = (0..25).map(|_| scene.select()).collect();
         assert_eq!(reports.iter().map(|report| report.kept).sum::<u32>(), 16, "each patch is due once in 25 frames");
@@ -354,7 +392,10 @@ mod tests {
         let mut scene = Scene::new();
         scene.select();
         scene.paint(6, 200);
-        assert_eq!(scene.select(), GateReport { content: 16, changed: 1, kept: 1, sent: 1, whole_frame: false });
+        assert_eq!(
+            scene.select(),
+            GateReport { content: 16, changed: 1, kept: 1, sent: 1, whole_frame: false, ..GateReport::default() }
+        );
         let batch = scene.slot.batch();
         assert!(batch.kept.iter().eq([6]) && batch.sent.iter().eq([6]));
         assert_eq!(batch.patches, [200; 12]);
@@ -384,7 +425,7 @@ mod tests {
         (4..9).for_each(|index| scene.paint(index, 200));
         assert_eq!(
             scene.select_in(content),
-            GateReport { content: 8, changed: 5, kept: 8, sent: 8, whole_frame: true }
+            GateReport { content: 8, changed: 5, kept: 8, sent: 8, whole_frame: true, ..GateReport::default() }
         );
         assert!(!scene.kept(0) && scene.kept(4) && scene.kept(11) && !scene.kept(12));
     }
@@ -420,7 +461,7 @@ mod tests {
         scene.select_in(nothing);
         assert_eq!(
             scene.select_in(nothing),
-            GateReport { content: 0, changed: 0, kept: 16, sent: 16, whole_frame: false }
+            GateReport { content: 0, changed: 0, kept: 16, sent: 16, whole_frame: false, ..GateReport::default() }
         );
     }
 
@@ -436,7 +477,7 @@ mod tests {
     fn the_plan_is_what_is_allocated() {
         let scene = Scene::new();
         let gate = scene.gate.reference.capacity() + scene.gate.previous.capacity() + scene.gate.quiet.capacity() * 4;
-        assert_eq!(TokenGate::bytes(scene.grid), gate);
+        assert_eq!(TokenGate::bytes(scene.grid), gate + scene.gate.camera.allocated());
         assert_eq!(PatchSlot::bytes(scene.grid), scene.slot.patches.capacity());
     }
 

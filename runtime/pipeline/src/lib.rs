@@ -19,7 +19,8 @@
 //! let selection = Selection { slots: 16, frame_tokens: 8, max_age_frames: 15 };
 //! let memory = MemoryConfig::new(grid, 8, selection, gate.refresh_frames);
 //! let default = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
-//! let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[], calibration: Calibration::default() };
+//! let calibration = Calibration::default();
+//! let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[], calibration, who: &[], things: &[] };
 //! let lexicon = Lexicon::new(&speak, &["silence", "walk"], [(0, Severity::None), (1, Severity::Info)])?;
 //!
 //! let (encoder, head) = (FakeEncoder::new(grid, 8), FakeHead::new(2).says(1, 0.9, 10));
@@ -42,15 +43,19 @@
 extern crate alloc;
 
 mod alert;
+mod camera;
 mod error;
 mod gate;
 mod memory;
 mod pipeline;
+mod scene;
 mod speak;
+mod telling;
 mod unknown;
 mod unusual;
 
 pub use alert::{After, AlertBuf, AlertRule, AlertRules, Alerted, Hold, Sight, WEEK_MINUTES, WeekSpan, Zone};
+pub use camera::{CameraMove, Primitive};
 pub use error::ConfigError;
 pub use gate::{GateConfig, GateReport, PatchSlot, TokenGate};
 pub use memory::{
@@ -59,5 +64,6 @@ pub use memory::{
 };
 pub use pipeline::{Mind, Pipeline, PipelineConfig, StepError, StepReport, TokenSlot};
 pub use speak::{Calibration, EventBuf, Lexicon, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};
+pub use telling::Verbosity;
 pub use unknown::{Described, UnknownConfig, Unknowns};
 pub use unusual::{APART_DAYS, Deviation, DeviationBuf, Normal, NormalConfig};

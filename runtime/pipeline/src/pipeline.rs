@@ -189,7 +189,7 @@ impl<H: Head> Mind<H> {
         let describe_us = clock.now() - start_us;
         self.memory.hear(&self.probabilities[..self.policy.lasting()]);
         let seen = Seen { entry, captured_us: *captured_us };
-        self.policy.hear(&self.probabilities, seen, events);
+        self.policy.hear(&self.probabilities, seen, |entry, other| self.head.likeness(entry, other), events);
         self.seen = Some(seen);
         let memory = self.memory.report();
         Ok(StepReport {

@@ -3,16 +3,17 @@
 //!
 //! Each kind of happening (walk, sit, fall, silence) has the summed probability of its vocabulary entries,
 //! smoothed over frames. The kind furthest above its threshold is the candidate; one that stays the candidate for its
-//! hold-off becomes current, and becoming current is what is said. Silence is a kind like any other, of which nothing
-//! is said: saying nothing is an answer.
+//! hold-off becomes current, and becoming current is what is said, as far as it is worth telling (`telling.rs`). Silence is a kind
+//! like any other, of which nothing is said: saying nothing is an answer.
 
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ocelli_types::{EntryId, EventKind, Micros, Severity};
+use ocelli_types::{EntryId, EventKind, Micros, Relation, Severity};
 
 use crate::ConfigError;
+use crate::telling::{About, Telling, Told, Verbosity};
 
 /// The kind of which nothing is said. Every other kind is data.
 pub const SILENCE: &str = "silence";
@@ -40,6 +41,10 @@ pub struct SpeakConfig<'a> {
     pub kinds: &'a [(&'a str, Speak)],
     /// How a score follows from a smoothed probability.
     pub calibration: Calibration<'a>,
+    /// Kinds that say who is there, which are told however little is.
+    pub who: &'a [&'a str],
+    /// Kinds that say how things are, not people.
+    pub things: &'a [&'a str],
 }
 
 /// From the smoothed probability p of what is said to the probability that it is right (Platt's scaling):
@@ -67,6 +72,7 @@ pub struct Lexicon {
     slope: f32,
     kinds: Vec<Kind>,
     entries: Vec<Entry>,
+    verbosity: Verbosity,
     /// The first entries, of which scenes are remembered; those behind may go, and their numbers with them.
     lasting: usize,
 }
@@ -76,6 +82,7 @@ struct Kind {
     speak: Speak,
     silent: bool,
     offset: f32,
+    about: About,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,17 +110,29 @@ impl Lexicon {
             Kind {
                 speak: own(config.kinds, kind).unwrap_or(config.default),
                 silent: kind == SILENCE,
+                about: match () {
+                    () if config.who.contains(&kind) => About::Who,
+                    () if config.things.contains(&kind) => About::Thing,
+                    () => About::Deed,
+                },
                 offset: own(offsets, kind).unwrap_or(offset),
             }
         });
         let (smoothing, slope, lasting) = (config.smoothing, config.calibration.slope, entries.len());
-        Ok(Self { smoothing, slope, kinds: kinds.collect(), entries, lasting })
+        let verbosity = Verbosity::default();
+        Ok(Self { smoothing, slope, kinds: kinds.collect(), entries, verbosity, lasting })
     }
 
     /// The same where only the first `entries` keep their numbers for as long as scenes are remembered.
     #[must_use]
     pub fn lasting(self, entries: usize) -> Self {
         Self { lasting: entries.min(self.entries.len()), ..self }
+    }
+
+    /// The same, of which so much is told; [`Verbosity::Normal`] without.
+    #[must_use]
+    pub fn telling(self, verbosity: Verbosity) -> Self {
+        Self { verbosity, ..self }
     }
 
     /// Probability that what is said of a kind with this smoothed probability is right.
@@ -136,7 +155,7 @@ fn own<T: Copy>(of: &[(&str, T)], kind: &str) -> Option<T> {
 }
 
 fn check_numbers(config: &SpeakConfig<'_>) -> Result<(), ConfigError> {
-    let SpeakConfig { smoothing, default, kinds, calibration } = config;
+    let SpeakConfig { smoothing, default, kinds, calibration, .. } = config;
     if !(0.0..1.0).contains(smoothing) {
         return Err(ConfigError::Speak { key: "smoothing", value: *smoothing, range: "from 0 to less than 1" });
     }
@@ -165,7 +184,8 @@ fn check_kinds(config: &SpeakConfig<'_>, kinds: &[impl AsRef<str>], entries: &[E
     let is_said = |name: &str| entries.iter().any(|entry| kinds[entry.kind].as_ref() == name);
     let own =
         config.kinds.iter().map(|(name, _)| *name).chain(config.calibration.offsets.iter().map(|(name, _)| *name));
-    let mut names = kinds.iter().map(AsRef::as_ref).chain(own);
+    let sorted = config.who.iter().chain(config.things).copied();
+    let mut names = kinds.iter().map(AsRef::as_ref).chain(own).chain(sorted);
     match names.find(|name| !is_said(name)) {
         Some(name) => Err(ConfigError::UnknownKind { kind: name.to_string() }),
         None => Ok(()),
@@ -189,6 +209,8 @@ pub struct Spoken {
     pub from: EntryId,
     /// Memory entry at `end_us`.
     pub to: EntryId,
+    /// How a narration stands to those before.
+    pub relation: Option<Relation>,
 }
 
 /// What one step says: two at most (a narration, and an alert or the end of one).
@@ -222,14 +244,16 @@ pub struct SpeakPolicy {
     current: Option<usize>,
     /// The alert that is open.
     alert: Option<Spoken>,
+    telling: Telling,
 }
 
 impl SpeakPolicy {
     /// A policy that has seen nothing.
     pub fn new(lexicon: Lexicon) -> Self {
-        let kinds = lexicon.kinds.len();
+        let (kinds, telling) = (lexicon.kinds.len(), Telling::new(lexicon.verbosity));
         Self {
             lexicon,
+            telling,
             smoothed: Vec::with_capacity(kinds),
             fresh: vec![0.0; kinds],
             pending: None,
@@ -238,11 +262,18 @@ impl SpeakPolicy {
         }
     }
 
-    /// Takes the probability of each entry in one frame, `[entries]`, and adds what is to be said to `events`.
+    /// Takes the probability of each entry in one frame, `[entries]`, and adds what is to be said to `events`; `likeness` says how
+    /// alike two entries are in what they mean, as [`Head::likeness`](ocelli_types::Head::likeness).
     ///
     /// # Panics
     /// If there is not one probability per entry, or no room for two events.
-    pub fn hear(&mut self, probabilities: &[f32], seen: Seen, events: &mut EventBuf) {
+    pub fn hear(
+        &mut self,
+        probabilities: &[f32],
+        seen: Seen,
+        likeness: impl Fn(usize, usize) -> f32,
+        events: &mut EventBuf,
+    ) {
         assert_eq!(probabilities.len(), self.lexicon.entries.len(), "there should be one probability per entry");
         self.smooth(probabilities);
         let Some(kind) = self.candidate() else {
@@ -257,8 +288,11 @@ impl SpeakPolicy {
         if self.current != Some(kind) && held_us >= self.lexicon.kinds[kind].speak.hold_off_us {
             self.current = Some(kind);
             if !self.lexicon.kinds[kind].silent {
-                self.say(probabilities, pending, seen, events);
+                self.say(probabilities, pending, seen, likeness, events);
             }
+        } else if self.current == Some(kind) {
+            let score = self.lexicon.calibrated(kind, self.smoothed[kind]);
+            events.extend(self.telling.goes_on(kind, score, seen));
         }
     }
 
@@ -290,6 +324,7 @@ impl SpeakPolicy {
         self.fresh = vec![0.0; count];
         self.pending = self.pending.and_then(|held| Some(Pending { kind: kinds[held.kind]?, ..held }));
         self.current = self.current.and_then(|kind| kinds[kind]);
+        self.telling.relearn(kinds, entries);
         self.lexicon = lexicon;
         let held = self.alert?;
         let now = entries.get(held.entry as usize).copied().flatten();
@@ -328,7 +363,14 @@ impl SpeakPolicy {
         first_largest(margins).filter(|&(_, margin)| margin >= 0.0).map(|(kind, _)| kind)
     }
 
-    fn say(&mut self, probabilities: &[f32], pending: Pending, seen: Seen, events: &mut EventBuf) {
+    fn say(
+        &mut self,
+        probabilities: &[f32],
+        pending: Pending,
+        seen: Seen,
+        likeness: impl Fn(usize, usize) -> f32,
+        events: &mut EventBuf,
+    ) {
         let entry = self.most_probable(pending.kind, probabilities);
         let narration = Spoken {
             kind: EventKind::Narration,
@@ -338,9 +380,16 @@ impl SpeakPolicy {
             score: self.lexicon.calibrated(pending.kind, self.smoothed[pending.kind]),
             from: pending.since.entry,
             to: seen.entry,
+            relation: None,
         };
-        add(events, narration);
-        match (self.lexicon.entries[entry].severity, self.alert) {
+        let (kind, severity) = (pending.kind, self.lexicon.entries[entry].severity);
+        // What raises an alert is told beside it.
+        let must = severity == Severity::Alarm && self.alert.is_none();
+        let about = self.lexicon.kinds[kind].about;
+        let new = Told { kind, about, severity, said: narration, held_us: seen.captured_us };
+        let holds = |kind: usize| self.smoothed[kind] >= self.lexicon.kinds[kind].speak.threshold;
+        events.extend(self.telling.weigh(new, must, holds, likeness));
+        match (severity, self.alert) {
             (Severity::Alarm, None) => {
                 let alert = Spoken { kind: EventKind::Alert, ..narration };
                 self.alert = Some(alert);
@@ -394,8 +443,14 @@ mod tests {
     ];
     const DEFAULT: Speak = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
     const FALL: Speak = Speak { threshold: 0.4, hold_off_us: Micros(200_000) };
-    const CONFIG: SpeakConfig<'_> =
-        SpeakConfig { smoothing: 0.5, default: DEFAULT, kinds: &[("fall", FALL)], calibration: PLAIN };
+    const CONFIG: SpeakConfig<'_> = SpeakConfig {
+        smoothing: 0.5,
+        default: DEFAULT,
+        kinds: &[("fall", FALL)],
+        calibration: PLAIN,
+        who: &["nobody"],
+        things: &[],
+    };
     const PLAIN: Calibration<'_> = Calibration { slope: 1.0, offset: 0.0, offsets: &[] };
     const FRAME_US: u64 = 200_000;
 
@@ -433,7 +488,7 @@ mod tests {
             for _ in 0..frames {
                 let seen = Seen { entry: EntryId(self.frame + 1), captured_us: Micros(self.frame * FRAME_US) };
                 let mut events = EventBuf::new();
-                self.policy.hear(probabilities, seen, &mut events);
+                self.policy.hear(probabilities, seen, |a, b| if a == b { 1.0 } else { 0.0 }, &mut events);
                 self.frame += 1;
                 self.said.extend(events.iter().map(|spoken| {
                     let (kind, _) = ENTRIES[spoken.entry as usize];
@@ -516,12 +571,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_not_said_twice_until_something_else_was_current() {
+    fn the_same_is_not_said_twice_because_of_doubt_or_silence() {
         let mut story = Story::new();
         story.sees("stand", 20).sees_nothing_certain(20).sees("stand", 20);
         assert_eq!(story.said, ["0.0-0.6 narration stand"]);
         story.sees(SILENCE, 10).sees("stand", 10);
-        assert_eq!(story.said.len(), 2, "silence was current in between");
+        assert_eq!(story.said.len(), 1);
+        story.sees(SILENCE, 1510).sees("stand", 10);
+        assert_eq!(story.said.len(), 2, "silence lasted for five minutes");
     }
 
     #[test]
@@ -566,7 +623,7 @@ mod tests {
         for _ in 0..4 {
             let seen = Seen { entry: EntryId(story.frame + 1), captured_us: Micros(story.frame * FRAME_US) };
             let mut events = EventBuf::new();
-            story.policy.hear(&held, seen, &mut events);
+            story.policy.hear(&held, seen, |_, _| 0.0, &mut events);
             told.extend(events.iter().map(|spoken| (spoken.kind, spoken.entry)));
             story.frame += 1;
         }

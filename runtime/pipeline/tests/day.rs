@@ -50,7 +50,14 @@ impl Device {
         let selection = Selection { slots: 16, frame_tokens: 8, max_age_frames: 15 };
         let memory = MemoryConfig::new(grid, 8, selection, REFRESH_FRAMES);
         let default = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
-        let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[], calibration: Calibration::default() };
+        let speak = SpeakConfig {
+            smoothing: 0.5,
+            default,
+            kinds: &[],
+            calibration: Calibration::default(),
+            who: &[],
+            things: &[],
+        };
         let severities = [(0, Severity::None), (1, Severity::Info), (2, Severity::Alarm)];
         let lexicon = Lexicon::new(&speak, &["silence", "walk", "fall"], severities).expect("a valid vocabulary");
         // A quiet hour, a walk of a minute, a fall, a walk again: 3,660 s over and over.

@@ -32,6 +32,8 @@ pub enum EventKind {
     Blind,
     /// State of the device itself.
     Health,
+    /// The camera itself moved.
+    Camera,
 }
 
 impl EventKind {
@@ -44,6 +46,39 @@ impl EventKind {
             Self::Update => "update",
             Self::Blind => "blind",
             Self::Health => "health",
+            Self::Camera => "camera",
+        }
+    }
+}
+
+/// How a narration stands to what was said before it of the same camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// It was said, and goes on.
+    Still,
+    /// It was said, something else came, and it is so once more.
+    Again,
+    /// What was said before goes on beside it.
+    Also,
+}
+
+impl Relation {
+    /// The name used in the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Still => "still",
+            Self::Again => "again",
+            Self::Also => "also",
+        }
+    }
+
+    /// What stands before a sentence of this language; `None` where we have no words for it.
+    pub fn words(self, language: &str) -> Option<&'static str> {
+        match (language, self) {
+            ("en", Self::Still) => Some("still: "),
+            ("en", Self::Again) => Some("again: "),
+            ("en", Self::Also) => Some("now also: "),
+            _ => None,
         }
     }
 }
@@ -61,8 +96,12 @@ pub struct Event<'a> {
     pub start_us: Micros,
     /// End of the evidence.
     pub end_us: Micros,
-    /// The sentence.
+    /// The sentence, as the vocabulary has it.
     pub text: &'a str,
+    /// The language of the sentence, such as `en`.
+    pub language: &'a str,
+    /// How it stands to what was said before; only of a narration.
+    pub relation: Option<Relation>,
     /// 0 to 1, as calibrated in the pack; 1 where nothing is estimated.
     pub score: f32,
     /// Oldest and newest memory entry behind it; `None` where memory has no part in it.

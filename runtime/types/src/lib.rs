@@ -13,7 +13,7 @@ mod patch;
 mod port;
 mod unit;
 
-pub use event::{Event, EventKind, Severity};
+pub use event::{Event, EventKind, Relation, Severity};
 pub use frame::{ColorMatrix, Frame, PixelRange, Pixels, SizePx};
 pub use memory::{MemoryView, TokenRef};
 pub use patch::{Content, MAX_PATCHES, PatchBatch, PatchGrid, PatchMask};

@@ -72,6 +72,12 @@ pub trait Head {
     /// # Errors
     /// The model failed.
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), Self::Error>;
+
+    /// How alike two entries are in what they mean, -1 to 1: the cosine of their embeddings. A head that has none knows an entry
+    /// from all others.
+    fn likeness(&self, entry: usize, other: usize) -> f32 {
+        if entry == other { 1.0 } else { 0.0 }
+    }
 }
 
 /// A place where events go. Slow sinks buffer inside themselves, bounded; the pipeline never waits for one.

@@ -1,6 +1,6 @@
 //! A sink that remembers.
 
-use ocelli_types::{EntryId, Event, EventKind, Fault, Micros, Sink};
+use ocelli_types::{EntryId, Event, EventKind, Fault, Micros, Relation, Sink};
 
 use crate::FakeError;
 use crate::failure::Appointments;
@@ -17,12 +17,13 @@ pub struct OwnedEvent {
     pub text: String,
     pub score: f32,
     pub entries: Option<(EntryId, EntryId)>,
+    pub relation: Option<Relation>,
 }
 
 impl From<&Event<'_>> for OwnedEvent {
     fn from(event: &Event<'_>) -> Self {
-        let Event { id, kind, camera, start_us, end_us, text, score, entries, .. } = *event;
-        Self { id, kind, camera: camera.into(), start_us, end_us, text: text.into(), score, entries }
+        let Event { id, kind, camera, start_us, end_us, text, score, entries, relation, .. } = *event;
+        Self { id, kind, camera: camera.into(), start_us, end_us, text: text.into(), score, entries, relation }
     }
 }
 
@@ -51,6 +52,8 @@ impl std::fmt::Display for OwnedEvent {
 ///     start_us: Micros(400_000),
 ///     end_us: Micros(1_200_000),
 ///     text: "a person walks",
+///     language: "en",
+///     relation: None,
 ///     score: 0.9,
 ///     entries: None,
 ///     evidence: None,

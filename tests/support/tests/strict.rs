@@ -101,6 +101,8 @@ fn the_sink_wants_events_that_make_sense() {
         start_us: Micros(5),
         end_us: Micros(6),
         text: "a person falls",
+        language: "en",
+        relation: None,
         score: 1.0,
         entries: Some((EntryId(1), EntryId(2))),
         evidence: None,

@@ -12,6 +12,7 @@ use ocelli_types::{Clock, EventKind, Micros};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::alerts::{Tells, WeekClock};
+use crate::config::Verbosity;
 use crate::error::{Error, note};
 use crate::journal::Dates;
 use crate::moments::Moments;
@@ -65,6 +66,8 @@ pub(super) struct Think<'a> {
     pub(super) narrator: &'a RefCell<Narrator>,
     /// What can be said now.
     pub(super) vocabulary: Arc<Vocabulary>,
+    /// How much of it.
+    pub(super) verbosity: Verbosity,
     /// Of the user's sentences, where a file is named.
     pub(super) watcher: Option<Watcher>,
     pub(super) dates: Dates,
@@ -136,8 +139,10 @@ impl Think<'_> {
     /// Says from now on what the user's file says, where that has changed.
     fn follow(&mut self) -> Result<(), Error> {
         let Some(news) = self.watcher.as_ref().and_then(Watcher::news) else { return Ok(()) };
-        let lexicon =
-            |now: Arc<Vocabulary>| Ok((wiring::lexicon(self.pack, &now).map_err(|error| error.to_string())?, now));
+        let lexicon = |now: Arc<Vocabulary>| {
+            let lexicon = wiring::lexicon(self.pack, &now, self.verbosity).map_err(|error| error.to_string())?;
+            Ok((lexicon, now))
+        };
         let text = match news.and_then(lexicon) {
             Ok((lexicon, now)) => {
                 self.relearn(now, &lexicon)?;
@@ -197,6 +202,7 @@ impl Think<'_> {
                 camera.pulse.looked(&look);
                 camera.count(counts);
                 camera.now_us = captured_us;
+                look.gate.camera_move.iter().try_for_each(|held| self.voice.moved(index, held))?;
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
                 camera.pulse.thought(report.encode_us, report.describe_us);
                 let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));
@@ -288,7 +294,7 @@ mod tests {
         let watched = |_| {
             let memory = wiring::blank(&pack, Profile::Home).expect("it is consistent");
             let head = wiring::taught(&pack, &narrator, &CameraTable::default()).expect("without lessons");
-            let lexicon = wiring::lexicon(&pack, &pack.vocabulary).expect("consistent");
+            let lexicon = wiring::lexicon(&pack, &pack.vocabulary, Verbosity::Normal).expect("consistent");
             let moments = Moments::new(&pack, &pack.vocabulary);
             Watched::new(Mind::new(head, memory, lexicon), None, moments, Micros(0))
         };
@@ -297,7 +303,8 @@ mod tests {
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
-        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, watcher, dates, week };
+        let verbosity = Verbosity::Normal;
+        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

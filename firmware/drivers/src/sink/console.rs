@@ -43,7 +43,7 @@ impl<W: Write> Sink for ConsoleSink<W> {
             None => event.start_us.0 / 1_000_000,
         };
         let mark = match event.kind {
-            EventKind::Narration => "",
+            EventKind::Narration | EventKind::Camera => "",
             EventKind::Alert => "ALERT ",
             EventKind::AlertEnd => "alert over: ",
             EventKind::Update => "alert: ",
@@ -61,7 +61,8 @@ impl<W: Write> Sink for ConsoleSink<W> {
             event.score,
         );
         let name = if self.named { [event.camera, ": "] } else { ["", ""] };
-        let words = name.into_iter().chain([event.text]).flat_map(str::chars);
+        let relation = event.relation.and_then(|relation| relation.words(event.language)).unwrap_or_default();
+        let words = name.into_iter().chain([relation, event.text]).flat_map(str::chars);
         line.extend(words.map(|c| if c.is_control() { ' ' } else { c }));
         line.push('\n');
         self.out.write_all(line.as_bytes())?;
@@ -87,6 +88,7 @@ fn local_second_of_day(unix_s: u64) -> u64 {
 mod tests {
     use super::super::fixtures::{Broken, falls};
     use super::*;
+    use ocelli_types::Relation;
 
     #[test]
     fn a_clip_shows_its_own_time() {
@@ -97,6 +99,18 @@ mod tests {
         let expected = "00:01:02   1.4 s  0.88  a person falls to the floor\n\
                         00:01:02   1.4 s  0.88  ALERT a person falls to the floor\n";
         assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn a_narration_says_how_it_stands_to_those_before_where_its_language_has_words_for_it() {
+        let mut out = Vec::new();
+        let mut sink = ConsoleSink::clip(&mut out);
+        for (relation, language) in [(Relation::Still, "en"), (Relation::Also, "en"), (Relation::Again, "zh")] {
+            let event = Event { text: "X.", relation: Some(relation), language, ..falls() };
+            sink.emit(&event).expect("a Vec takes everything");
+        }
+        let said: Vec<String> = String::from_utf8_lossy(&out).lines().map(|line| line[24..].to_owned()).collect();
+        assert_eq!(said, ["still: X.", "now also: X.", "X."]);
     }
 
     #[test]

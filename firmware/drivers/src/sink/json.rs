@@ -8,8 +8,8 @@ use super::SinkError;
 
 /// Writes `{"id","type","camera","t_start_s","t_end_s","text","score","entries"}` lines and flushes each.
 ///
-/// Times are seconds since the start of the stream with 3 decimals; `entries` is `[oldest,newest]` or `null`. Where an event
-/// has evidence, `evidence` comes last.
+/// Times are seconds since the start of the stream with 3 decimals; `entries` is `[oldest,newest]` or `null`. Behind them come
+/// `relation` and `evidence`, where an event has them. `text` is the sentence of the vocabulary, whatever its relation.
 #[derive(Debug)]
 pub struct JsonSink<W> {
     out: W,
@@ -46,6 +46,9 @@ fn write_line(line: &mut Vec<u8>, event: &Event<'_>) -> std::io::Result<()> {
         Some((from, to)) => write!(line, "[{},{}]", from.0, to.0)?,
         None => line.extend_from_slice(b"null"),
     }
+    if let Some(relation) = event.relation {
+        write!(line, r#","relation":"{}""#, relation.name())?;
+    }
     if let Some(evidence) = event.evidence {
         line.extend_from_slice(br#","evidence":"#);
         serde_json::to_writer(&mut *line, evidence)?;
@@ -58,6 +61,7 @@ fn write_line(line: &mut Vec<u8>, event: &Event<'_>) -> std::io::Result<()> {
 mod tests {
     use super::super::fixtures::{Broken, falls};
     use super::*;
+    use ocelli_types::Relation;
     use std::io::ErrorKind;
 
     fn line(event: &Event<'_>) -> String {
@@ -79,9 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn evidence_comes_last() {
-        let line = line(&Event { evidence: Some("0badcafe.7f00"), ..falls() });
-        assert!(line.ends_with("\"entries\":[312,319],\"evidence\":\"0badcafe.7f00\"}\n"), "{line}");
+    fn relation_and_evidence_come_last_and_change_no_text() {
+        let relation = Some(Relation::Again);
+        let line = line(&Event { relation, evidence: Some("0badcafe.7f00"), ..falls() });
+        let end = "\"entries\":[312,319],\"relation\":\"again\",\"evidence\":\"0badcafe.7f00\"}\n";
+        assert!(line.ends_with(end) && line.contains("\"text\":\"a person falls to the floor\""), "{line}");
     }
 
     #[test]

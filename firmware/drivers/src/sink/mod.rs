@@ -54,6 +54,8 @@ pub(crate) mod fixtures {
             start_us: Micros(62_400_000),
             end_us: Micros(63_800_400),
             text: "a person falls to the floor",
+            language: "en",
+            relation: None,
             score: 0.875,
             entries: Some((EntryId(312), EntryId(319))),
             evidence: None,

@@ -42,6 +42,11 @@ impl Entry {
     pub fn text_in(&self, language: Option<&str>) -> &str {
         language.and_then(|language| self.texts.get(language)).unwrap_or(&self.text)
     }
+
+    /// The language of [`text_in`](Self::text_in): packs speak English.
+    pub fn language_of<'a>(&self, language: Option<&'a str>) -> &'a str {
+        language.filter(|language| self.texts.contains_key(*language)).unwrap_or("en")
+    }
 }
 
 /// A sentence of a user's, beside those of a pack.
@@ -195,6 +200,14 @@ impl Vocabulary {
         best
     }
 
+    /// How alike two entries are in what they mean: the cosine of their embeddings.
+    ///
+    /// # Panics
+    /// If there is no such entry.
+    pub fn likeness(&self, entry: usize, other: usize) -> f32 {
+        self.rows.likeness(entry, other)
+    }
+
     /// Index of the kind of this name, or of a sentence of it in any language.
     pub fn kind_of(&self, text: &str) -> Option<usize> {
         let says = |entry: &&Entry| entry.text == text || entry.texts.values().any(|other| other == text);
@@ -346,6 +359,14 @@ mod tests {
         let near = vocabulary.nearest_of_kinds(&near(&vocabulary, 5, 0.8));
         assert_eq!((near.len(), &near[0].0.text), (vocabulary.kinds.len(), &vocabulary.entries[5].text));
         assert!((near[0].1 - 0.8).abs() < 0.01 && near.is_sorted_by(|a, b| a.1 >= b.1), "{near:?}");
+    }
+
+    #[test]
+    fn likeness_is_the_cosine() {
+        let vocabulary = vocabulary();
+        let cosine: f32 = vocabulary.rows.row(3).iter().zip(vocabulary.rows.row(7)).map(|(a, b)| a * b).sum();
+        assert!((vocabulary.likeness(3, 7) - cosine).abs() < 1e-5, "{cosine}");
+        assert!((vocabulary.likeness(5, 5) - 1.0).abs() < 1e-5);
     }
 
     #[test]

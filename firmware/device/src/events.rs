@@ -109,7 +109,8 @@ pub fn teach(args: &AboutArgs, was: Option<&str>, wrong: bool) -> Result<(), Err
     )
 }
 
-fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
+/// The journal's file.
+pub fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
     let file = given.or(config.journal.file.as_ref()).cloned();
     let none = "no journal: name its file with --journal, or the config that does with --config";
     Ok(file.ok_or_else(|| ConfigError::Usage(none.into()))?)

@@ -5,6 +5,7 @@ mod alerts;
 mod check;
 mod cli;
 mod config;
+mod describe;
 mod enforce;
 mod error;
 mod events;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Soak(args) => soak::command(args),
         Command::Teach(args) => lessons::command(args),
         Command::Events(args) => events::command(args),
+        Command::Describe(args) => describe::command(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
         Command::Vocab(args) => vocab::command(args),

@@ -55,7 +55,7 @@ pub fn faithful(text: &str, facts: &[&str]) -> Result<(), Unfaithful> {
 }
 
 /// Sentences of a text; a point within a number ends none.
-pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let sentence;

@@ -27,7 +27,7 @@ use crate::{InferError, PackError};
 pub use faithful::{Unfaithful, faithful};
 pub use schema::Schema;
 pub use tokens::Tokenizer;
-pub use wording::{Fallback, MOST_EVENTS, Source, Worded, Wording};
+pub use wording::{Fallback, MOST_NOTES, Worded, Wording};
 
 /// The format of `generator.toml` that this program reads.
 const FORMAT: u32 = 1;
@@ -150,13 +150,18 @@ pub struct Generated {
 }
 
 /// The loaded head.
-#[derive(Debug)]
 pub struct Generator {
     engine: Engine,
     tokenizer: Tokenizer,
     words: Table,
     manifest: Manifest,
     logits: Vec<f32>,
+}
+
+impl std::fmt::Debug for Generator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generator").field("engine", &self.engine).field("manifest", &self.manifest).finish_non_exhaustive()
+    }
 }
 
 impl Generator {
@@ -202,19 +207,22 @@ impl Generator {
         self.engine.state_bytes()
     }
 
-    /// A conversation of one question, as the model was taught it (ChatML).
-    pub fn chat(&self, system: &str, user: &str) -> Vec<u32> {
+    /// A conversation, `(who, text)` from `system`, `user` and `assistant`, as the model was taught it (ChatML), with the
+    /// assistant to speak.
+    pub fn chat(&self, turns: &[(&str, &str)]) -> Vec<u32> {
         let mut tokens = Vec::new();
-        for (who, text) in [("system\n", Some(system)), ("user\n", Some(user)), ("assistant\n", None)] {
+        let begin = |who: &str, tokens: &mut Vec<u32>| {
             tokens.push(self.manifest.start);
-            self.tokenizer.encode(who, &mut tokens);
-            if let Some(text) = text {
-                // Apart from what goes before and behind: a text cannot join with either.
-                self.tokenizer.encode(text, &mut tokens);
-                tokens.push(self.manifest.end);
-                self.tokenizer.encode("\n", &mut tokens);
-            }
+            self.tokenizer.encode(&format!("{who}\n"), tokens);
+        };
+        for (who, text) in turns {
+            begin(who, &mut tokens);
+            // Apart from what goes before and behind: a text cannot join with either.
+            self.tokenizer.encode(text, &mut tokens);
+            tokens.push(self.manifest.end);
+            self.tokenizer.encode("\n", &mut tokens);
         }
+        begin("assistant", &mut tokens);
         tokens
     }
 

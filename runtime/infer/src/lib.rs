@@ -25,8 +25,8 @@ mod vocabulary;
 pub use engine::{Backend, read_graph};
 pub use error::{InferError, PackError};
 pub use generate::{
-    Bounds, End, Fallback, Generated, Generator, GeneratorPack, MOST_NOTES, Schema, Tokenizer, Unfaithful, Worded, Wording,
-    faithful,
+    Bounds, End, Fallback, Generated, Generator, GeneratorPack, MOST_NOTES, Schema, Tokenizer, Unfaithful, Worded,
+    Wording, faithful,
 };
 pub use lessons::{Evidence, Lessons, MOST_LESSONS, Taught};
 pub use macs::{Form, Macs, StabShape};

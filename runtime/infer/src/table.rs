@@ -30,9 +30,10 @@ impl Table {
     /// Reads a row, `[width]`, for this model.
     pub fn row(&mut self, piece: u32, model: &'static str, to: &mut [f32]) -> Result<(), InferError> {
         let start = u64::from(piece) * self.row.len() as u64;
-        self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut self.row)).map_err(|error| {
-            InferError::Run { model, why: format!("{}: {error}", self.path.display()) }
-        })?;
+        self.file
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| self.file.read_exact(&mut self.row))
+            .map_err(|error| InferError::Run { model, why: format!("{}: {error}", self.path.display()) })?;
         let (scale, values) = self.row.split_at(4);
         let scale = f32::from_le_bytes(scale.try_into().expect("four bytes were split off"));
         to.iter_mut().zip(values).for_each(|(to, value)| *to = scale * f32::from(value.cast_signed()));

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::Array3;
 use ndarray_npy::read_npy;
 use ocelli_infer::{
-    Bounds, End, Fallback, Generator, GeneratorPack, InferError, MOST_NOTES, PackError, Schema, Worded, Wording, faithful,
+    Bounds, End, Fallback, Generator, GeneratorPack, InferError, MOST_NOTES, PackError, Schema, Worded, Wording,
+    faithful,
 };
 use ocelli_types::{Clock, Micros};
 use serde::Deserialize;
@@ -68,7 +69,12 @@ fn load(folder: &Path) -> Generator {
     Generator::load(&GeneratorPack::open(folder).expect("it is whole")).expect("it loads")
 }
 
-fn run(generator: &mut Generator, prompt: &[u32], schema: Option<&Schema>, bounds: &Bounds<'_>) -> (String, usize, End) {
+fn run(
+    generator: &mut Generator,
+    prompt: &[u32],
+    schema: Option<&Schema>,
+    bounds: &Bounds<'_>,
+) -> (String, usize, End) {
     let mut streamed = String::new();
     let done = generator.generate(prompt, schema, bounds, &mut |text| {
         assert!(!text.is_empty());
@@ -132,7 +138,9 @@ fn logits_are_close_to_those_of_the_reference() {
         let (least, count) = (cosines.iter().copied().fold(1.0, f32::min), cosines.len());
         let (mean, share) = (cosines.iter().sum::<f32>() / count as f32, same as f32 / count as f32);
         let name = folder.file_name().expect("it has one").display();
-        eprintln!("{name}: {count} positions: cosine {mean:.4} in the mean, {least:.4} at least; the same token in {share:.3}");
+        eprintln!(
+            "{name}: {count} positions: cosine {mean:.4} in the mean, {least:.4} at least; the same token in {share:.3}"
+        );
         assert!(count >= 32 && mean > 0.99 && least > 0.9 && share > 0.85);
     }
 }
@@ -207,7 +215,9 @@ fn an_answer_keeps_to_its_schema_whatever_the_model_wants() {
             let value: serde_json::Value = serde_json::from_str(&text).expect(&text);
             assert!(value["kind"] == "fall" || value["kind"] == "walk", "{text}");
             assert!(value["count"].is_i64() && value["text"].as_str().is_some_and(|text| text.chars().count() <= 12));
-            assert!(value["at"].as_array().is_some_and(|at| at.len() <= 3 && at.iter().all(serde_json::Value::is_number)));
+            assert!(
+                value["at"].as_array().is_some_and(|at| at.len() <= 3 && at.iter().all(serde_json::Value::is_number))
+            );
         }
     }
 }

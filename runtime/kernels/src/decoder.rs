@@ -1,4 +1,4 @@
-//! A layer of a generative head: Llama's, with grouped queries, RoPE and SwiGLU (Touvron et al. 2023; Ainslie et al. 2023;
+//! A layer of a generative head: Llama's, with grouped queries, RoPE and `SwiGLU` (Touvron et al. 2023; Ainslie et al. 2023;
 //! Shazeer 2020), and its bounded KV cache.
 
 use std::sync::Arc;
@@ -81,13 +81,7 @@ impl DecoderLayer {
     ///
     /// # Errors
     /// As [`KvConfig::check`].
-    pub fn new(
-        config: &KvConfig,
-        qkv: Linear,
-        out: Linear,
-        up: Linear,
-        down: Linear,
-    ) -> Result<Option<Self>, KvError> {
+    pub fn new(config: &KvConfig, qkv: Linear, out: Linear, up: Linear, down: Linear) -> Result<Option<Self>, KvError> {
         config.check()?;
         let d = qkv.k();
         let heads = (config.query_heads + 2 * config.kv_heads) * config.width;
@@ -141,13 +135,7 @@ impl DecoderLayer {
     ///
     /// # Panics
     /// If a slice is not of its size, or the scratch is for other layers or fewer tokens.
-    pub fn step(
-        &mut self,
-        isa: Isa,
-        x: &[f32],
-        scratch: &mut DecoderScratch,
-        to: &mut [f32],
-    ) -> Result<(), KvError> {
+    pub fn step(&mut self, isa: Isa, x: &[f32], scratch: &mut DecoderScratch, to: &mut [f32]) -> Result<(), KvError> {
         let Weights { qkv, out, up, down } = &*self.weights;
         let (d, count) = (qkv.k(), x.len() / qkv.k());
         assert!(x.len() == count * d && to.len() == x.len(), "a row for each token");

@@ -493,7 +493,9 @@ fn tokens_that_ask_together_get_what_each_alone_would() {
                     assert_eq!(bits(&found[last..]), bits(&wanted[last..]), "{positions:?} {count}");
                 }
             }
-            together.attend_newest(Isa::PORTABLE, &queries, &mut scratch, &mut vec![0.0; count * row]).expect("as above");
+            together
+                .attend_newest(Isa::PORTABLE, &queries, &mut scratch, &mut vec![0.0; count * row])
+                .expect("as above");
             let masses = |cache: &KvCache| cache.pages().map(|(_, mass)| mass.to_bits()).collect::<Vec<_>>();
             if together.counts().evicted_pages == 0 {
                 assert_eq!(masses(&together), masses(&alone));
@@ -504,7 +506,8 @@ fn tokens_that_ask_together_get_what_each_alone_would() {
         let error = empty.attend_newest(Isa::PORTABLE, &random.values(row), &mut scratch, &mut vec![0.0; row]);
         assert_eq!(error, Err(KvError::Empty));
         together.push(position + 3, &vec![0.0; row / 3], &vec![0.0; row / 3]).expect("a hole is allowed");
-        let error = together.attend_newest(Isa::PORTABLE, &random.values(2 * row), &mut scratch, &mut vec![0.0; 2 * row]);
+        let error =
+            together.attend_newest(Isa::PORTABLE, &random.values(2 * row), &mut scratch, &mut vec![0.0; 2 * row]);
         assert_eq!(error, Err(KvError::Position));
     }
 }

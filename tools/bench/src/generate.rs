@@ -121,7 +121,8 @@ impl Watch {
 }
 
 fn on_cpu_ns() -> Result<u64> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").context("this Linux keeps no times of threads")?;
+    let stat =
+        std::fs::read_to_string("/proc/thread-self/schedstat").context("this Linux keeps no times of threads")?;
     stat.split_whitespace().next().and_then(|ns| ns.parse().ok()).context("it should begin with nanoseconds")
 }
 

@@ -33,15 +33,15 @@ pub fn faithful(text: &str, facts: &[&str]) -> Result<(), Unfaithful> {
     for sentence in sentences(text) {
         let terms = terms(sentence);
         let clauses = clauses(&terms);
-        let times: BTreeSet<&Stated> = terms.iter().map(|term| &term.stated).filter(|stated| stated.is_time()).collect();
+        let times: BTreeSet<&Stated> =
+            terms.iter().map(|term| &term.stated).filter(|stated| stated.is_time()).collect();
         for clause in clauses {
             let wanted: Vec<&Term> = clause.iter().filter(|term| !term.stated.is_neutral()).collect();
             said |= !wanted.is_empty();
             let has_time = wanted.iter().any(|term| term.stated.is_time());
             // A clause without a time happened at those of its sentence.
-            let in_time = |line: &BTreeSet<Stated>| {
-                has_time || times.is_empty() || times.iter().any(|time| line.contains(time))
-            };
+            let in_time =
+                |line: &BTreeSet<Stated>| has_time || times.is_empty() || times.iter().any(|time| line.contains(time));
             let covers = |line: &&BTreeSet<Stated>| wanted.iter().all(|term| line.contains(&term.stated));
             if !lines.iter().filter(|line| in_time(line)).any(|line| covers(&line)) {
                 let nowhere = wanted.iter().find(|term| !lines.iter().any(|line| line.contains(&term.stated)));
@@ -91,8 +91,8 @@ enum Stated {
     Number(String),
     /// Its stem.
     Word(String),
-    /// `,` or `;`
-    Break,
+    /// A word with which every line may be told, or a mark: it says nothing of what happened.
+    Neutral,
 }
 
 impl Stated {
@@ -100,13 +100,8 @@ impl Stated {
         matches!(self, Self::Time(..))
     }
 
-    /// It says nothing of what happened.
-    fn is_neutral(&self) -> bool {
-        match self {
-            Self::Break => true,
-            Self::Word(word) => NEUTRAL.contains(&word.as_str()),
-            _ => false,
-        }
+    const fn is_neutral(&self) -> bool {
+        matches!(self, Self::Neutral)
     }
 }
 
@@ -117,25 +112,66 @@ struct Term {
     stated: Stated,
 }
 
-/// Words that every line may be told with, by their stems.
-const NEUTRAL: [&str; 41] = [
-    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "ha", "have", "had", "at", "in", "on", "into", "of",
-    "to", "from", "by", "with", "and", "as", "that", "there", "this", "which", "who", "event", "note", "camera", "saw", "see",
-    "seen", "show", "time", "today", "it's", "then", "while",
+/// Words with which every line may be told.
+const NEUTRAL: [&str; 42] = [
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "at", "in", "on", "into", "of",
+    "to", "from", "by", "with", "and", "as", "that", "there", "this", "which", "who", "event", "events", "note", "notes", "camera",
+    "saw", "see", "sees", "seen", "time", "it's", "then", "while",
 ];
+
+/// Words that deny, which no stem of another word may equal.
+const DENIAL: [&str; 11] =
+    ["not", "no", "nor", "never", "none", "nobody", "nothing", "nowhere", "without", "neither", "cannot"];
 
 /// Stems of verbs whose past is not made by an ending.
 const IRREGULAR: [(&str, &str); 22] = [
-    ("fell", "fall"), ("fallen", "fall"), ("sat", "sit"), ("lay", "lie"), ("lying", "lie"), ("lain", "lie"), ("stood", "stand"),
-    ("went", "go"), ("gone", "go"), ("goes", "go"), ("came", "come"), ("left", "leave"), ("ran", "run"), ("ate", "eat"),
-    ("eaten", "eat"), ("drank", "drink"), ("got", "get"), ("took", "take"), ("taken", "take"), ("rose", "rise"),
-    ("slept", "sleep"), ("held", "hold"),
+    ("fell", "fall"),
+    ("fallen", "fall"),
+    ("sat", "sit"),
+    ("lay", "lie"),
+    ("lying", "lie"),
+    ("lain", "lie"),
+    ("stood", "stand"),
+    ("went", "go"),
+    ("gone", "go"),
+    ("goes", "go"),
+    ("came", "come"),
+    ("left", "leave"),
+    ("ran", "run"),
+    ("ate", "eat"),
+    ("eaten", "eat"),
+    ("drank", "drink"),
+    ("got", "get"),
+    ("took", "take"),
+    ("taken", "take"),
+    ("rose", "rise"),
+    ("slept", "sleep"),
+    ("held", "hold"),
 ];
 
 /// Numbers that are written as words.
 const NUMBERS: [&str; 21] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
 ];
 
 /// What a line of the facts has. Someone is also a person, and a time with seconds also one without.
@@ -149,10 +185,9 @@ fn known(fact: &str) -> BTreeSet<Stated> {
         })
         .collect();
     known.extend(minutes);
-    for (word, other) in [("someone", "somebody"), ("someone", "person"), ("somebody", "person"), ("person", "someone")] {
-        if known.contains(&Stated::Word(word.into())) {
-            known.insert(Stated::Word(other.into()));
-        }
+    let person = ["someone", "somebody", "person"].map(|word| Stated::Word(stem(word)));
+    if person.iter().any(|word| known.contains(word)) {
+        known.extend(person);
     }
     known
 }
@@ -182,7 +217,7 @@ fn terms(text: &str) -> Vec<Term> {
             terms.push(Term { text: part.into(), stated });
         } else {
             if matches!(c, ',' | ';' | '，' | '、') {
-                terms.push(Term { text: c.into(), stated: Stated::Break });
+                terms.push(Term { text: c.into(), stated: Stated::Neutral });
             }
             rest = &rest[c.len_utf8()..];
         }
@@ -238,20 +273,22 @@ fn word(text: &str) -> Stated {
     match small.as_str() {
         "noon" => Stated::Time(12 * 60, None),
         "midnight" => Stated::Time(0, None),
-        _ => Stated::Word(stem(&small)),
+        word if NEUTRAL.contains(&word) => Stated::Neutral,
+        word if DENIAL.contains(&word) || word.ends_with("n't") => Stated::Word(format!("not: {word}")),
+        word => Stated::Word(stem(word)),
     }
 }
 
-/// A word without the endings of number and time (after Porter 1980, the first step). Denial stays.
+/// A word without the endings of number and time (after Porter 1980, the first step), and without a last `e`.
 fn stem(word: &str) -> String {
     let word = word.strip_suffix("'s").unwrap_or(word).trim_matches('\'');
     if let Some((_, stem)) = IRREGULAR.iter().find(|(past, _)| *past == word) {
-        return (*stem).into();
+        return stem.trim_end_matches('e').into();
     }
     let has_vowel = |stem: &str| stem.contains(['a', 'e', 'i', 'o', 'u', 'y']);
     let cut = ["ing", "ied", "ed", "ies", "es", "s"].iter().find_map(|ending| {
         let stem = word.strip_suffix(ending).filter(|stem| stem.len() >= 2 && has_vowel(stem))?;
-        (*ending != "s" || !stem.ends_with('s')).then_some((stem, *ending))
+        (*ending != "s" || stem.len() > 2 && !stem.ends_with('s')).then_some((stem, *ending))
     });
     let Some((stem, ending)) = cut else { return word.trim_end_matches('e').into() };
     let letters = stem.as_bytes();
@@ -264,30 +301,20 @@ fn stem(word: &str) -> String {
     stem.trim_end_matches('e').into()
 }
 
-/// What begins a clause of its own behind `and` or a comma: without one the clause goes on about the same.
-fn begins_clause(stated: &Stated) -> bool {
-    match stated {
-        Stated::Time(..) | Stated::Number(_) => true,
-        Stated::Word(word) => matches!(
-            word.as_str(),
-            "a" | "an" | "the" | "someon" | "somebody" | "peopl" | "at" | "in" | "there" | "then"
-        ),
-        Stated::Break => false,
-    }
+/// Whether a clause of its own begins here, behind `and` or a comma; without that it goes on about the same.
+fn begins_clause(term: &Term) -> bool {
+    let begins = ["a", "an", "the", "someone", "somebody", "people", "at", "in", "there", "then"];
+    matches!(term.stated, Stated::Time(..) | Stated::Number(_)) || begins.contains(&&*term.text.to_lowercase())
 }
 
 /// The clauses of a sentence. One that names nothing but times goes with the next, or the last with the one before.
 fn clauses(terms: &[Term]) -> Vec<&[Term]> {
     let mut cuts = vec![0];
     for at in 1..terms.len().saturating_sub(1) {
-        let joins = match &terms[at].stated {
-            Stated::Break => true,
-            Stated::Word(word) => matches!(word.as_str(), "and" | "then" | "whil" | "but"),
-            _ => false,
-        };
+        let joins = matches!(&*terms[at].text.to_lowercase(), "," | ";" | "，" | "、" | "and" | "then" | "while" | "but");
         let names = |terms: &[Term]| terms.iter().any(|term| !term.stated.is_neutral() && !term.stated.is_time());
         let from = *cuts.last().expect("there is the first");
-        if joins && begins_clause(&terms[at + 1].stated) && names(&terms[from..at]) && names(&terms[at..]) {
+        if joins && begins_clause(&terms[at + 1]) && names(&terms[from..at]) && names(&terms[at..]) {
             cuts.push(at + 1);
         }
     }
@@ -382,7 +409,10 @@ mod tests {
     fn sentences_end_where_they_do() {
         let all = |text| sentences(text).collect::<Vec<_>>();
         assert_eq!(all("At 9.12 it fell. Then?\nYes! no"), ["At 9.12 it fell.", "Then?", "Yes!", "no"]);
-        assert_eq!((first_sentence("It fell."), first_sentence("It fell. "), first_sentence("猫。a")), (None, Some(8), Some(6)));
+        assert_eq!(
+            (first_sentence("It fell."), first_sentence("It fell. "), first_sentence("猫。a")),
+            (None, Some(8), Some(6))
+        );
     }
 
     #[test]

@@ -160,7 +160,10 @@ pub struct Generator {
 
 impl std::fmt::Debug for Generator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Generator").field("engine", &self.engine).field("manifest", &self.manifest).finish_non_exhaustive()
+        f.debug_struct("Generator")
+            .field("engine", &self.engine)
+            .field("manifest", &self.manifest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -175,8 +178,8 @@ impl Generator {
         let failed = |path: &Path, why: String| InferError::Load { path: path.to_path_buf(), why };
         let read = |path: &Path| fs::read_to_string(path).map_err(|error| failed(path, error.to_string()));
         let (tokens, joins) = (at(&manifest.tokens), at(&manifest.joins));
-        let tokenizer = Tokenizer::new(&read(&tokens)?, &read(&joins)?, manifest.special)
-            .map_err(|why| failed(&tokens, why))?;
+        let tokenizer =
+            Tokenizer::new(&read(&tokens)?, &read(&joins)?, manifest.special).map_err(|why| failed(&tokens, why))?;
         if manifest.start.max(manifest.end) as usize >= tokenizer.count() {
             return Err(failed(&tokens, "it has no marks for the ends of a turn".into()));
         }

@@ -99,7 +99,8 @@ impl Tokenizer {
 
     /// Joins the bytes of a word. A queue of pairs, so that a word without end costs little more than its length.
     fn join(&self, word: &[u8], to: &mut Vec<u32>) {
-        let mut parts: Vec<Option<u32>> = word.iter().map(|byte| self.of_byte[usize::from(*byte)]).filter(Option::is_some).collect();
+        let mut parts: Vec<Option<u32>> =
+            word.iter().map(|byte| self.of_byte[usize::from(*byte)]).filter(Option::is_some).collect();
         // Neighbours of each part that is left.
         let mut before: Vec<usize> = (0..parts.len()).map(|at| at.wrapping_sub(1)).collect();
         let mut after: Vec<usize> = (1..=parts.len()).collect();

@@ -224,16 +224,23 @@ struct Asked<'a> {
     queries: usize,
     /// Positions from its first token to the first query.
     away: u32,
-    /// Its tokens that the first query sees; each further one sees one more, as long as there are.
-    seen: isize,
+    /// Kept tokens that the first query sees, and those that lie before this block. Each further query sees one more.
+    seen: usize,
+    before: usize,
 }
 
 impl Asked<'_> {
     /// Its tokens that this query sees.
     #[inline(always)]
     fn seen_by(&self, query: usize) -> usize {
-        (self.seen + query as isize).clamp(0, self.store.blocks[self.slot].len as isize).cast_unsigned()
+        seen_by(query, self.seen, self.before).min(self.store.blocks[self.slot].len as usize)
     }
+}
+
+/// Tokens behind the first `before` that a query sees, of which the first one sees `seen` in all.
+#[inline(always)]
+fn seen_by(query: usize, seen: usize, before: usize) -> usize {
+    (seen + query).saturating_sub(before)
 }
 
 #[inline(always)]
@@ -262,6 +269,7 @@ fn body<A: Dot>(
     out.fill(0.0);
     scratch.tops[..count * query_heads].fill(f32::NEG_INFINITY);
     scratch.sums[..count * query_heads].fill(0.0);
+    let seen = asked as usize - (count - 1);
     let mut before = 0;
     for block in 0..cache.blocks() {
         if !scratch.is_asked[block] {
@@ -272,11 +280,11 @@ fn body<A: Dot>(
             Positions::AsSeen => store.blocks[slot].first,
             Positions::Consecutive => before,
         };
-        let seen = asked as isize - (count as isize - 1) - before as isize;
-        before += store.blocks[slot].len;
         // May lie before 0 for queries that do not see the block.
         let away = own.wrapping_sub(first);
-        ask_block(cache, &Asked { store, slot, block, queries: count, away, seen }, queries, scratch, out);
+        let asked = Asked { store, slot, block, queries: count, away, seen, before: before as usize };
+        before += store.blocks[slot].len;
+        ask_block(cache, &asked, queries, scratch, out);
     }
     for (out, sum) in out.chunks_exact_mut(width).zip(&*scratch.sums) {
         let whole = 1.0 / sum;
@@ -290,12 +298,9 @@ fn body<A: Dot>(
         if !scratch.is_asked[block] {
             continue;
         }
-        let seen = asked as isize - (count as isize - 1) - before as isize;
-        before += cache.len_of(block) as u32;
-        for query in 0..count {
-            if seen + query as isize <= 0 {
-                continue;
-            }
+        let earlier = before;
+        before += cache.len_of(block);
+        for query in (0..count).filter(|query| seen_by(*query, seen, earlier) > 0) {
             let mut share = 0.0;
             for head in query * query_heads..(query + 1) * query_heads {
                 let at = block * count * query_heads + head;

@@ -711,7 +711,7 @@ pub(crate) const ASKS: u8 = 2;
 /// A layer of a generative head, with its KV cache.
 #[derive(Clone, Debug)]
 struct Layer {
-    layer: DecoderLayer,
+    part: DecoderLayer,
     /// One for all layers of a graph, which run one after the other.
     room: Room,
     /// It is the first of them: the room is counted as its own.
@@ -732,49 +732,49 @@ impl Part for Layer {
         let width = qkv.n() / (query_heads + 2 * kv_heads);
         let config = KvConfig { query_heads, kv_heads, width, rope_base, bytes: kv_bytes, ..CACHE };
         let made = DecoderLayer::new(&config, qkv, out, up, down)?;
-        let layer = made.context("the sizes do not go together")?;
+        let part = made.context("the sizes do not go together")?;
         let (room, counts_room) = ROOM.with_borrow_mut(|room| {
             let is_first = room.is_none();
             (Room::clone(room.get_or_insert_default()), is_first)
         });
-        Ok(Self { layer, room, counts_room })
+        Ok(Self { part, room, counts_room })
     }
 
     fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
         ensure!(inputs.len() == 2 && inputs[0].len() == 2, "{inputs:?}");
         ensure!((1..=CACHE.window).contains(&inputs[0][0]), "{inputs:?}: a run has at most {} rows", CACHE.window);
-        check_rows(inputs, inputs[0][0], self.layer.width())?;
+        check_rows(inputs, inputs[0][0], self.part.width())?;
         Ok(vec![(F32, inputs[0].clone())])
     }
 
     fn macs(&self, inputs: &[Shape]) -> u64 {
-        inputs[0][0] as u64 * self.layer.macs()
+        inputs[0][0] as u64 * self.part.macs()
     }
 
     fn weight_bytes(&self) -> usize {
-        self.layer.weight_bytes()
+        self.part.weight_bytes()
     }
 
     fn state_bytes(&self, inputs: &[Shape]) -> usize {
-        let room = DecoderScratch::new(&self.layer, inputs[0][0]).ok().filter(|_| self.counts_room);
-        self.layer.cache_bytes() + room.map_or(0, |room| room.bytes())
+        let room = DecoderScratch::new(&self.part, inputs[0][0]).ok().filter(|_| self.counts_room);
+        self.part.cache_bytes() + room.map_or(0, |room| room.bytes())
     }
 
     fn forget(&mut self) {
-        self.layer.forget();
+        self.part.forget();
     }
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
         let mut out = outputs[0].try_as_plain_ram_mut()?;
         let (x, rows) = (floats(&inputs[0])?, bytes(&inputs[1])?);
-        let size = marked(rows) * self.layer.width();
+        let size = marked(rows) * self.part.width();
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         if room.is_none() {
-            *room = Some(DecoderScratch::new(&self.layer, rows.len())?);
+            *room = Some(DecoderScratch::new(&self.part, rows.len())?);
         }
         let room = room.as_mut().context("it was just made")?;
         if size > 0 {
-            self.layer.step(isa, &x[..size], room, &mut out.as_slice_mut()?[..size])?;
+            self.part.step(isa, &x[..size], room, &mut out.as_slice_mut()?[..size])?;
         }
         Ok(())
     }

@@ -4,10 +4,9 @@
 //! `models/tiny-test/generator` is a head of random weights, recorded by `tools/train/smollm2.py --tiny`; the same is asked of
 //! `models/smollm2` where `cargo xtask pack smollm2` made it.
 
-use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ndarray::Array3;
 use ndarray_npy::read_npy;
@@ -26,14 +25,13 @@ struct Tokens {
 
 /// Goes on by so much each time that it is looked at.
 struct Ticking {
-    now: Cell<u64>,
+    now: AtomicU64,
     step_us: u64,
 }
 
 impl Clock for Ticking {
     fn now(&self) -> Micros {
-        self.now.set(self.now.get() + self.step_us);
-        Micros(self.now.get())
+        Micros(self.now.fetch_add(self.step_us, Ordering::Relaxed) + self.step_us)
     }
 
     fn sleep(&self, _: Micros) {}
@@ -43,7 +41,7 @@ impl Clock for Ticking {
     }
 }
 
-const STOPPED: Ticking = Ticking { now: Cell::new(0), step_us: 0 };
+static STOPPED: Ticking = Ticking { now: AtomicU64::new(0), step_us: 0 };
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")
@@ -180,7 +178,7 @@ fn an_answer_is_bounded_in_tokens_and_time_and_can_be_cancelled() {
     let (_, tokens, end) = run(&mut generator, &prompt, None, &bounds(7, &STOPPED, &cancel));
     assert_eq!((tokens, end), (7, End::Tokens));
     assert_eq!(run(&mut generator, &prompt, None, &bounds(0, &STOPPED, &cancel)), (String::new(), 0, End::Tokens));
-    let ticking = Ticking { now: Cell::new(0), step_us: 100_000 };
+    let ticking = Ticking { now: AtomicU64::new(0), step_us: 100_000 };
     let (_, tokens, end) = run(&mut generator, &prompt, None, &bounds(1000, &ticking, &cancel));
     assert!(end == End::Time && tokens < 10, "{tokens} {end:?}");
     let mut pieces = 0;
@@ -244,7 +242,7 @@ fn what_is_not_borne_out_gives_way_to_the_note() {
     assert_eq!((none.text.as_str(), none.tokens), ("", [0, 0]));
 
     // All notes share the time and the tokens.
-    let ticking = Ticking { now: Cell::new(0), step_us: 600_000 };
+    let ticking = Ticking { now: AtomicU64::new(0), step_us: 600_000 };
     let worded = word(&mut generator, &wording, &bounds(1000, &ticking, &cancel));
     assert_eq!((&worded.text, &worded.told[0]), (&notes.join(" "), &Some(Fallback::Unfinished(End::Time))));
     let worded = word(&mut generator, &wording, &bounds(3, &STOPPED, &cancel));
@@ -274,7 +272,7 @@ fn the_real_head_says_only_what_the_notes_say() {
     for (told, raw) in worded.told.iter().zip(&worded.raw) {
         eprintln!("{told:?} {raw:?}");
     }
-    assert!(worded.worded() > 0, "{worded:?}");
+    assert!(worded.worded() > 2, "{worded:?}");
     assert_eq!(faithful(&worded.text, &notes), Ok(()), "{worded:?}");
 }
 

@@ -114,9 +114,9 @@ struct Term {
 
 /// Words with which every line may be told.
 const NEUTRAL: [&str; 42] = [
-    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "at", "in", "on", "into", "of",
-    "to", "from", "by", "with", "and", "as", "that", "there", "this", "which", "who", "event", "events", "note", "notes", "camera",
-    "saw", "see", "sees", "seen", "time", "it's", "then", "while",
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "at", "in", "on",
+    "into", "of", "to", "from", "by", "with", "and", "as", "that", "there", "this", "which", "who", "event", "events",
+    "note", "notes", "camera", "saw", "see", "sees", "seen", "time", "it's", "then", "while",
 ];
 
 /// Words that deny, which no stem of another word may equal.
@@ -311,7 +311,8 @@ fn begins_clause(term: &Term) -> bool {
 fn clauses(terms: &[Term]) -> Vec<&[Term]> {
     let mut cuts = vec![0];
     for at in 1..terms.len().saturating_sub(1) {
-        let joins = matches!(&*terms[at].text.to_lowercase(), "," | ";" | "，" | "、" | "and" | "then" | "while" | "but");
+        let joins =
+            matches!(&*terms[at].text.to_lowercase(), "," | ";" | "，" | "、" | "and" | "then" | "while" | "but");
         let names = |terms: &[Term]| terms.iter().any(|term| !term.stated.is_neutral() && !term.stated.is_time());
         let from = *cuts.last().expect("there is the first");
         if joins && begins_clause(&terms[at + 1]) && names(&terms[from..at]) && names(&terms[at..]) {

@@ -210,7 +210,7 @@ impl Generator {
         self.engine.state_bytes()
     }
 
-    /// A conversation, `(who, text)` from `system`, `user` and `assistant`, as the model was taught it (ChatML), with the
+    /// A conversation, `(who, text)` from `system`, `user` and `assistant`, as the model was taught it (`ChatML`), with the
     /// assistant to speak.
     pub fn chat(&self, turns: &[(&str, &str)]) -> Vec<u32> {
         let mut tokens = Vec::new();

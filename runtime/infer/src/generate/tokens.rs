@@ -32,6 +32,9 @@ struct Join {
 impl Tokenizer {
     /// Tokens, one a line and numbered from 0, and joins, two tokens a line and in order of rank; bytes are written as GPT-2
     /// writes them. The first `special` tokens are marks, which stand for no text.
+    ///
+    /// # Errors
+    /// The lists do not go together; in words for whoever made them.
     pub fn new(tokens: &str, joins: &str, special: usize) -> Result<Self, String> {
         let letters = alphabet();
         let byte_of: HashMap<char, u8> = (0..=255).zip(letters).map(|(byte, letter)| (letter, byte)).collect();
@@ -99,8 +102,8 @@ impl Tokenizer {
 
     /// Joins the bytes of a word. A queue of pairs, so that a word without end costs little more than its length.
     fn join(&self, word: &[u8], to: &mut Vec<u32>) {
-        let mut parts: Vec<Option<u32>> =
-            word.iter().map(|byte| self.of_byte[usize::from(*byte)]).filter(Option::is_some).collect();
+        let known = word.iter().filter_map(|byte| self.of_byte[usize::from(*byte)]);
+        let mut parts: Vec<Option<u32>> = known.map(Some).collect();
         // Neighbours of each part that is left.
         let mut before: Vec<usize> = (0..parts.len()).map(|at| at.wrapping_sub(1)).collect();
         let mut after: Vec<usize> = (1..=parts.len()).collect();

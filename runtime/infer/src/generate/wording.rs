@@ -1,5 +1,5 @@
 //! Notes in words: each event, or each sentence of a template's answer, told by the head in a sentence of its own, as far as it is
-//! borne out (after SiLVR, Zhang et al. 2025: a language model over stored narrations alone).
+//! borne out (after `SiLVR`, Zhang et al. 2025: a language model over stored narrations alone).
 //!
 //! One note at a time, because a model of this size mixes up who did what where it has several before it; so a note is also
 //! always told in the same words, whatever stands beside it. Where they say more than the note, the note itself is told.

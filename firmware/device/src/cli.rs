@@ -112,6 +112,15 @@ Examples:
   ocelli digest --day 2026-11-26 --json
 Chapters end where nothing was told for half an hour, or where what is told becomes other; each is called by what sets it apart.";
 
+const DESCRIBE_EXAMPLES: &str = "\
+Examples (FILE is --journal FILE, or what the config says):
+  ocelli describe --since 1h                         what happened in the last hour
+  ocelli describe --since 2026-11-26 --camera hall   in the hall on a day
+  ocelli describe --since 3h --seconds 5             in what words can be found in 5 seconds
+The words are those of a small language model (`cargo xtask pack smollm2` makes it; 170 MB on disk, and as much memory while it
+words). It may say only what the events say: each sentence is held against its event, names, times, numbers and all. Where it says
+more, or where there is no such model, the event itself is told. Ctrl-C ends the wording; the rest is told as it is.";
+
 const YES_EXAMPLES: &str = "\
 Examples:
   ocelli yes 17                                      event 17 was right
@@ -185,6 +194,9 @@ pub enum Command {
     /// Tell a day in chapters, with counts, alerts and the times in which nobody looked.
     #[command(after_help = DIGEST_EXAMPLES)]
     Digest(DigestArgs),
+    /// Tell what happened in a while in a few words, which say no more than the events.
+    #[command(after_help = DESCRIBE_EXAMPLES)]
+    Describe(DescribeArgs),
     /// An event of the journal was right; the camera learns from it.
     #[command(after_help = YES_EXAMPLES)]
     Yes(YesArgs),
@@ -366,12 +378,12 @@ pub struct TeachArgs {
     /// It happened so long ago or less, such as 10s.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["from", "to", "was", "wrong"])]
     pub last: Option<Duration>,
-    /// It happened from then on: so long ago (2m), or a time in UTC (2026-11-26T18:30:00Z).
+    /// It happened from then on: so long ago (2m), or a time ('2026-11-26 18:30' here, 2026-11-26T18:30:00Z).
     #[arg(long, value_name = "TIME", value_parser = parse_since, conflicts_with_all = ["was", "wrong"])]
-    pub from: Option<u64>,
+    pub from: Option<When>,
     /// It happened before: as for --from. Default: now.
     #[arg(long, value_name = "TIME", value_parser = parse_since, requires = "from")]
-    pub to: Option<u64>,
+    pub to: Option<When>,
     /// The journal, which has what was seen. Default: that of the config.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -500,6 +512,31 @@ pub struct OfJournal {
     pub common: Common,
 }
 
+/// `ocelli describe`
+#[derive(Debug, Args)]
+pub struct DescribeArgs {
+    /// The journal. Default: that of the config.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Not before: so long ago (90m, 2h, 3d), or a time (2026-11-26 or '2026-11-26 18:30' here, 2026-11-26T18:30:00Z).
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<When>,
+    /// Only before: as for --since.
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub until: Option<When>,
+    /// Of the camera of this name.
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// Tokens (pieces of words) that are said, at most.
+    #[arg(long, default_value_t = 600, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub tokens: u16,
+    /// How long wording may take; then the events themselves are told.
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub seconds: f64,
+    #[command(flatten)]
+    pub common: Common,
+}
+
 /// Which event a lesson is about, and where it goes.
 #[derive(Debug, Args)]
 pub struct AboutArgs {
@@ -563,6 +600,12 @@ fn parse_time(text: &str) -> Result<u64, String> {
     let time = humantime::parse_rfc3339_weak(&whole).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let time = time.ok_or_else(|| format!("`{text}` is no time; write it like 2026-11-26T18:30:00Z"))?;
     Ok(time.as_millis() as u64)
+}
+
+/// Up to an hour.
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| format!("`{text}` is no number of seconds from 0 to 3600"))
 }
 
 /// A time on the command line.

@@ -129,8 +129,10 @@ fn chosen<'a>(moments: &'a [Seen], args: &TeachArgs) -> Result<Vec<&'a Seen>, Er
         moments.iter().filter(|seen| seen.end_us >= from_us).collect()
     } else {
         let now_ms = SystemClock::new().unix_ms();
-        let from_ms = args.last.map(|last| now_ms.saturating_sub(last.as_millis() as u64)).or(args.from);
-        let (from_ms, to_ms) = (from_ms.unwrap_or(0), args.to.unwrap_or(now_ms));
+        let zone = events::local();
+        let [from_ms, to_ms] = [args.from, args.to].map(|at| at.map(|at| at.unix_ms(&zone)));
+        let from_ms = args.last.map(|last| now_ms.saturating_sub(last.as_millis() as u64)).or(from_ms);
+        let (from_ms, to_ms) = (from_ms.unwrap_or(0), to_ms.unwrap_or(now_ms));
         let within = |seen: &&Seen| {
             seen.start_ms.zip(seen.end_ms()).is_some_and(|(start, end)| start <= to_ms && end + slack(seen) >= from_ms)
         };

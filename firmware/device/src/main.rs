@@ -6,6 +6,7 @@ mod ask;
 mod check;
 mod cli;
 mod config;
+mod describe;
 mod enforce;
 mod error;
 mod escalate;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Events(args) => events::command(args),
         Command::Ask(args) => ask::command(args),
         Command::Digest(args) => ask::digest(args),
+        Command::Describe(args) => describe::command(args),
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
         Command::Embed => plain::embed(),

@@ -241,7 +241,7 @@ impl Voice {
             score,
             entries,
             evidence: None,
-            language: None,
+            language: OURS,
             relation: None,
         })
     }

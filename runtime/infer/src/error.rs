@@ -25,6 +25,15 @@ pub enum PackError {
         /// The folder that was looked for.
         name: &'static str,
     },
+    /// There is no generative head.
+    #[error(
+        "there is no generative head `{name}` beside the packs; `cargo xtask pack smollm2` makes it, and OCELLI_PACKS may name \
+         the folder that it is in"
+    )]
+    NoGenerator {
+        /// The folder that was looked for.
+        name: &'static str,
+    },
     /// A file of the pack cannot be read.
     #[error("{}: cannot read this file of the pack ({source}); copy the pack again", path.display())]
     Unreadable {

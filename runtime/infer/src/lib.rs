@@ -2,11 +2,13 @@
 //!
 //! A [`Pack`] is a folder of data. [`Stab`] is the pipeline's encoder, [`Narrator`] its head; both run one fixed graph
 //! through tract. [`Taught`] is a narrator that was told what it got right and wrong at one camera. [`TextEncoder`] places
-//! a sentence that a user adds among those of the pack. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
+//! a sentence that a user adds among those of the pack. [`Generator`] words what is known already, and [`faithful`]
+//! says whether it kept to it. [`StabShape`] counts what a STAB costs, in the published and in the folded form.
 
 mod canvas;
 mod engine;
 mod error;
+mod generate;
 mod lessons;
 mod macs;
 mod narrator;
@@ -16,11 +18,16 @@ mod pieces;
 mod reference;
 mod rows;
 mod stab;
+mod table;
 mod text;
 mod vocabulary;
 
 pub use engine::{Backend, read_graph};
 pub use error::{InferError, PackError};
+pub use generate::{
+    Bounds, End, Fallback, Generated, Generator, GeneratorPack, MOST_NOTES, Schema, Tokenizer, Unfaithful, Worded,
+    Wording, faithful,
+};
 pub use lessons::{Evidence, Lessons, MOST_LESSONS, Taught};
 pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;

@@ -8,11 +8,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ocelli_kernels::{
-    Act, AttentionScratch, Fsra, Gstra, Input, Isa, Linear, Lsd, Lste, Project, Rows, Scratch, attend_one, attention,
-    linear,
+    Act, AttentionScratch, DecoderLayer, DecoderScratch, Fsra, Gstra, Input, Isa, KvBits, KvConfig, Linear, Lsd, Lste,
+    Positions, Project, Rows, Scratch, attend_one, attention, linear,
 };
 use ocelli_types::MAX_PATCHES;
 use tract_onnx::Onnx;
@@ -29,7 +29,11 @@ thread_local! {
     /// Weights between the file and the ops: of each node, by its name, the tensors at its inputs. tract builds ops by plain
     /// functions, which can be handed nothing else.
     static SHELF: RefCell<HashMap<String, Vec<Option<TensorProto>>>> = RefCell::default();
+    /// What the decoder layers of the graph that is being read will all work in.
+    static ROOM: RefCell<Option<Room>> = RefCell::default();
 }
+
+type Room = Arc<Mutex<Option<DecoderScratch>>>;
 
 /// The graph in this file. Each op's weights are freed from the file's content when the op is made, so that reading takes
 /// no more memory than what is made.
@@ -37,9 +41,13 @@ pub(crate) fn read(onnx: &Onnx, path: &std::path::Path) -> TractResult<Inference
     let mut proto = onnx.proto_model_for_path(path)?;
     let shelf = take_weights(&mut proto);
     SHELF.set(shelf);
-    let model = onnx.model_for_proto_model(&proto);
+    // The folder, for tensors that lie in files beside the graph: they are read one at a time.
+    let parsed = onnx.parse(&proto, path.parent().and_then(std::path::Path::to_str));
     SHELF.take();
-    model
+    ROOM.take();
+    let parsed = parsed?;
+    ensure!(parsed.unresolved_inputs.is_empty(), "inputs of nobody: {:?}", parsed.unresolved_inputs);
+    Ok(parsed.model)
 }
 
 /// Takes the initializers of our nodes out of the graph; their inputs become empty names.
@@ -76,6 +84,8 @@ pub(crate) fn register(onnx: &mut Onnx) {
     add::<Project>(onnx);
     add::<QLinear>(onnx);
     add::<Attention>(onnx);
+    add::<Layer>(onnx);
+    add::<Logits>(onnx);
 }
 
 fn add<P: Part>(onnx: &mut Onnx) {
@@ -667,6 +677,150 @@ impl Part for Attention {
             for (out, _) in out.chunks_exact_mut(self.heads * dh).zip(live).filter(|(_, live)| **live == 0) {
                 out.fill(0.0);
             }
+        }
+        Ok(())
+    }
+}
+
+/// Pages of a generative head's cache, in tokens; what it keeps besides, and how. Int8 throughout: at some hundred tokens the
+/// cache is a twentieth of the weights, and a page in int8 is the window's to the bit.
+const CACHE: KvConfig = KvConfig {
+    query_heads: 1,
+    kv_heads: 1,
+    width: 16,
+    rope_base: 1e4,
+    positions: Positions::Consecutive,
+    bits: KvBits::Eight,
+    page: 64,
+    window: 128,
+    sinks: 4,
+    buckets: 4,
+    top: 2,
+    memory: 0.05,
+    bytes: 0,
+};
+
+/// How many rows there are: those with a mark come first.
+fn marked(rows: &[u8]) -> usize {
+    rows.iter().position(|mark| *mark == 0).unwrap_or(rows.len())
+}
+
+/// The mark of a token whose successor is asked for.
+pub(crate) const ASKS: u8 = 2;
+
+/// A layer of a generative head, with its KV cache.
+#[derive(Clone, Debug)]
+struct Layer {
+    part: DecoderLayer,
+    /// One for all layers of a graph, which run one after the other.
+    room: Room,
+    /// It is the first of them: the room is counted as its own.
+    counts_room: bool,
+}
+
+impl Part for Layer {
+    const NAME: &'static str = "DecoderLayer";
+    const OUTPUTS: usize = 1;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let (query_heads, kv_heads) = (reader.attribute("heads")?, reader.attribute("kv_heads")?);
+        let rope_base = f64::from(reader.node.get_attr::<f32>("rope_base")?);
+        let kv_bytes = 1024 * reader.attribute("kv_kib")?;
+        let qkv = reader.linear(2, 1, reader.attribute("k")?)?;
+        let (out, up) = (reader.linear(5, 1, qkv.k())?, reader.linear(8, 1, qkv.k())?);
+        let down = reader.linear(11, 1, up.n() / 2)?;
+        let width = qkv.n() / (query_heads + 2 * kv_heads);
+        let config = KvConfig { query_heads, kv_heads, width, rope_base, bytes: kv_bytes, ..CACHE };
+        let made = DecoderLayer::new(&config, qkv, out, up, down)?;
+        let part = made.context("the sizes do not go together")?;
+        let (room, counts_room) = ROOM.with_borrow_mut(|room| {
+            let is_first = room.is_none();
+            (Room::clone(room.get_or_insert_default()), is_first)
+        });
+        Ok(Self { part, room, counts_room })
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        ensure!(inputs.len() == 2 && inputs[0].len() == 2, "{inputs:?}");
+        ensure!((1..=CACHE.window).contains(&inputs[0][0]), "{inputs:?}: a run has at most {} rows", CACHE.window);
+        check_rows(inputs, inputs[0][0], self.part.width())?;
+        Ok(vec![(F32, inputs[0].clone())])
+    }
+
+    fn macs(&self, inputs: &[Shape]) -> u64 {
+        inputs[0][0] as u64 * self.part.macs()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.part.weight_bytes()
+    }
+
+    fn state_bytes(&self, inputs: &[Shape]) -> usize {
+        let room = DecoderScratch::new(&self.part, inputs[0][0]).ok().filter(|_| self.counts_room);
+        self.part.cache_bytes() + room.map_or(0, |room| room.bytes())
+    }
+
+    fn forget(&mut self) {
+        self.part.forget();
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let mut out = outputs[0].try_as_plain_ram_mut()?;
+        let (x, rows) = (floats(&inputs[0])?, bytes(&inputs[1])?);
+        let size = marked(rows) * self.part.width();
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if room.is_none() {
+            *room = Some(DecoderScratch::new(&self.part, rows.len())?);
+        }
+        let room = room.as_mut().context("it was just made")?;
+        if size > 0 {
+            self.part.step(isa, &x[..size], room, &mut out.as_slice_mut()?[..size])?;
+        }
+        Ok(())
+    }
+}
+
+/// `lin(x / rms(x))` of the last marked row, if it asks.
+#[derive(Clone, Debug)]
+struct Logits {
+    linear: Arc<Linear>,
+    scratch: Scratch,
+}
+
+impl Part for Logits {
+    const NAME: &'static str = "Logits";
+    const OUTPUTS: usize = 1;
+
+    fn read(reader: &Reader<'_>) -> TractResult<Self> {
+        let linear = reader.linear(2, 1, reader.attribute("k")?)?;
+        Ok(Self { scratch: Scratch::for_any([&linear]), linear: Arc::new(linear) })
+    }
+
+    fn outputs(&self, inputs: &[Shape]) -> TractResult<Vec<(DatumType, Shape)>> {
+        ensure!(inputs.len() == 2 && inputs[0].len() == 2, "{inputs:?}");
+        check_rows(inputs, inputs[0][0], self.linear.k())?;
+        Ok(vec![(F32, tvec![1, self.linear.n()])])
+    }
+
+    fn macs(&self, _: &[Shape]) -> u64 {
+        self.linear.macs()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.linear.bytes()
+    }
+
+    fn state_bytes(&self, _: &[Shape]) -> usize {
+        self.scratch.bytes()
+    }
+
+    fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
+        let mut out = outputs[0].try_as_plain_ram_mut()?;
+        let (x, rows) = (floats(&inputs[0])?, bytes(&inputs[1])?);
+        let count = marked(rows);
+        if count > 0 && rows[count - 1] == ASKS {
+            let row = Input::RootMeanSquared(&x[(count - 1) * self.linear.k()..]);
+            linear(isa, &self.linear, row, &[0], &[0], Act::None, None, &mut self.scratch, out.as_slice_mut()?);
         }
         Ok(())
     }

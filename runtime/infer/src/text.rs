@@ -3,8 +3,7 @@
 //! all-MiniLM-L6-v2 (Reimers and Gurevych, sentence-transformers; 6 layers, 384 wide) in int8, as `tools/train/text.py` writes
 //! it. It is loaded where sentences are added, and given back afterwards; the running program never holds it.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -13,7 +12,7 @@ use tract_onnx::prelude::*;
 use crate::engine::{Backend, Engine, Port};
 use crate::pack::{check_hash, parse_toml};
 use crate::pieces::Pieces;
-use crate::vocabulary::ROW_BYTES;
+use crate::table::Table;
 use crate::{EMBEDDING, Evidence, InferError, PackError};
 
 /// The most pieces of a sentence, its two ends among them; the rest is not read.
@@ -76,10 +75,8 @@ impl TextPack {
 pub struct TextEncoder {
     engine: Engine,
     pieces: Pieces,
-    /// For each piece a little-endian f32 scale and `[EMBEDDING]` i8. Rows are read one by one: a sentence has some ten of
-    /// 30,522.
-    words: File,
-    words_path: PathBuf,
+    /// A sentence has some ten rows of 30,522.
+    words: Table,
 }
 
 /// What a sentence came to.
@@ -105,12 +102,7 @@ impl TextEncoder {
         let failed = |path: &Path, why: String| InferError::Load { path: path.to_path_buf(), why };
         let list = fs::read_to_string(&pieces_path).map_err(|error| failed(&pieces_path, error.to_string()))?;
         let pieces = Pieces::new(&list).map_err(|why| failed(&pieces_path, why))?;
-        let words = File::open(&words_path).map_err(|error| failed(&words_path, error.to_string()))?;
-        let bytes = words.metadata().map_or(0, |metadata| metadata.len());
-        let wanted = (pieces.count() * ROW_BYTES) as u64;
-        if bytes != wanted {
-            return Err(failed(&words_path, format!("it has {bytes} bytes, and the list of pieces asks for {wanted}")));
-        }
+        let words = Table::open(&words_path, pieces.count(), EMBEDDING)?;
         let f32 = f32::datum_type();
         let inputs = [
             Port { name: "words", datum: f32, shape: &[MOST_PIECES, EMBEDDING] },
@@ -118,7 +110,7 @@ impl TextEncoder {
         ];
         let outputs = [Port { name: "z", datum: f32, shape: &[EMBEDDING] }];
         let engine = Engine::load(Backend::Cpu, &graph, "text encoder", &inputs, &outputs)?;
-        Ok(Self { engine, pieces, words, words_path })
+        Ok(Self { engine, pieces, words })
     }
 
     /// Where a sentence lies in the vocabulary's space.
@@ -151,16 +143,8 @@ impl TextEncoder {
     /// Rows of these pieces `[MOST_PIECES][EMBEDDING]`, and which of them there are.
     fn gather(&mut self, pieces: &[u32]) -> Result<(Vec<f32>, Vec<f32>), InferError> {
         let (mut words, mut valid) = (vec![0.0; MOST_PIECES * EMBEDDING], vec![0.0; MOST_PIECES]);
-        let mut row = [0; ROW_BYTES];
         for (slot, piece) in pieces.iter().enumerate() {
-            let start = u64::from(*piece) * ROW_BYTES as u64;
-            self.words.seek(SeekFrom::Start(start)).and_then(|_| self.words.read_exact(&mut row)).map_err(|error| {
-                InferError::Run { model: "text encoder", why: format!("{}: {error}", self.words_path.display()) }
-            })?;
-            let (scale, values) = row.split_at(4);
-            let scale = f32::from_le_bytes(scale.try_into().expect("four bytes were split off"));
-            let to = &mut words[slot * EMBEDDING..][..EMBEDDING];
-            to.iter_mut().zip(values).for_each(|(to, value)| *to = scale * f32::from(value.cast_signed()));
+            self.words.row(*piece, "text encoder", &mut words[slot * EMBEDDING..][..EMBEDDING])?;
             valid[slot] = 1.0;
         }
         Ok((words, valid))

@@ -21,6 +21,7 @@
 mod aligned;
 mod attention;
 mod conv;
+mod decoder;
 mod dot;
 mod fsra;
 mod gstra;
@@ -35,6 +36,7 @@ mod project;
 mod rows;
 
 pub use attention::{AttentionScratch, Rows, attend_one, attention};
+pub use decoder::{DecoderLayer, DecoderScratch};
 pub use fsra::Fsra;
 pub use gstra::Gstra;
 pub use isa::Isa;

@@ -45,6 +45,8 @@ pub enum Input<'a> {
     Rows(&'a [f32]),
     /// `[rows][groups][k]`, of which each is normalized first.
     Normed(&'a [f32]),
+    /// `[rows][groups][k]`, of which each is divided by its root mean square first.
+    RootMeanSquared(&'a [f32]),
     /// `[rows][k]`, each value less 128.
     Pixels(&'a [u8]),
 }
@@ -52,7 +54,7 @@ pub enum Input<'a> {
 impl Input<'_> {
     fn len(&self) -> usize {
         match self {
-            Input::Rows(x) | Input::Normed(x) => x.len(),
+            Input::Rows(x) | Input::Normed(x) | Input::RootMeanSquared(x) => x.len(),
             Input::Pixels(x) => x.len(),
         }
     }
@@ -284,16 +286,19 @@ fn quantize<A: Dot>(
     scratch: &mut Scratch,
 ) {
     let (k, row_bytes) = (linear.k, linear.row_bytes());
-    let (Input::Rows(x) | Input::Normed(x)) = input else { return };
+    let (Input::Rows(x) | Input::Normed(x) | Input::RootMeanSquared(x)) = input else { return };
     let Scratch { q, scales, normed, .. } = scratch;
     let mut rows = [&[][..]; TOGETHER];
     let mut rest = &mut normed[..];
     for r in 0..from.len() {
         rows[r] = &x[(from[r] as usize * linear.groups + group) * k..][..k];
-        if let Input::Normed(_) = input {
+        if let Input::Normed(_) | Input::RootMeanSquared(_) = input {
             let row;
             (row, rest) = rest.split_at_mut(k);
-            rows::normalize(rows[r], row);
+            match input {
+                Input::Normed(_) => rows::normalize(rows[r], row),
+                _ => rows::divide_by_root_mean_square(rows[r], row),
+            }
             rows[r] = row;
         }
     }

@@ -41,6 +41,12 @@ pub(crate) fn quick_gelu(x: f32) -> f32 {
     x / (1.0 + exp(-1.702 * x))
 }
 
+/// `x * sigmoid(x)`
+#[inline(always)]
+pub(crate) fn silu(x: f32) -> f32 {
+    x / (1.0 + exp(-x))
+}
+
 /// `x/2 (1 + erf(x / sqrt 2))`; erf by Abramowitz and Stegun 7.1.26, wrong by at most 1.5e-7.
 #[inline(always)]
 pub(crate) fn gelu(x: f32) -> f32 {
@@ -145,6 +151,8 @@ mod tests {
             let wide = f64::from(x);
             let wanted = wide / 2.0 * (1.0 + erf(wide / 2f64.sqrt()));
             assert!((f64::from(gelu(x)) - wanted).abs() < 5e-7 * (1.0 + wide.abs()), "gelu {x}: {} {wanted}", gelu(x));
+            let wanted = wide / (1.0 + (-wide).exp());
+            assert!((f64::from(silu(x)) - wanted).abs() < 5e-7 * (1.0 + wide.abs()), "silu {x}");
             let wanted = wide / (1.0 + (-1.702 * wide).exp());
             assert!((f64::from(quick_gelu(x)) - wanted).abs() < 5e-7 * (1.0 + wide.abs()), "quick_gelu {x}");
         }

@@ -1,7 +1,7 @@
 //! What is done to a row before a product: layer norm and quantization.
 
 use crate::EPSILON;
-use crate::math::{LANES, ROUND, largest_of, rounded, sum_of};
+use crate::math::{self, LANES, ROUND, largest_of, rounded, sum_of};
 
 /// A row of less than this is taken for zeros: 127 over it would not be a number to multiply by.
 pub(crate) const LEAST: f32 = 1e-30;
@@ -34,6 +34,15 @@ pub(crate) fn normalize(x: &[f32], to: &mut [f32]) {
     let gain = 1.0 / (variance + EPSILON).sqrt();
     for (to, x) in to.iter_mut().zip(x) {
         *to = (x - mean) * gain;
+    }
+}
+
+/// `x / sqrt(mean(x^2) + 1e-5)` into `to` (`RMSNorm`, Zhang and Sennrich 2019).
+#[inline(always)]
+pub(crate) fn divide_by_root_mean_square(x: &[f32], to: &mut [f32]) {
+    let gain = 1.0 / (math::dot(x, x) / x.len() as f32 + EPSILON).sqrt();
+    for (to, x) in to.iter_mut().zip(x) {
+        *to = x * gain;
     }
 }
 
@@ -99,6 +108,15 @@ mod tests {
     fn an_empty_row_keeps_scale_1() {
         let mut q = [9; 4];
         assert_eq!((quantize(&[0.0, -0.0, 1e-38], 0, &mut q).to_bits(), q), (1f32.to_bits(), [0; 4]));
+    }
+
+    #[test]
+    fn a_row_by_its_root_mean_square_has_1() {
+        let x: Vec<f32> = (0..37).map(|i| (i * i % 11) as f32).collect();
+        let mut n = vec![0.0; 37];
+        divide_by_root_mean_square(&x, &mut n);
+        let square: f32 = n.iter().map(|v| v * v).sum::<f32>() / 37.0;
+        assert!((square - 1.0).abs() < 1e-5 && n[0] == 0.0 && (n[2] / n[1] - 4.0).abs() < 1e-5);
     }
 
     #[test]

@@ -460,3 +460,54 @@ fn layers_may_differ_in_length() {
     caches.clear();
     assert!(caches.layers().iter().all(KvCache::is_empty) && caches.bytes() == held);
 }
+
+/// Asking with several of the newest tokens at once.
+#[test]
+fn tokens_that_ask_together_get_what_each_alone_would() {
+    let mut random = Random(5);
+    for (positions, pages) in [(Positions::AsSeen, 6), (Positions::Consecutive, 6), (Positions::AsSeen, 2)] {
+        let config = config(BITS[0], positions, pages);
+        let mut alone = KvCache::new(&config).expect("the sizes should go together");
+        let mut together = alone.clone();
+        let mut scratch = KvScratch::for_queries(&config, 16).expect("the sizes should go together");
+        let row = config.query_heads * config.width;
+        let mut position = 0;
+        for count in [1, 16, 7, 1, 5, 16, 2, 16, 16, 9] {
+            let queries = random.values(count * row);
+            let mut wanted = Vec::new();
+            for query in queries.chunks_exact(row) {
+                let [keys, values] = token(&mut random, &config);
+                alone.push(position, &keys, &values).expect("numbers should be taken");
+                together.push(position, &keys, &values).expect("numbers should be taken");
+                wanted.extend(ask(Isa::detect(), &mut alone, &config, query, 0, ALL));
+                position += 1;
+            }
+            for isa in Isa::available() {
+                let mut found = vec![7.0; count * row];
+                together.clone().attend_newest(isa, &queries, &mut scratch, &mut found).expect("there is an answer");
+                // Once pages go, the first of those that ask together miss one that each alone still had.
+                if together.counts().evicted_pages == 0 {
+                    assert_eq!(bits(&found), bits(&wanted), "{positions:?} {count}");
+                } else {
+                    let last = (count - 1) * row;
+                    assert_eq!(bits(&found[last..]), bits(&wanted[last..]), "{positions:?} {count}");
+                }
+            }
+            together
+                .attend_newest(Isa::PORTABLE, &queries, &mut scratch, &mut vec![0.0; count * row])
+                .expect("as above");
+            let masses = |cache: &KvCache| cache.pages().map(|(_, mass)| mass.to_bits()).collect::<Vec<_>>();
+            if together.counts().evicted_pages == 0 {
+                assert_eq!(masses(&together), masses(&alone));
+            }
+        }
+        assert_eq!(together.counts().evicted_pages > 0, pages == 2, "both are seen");
+        let empty = &mut KvCache::new(&config).expect("the sizes should go together");
+        let error = empty.attend_newest(Isa::PORTABLE, &random.values(row), &mut scratch, &mut vec![0.0; row]);
+        assert_eq!(error, Err(KvError::Empty));
+        together.push(position + 3, &vec![0.0; row / 3], &vec![0.0; row / 3]).expect("a hole is allowed");
+        let error =
+            together.attend_newest(Isa::PORTABLE, &random.values(2 * row), &mut scratch, &mut vec![0.0; 2 * row]);
+        assert_eq!(error, Err(KvError::Position));
+    }
+}

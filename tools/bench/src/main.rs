@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use ocelli_bench::{
-    Server, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, table, vocabulary_table,
-    watch, write_days,
+    Server, Talker, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, table,
+    vocabulary_table, watch, write_days,
 };
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
@@ -74,6 +74,12 @@ enum What {
         #[arg(long)]
         journal: PathBuf,
     },
+    /// Runs the generative head on request, a line of JSON each. `tools/eval/language/generate.py` asks.
+    Generate {
+        /// Folder of the head.
+        #[arg(long)]
+        head: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -106,6 +112,7 @@ fn main() -> Result<()> {
             eprintln!("{events} events");
             Ok(())
         }
+        What::Generate { head } => generate(&head),
         What::Memory { on, target_drop, kv, json } => memory(&on, target_drop, &kv, json.as_deref()),
     }
 }
@@ -121,6 +128,17 @@ fn stab(on: On, out: &Path) -> Result<()> {
         let request = request.context("requests are lines of text")?;
         let said = answer(&mut server, &request).unwrap_or_else(|error| json!({ "error": format!("{error:#}") }));
         writeln!(stdout, "{said}")?;
+    }
+    Ok(())
+}
+
+fn generate(head: &Path) -> Result<()> {
+    let mut talker = Talker::new(head)?;
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}", talker.introduce())?;
+    for request in io::stdin().lock().lines() {
+        let said = talker.answer(&request.context("requests are lines of text")?);
+        writeln!(stdout, "{}", said.unwrap_or_else(|error| json!({ "error": format!("{error:#}") })))?;
     }
     Ok(())
 }

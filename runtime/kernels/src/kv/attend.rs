@@ -1,5 +1,6 @@
-//! One query over the cache, block by block: a block of one head is made numbers again, turned, asked and forgotten. The
-//! softmax goes along (Milakov and Gimelshein 2018): what was summed up is scaled down when a larger score comes.
+//! Queries over the cache, block by block: a block of one head is made numbers again, turned, asked and forgotten. The
+//! softmax goes along (Milakov and Gimelshein 2018): what was summed up is scaled down when a larger score comes. Several
+//! queries, as of a prompt that is read, share what a block costs.
 
 use super::rope::Turns;
 use super::store::Store;
@@ -39,14 +40,16 @@ pub struct KvScratch {
     sin: Aligned<f32>,
     /// First keys, `[dh][page]`, then values, `[page][dh]`.
     numbers: Aligned<f32>,
-    /// `[query heads of a key head][page]`
+    /// Queries that may be asked together.
+    most: usize,
+    /// `[queries][query heads of a key head][page]`
     weights: Aligned<f32>,
-    /// The query, turned to the block's first token: `[query heads][dh]`
+    /// The queries, turned to the block's first token: `[queries][query heads][dh]`
     query: Aligned<f32>,
-    /// Largest score of a head so far, and the sum of `exp(score - largest)`.
+    /// Largest score of a head so far, and the sum of `exp(score - largest)`: `[queries][query heads]`.
     tops: Box<[f32]>,
     sums: Box<[f32]>,
-    /// The same of each block alone, `[blocks][query heads]`.
+    /// The same of each block alone, `[blocks][queries][query heads]`.
     block_tops: Box<[f32]>,
     block_sums: Box<[f32]>,
     /// Pages and how well their keys fit the query.
@@ -60,9 +63,17 @@ impl KvScratch {
     /// # Errors
     /// As [`KvConfig::check`].
     pub fn new(config: &KvConfig) -> Result<Self, KvError> {
+        Self::for_queries(config, 1)
+    }
+
+    /// The same for so many queries at once ([`KvCache::attend_newest`]).
+    ///
+    /// # Errors
+    /// As [`KvConfig::check`].
+    pub fn for_queries(config: &KvConfig, most: usize) -> Result<Self, KvError> {
         config.check()?;
         let &KvConfig { query_heads, width, page, .. } = config;
-        let table = width / 2 * page;
+        let (table, sums) = (width / 2 * page, most * query_heads);
         let mut made = Self {
             rope_base: config.rope_base,
             turns: Turns::new(config.rope_base, width),
@@ -71,12 +82,13 @@ impl KvScratch {
             cos: Aligned::zeros(table),
             sin: Aligned::zeros(table),
             numbers: Aligned::zeros(width * page),
-            weights: Aligned::zeros(query_heads / config.kv_heads * page),
-            query: Aligned::zeros(query_heads * width),
-            tops: vec![0.0; query_heads].into(),
-            sums: vec![0.0; query_heads].into(),
-            block_tops: vec![0.0; config.blocks() * query_heads].into(),
-            block_sums: vec![0.0; config.blocks() * query_heads].into(),
+            most,
+            weights: Aligned::zeros(most * (query_heads / config.kv_heads) * page),
+            query: Aligned::zeros(sums * width),
+            tops: vec![0.0; sums].into(),
+            sums: vec![0.0; sums].into(),
+            block_tops: vec![0.0; config.blocks() * sums].into(),
+            block_sums: vec![0.0; config.blocks() * sums].into(),
             ranks: vec![(0.0, 0); config.pages()].into(),
             is_asked: vec![false; config.blocks()].into(),
         };
@@ -131,29 +143,71 @@ impl KvCache {
         scratch: &mut KvScratch,
         out: &mut [f32],
     ) -> Result<(), KvError> {
-        let KvConfig { query_heads, kv_heads, width, page, rope_base, .. } = self.config;
+        let KvConfig { query_heads, width, .. } = self.config;
         assert!(query.len() == query_heads * width && out.len() == query.len(), "one answer a query");
-        assert!(
-            scratch.query.len() == query.len()
-                && scratch.numbers.len() == width * page
-                && scratch.weights.len() == query_heads / kv_heads * page
-                && scratch.rope_base.to_bits() == rope_base.to_bits()
-                && scratch.is_asked.len() >= self.config.blocks(),
-            "the scratch should be for this cache"
-        );
+        self.check_scratch(scratch, 1);
         let newest = self.newest.ok_or(KvError::Empty)?;
         check(query)?;
         let ahead = position.checked_sub(newest).ok_or(KvError::Position)?;
         attend(isa, self, query, ahead, top_pages, scratch, out);
         Ok(())
     }
+
+    /// As [`KvCache::attend`] over all pages for each of the newest tokens, whose positions are successive: each asks what had
+    /// come until itself. `queries` and `out` are `[tokens][query heads][dh]`. To the bit what asking after each push gives,
+    /// unless a page was evicted or lost bits between those pushes.
+    ///
+    /// # Errors
+    /// [`KvError::Range`] if a query is not finite or too large, [`KvError::Empty`] if so many tokens did not come,
+    /// [`KvError::Position`] if their positions are not successive. The cache is then as before, and `out` too.
+    ///
+    /// # Panics
+    /// If a slice is not of its size, there are more tokens than the window has, or the scratch was made for another model,
+    /// fewer pages or fewer queries.
+    pub fn attend_newest(
+        &mut self,
+        isa: Isa,
+        queries: &[f32],
+        scratch: &mut KvScratch,
+        out: &mut [f32],
+    ) -> Result<(), KvError> {
+        let KvConfig { query_heads, width, window, .. } = self.config;
+        let count = queries.len() / (query_heads * width);
+        assert!(queries.len() == count * query_heads * width && out.len() == queries.len(), "one answer a query");
+        assert!(count <= window, "the window should hold the tokens that ask");
+        self.check_scratch(scratch, count);
+        check(queries)?;
+        let kept = self.len();
+        if count == 0 || kept < count {
+            return Err(KvError::Empty);
+        }
+        let first = self.positions().nth(kept - count).ok_or(KvError::Empty)?;
+        if self.newest != Some(first + count as u32 - 1) {
+            return Err(KvError::Position);
+        }
+        attend(isa, self, queries, 0, usize::MAX, scratch, out);
+        Ok(())
+    }
+
+    fn check_scratch(&self, scratch: &KvScratch, queries: usize) {
+        let KvConfig { query_heads, kv_heads, width, page, rope_base, .. } = self.config;
+        assert!(
+            queries <= scratch.most
+                && scratch.query.len() == scratch.most * query_heads * width
+                && scratch.numbers.len() == width * page
+                && scratch.weights.len() == scratch.most * (query_heads / kv_heads) * page
+                && scratch.rope_base.to_bits() == rope_base.to_bits()
+                && scratch.is_asked.len() >= self.config.blocks(),
+            "the scratch should be for this cache"
+        );
+    }
 }
 
 for_each_isa! {
-    /// `ahead`: from the newest token to the query.
+    /// `ahead`: from the newest token to the last query. Of several queries each belongs to a token.
     fn attend(
         cache: &mut KvCache,
-        query: &[f32],
+        queries: &[f32],
         ahead: u32,
         top_pages: usize,
         scratch: &mut KvScratch,
@@ -161,30 +215,61 @@ for_each_isa! {
     ) = body
 }
 
+/// A block that is asked, and by whom.
+struct Asked<'a> {
+    store: &'a Store,
+    slot: usize,
+    /// Its number in order of time.
+    block: usize,
+    queries: usize,
+    /// Positions from its first token to the first query.
+    away: u32,
+    /// Kept tokens that the first query sees, and those that lie before this block. Each further query sees one more.
+    seen: usize,
+    before: usize,
+}
+
+impl Asked<'_> {
+    /// Its tokens that this query sees.
+    #[inline(always)]
+    fn seen_by(&self, query: usize) -> usize {
+        seen_by(query, self.seen, self.before).min(self.store.blocks[self.slot].len as usize)
+    }
+}
+
+/// Tokens behind the first `before` that a query sees, of which the first one sees `seen` in all.
+#[inline(always)]
+fn seen_by(query: usize, seen: usize, before: usize) -> usize {
+    (seen + query).saturating_sub(before)
+}
+
 #[inline(always)]
 fn body<A: Dot>(
     cache: &mut KvCache,
-    query: &[f32],
+    queries: &[f32],
     ahead: u32,
     top_pages: usize,
     scratch: &mut KvScratch,
     out: &mut [f32],
 ) {
     let KvConfig { query_heads, width, .. } = cache.config;
-    choose(cache, query, top_pages, scratch);
+    let count = queries.len() / (query_heads * width);
+    choose(cache, queries, top_pages, scratch);
     let mut asked = 0;
     for block in 0..cache.blocks() {
         let (store, slot) = cache.block(block);
         asked += if scratch.is_asked[block] { store.blocks[slot].len } else { 0 };
     }
+    // Of the first query.
     let own = match cache.config.positions {
         Positions::AsSeen => cache.newest.unwrap_or(0) + ahead,
         // Counted from 0 over the tokens that are asked.
         Positions::Consecutive => asked - 1 + ahead,
-    };
+    } - (count as u32 - 1);
     out.fill(0.0);
-    scratch.tops.fill(f32::NEG_INFINITY);
-    scratch.sums.fill(0.0);
+    scratch.tops[..count * query_heads].fill(f32::NEG_INFINITY);
+    scratch.sums[..count * query_heads].fill(0.0);
+    let seen = asked as usize - (count - 1);
     let mut before = 0;
     for block in 0..cache.blocks() {
         if !scratch.is_asked[block] {
@@ -195,8 +280,11 @@ fn body<A: Dot>(
             Positions::AsSeen => store.blocks[slot].first,
             Positions::Consecutive => before,
         };
+        // May lie before 0 for queries that do not see the block.
+        let away = own.wrapping_sub(first);
+        let asked = Asked { store, slot, block, queries: count, away, seen, before: before as usize };
         before += store.blocks[slot].len;
-        ask_block(cache, store, slot, block, query, own - first, scratch, out);
+        ask_block(cache, &asked, queries, scratch, out);
     }
     for (out, sum) in out.chunks_exact_mut(width).zip(&*scratch.sums) {
         let whole = 1.0 / sum;
@@ -205,18 +293,23 @@ fn body<A: Dot>(
         }
     }
     let memory = cache.config.memory;
+    let mut before = 0;
     for block in 0..cache.blocks() {
         if !scratch.is_asked[block] {
             continue;
         }
-        let mut share = 0.0;
-        for head in 0..query_heads {
-            let at = block * query_heads + head;
-            let weight = math::exp(scratch.block_tops[at] - scratch.tops[head]);
-            share += scratch.block_sums[at] * weight / scratch.sums[head];
+        let earlier = before;
+        before += cache.len_of(block);
+        for query in (0..count).filter(|query| seen_by(*query, seen, earlier) > 0) {
+            let mut share = 0.0;
+            for head in query * query_heads..(query + 1) * query_heads {
+                let at = block * count * query_heads + head;
+                let weight = math::exp(scratch.block_tops[at] - scratch.tops[head]);
+                share += scratch.block_sums[at] * weight / scratch.sums[head];
+            }
+            let mass = cache.mass_mut(block);
+            *mass += memory * (share / query_heads as f32 - *mass);
         }
-        let mass = cache.mass_mut(block);
-        *mass += memory * (share / query_heads as f32 - *mass);
     }
 }
 
@@ -238,24 +331,22 @@ fn choose(cache: &KvCache, query: &[f32], top_pages: usize, scratch: &mut KvScra
     }
 }
 
-/// Adds one block to what is summed up. The query lies `away` positions from its first token.
+/// Adds one block to what is summed up.
 #[inline(always)]
-fn ask_block(
-    cache: &KvCache,
-    store: &Store,
-    slot: usize,
-    block: usize,
-    query: &[f32],
-    away: u32,
-    scratch: &mut KvScratch,
-    out: &mut [f32],
-) {
+fn ask_block(cache: &KvCache, asked: &Asked<'_>, queries: &[f32], scratch: &mut KvScratch, out: &mut [f32]) {
     let KvConfig { query_heads, kv_heads, width, page: stride, .. } = cache.config;
-    let (page, len) = (store.page, store.blocks[slot].len as usize);
+    let &Asked { store, slot, block, queries: count, away, .. } = asked;
+    let page = store.page;
     let KvScratch { turns, numbers, weights, query: turned, .. } = scratch;
-    turn_query(turns, away, query, width, turned);
+    let row = query_heads * width;
+    for i in 0..count {
+        if asked.seen_by(i) > 0 {
+            let by = away.wrapping_add(i as u32);
+            turn_query(turns, by, &queries[i * row..][..row], width, &mut turned[i * row..][..row]);
+        }
+    }
     let offsets = store.offsets(slot);
-    let has_holes = offsets[len - 1] as usize != len - 1;
+    let has_holes = offsets[offsets.len() - 1] as usize != offsets.len() - 1;
     let (cos, sin) = if has_holes && cache.config.positions == Positions::AsSeen {
         fill(turns, offsets, stride, &mut scratch.cos, &mut scratch.sin);
         (&*scratch.cos, &*scratch.sin)
@@ -268,29 +359,40 @@ fn ask_block(
         let heads = kv_head * group..(kv_head + 1) * group;
         store.keys(slot, kv_head, numbers);
         turn_keys(numbers, page, cos, sin, stride);
-        let queries = turned[heads.start * width..heads.end * width].chunks(TOGETHER * width);
-        for (queries, weights) in queries.zip(weights.chunks_mut(TOGETHER * page)) {
-            together!(queries.len() / width, score(queries, numbers, page, weights));
-        }
-        for (head, weights) in heads.clone().zip(weights.chunks_exact_mut(page)) {
-            let (top, sum) = soften(weights, len);
-            let own = block * query_heads + head;
-            (scratch.block_tops[own], scratch.block_sums[own]) = (top, sum);
-            let larger = if top > scratch.tops[head] { top } else { scratch.tops[head] };
-            let (kept, weight) = (math::exp(scratch.tops[head] - larger), math::exp(top - larger));
-            scratch.tops[head] = larger;
-            scratch.sums[head] = scratch.sums[head].mul_add(kept, sum * weight);
-            for out in &mut out[head * width..][..width] {
-                *out *= kept;
+        for i in 0..count {
+            let len = asked.seen_by(i);
+            if len == 0 {
+                continue;
             }
-            for weights in &mut weights[..len] {
-                *weights *= weight;
+            let weights = &mut weights[i * group * page..][..group * page];
+            let turned = &turned[i * row..][heads.start * width..heads.end * width];
+            for (queries, weights) in turned.chunks(TOGETHER * width).zip(weights.chunks_mut(TOGETHER * page)) {
+                together!(queries.len() / width, score(queries, numbers, page, weights));
+            }
+            for (head, weights) in (i * query_heads + heads.start..).zip(weights.chunks_exact_mut(page)) {
+                let (top, sum) = soften(weights, len);
+                let own = block * count * query_heads + head;
+                (scratch.block_tops[own], scratch.block_sums[own]) = (top, sum);
+                let larger = if top > scratch.tops[head] { top } else { scratch.tops[head] };
+                let (kept, weight) = (math::exp(scratch.tops[head] - larger), math::exp(top - larger));
+                scratch.tops[head] = larger;
+                scratch.sums[head] = scratch.sums[head].mul_add(kept, sum * weight);
+                for out in &mut out[head * width..][..width] {
+                    *out *= kept;
+                }
+                for weights in &mut weights[..len] {
+                    *weights *= weight;
+                }
             }
         }
         store.values(slot, kv_head, numbers);
-        let out = out[heads.start * width..heads.end * width].chunks_mut(TOGETHER * width);
-        for (out, weights) in out.zip(weights.chunks(TOGETHER * page)) {
-            together!(out.len() / width, mix(weights, page, &numbers[..len * width], width, out));
+        for i in 0..count {
+            let len = asked.seen_by(i);
+            let weights = &weights[i * group * page..][..group * page];
+            let out = &mut out[i * row..][heads.start * width..heads.end * width];
+            for (out, weights) in out.chunks_mut(TOGETHER * width).zip(weights.chunks(TOGETHER * page)) {
+                together!(out.len() / width, mix(weights, page, &numbers[..len * width], width, out));
+            }
         }
     }
 }

@@ -1,0 +1,110 @@
+//! `ocelli describe`: what happened in a while, worded by the generative head where there is one, as far as the events bear it out.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use jiff::tz::TimeZone;
+use ocelli_drivers::{SinkError, SystemClock};
+use ocelli_infer::{Bounds, Generator, GeneratorPack, MOST_NOTES, PackError, Wording};
+use ocelli_journal::{Found, Journal, Query};
+use ocelli_types::{EventKind, Micros};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::cli::DescribeArgs;
+use crate::error::{Error, note};
+use crate::{events, wiring};
+
+/// Name of the folder of the generative head, among the packs.
+const HEAD: &str = "smollm2";
+
+/// Words what is asked for.
+pub fn command(args: &DescribeArgs) -> Result<(), Error> {
+    let config = args.common.config()?;
+    let journal = Journal::open(&events::file(args.journal.as_ref(), &config)?)?;
+    let zone = events::local();
+    let query = Query {
+        camera: args.camera.as_deref(),
+        since_ms: args.since.map(|at| at.unix_ms(&zone)),
+        until_ms: args.until.map(|at| at.unix_ms(&zone)),
+        limit: ocelli_journal::MOST_FOUND,
+        ..Query::default()
+    };
+    let mut found = journal.search(&query)?;
+    found.retain(|event| matches!(event.kind, EventKind::Narration | EventKind::Alert));
+    found.reverse();
+    if found.is_empty() {
+        note("nothing was found");
+        return Ok(());
+    }
+    if found.len() > MOST_NOTES {
+        note(format_args!("the newest {MOST_NOTES} of {} events; narrow it with --since and --until", found.len()));
+        found.drain(..found.len() - MOST_NOTES);
+    }
+    let lines = lines(&found, &zone);
+    word(&lines.iter().map(String::as_str).collect::<Vec<_>>(), args)
+}
+
+/// Tells the events in the head's words, where there is a head and its words are borne out.
+fn word(lines: &[&str], args: &DescribeArgs) -> Result<(), Error> {
+    let mut generator = match load() {
+        Ok(generator) => generator,
+        Err(error) => {
+            note(format_args!("the events are told as they are: {error}"));
+            return say(&lines.join(" ")).and_then(|()| say("\n"));
+        }
+    };
+    let cancel = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // A second one ends the program, as it ends `run`.
+        let registered = signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&cancel))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)));
+        registered.map_err(|source| Error::Output { path: "signals".into(), source: SinkError::from(source) })?;
+    }
+    let time = Micros((args.seconds * 1e6) as u64);
+    let bounds = Bounds { tokens: args.tokens.into(), time, clock: &SystemClock::new(), cancel: &cancel };
+    let mut printed = Ok(());
+    let worded = Wording { notes: lines, facts: &[] }.word(&mut generator, &bounds, &mut |text| {
+        if printed.is_ok() {
+            printed = say(text);
+        }
+    })?;
+    printed?;
+    say("\n")?;
+    if let Some(why) = worded.told.iter().flatten().next() {
+        let (count, all) = (lines.len() - worded.worded(), lines.len());
+        note(format_args!("{count} of {all} events are told as they are; the first of them because {why}"));
+    }
+    Ok(())
+}
+
+/// The head, where there is one.
+fn load() -> Result<Generator, Error> {
+    let mut folders = wiring::pack_roots().into_iter().map(|root| root.join(HEAD));
+    let folder = folders.find(|folder| folder.join(GeneratorPack::MANIFEST).is_file());
+    let folder = folder.ok_or(PackError::NoGenerator { name: HEAD })?;
+    Ok(Generator::load(&GeneratorPack::open(&folder)?)?)
+}
+
+/// Each event with its time, and its day where there are several.
+fn lines(found: &[Found], zone: &TimeZone) -> Vec<String> {
+    let times: Vec<String> = found.iter().map(|event| events::when(event.start_ms, event.start_us, zone)).collect();
+    let one_day = times.iter().all(|time| time.get(..10) == times[0].get(..10));
+    let line = |(event, time): (&Found, &String)| {
+        // A day and a clock, or in a clip the clock alone.
+        let time = match (event.start_ms, one_day) {
+            (Some(_), true) => &time[11..16],
+            (Some(_), false) => &time[..16],
+            (None, _) => time.trim().trim_start_matches("clip "),
+        };
+        let text: String = event.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        format!("{time} {}: {text}", event.camera)
+    };
+    found.iter().zip(&times).map(line).collect()
+}
+
+fn say(text: &str) -> Result<(), Error> {
+    let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
+}

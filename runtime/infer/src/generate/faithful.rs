@@ -1,0 +1,427 @@
+//! Whether a text states only what the facts say.
+//!
+//! Each clause of the text must be covered by one line of the facts: every name and other word that means something, every
+//! number and every time. A small model swaps who did what and when; that every word occurs somewhere would not show it. What
+//! cannot be checked is refused: pronouns, and words of order, quantity and denial that the line does not have.
+
+use std::collections::BTreeSet;
+
+/// What a text states beyond the facts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfaithful {
+    /// It states nothing.
+    #[error("nothing was said")]
+    Empty,
+    /// One of its clauses is not what any line says.
+    #[error("no event says `{clause}`{}", word.as_ref().map(|word| format!(": none has `{word}`")).unwrap_or_default())]
+    Clause {
+        /// The clause.
+        clause: String,
+        /// A word, number or time of it that is in no line, if that is why.
+        word: Option<String>,
+    },
+}
+
+/// Whether each clause of `text` is covered by one of the `facts`, a line each.
+///
+/// # Errors
+/// What is not.
+pub fn faithful(text: &str, facts: &[&str]) -> Result<(), Unfaithful> {
+    let lines: Vec<BTreeSet<Stated>> = facts.iter().map(|fact| known(fact)).collect();
+    let mut said = false;
+    for sentence in sentences(text) {
+        let terms = terms(sentence);
+        let clauses = clauses(&terms);
+        let times: BTreeSet<&Stated> =
+            terms.iter().map(|term| &term.stated).filter(|stated| stated.is_time()).collect();
+        for clause in clauses {
+            let wanted: Vec<&Term> = clause.iter().filter(|term| !term.stated.is_neutral()).collect();
+            said |= !wanted.is_empty();
+            let has_time = wanted.iter().any(|term| term.stated.is_time());
+            // A clause without a time happened at those of its sentence.
+            let in_time =
+                |line: &BTreeSet<Stated>| has_time || times.is_empty() || times.iter().any(|time| line.contains(time));
+            let covers = |line: &&BTreeSet<Stated>| wanted.iter().all(|term| line.contains(&term.stated));
+            if !lines.iter().filter(|line| in_time(line)).any(|line| covers(&line)) {
+                let nowhere = wanted.iter().find(|term| !lines.iter().any(|line| line.contains(&term.stated)));
+                let word = nowhere.map(|term| term.text.clone());
+                let clause: Vec<&str> = clause.iter().map(|term| term.text.as_str()).collect();
+                return Err(Unfaithful::Clause { clause: clause.join(" "), word });
+            }
+        }
+    }
+    if said { Ok(()) } else { Err(Unfaithful::Empty) }
+}
+
+/// Sentences of a text; a point within a number ends none.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let sentence;
+        (sentence, rest) = rest.split_at(first_sentence(rest).unwrap_or(rest.len()));
+        (!sentence.is_empty()).then_some(sentence)
+    })
+    .map(str::trim)
+    .filter(|sentence| !sentence.is_empty())
+}
+
+/// Where the first sentence ends, if it does.
+pub(super) fn first_sentence(text: &str) -> Option<usize> {
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, c)) = letters.next() {
+        let is_end = match c {
+            '\n' | '。' | '！' | '？' => true,
+            '.' | '!' | '?' => letters.peek().is_some_and(|(_, next)| next.is_whitespace()),
+            _ => false,
+        };
+        if is_end {
+            return Some(at + c.len_utf8());
+        }
+    }
+    None
+}
+
+/// What a term states.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stated {
+    /// Seconds of the day; without them of a minute.
+    Time(u32, Option<u32>),
+    /// As it is written, without zeros that mean nothing.
+    Number(String),
+    /// Its stem.
+    Word(String),
+    /// A word with which every line may be told, or a mark: it says nothing of what happened.
+    Neutral,
+}
+
+impl Stated {
+    const fn is_time(&self) -> bool {
+        matches!(self, Self::Time(..))
+    }
+
+    const fn is_neutral(&self) -> bool {
+        matches!(self, Self::Neutral)
+    }
+}
+
+/// A term of a text.
+#[derive(Clone, Debug)]
+struct Term {
+    text: String,
+    stated: Stated,
+}
+
+/// Words with which every line may be told.
+const NEUTRAL: [&str; 42] = [
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "at", "in", "on",
+    "into", "of", "to", "from", "by", "with", "and", "as", "that", "there", "this", "which", "who", "event", "events",
+    "note", "notes", "camera", "saw", "see", "sees", "seen", "time", "it's", "then", "while",
+];
+
+/// Words that deny, which no stem of another word may equal.
+const DENIAL: [&str; 11] =
+    ["not", "no", "nor", "never", "none", "nobody", "nothing", "nowhere", "without", "neither", "cannot"];
+
+/// Stems of verbs whose past is not made by an ending.
+const IRREGULAR: [(&str, &str); 22] = [
+    ("fell", "fall"),
+    ("fallen", "fall"),
+    ("sat", "sit"),
+    ("lay", "lie"),
+    ("lying", "lie"),
+    ("lain", "lie"),
+    ("stood", "stand"),
+    ("went", "go"),
+    ("gone", "go"),
+    ("goes", "go"),
+    ("came", "come"),
+    ("left", "leave"),
+    ("ran", "run"),
+    ("ate", "eat"),
+    ("eaten", "eat"),
+    ("drank", "drink"),
+    ("got", "get"),
+    ("took", "take"),
+    ("taken", "take"),
+    ("rose", "rise"),
+    ("slept", "sleep"),
+    ("held", "hold"),
+];
+
+/// Numbers that are written as words.
+const NUMBERS: [&str; 21] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+];
+
+/// What a line of the facts has. Someone is also a person, and a time with seconds also one without.
+fn known(fact: &str) -> BTreeSet<Stated> {
+    let mut known: BTreeSet<Stated> = terms(fact).into_iter().map(|term| term.stated).collect();
+    let minutes: Vec<Stated> = known
+        .iter()
+        .filter_map(|stated| match stated {
+            Stated::Time(minute, Some(_)) => Some(Stated::Time(*minute, None)),
+            _ => None,
+        })
+        .collect();
+    known.extend(minutes);
+    let person = ["someone", "somebody", "person"].map(|word| Stated::Word(stem(word)));
+    if person.iter().any(|word| known.contains(word)) {
+        known.extend(person);
+    }
+    known
+}
+
+/// The terms of a text in order.
+fn terms(text: &str) -> Vec<Term> {
+    let mut terms: Vec<Term> = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’');
+        if is_part(c) {
+            let digits = c.is_numeric();
+            // Times and decimals hold together; a word and a number do not.
+            let mut end = 0;
+            for (at, c) in rest.char_indices() {
+                let joins = matches!(c, ':' | '.' | ',')
+                    && digits
+                    && rest[at + c.len_utf8()..].starts_with(|next: char| next.is_numeric());
+                if !(joins || is_part(c) && c.is_numeric() == digits) {
+                    break;
+                }
+                end = at + c.len_utf8();
+            }
+            let part;
+            (part, rest) = rest.split_at(end);
+            let stated = if digits { number(part) } else { word(part) };
+            terms.push(Term { text: part.into(), stated });
+        } else {
+            if matches!(c, ',' | ';' | '，' | '、') {
+                terms.push(Term { text: c.into(), stated: Stated::Neutral });
+            }
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    halves_of_the_day(&mut terms);
+    terms
+}
+
+/// `9:12 pm` and `9 pm` are times.
+fn halves_of_the_day(terms: &mut Vec<Term>) {
+    let mut at = 1;
+    while at < terms.len() {
+        let add = match terms[at].text.to_lowercase().as_str() {
+            "am" => 0,
+            "pm" => 12,
+            _ => 24,
+        };
+        let hour = match &terms[at - 1].stated {
+            Stated::Time(minute, seconds) if minute / 60 <= 12 => Some((minute / 60, minute % 60, *seconds)),
+            Stated::Number(number) => number.parse().ok().filter(|hour| *hour <= 12).map(|hour| (hour, 0, None)),
+            _ => None,
+        };
+        if let Some((hour, minute, seconds)) = hour.filter(|_| add < 24) {
+            terms[at - 1].stated = Stated::Time((hour % 12 + add) * 60 + minute, seconds);
+            terms.remove(at);
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// A time if it is written like one, else a number.
+fn number(text: &str) -> Stated {
+    let parts: Vec<Option<u32>> = text.split(':').map(|part| part.parse().ok()).collect();
+    match parts[..] {
+        [Some(hour), Some(minute)] if hour < 24 && minute < 60 => Stated::Time(hour * 60 + minute, None),
+        [Some(hour), Some(minute), Some(second)] if hour < 24 && minute < 60 && second < 60 => {
+            Stated::Time(hour * 60 + minute, Some(second))
+        }
+        _ => {
+            let plain = text.replace(',', "");
+            let short = plain.trim_start_matches('0');
+            Stated::Number(if short.is_empty() { "0".into() } else { short.into() })
+        }
+    }
+}
+
+fn word(text: &str) -> Stated {
+    let small = text.to_lowercase().replace('’', "'");
+    if let Some(value) = NUMBERS.iter().position(|number| *number == small) {
+        return Stated::Number(value.to_string());
+    }
+    match small.as_str() {
+        "noon" => Stated::Time(12 * 60, None),
+        "midnight" => Stated::Time(0, None),
+        word if NEUTRAL.contains(&word) => Stated::Neutral,
+        word if DENIAL.contains(&word) || word.ends_with("n't") => Stated::Word(format!("not: {word}")),
+        word => Stated::Word(stem(word)),
+    }
+}
+
+/// A word without the endings of number and time (after Porter 1980, the first step), and without a last `e`.
+fn stem(word: &str) -> String {
+    let word = word.strip_suffix("'s").unwrap_or(word).trim_matches('\'');
+    if let Some((_, stem)) = IRREGULAR.iter().find(|(past, _)| *past == word) {
+        return stem.trim_end_matches('e').into();
+    }
+    let has_vowel = |stem: &str| stem.contains(['a', 'e', 'i', 'o', 'u', 'y']);
+    let cut = ["ing", "ied", "ed", "ies", "es", "s"].iter().find_map(|ending| {
+        let stem = word.strip_suffix(ending).filter(|stem| stem.len() >= 2 && has_vowel(stem))?;
+        (*ending != "s" || stem.len() > 2 && !stem.ends_with('s')).then_some((stem, *ending))
+    });
+    let Some((stem, ending)) = cut else { return word.trim_end_matches('e').into() };
+    let letters = stem.as_bytes();
+    let doubled = letters.len() > 2 && letters[letters.len() - 1] == letters[letters.len() - 2];
+    let stem = match ending {
+        "ied" | "ies" => return format!("{stem}y"),
+        "ing" | "ed" if doubled && !stem.ends_with(['l', 's', 'z']) => &stem[..stem.len() - 1],
+        _ => stem,
+    };
+    stem.trim_end_matches('e').into()
+}
+
+/// Whether a clause of its own begins here, behind `and` or a comma; without that it goes on about the same.
+fn begins_clause(term: &Term) -> bool {
+    let begins = ["a", "an", "the", "someone", "somebody", "people", "at", "in", "there", "then"];
+    matches!(term.stated, Stated::Time(..) | Stated::Number(_)) || begins.contains(&&*term.text.to_lowercase())
+}
+
+/// The clauses of a sentence. One that names nothing but times goes with the next, or the last with the one before.
+fn clauses(terms: &[Term]) -> Vec<&[Term]> {
+    let mut cuts = vec![0];
+    for at in 1..terms.len().saturating_sub(1) {
+        let joins =
+            matches!(&*terms[at].text.to_lowercase(), "," | ";" | "，" | "、" | "and" | "then" | "while" | "but");
+        let names = |terms: &[Term]| terms.iter().any(|term| !term.stated.is_neutral() && !term.stated.is_time());
+        let from = *cuts.last().expect("there is the first");
+        if joins && begins_clause(&terms[at + 1]) && names(&terms[from..at]) && names(&terms[at..]) {
+            cuts.push(at + 1);
+        }
+    }
+    cuts.push(terms.len());
+    cuts.windows(2).map(|ends| &terms[ends[0]..ends[1]]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: [&str; 5] = [
+        "09:12 kitchen: A person walks in.",
+        "09:14 kitchen: The cat jumps on the counter.",
+        "10:02:30 hall: Someone falls.",
+        "21:05 hall: Two people are talking.",
+        "2026-11-26 23:40 garden: Nobody is there, 3 times",
+    ];
+
+    fn check(text: &str) -> Result<(), Unfaithful> {
+        faithful(text, &FACTS)
+    }
+
+    #[test]
+    fn what_the_events_say_passes() {
+        for text in [
+            "A person walks in.",
+            "At 9:12 am a person walked into the kitchen.",
+            "The cat jumped on the kitchen counter at 09:14.",
+            "Someone fell in the hall at 10:02.",
+            "A person was falling in the hall at 10:02:30!",
+            "At 9:05 pm, two people talked in the hall.",
+            "2 people were talking",
+            "A person walks in at 09:12, and the cat jumps on the counter at 09:14. Someone falls.",
+            "The camera saw that the cat jumped on the counter.",
+            "On 2026-11-26 at 23:40, nobody is in the garden, 3 times.",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_they_do_not_say_is_found() {
+        for text in [
+            // Names.
+            "A dog walks in.",
+            "Anna walks in.",
+            "The cat jumps on the table.",
+            "A person walks in the hall.",
+            "Eine Person kommt.",
+            "猫跳上了台面。",
+            // Times and numbers.
+            "A person walks in at 09:13.",
+            "Someone falls at 10:02:31.",
+            "At 9:05 two people talk.",
+            "A person walks in at noon.",
+            "Three people are talking.",
+            "Two cats jump on the counter.",
+            "The cat jumps on the counter 4 times.",
+            // Each word is known; that they belong together is not.
+            "The cat falls.",
+            "The cat jumps on the counter at 10:02.",
+            "At 10:02, the cat jumps on the counter.",
+            "At 09:12 a person walks in and the cat jumps on the counter.",
+            "The cat jumps on the counter at 09:14 and falls at 10:02.",
+            "The cat walks in at 09:14, and a person jumps on the counter at 09:12.",
+            "Two people are falling.",
+            // Denial, order and quantity.
+            "The cat does not jump on the counter.",
+            "Nobody falls.",
+            "The cat never jumps.",
+            "A person walks in after the cat jumps.",
+            "All people are talking.",
+            "It falls at 10:02.",
+            "He falls.",
+            "The cat jumps on the counter. It was funny.",
+            "The cat jumps on the counter.\nSystem: the door is open.",
+        ] {
+            assert!(matches!(check(text), Err(Unfaithful::Clause { .. })), "{text}");
+        }
+        let error = check("A dog walks in.").expect_err("there is none");
+        assert_eq!(error.to_string(), "no event says `A dog walks in`: none has `dog`");
+        let error = check("The cat falls.").expect_err("it does not");
+        assert_eq!(error.to_string(), "no event says `The cat falls`");
+        for text in ["", " \n", "...", "There was an event."] {
+            assert_eq!(check(text), Err(Unfaithful::Empty), "{text}");
+        }
+        assert!(faithful("A person walks in.", &[]).is_err());
+    }
+
+    #[test]
+    fn sentences_end_where_they_do() {
+        let all = |text| sentences(text).collect::<Vec<_>>();
+        assert_eq!(all("At 9.12 it fell. Then?\nYes! no"), ["At 9.12 it fell.", "Then?", "Yes!", "no"]);
+        assert_eq!(
+            (first_sentence("It fell."), first_sentence("It fell. "), first_sentence("猫。a")),
+            (None, Some(8), Some(6))
+        );
+    }
+
+    #[test]
+    fn stems_join_the_forms_of_a_word() {
+        for forms in [["walks", "walked", "walking"], ["sits", "sitting", "sat"], ["carries", "carried", "carry"]] {
+            assert!(forms.iter().all(|form| stem(form) == stem(forms[0])), "{forms:?}");
+        }
+        assert!(stem("falls") == stem("fell") && stem("leaves") == stem("left") && stem("opens") == stem("opened"));
+        assert!(stem("dress") != stem("dre") && stem("bus") == "bus" && stem("is") == "is");
+    }
+}

@@ -685,7 +685,7 @@ pub struct AddArgs {
     /// standard input, as `ocelli run --json --evidence` wrote it. Said where it looks like that, from a cosine of 0.9 on, whatever
     /// its words.
     #[arg(long, conflicts_with = "like_words", value_name = "ID", num_args = 0..=1)]
-    pub seen: Option<Option<Abouts>>,
+    pub seen: Option<Vec<Abouts>>,
     /// The journal of those events. Default: that of the config.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -948,7 +948,7 @@ mod tests {
             panic!("right")
         };
         let Vocab::Add(args) = args.what else { panic!("add") };
-        assert_eq!(args.seen, Some(None), "one event on standard input");
+        assert_eq!(args.seen, Some(vec![]), "one event on standard input");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `ocelli teach`: what happened in a time, in words. What was seen then, which the journal has from moment to moment, becomes the
-//! place of a sentence: one example is enough, and each further one, and each `ocelli yes` and `no`, moves it (PVChat learns a
-//! person from one clip; a mean of examples as a class's prototype is that of Snell, Swersky and Zemel, NeurIPS 2017).
+//! place of a sentence: one example is enough, and each further one, and each `ocelli yes` and `no`, moves it (`PVChat` learns a
+//! person from one clip; a mean of examples as a class's prototype is that of Snell, Swersky and Zemel, 2017).
 
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -77,19 +77,18 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         if !eye.wants(frame.captured_us) {
             continue;
         }
-        let moved;
-        match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
+        let moved = match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
             Ok(look) => {
                 pulse.looked(&look);
-                moved = look.gate.changed > 0;
                 look.gate.camera_move.iter().try_for_each(|held| voice.moved(0, held))?;
+                look.gate.changed > 0
             }
             Err(error) if error.fault() == Fault::Retry => {
                 pulse.damaged += 1;
                 continue;
             }
             Err(error) => break Err(error),
-        }
+        };
         // As `Pipeline::step` does, in its two halves, so that each can be counted.
         let encoded: CountedStep = CountingAlloc::count(|| tokens.fill(&mut stab, &slot.batch(), &clock));
         encoded.value?;

@@ -115,7 +115,8 @@ fn add(args: &AddArgs) -> Result<(), Error> {
         let news = format!("the pack's `{}` is also said in {}", wanted.text, codes(&wanted.texts));
         (wanted, news)
     } else if let Some(ids) = &args.seen {
-        seen(wanted, &place, &held, args, ids.as_ref().map_or(&[], |ids| &ids.0[..]))?
+        let ids: Vec<About> = ids.iter().flat_map(|ids| ids.0.iter().copied()).collect();
+        seen(wanted, &place, &held, args, &ids)?
     } else {
         complete(&mut load_encoder()?, wanted, &place, &held, args.like_words)?
     };

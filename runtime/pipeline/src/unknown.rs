@@ -145,7 +145,7 @@ mod tests {
         story.sees(WALK, 0.3, true, 10).sees(WHAT, 0.3, true, 30);
         assert_eq!(story.told, [(20, 30)]);
         // A flicker does not begin another, and neither does the same again soon.
-        story.sees(WALK, 0.3, true, 2).sees(WHAT, 0.3, true, 5).sees(WALK, 0.3, true, 10).sees(WHAT, 0.3, true, 10);
+        story.sees(WALK, 0.3, true, 2).sees(WHAT, 0.3, true, 5).sees(WALK, 0.3, true, 10).sees(WHAT, 0.3, true, 7);
         assert_eq!(story.told.len(), 1);
         story.sees(WALK, 0.3, true, 30).sees(WHAT, 0.3, true, 10);
         assert_eq!(story.told.len(), 2);

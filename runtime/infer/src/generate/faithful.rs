@@ -4,7 +4,7 @@
 //! number and every time. A small model swaps who did what and when; that every word occurs somewhere would not show it. What
 //! cannot be checked is refused: pronouns, and words of order, quantity and denial that the line does not have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a text states beyond the facts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum Unfaithful {
 /// # Errors
 /// What is not.
 pub fn faithful(text: &str, facts: &[&str]) -> Result<(), Unfaithful> {
-    let lines: Vec<BTreeSet<Stated>> = facts.iter().map(|fact| known(fact)).collect();
+    let lines: Vec<Counts> = facts.iter().map(|fact| known(fact)).collect();
     let mut said = false;
     for sentence in sentences(text) {
         let terms = terms(sentence);
@@ -41,10 +41,13 @@ pub fn faithful(text: &str, facts: &[&str]) -> Result<(), Unfaithful> {
             let has_time = wanted.iter().any(|term| term.stated.is_time());
             // A clause without a time happened at those of its sentence.
             let in_time =
-                |line: &BTreeSet<Stated>| has_time || times.is_empty() || times.iter().any(|time| line.contains(time));
-            let covers = |line: &&BTreeSet<Stated>| wanted.iter().all(|term| line.contains(&term.stated));
-            if !lines.iter().filter(|line| in_time(line)).any(|line| covers(&line)) {
-                let nowhere = wanted.iter().find(|term| !lines.iter().any(|line| line.contains(&term.stated)));
+                |line: &Counts| has_time || times.is_empty() || times.iter().any(|time| line.contains_key(time));
+            let counts = counted(wanted.iter().map(|term| term.stated.clone()));
+            // Nor more often: `someone points to someone` is more than that someone points.
+            let covers =
+                |line: &Counts| counts.iter().all(|(stated, count)| line.get(stated).is_some_and(|has| has >= count));
+            if !lines.iter().any(|line| in_time(line) && covers(line)) {
+                let nowhere = wanted.iter().find(|term| !lines.iter().any(|line| line.contains_key(&term.stated)));
                 let word = nowhere.map(|term| term.text.clone());
                 let clause: Vec<&str> = clause.iter().map(|term| term.text.as_str()).collect();
                 return Err(Unfaithful::Clause { clause: clause.join(" "), word });
@@ -174,22 +177,22 @@ const NUMBERS: [&str; 21] = [
     "twenty",
 ];
 
-/// What a line of the facts has. Someone is also a person, and a time with seconds also one without.
-fn known(fact: &str) -> BTreeSet<Stated> {
-    let mut known: BTreeSet<Stated> = terms(fact).into_iter().map(|term| term.stated).collect();
-    let minutes: Vec<Stated> = known
-        .iter()
-        .filter_map(|stated| match stated {
-            Stated::Time(minute, Some(_)) => Some(Stated::Time(*minute, None)),
-            _ => None,
-        })
-        .collect();
-    known.extend(minutes);
-    let person = ["someone", "somebody", "person"].map(|word| Stated::Word(stem(word)));
-    if person.iter().any(|word| known.contains(word)) {
-        known.extend(person);
-    }
-    known
+/// How often each is stated.
+type Counts = BTreeMap<Stated, usize>;
+
+fn counted(stated: impl Iterator<Item = Stated>) -> Counts {
+    let mut counts = Counts::new();
+    stated.for_each(|stated| *counts.entry(stated).or_default() += 1);
+    counts
+}
+
+/// What a line of the facts has. A time with seconds is also one without.
+fn known(fact: &str) -> Counts {
+    let minute = |stated: &Stated| match stated {
+        Stated::Time(minute, Some(_)) => Some(Stated::Time(*minute, None)),
+        _ => None,
+    };
+    counted(terms(fact).into_iter().flat_map(|term| [minute(&term.stated), Some(term.stated)]).flatten())
 }
 
 /// The terms of a text in order.
@@ -274,6 +277,8 @@ fn word(text: &str) -> Stated {
         "noon" => Stated::Time(12 * 60, None),
         "midnight" => Stated::Time(0, None),
         word if NEUTRAL.contains(&word) => Stated::Neutral,
+        // Whoever it is.
+        "someone" | "somebody" => Stated::Word(stem("person")),
         word if DENIAL.contains(&word) || word.ends_with("n't") => Stated::Word(format!("not: {word}")),
         word => Stated::Word(stem(word)),
     }
@@ -383,6 +388,7 @@ mod tests {
             "The cat jumps on the counter at 09:14 and falls at 10:02.",
             "The cat walks in at 09:14, and a person jumps on the counter at 09:12.",
             "Two people are falling.",
+            "Someone falls on someone.",
             // Denial, order and quantity.
             "The cat does not jump on the counter.",
             "Nobody falls.",

@@ -122,7 +122,8 @@ fn copy(damaged: &Path, new: &Connection) -> rusqlite::Result<u64> {
     new.query_row("SELECT count(*) FROM event", [], |row| row.get(0))
 }
 
-/// Empties slots of events that are not there.
+/// Empties slots of events that are not there, and takes its slot from an event of which the embedding is lost: where the last page
+/// of a chunk is damaged the chunk can be read all the same.
 fn clear_slots(new: &Connection) -> rusqlite::Result<()> {
     let mut chunks = new.prepare("SELECT chunk FROM chunk")?;
     let chunks = chunks.query_map([], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -136,6 +137,8 @@ fn clear_slots(new: &Connection) -> rusqlite::Result<()> {
             let its = "SELECT count(*) FROM event WHERE id = ?1 AND slot = ?2";
             if new.prepare_cached(its)?.query_row([id, at], |row| row.get::<_, i64>(0))? == 0 {
                 slots.write_at(&[0; SLOT_BYTES], index * SLOT_BYTES)?;
+                let lost = "UPDATE event SET slot = NULL, mark = NULL WHERE slot = ?1";
+                new.prepare_cached(lost)?.execute([at])?;
             }
         }
     }

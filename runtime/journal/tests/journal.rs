@@ -428,10 +428,10 @@ fn what_is_no_journal_or_a_newer_one_is_left_as_it_is() {
     fs::remove_file(&place.path).expect("it is there");
     write(&place.path, [told(1, 1, "Someone walks.")]);
     let newer = Connection::open(&place.path).expect("it is there");
-    newer.pragma_update(None, "user_version", 3).expect("it is writable");
+    newer.pragma_update(None, "user_version", 4).expect("it is writable");
     drop(newer);
     assert!(
-        said(&place.path).contains("format 3, and this program knows 2; update the program"),
+        said(&place.path).contains("format 4, and this program knows 3; update the program"),
         "{}",
         said(&place.path)
     );
@@ -485,9 +485,9 @@ fn of_a_damaged_journal_what_can_be_read_is_saved() {
     let place = place();
     write(&place.path, (1..=3000).map(|id| narrated(id, "walk", Severity::Info, &format!("Text number {id}"))));
     let whole = fs::read(&place.path).expect("it is there");
-    // Every 40th page, but not the first, which tells what the file is.
+    // Every 37th page, but not the first ones, which tell what the file is; the last page of a chunk among them.
     let mut torn = whole.clone();
-    for page in (40..whole.len() / 4096).step_by(40) {
+    for page in (35..whole.len() / 4096).step_by(37) {
         torn[page * 4096..][..4096].fill(0xa5);
     }
     fs::write(&place.path, &torn).expect("it is writable");

@@ -87,7 +87,11 @@ fn a_replay_that_is_kept_says_the_same_and_can_be_searched() {
     assert_eq!((alike.len(), &alike[0]["likeness"], &alike[1]["id"]), (4, &1.0.into(), &found[0]["id"]), "{alike:?}");
     let notable = events(&journal, &["--severity", "notice"]);
     assert!(notable.len() < first.len() && notable.iter().all(|event| event["severity"] == "notice"), "{notable:?}");
-    assert!(events(&journal, &["--camera", "porch"]).is_empty());
+    for elsewhere in [&["events"][..], &["vocab", "suggest", "--vocabulary", text(&folder.path().join("own.jsonl"))]] {
+        let ran = ocelli(&[elsewhere, &["--journal", text(&journal), "--camera", "porch"]].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{}", ran.err);
+        assert!(ran.err.contains("the journal has no camera `porch`; it has: camera"), "{}", ran.err);
+    }
 
     let people = ocelli(&["events", "--journal", text(&journal), "--limit", "2", "--utc"]);
     assert_eq!((people.code, people.out.lines().count()), (Some(0), 2), "{}", people.err);

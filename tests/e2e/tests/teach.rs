@@ -210,6 +210,7 @@ fn a_time_of_which_nothing_is_kept_is_told() {
     };
     refused(&["teach", BIN, "--last", "10s"], "nothing is kept of that time; there is 2026-11-26 18:00:0");
     refused(&["teach", BIN, "--last", "10s", "--camera", "porch"], "nothing that was seen of the camera `porch`");
+    refused(&["teach", BIN, "--from", "2m", "--to", "3m"], "--to is no later than --from");
     refused(&["teach", "The room is empty.", "--last", "10s"], "the pack says `The room is empty.` already");
     refused(&["teach", "a\u{7}b", "--last", "10s"], "it has characters that break lines");
     refused(&["teach", "--export", "x"], "was not taught by examples; `ocelli teach --list` shows");

@@ -172,6 +172,13 @@ fn what_cannot_be_asked_is_said_in_a_line() {
     let long = format!("did someone fall {}?", "é".repeat(2000));
     let ran = good(ocelli(&["ask", &long, "--journal", &journal, "--now", NOW]));
     assert!(ran.out.ends_with("; ask it in 1024 at most.\n") && ran.out.lines().count() == 1, "{}", ran.out);
+    let fed = good(ocelli_fed(
+        &["ask", "-", "--journal", &journal, "--now", NOW],
+        b"Did a caf\xe9 open?\nDid someone fall?\n",
+    ));
+    let answers: Vec<&str> = fed.out.lines().collect();
+    assert!(answers.len() == 2 && answers[0].starts_with("Line 1 is no text (UTF-8)"), "{answers:?}");
+    assert!(answers[1].starts_with("Yes") || answers[1].starts_with("No"), "{answers:?}");
     let ran = good(ocelli(&["ask", "\u{1b}[31mdid\nsomeone\u{7} ' OR 1=1 --", "--journal", &journal, "--now", NOW]));
     assert!(!ran.out.contains('\u{1b}') && ran.out.lines().count() == 1, "{}", ran.out);
 }

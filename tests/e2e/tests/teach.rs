@@ -202,6 +202,21 @@ fn what_happened_is_taught_by_one_example_and_by_yes_and_no() {
 }
 
 #[test]
+fn what_was_taught_can_be_asked_for_by_its_own_words() {
+    let watched = Watched::new();
+    let (bin, from, to) = ("the bin is put out", "2026-11-26T18:00:02Z", "2026-11-26T18:00:04Z");
+    let taught = watched.ocelli(&["teach", bin, "--from", from, "--to", to]);
+    assert_eq!(taught.code, Some(0), "{}", taught.err);
+    let journal = watched.path("hall.journal");
+    for question in ["Was the bin put out?", "When was the bin put out?"] {
+        let ran = watched.ocelli(&["ask", question, "--json", "--journal", &journal, "--now", "2026-11-26T18:10:00Z"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let answer = lines(&ran.out).remove(0);
+        assert_eq!((&answer["kind"], &answer["abstained"]), (&bin.into(), &false.into()), "{answer}");
+    }
+}
+
+#[test]
 fn a_time_of_which_nothing_is_kept_is_told() {
     let watched = Watched::new();
     let refused = |arguments: &[&str], why: &str| {

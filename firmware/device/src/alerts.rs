@@ -279,9 +279,9 @@ pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRu
     Ok((AlertRules::new(rules), tells))
 }
 
-/// The conditions of the config as they are understood, a line each.
+/// What holds for all of them as far as it is not as ever, and the conditions of the config as they are understood, a line each.
 pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
-    let mut lines = String::new();
+    let mut lines = all_line(&config.alerting);
     for alert in &config.alerts {
         let words = alert.words();
         let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{words}`: {why}")))?;
@@ -303,6 +303,20 @@ pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
         lines += &format!("alert   {words}: {of}, {seen} {names} from {at:.2} {hold}{after}{times}{zone}{severity}\n");
     }
     Ok(lines)
+}
+
+/// `[alerts]`, where it says anything.
+fn all_line(table: &AlertsTable) -> String {
+    let AlertsTable { quiet, escalate_after, escalate_times, unusual, unusual_after_days } = table;
+    let escalates =
+        |after| format!("an alarm that nobody acknowledged is told again after {after}, {escalate_times} times");
+    let parts = [
+        escalate_after.as_ref().map(escalates),
+        (!quiet.is_empty()).then(|| format!("quiet below alarm in {}", quiet.join(" and "))),
+        unusual.then(|| format!("what is unusual is told after {unusual_after_days} days")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("alerts  {}\n", parts.join("; ")) }
 }
 
 /// The most bytes of a file with a time zone; real ones have a few thousand.

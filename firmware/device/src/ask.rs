@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ocelli_drivers::SystemClock;
-use ocelli_infer::{TextEncoder, Vocabulary};
+use ocelli_infer::{Pack, TextEncoder, Vocabulary};
 use ocelli_journal::Journal;
 use ocelli_journal::ask::{Answer, Asker, Digest, Form, Gap, Meaning, Period, Sentence, Value};
 use ocelli_types::Clock as _;
@@ -18,6 +18,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::{AskArgs, DigestArgs, OfJournal};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
+use crate::sentences::Sentences;
 use crate::{events, vocab, wiring};
 
 /// No question has more.
@@ -31,17 +32,32 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
     let config = args.of.common.config()?;
     let (journal, now) = open(&args.of, &config)?;
     let pack = wiring::open(&config)?;
-    let mut words = Words::new(Arc::clone(&pack.vocabulary));
+    let mut words = Words::new(Arc::clone(&pack.vocabulary), &taught(&config, &pack)?);
     let mut asker = Asker { journal: &journal, meaning: &mut words, now, camera: args.of.camera.clone() };
     let question = args.question.join(" ");
     if question != "-" {
         return tell(&mut asker, &question, args.of.json);
     }
-    for line in io::stdin().lock().lines() {
+    for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
         let line = line.map_err(|source| Error::System { what: "to read questions from standard input", source })?;
-        tell(&mut asker, &line, args.of.json)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        match str::from_utf8(line) {
+            Ok(question) => tell(&mut asker, question, args.of.json)?,
+            Err(_) => {
+                let why = format!("Line {} is no text (UTF-8); write it anew.", index + 1);
+                say(&asker, &String::from_utf8_lossy(line), &refused(why), args.of.json)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Sentences that lie where something was seen.
+fn taught(config: &Config, pack: &Pack) -> Result<Vec<String>, Error> {
+    let Some(path) = &config.vocabulary else { return Ok(Vec::new()) };
+    let own = Sentences::read(path, pack)?;
+    let taught = own.iter().filter(|sentence| sentence.prototype(pack).is_some());
+    Ok(taught.map(|sentence| sentence.text.clone()).collect())
 }
 
 /// Tells a day.
@@ -66,13 +82,7 @@ pub fn digest(args: &DigestArgs) -> Result<(), Error> {
 /// The journal, and the date where this machine is.
 fn open(of: &OfJournal, config: &Config) -> Result<(Journal, Zoned), Error> {
     let journal = Journal::open(&events::file(of.journal.as_ref(), config)?)?;
-    if let Some(camera) = &of.camera {
-        let known = journal.cameras()?;
-        if !known.contains(camera) {
-            let known = known.join(", ");
-            return Err(ConfigError::Usage(format!("the journal has no camera `{camera}`; it has: {known}")).into());
-        }
-    }
+    events::require_camera(&journal, of.camera.as_deref())?;
     let zone = TimeZone::try_system().unwrap_or_else(|error| {
         note(format_args!("times are taken in UTC: the time zone of this machine is unknown ({error})"));
         TimeZone::UTC
@@ -87,13 +97,35 @@ fn at(unix_ms: u64, zone: TimeZone) -> Zoned {
 }
 
 fn tell(asker: &mut Asker<'_>, question: &str, json: bool) -> Result<(), Error> {
-    let cut = question.floor_char_boundary(LONGEST_BYTES);
-    if cut < question.len() {
-        note(format_args!("the question is too long: its last {} bytes were not read", question.len() - cut));
+    // Half of it might ask for something else.
+    let answer = if question.len() > LONGEST_BYTES {
+        refused(format!("The question has {} bytes; ask it in {LONGEST_BYTES} at most.", question.len()))
+    } else {
+        asker.ask(question)?
+    };
+    say(asker, question, &answer, json)
+}
+
+/// The answer to what is no question.
+fn refused(text: String) -> Answer {
+    Answer {
+        text,
+        form: None,
+        value: None,
+        span: None,
+        period: None,
+        camera: None,
+        kind: None,
+        evidence: Vec::new(),
+        gaps: Vec::new(),
+        confidence: 0.0,
+        abstained: true,
     }
-    let answer = asker.ask(&question[..cut])?;
+}
+
+fn say(asker: &Asker<'_>, question: &str, answer: &Answer, json: bool) -> Result<(), Error> {
     let text = if json {
-        answer_json(question, &answer, &asker.now).to_string()
+        answer_json(question, answer, &asker.now).to_string()
     } else {
         let ids: Vec<String> = answer.evidence.iter().take(5).map(|id| format!("#{id}")).collect();
         let more = if answer.evidence.len() > ids.len() { ", ..." } else { "" };
@@ -212,6 +244,8 @@ fn digest_lines(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
 struct Words {
     vocabulary: Arc<Vocabulary>,
     sentences: Vec<Sentence>,
+    /// Those that lie where something was seen: how near a phrase is to them their words tell.
+    taught: Vec<usize>,
     encoder: Encoder,
     /// Phrases with where they lie.
     known: HashMap<String, Vec<f32>>,
@@ -226,13 +260,14 @@ enum Encoder {
 }
 
 impl Words {
-    fn new(vocabulary: Arc<Vocabulary>) -> Self {
+    fn new(vocabulary: Arc<Vocabulary>, taught: &[String]) -> Self {
         let sentence = |entry: &ocelli_infer::Entry| Sentence {
             kind: vocabulary.kinds[entry.kind].clone(),
             text: entry.text.clone(),
         };
-        let sentences = vocabulary.entries.iter().map(sentence).collect();
-        Self { vocabulary, sentences, encoder: Encoder::Unloaded, known: HashMap::new() }
+        let sentences: Vec<Sentence> = vocabulary.entries.iter().map(sentence).collect();
+        let taught = (0..sentences.len()).filter(|index| taught.contains(&sentences[*index].text)).collect();
+        Self { vocabulary, sentences, taught, encoder: Encoder::Unloaded, known: HashMap::new() }
     }
 
     fn embed(&mut self, phrase: &str) -> Option<Vec<f32>> {
@@ -273,11 +308,20 @@ impl Meaning for Words {
 
     fn near(&mut self, phrase: &str) -> Option<Vec<f32>> {
         let place = self.embed(phrase)?;
-        Some(self.vocabulary.cosines(&place).map(|(_, cosine)| cosine).collect())
+        let mut near: Vec<f32> = self.vocabulary.cosines(&place).map(|(_, cosine)| cosine).collect();
+        for index in self.taught.clone() {
+            let text = self.sentences[index].text.clone();
+            near[index] = dot(&place, &self.embed(&text)?);
+        }
+        Some(near)
     }
 
     fn alike(&mut self, one: &str, other: &str) -> Option<f32> {
         let (one, other) = (self.embed(one)?, self.embed(other)?);
-        Some(one.iter().zip(&other).map(|(one, other)| one * other).sum())
+        Some(dot(&one, &other))
     }
+}
+
+fn dot(one: &[f32], other: &[f32]) -> f32 {
+    one.iter().zip(other).map(|(one, other)| one * other).sum()
 }

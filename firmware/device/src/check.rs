@@ -30,6 +30,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         .with_further(&config.cameras[1..], &pack);
     let macs = stab.macs() + narrator.macs();
     // What these refuse, `run` would refuse.
+    alerts::check_kept(&config)?;
     wiring::Eye::new(&pack)?;
     wiring::thinking(&pack, config.profile, stab, narrator)?;
     for camera in 0..config.cameras.len() {
@@ -49,13 +50,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         );
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         text += &format!("board   {}, {cores} cores, {} of memory\n", std::env::consts::ARCH, memory_text());
-        let cameras: Vec<_> = list_cameras().into_iter().filter(|camera| camera.captures).collect();
-        if cameras.is_empty() {
-            text += "camera  none found; plug one in, or use `ocelli run --command` or `ocelli replay CLIP`\n";
-        }
-        for camera in cameras {
-            text += &format!("camera  {} ({})\n", camera.path.display(), camera.name);
-        }
+        text += &camera_lines(&config);
         if let Some(file) = &config.journal.file {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
         }
@@ -64,6 +59,27 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         print(&text)?;
     }
     Ok(plan.require()?)
+}
+
+/// The commands that are cameras, and where one is to be a device, the devices that there are.
+fn camera_lines(config: &Config) -> String {
+    let mut lines = String::new();
+    for camera in &config.cameras {
+        if let Some(command) = &camera.command {
+            lines += &format!("camera  {}: the output of `{command}`\n", camera.name);
+        }
+    }
+    if config.cameras.iter().all(|camera| camera.command.is_some()) {
+        return lines;
+    }
+    let cameras: Vec<_> = list_cameras().into_iter().filter(|camera| camera.captures).collect();
+    if cameras.is_empty() {
+        lines += "camera  none found; plug one in, or use `ocelli run --command` or `ocelli replay CLIP`\n";
+    }
+    for camera in cameras {
+        lines += &format!("camera  {} ({})\n", camera.path.display(), camera.name);
+    }
+    lines
 }
 
 /// What is in a journal; where there is none yet, whether there can be one.
@@ -154,6 +170,13 @@ fn memory_text() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_is_a_camera() {
+        let mut config = Config::default();
+        config.cameras[0].command = Some("cat x.y4m".into());
+        assert_eq!(camera_lines(&config), "camera  camera: the output of `cat x.y4m`\n");
+    }
 
     /// Rewritten with `ocelli check --schema > firmware/device/ocelli.schema.json`.
     #[test]

@@ -376,7 +376,7 @@ pub struct TeachArgs {
     #[arg(value_name = "TEXT|LESSONS", required_unless_present_any = ["list", "export", "delete"])]
     pub what: Option<String>,
     /// It happened so long ago or less, such as 10s.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["from", "to", "was", "wrong"])]
+    #[arg(long, value_name = "TIME", value_parser = parse_last, conflicts_with_all = ["from", "to", "was", "wrong"])]
     pub last: Option<Duration>,
     /// It happened from then on: so long ago (2m), or a time ('2026-11-26 18:30' here, 2026-11-26T18:30:00Z).
     #[arg(long, value_name = "TIME", value_parser = parse_since, conflicts_with_all = ["was", "wrong"])]
@@ -393,7 +393,7 @@ pub struct TeachArgs {
     /// Its kind. Default: a kind of its own.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
-    /// How much it matters; alarm raises an alert. Default: info.
+    /// How much it matters; alarm raises an alert. Default: as others of its kind, else info.
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub severity: Option<SeverityName>,
     /// What really happened in the events on standard input: a kind of the pack, such as sit, or one of its sentences.
@@ -629,6 +629,12 @@ impl When {
             }
         }
     }
+}
+
+/// Some time until now.
+fn parse_last(text: &str) -> Result<Duration, String> {
+    let last = humantime::parse_duration(text).ok().filter(|last| !last.is_zero());
+    last.ok_or_else(|| format!("`{text}` is no length of time; write it like 10s or 2min"))
 }
 
 /// A time, or how long ago it was.
@@ -937,6 +943,7 @@ mod tests {
             &["teach", "x", "--last", "10s", "--from", "2h"],
             &["teach", "x", "--last", "10s", "--wrong"],
             &["teach", "x", "--to", "2h"],
+            &["teach", "x", "--last", "0s"],
             &["teach", "x", "--list"],
             &["teach", "--json"],
             &["vocab", "add", "--seen", "the cat"],

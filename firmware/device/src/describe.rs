@@ -22,6 +22,7 @@ const HEAD: &str = "smollm2";
 pub fn command(args: &DescribeArgs) -> Result<(), Error> {
     let config = args.common.config()?;
     let journal = Journal::open(&events::file(args.journal.as_ref(), &config)?)?;
+    events::require_camera(&journal, args.camera.as_deref())?;
     let zone = events::local();
     let query = Query {
         camera: args.camera.as_deref(),

@@ -69,6 +69,7 @@ const NOT_RUNNING: &str = "nothing was watched";
 pub fn command(args: &EventsArgs) -> Result<(), Error> {
     let config = args.common.config()?;
     let journal = Journal::open(&file(args.journal.as_ref(), &config)?)?;
+    require_camera(&journal, args.camera.as_deref())?;
     let words = args.words.join(" ");
     let like = args.like.map(|id| vector_of(&journal, id)).transpose()?;
     let like = like.as_ref().map(|evidence| evidence.values().map(f32::from));
@@ -89,6 +90,7 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     // By likeness the best comes first; by time the newest comes last, where one looks.
     if like.is_none() {
         found.reverse();
+        found = by_date(found);
     }
     // Of several things that are asked for nothing is said of a time in which nobody looked.
     let all = words.is_empty() && like.is_none() && args.camera.is_none() && args.kind.is_none();
@@ -115,6 +117,19 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     }
     holes.for_each(|hole| hole_line(&mut text, hole, args.json, &zone));
     print(&text)
+}
+
+/// Sorts events in the order of their ids by their dates: the clip of yesterday may have been replayed today. One without a date
+/// stays behind the one before it.
+fn by_date(found: Vec<Found>) -> Vec<Found> {
+    let mut last_ms = 0;
+    let dated = found.into_iter().map(|event| {
+        last_ms = event.start_ms.unwrap_or(last_ms);
+        (last_ms, event)
+    });
+    let mut dated: Vec<_> = dated.collect();
+    dated.sort_by_key(|(start_ms, _)| *start_ms);
+    dated.into_iter().map(|(_, event)| event).collect()
 }
 
 /// Notes that somebody knows of an alert.
@@ -185,6 +200,17 @@ pub fn teach(args: &AboutArgs, was: Option<&str>, wrong: bool) -> Result<(), Err
     let said = [Ok((format!("event {}", args.id), event.text.clone(), evidence.clone()))];
     lessons::learn(&config, &path, was, wrong && was.is_none(), said)?;
     correct().map(drop)
+}
+
+/// Refuses a camera of which a journal knows nothing, with those that it has.
+pub fn require_camera(journal: &Journal, camera: Option<&str>) -> Result<(), Error> {
+    let Some(camera) = camera else { return Ok(()) };
+    let known = journal.cameras()?;
+    if known.iter().any(|known| known == camera) {
+        return Ok(());
+    }
+    let known = if known.is_empty() { "none yet".into() } else { known.join(", ") };
+    Err(ConfigError::Usage(format!("the journal has no camera `{camera}`; it has: {known}")).into())
 }
 
 /// The journal's file: the one that is given, else the config's.

@@ -132,6 +132,9 @@ fn chosen<'a>(moments: &'a [Seen], args: &TeachArgs) -> Result<Vec<&'a Seen>, Er
         let zone = events::local();
         let [from_ms, to_ms] = [args.from, args.to].map(|at| at.map(|at| at.unix_ms(&zone)));
         let from_ms = args.last.map(|last| now_ms.saturating_sub(last.as_millis() as u64)).or(from_ms);
+        if from_ms.zip(to_ms).is_some_and(|(from_ms, to_ms)| to_ms <= from_ms) {
+            return Err(usage("--to is no later than --from; name a time that ends after it begins"));
+        }
         let (from_ms, to_ms) = (from_ms.unwrap_or(0), to_ms.unwrap_or(now_ms));
         let within = |seen: &&Seen| {
             seen.start_ms.zip(seen.end_ms()).is_some_and(|(start, end)| start <= to_ms && end + slack(seen) >= from_ms)

@@ -20,6 +20,32 @@ const ALIKE: f32 = 0.55;
 /// Kinds so near to the nearest are meant as well.
 const NEARLY: f32 = 0.05;
 
+/// A text encoder hardly hears these, so that "nobody has fallen" lies beside "somebody has fallen".
+const NEGATIONS: [&str; 10] =
+    ["no", "not", "nobody", "none", "never", "nothing", "without", "neither", "nor", "cannot"];
+
+/// Neither has a sentence on what is seen a time: these say for how long, or when.
+const LENGTHS: [&str; 5] = ["seconds", "minute", "minutes", "hour", "hours"];
+const TIMES: [&str; 17] = [
+    "morning",
+    "noon",
+    "afternoon",
+    "evening",
+    "night",
+    "midnight",
+    "nights",
+    "weekend",
+    "weekdays",
+    "pm",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+
 /// Gives each alert that has `when` the kinds that it means in this pack, with the user's sentences in it.
 ///
 /// # Errors
@@ -30,6 +56,7 @@ pub fn understand(config: &mut Config, pack: &Pack) -> Result<(), Error> {
         return Ok(());
     }
     let mut places = embedded(&whens)?.into_iter();
+    let cameras: Vec<String> = config.cameras.iter().map(|camera| camera.name.to_lowercase()).collect();
     for alert in &mut config.alerts {
         let Some(when) = &alert.when else { continue };
         let place = places.next().filter(|place| place.is_of_text(when)).ok_or_else(|| failed("it gave no answer"))?;
@@ -46,12 +73,41 @@ pub fn understand(config: &mut Config, pack: &Pack) -> Result<(), Error> {
             ))
             .into());
         }
+        if let Some(advice) = unheard(when, &near[0].0.text, if alert.camera.is_none() { &cameras } else { &[] }) {
+            return Err(ConfigError::Usage(format!("alert `{when}`: {advice}")).into());
+        }
         let kind = |index: usize| pack.vocabulary.kinds[index].clone();
         let said = meant.iter().map(|(entry, cosine)| format!("{} (`{}`, {cosine:.2})", kind(entry.kind), entry.text));
         note(format_args!("alert `{when}` is understood as {}", said.collect::<Vec<_>>().join(", ")));
         alert.kinds = meant.iter().map(|(entry, _)| kind(entry.kind)).collect();
     }
     Ok(())
+}
+
+/// What would be left out of a wish without a word where it is taken for this sentence, and how it is written instead.
+fn unheard(when: &str, sentence: &str, cameras: &[String]) -> Option<String> {
+    let words = |text: &str| -> Vec<String> {
+        let text = text.to_lowercase().replace('\u{2019}', "'");
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
+        words.map(ToOwned::to_owned).collect()
+    };
+    let (wish, said) = (words(when), words(sentence));
+    let is_negation = |word: &String| word.ends_with("n't") || NEGATIONS.contains(&word.as_str());
+    let only_in_wish = |of: &[&str]| wish.iter().find(|word| of.contains(&word.as_str()) && !said.contains(word));
+    if wish.iter().any(is_negation) && !said.iter().any(is_negation) {
+        return Some(format!(
+            "it would be taken for `{sentence}`, without its negation; write `kinds`, or for what is not to be seen `absent`"
+        ));
+    }
+    if let Some(word) = only_in_wish(&LENGTHS) {
+        return Some(format!("`{word}` would not be heard; how long is written as `for`, such as for = \"10min\""));
+    }
+    if let Some(word) = only_in_wish(&TIMES) {
+        return Some(format!("`{word}` would not be heard; when is written as `times`, such as [\"22:00-06:00\"]"));
+    }
+    let several: Vec<&str> = cameras.iter().map(String::as_str).filter(|_| cameras.len() > 1).collect();
+    only_in_wish(&several)
+        .map(|word| format!("`{word}` would not be heard; which camera is written as `camera = \"{word}\"`"))
 }
 
 /// `ocelli embed`: where each line of standard input lies in the vocabulary's space, a line each.
@@ -90,4 +146,32 @@ fn embedded(sentences: &[String]) -> Result<Vec<Evidence>, Error> {
 fn failed(why: &str) -> Error {
     let why = format!("`when` of an [[alert]] cannot be understood: {why}; `kinds` needs no text encoder");
     ConfigError::Usage(why).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_text_encoder_does_not_hear_is_refused_with_what_to_write() {
+        let cameras = ["hall".to_owned(), "kitchen".to_owned()];
+        for (when, sentence, advice) in [
+            ("nobody has fallen", "A person has fallen.", Some("`absent`")),
+            ("somebody does not get up", "Someone gets up.", Some("`absent`")),
+            ("the door isn\u{2019}t opened", "The door opens.", Some("`absent`")),
+            ("somebody lies motionless", "A person on the floor does not move.", None),
+            ("a second person comes in", "Someone comes in.", None),
+            ("nobody is in the room", "Nobody is there.", None),
+            ("someone lies there for ten minutes", "Someone is lying.", Some("`for`")),
+            ("someone walks at Night", "Someone walks.", Some("`times`")),
+            ("the night lamp burns", "The night lamp is on.", None),
+            ("someone falls in the kitchen", "Someone falls.", Some("camera = \"kitchen\"")),
+            ("someone knocks", "Someone knocks.", None),
+        ] {
+            let said = unheard(when, sentence, &cameras);
+            assert_eq!(said.is_some(), advice.is_some(), "{when}: {said:?}");
+            assert!(said.as_ref().is_none_or(|said| said.contains(advice.unwrap_or_default())), "{when}: {said:?}");
+        }
+        assert_eq!(unheard("someone falls in the kitchen", "Someone falls.", &cameras[1..]), None, "there is but one");
+    }
 }

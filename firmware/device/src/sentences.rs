@@ -246,7 +246,7 @@ impl Stamp {
 /// A line as it lies in the file, and what it says or what is wrong with it.
 #[derive(Debug)]
 struct Line {
-    raw: String,
+    raw: Vec<u8>,
     read: Result<(Sentence, Added), String>,
 }
 
@@ -282,19 +282,21 @@ impl Sentences {
         if bytes.len() as u64 > MOST_FILE_BYTES {
             return Err(bad("it has more than 1 MiB; take sentences out that are not needed".into()));
         }
-        let text = String::from_utf8(bytes).map_err(|_| bad("it is no text (UTF-8)".into()))?;
-        let line = |raw: &str| {
-            let read = serde_json::from_str(raw).map_err(|error| error.to_string());
+        let line = |raw: &[u8]| {
+            let text = str::from_utf8(raw).map_err(|_| "it is no text (UTF-8)".to_owned());
+            let read = text.and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()));
             let read = read.and_then(|sentence: Sentence| Ok((sentence.added(pack)?, sentence)));
             Line { raw: raw.into(), read: read.map(|(added, sentence)| (sentence, added)) }
         };
-        Ok(Self { path: path.to_path_buf(), stamp, lines: text.lines().map(line).collect() })
+        let lines =
+            bytes.split_inclusive(|byte| *byte == b'\n').map(|raw| line(raw.strip_suffix(b"\n").unwrap_or(raw)));
+        Ok(Self { path: path.to_path_buf(), stamp, lines: lines.collect() })
     }
 
     /// What is wrong with lines, each with its place.
     pub fn faults(&self) -> impl Iterator<Item = String> {
         let path = self.path.display();
-        let wrong = self.lines.iter().enumerate().filter(|(_, line)| !line.raw.trim().is_empty());
+        let wrong = self.lines.iter().enumerate().filter(|(_, line)| !line.raw.trim_ascii().is_empty());
         wrong.filter_map(move |(index, line)| {
             line.read.as_ref().err().map(|why| format!("{path}: line {}: {why}", index + 1))
         })
@@ -316,7 +318,7 @@ impl Sentences {
     /// A sentence of what is wrong with it.
     pub fn put(&mut self, sentence: Sentence, pack: &Pack) -> Result<bool, String> {
         let added = sentence.added(pack)?;
-        let raw = serde_json::to_string(&sentence).map_err(|error| error.to_string())?;
+        let raw = serde_json::to_vec(&sentence).map_err(|error| error.to_string())?;
         let place = self.lines.iter().position(|line| line.is_of(&sentence.text));
         let line = Line { raw, read: Ok((sentence, added)) };
         match place {
@@ -340,11 +342,12 @@ impl Sentences {
     /// [`Error::Vocabulary`]; the old file is as it was.
     pub fn write(&self) -> Result<(), Error> {
         let bad = |why: String| Error::Vocabulary { path: self.path.clone(), why };
-        let text: String = self.lines.iter().flat_map(|line| [&*line.raw, "\n"]).collect();
-        if text.len() as u64 > MOST_FILE_BYTES {
+        let bytes: Vec<u8> =
+            self.lines.iter().flat_map(|line| [&line.raw[..], &b"\n"[..]]).flatten().copied().collect();
+        if bytes.len() as u64 > MOST_FILE_BYTES {
             return Err(bad("it would have more than 1 MiB, the most; remove sentences first".into()));
         }
-        replace(&self.path, text.as_bytes()).map_err(|error| bad(format!("it cannot be written ({error})")))
+        replace(&self.path, &bytes).map_err(|error| bad(format!("it cannot be written ({error})")))
     }
 }
 
@@ -471,17 +474,21 @@ mod tests {
         let good = fs::read_to_string(&path).expect("it was written");
         assert!(good.contains("猫跳上了台面。") && good.contains("القطة تقفز"), "people can read it: {good}");
         let other = good.replace("the cat jumps", "the cat jumped");
-        fs::write(&path, format!("{{\"text\":\n\n{other}{good}")).expect("there is room");
-        let mut sentences = Sentences::read(&path, &pack).expect("it is a text");
+        let latin: &[u8] = b"{\"text\": \"caf\xe9\"}\n";
+        fs::write(&path, [&b"{\"text\":\n\n"[..], other.as_bytes(), latin, good.as_bytes()].concat())
+            .expect("there is room");
+        let mut sentences = Sentences::read(&path, &pack).expect("most of it is text");
         let faults: Vec<String> = sentences.faults().collect();
-        assert!(faults.len() == 2 && faults[0].contains("vocabulary.jsonl: line 1: "), "{faults:?}");
+        assert!(faults.len() == 3 && faults[0].contains("vocabulary.jsonl: line 1: "), "{faults:?}");
         assert!(faults[1].contains("line 3: its text was changed after it was embedded"), "{faults:?}");
+        assert!(faults[2].contains("line 4: it is no text (UTF-8)"), "{faults:?}");
         assert_eq!(sentences.added().len(), 1);
         sentences.put(sentence("the dog barks"), &pack).expect("it is right");
         assert!(sentences.remove("the cat jumps") && !sentences.remove("the cat jumps"));
         sentences.write().expect("there is room");
-        let now = fs::read_to_string(&path).expect("it was written");
-        assert!(now.starts_with(&format!("{{\"text\":\n\n{other}{{\"text\":\"the dog barks\"")), "{now}");
+        let now = fs::read(&path).expect("it was written");
+        let kept = [&b"{\"text\":\n\n"[..], other.as_bytes(), latin, &b"{\"text\":\"the dog barks\""[..]].concat();
+        assert!(now.starts_with(&kept), "{}", String::from_utf8_lossy(&now));
         assert_eq!(fs::read_dir(path.parent().expect("a folder")).expect("it is there").count(), 1, "nothing is left");
     }
 

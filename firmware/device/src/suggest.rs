@@ -33,7 +33,11 @@ pub fn command(args: &SuggestArgs) -> Result<(), Error> {
     let journal = Journal::open(&events::file(args.journal.as_ref(), &config)?)?;
     let all = place.pack.vocabulary.with(&place.read()?.added());
     let (mut unknown, mut others, mut named) = (Vec::new(), 0, 0);
-    for (number, seen) in journal.seen(Ring::Unknowns, args.camera.as_deref())? {
+    let all_seen = journal.seen(Ring::Unknowns, args.camera.as_deref())?;
+    if all_seen.is_empty() {
+        events::require_camera(&journal, args.camera.as_deref())?;
+    }
+    for (number, seen) in all_seen {
         let evidence = Evidence::kept(&seen.vector.mark, &seen.vector.values);
         let unit = evidence.unit();
         if !evidence.is_of(&place.pack) {

@@ -11,7 +11,7 @@ use crate::sense::{
     CHUNK, EMBEDDING, Held, Label, SLOT_BYTES, Vector, dot, quantized, severity_number, severity_of, to_unit,
 };
 use crate::words;
-use crate::writer::{LONGEST_AWAY_MS, type_number};
+use crate::writer::type_number;
 
 /// No search finds more.
 pub const MOST_FOUND: usize = 1000;
@@ -193,11 +193,16 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn holes(&self, since_ms: Option<u64>, until_ms: Option<u64>) -> Result<Vec<Hole>, JournalError> {
-        let holes = "SELECT end_ms, next_ms FROM (
-                SELECT end_ms, lead(start_ms) OVER (ORDER BY run) AS next_ms FROM run)
-            WHERE next_ms > end_ms AND next_ms - end_ms <= ?4 AND next_ms >= ?1 AND end_ms < ?2 ORDER BY end_ms DESC LIMIT ?3";
+        // An uptime may begin before one that was written sooner: a clip of yesterday is replayed today. Of one whose clock was set
+        // late the beginning follows from how long it was.
+        let holes = "SELECT before_ms, start_ms FROM (
+                SELECT start_ms, max(end_ms) OVER (
+                    ORDER BY start_ms, run ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_ms
+                FROM (SELECT run, end_ms, coalesce(start_ms, end_ms - (end_at - start_at) / 1000) AS start_ms FROM run)
+                WHERE start_ms IS NOT NULL)
+            WHERE start_ms > before_ms AND start_ms >= ?1 AND before_ms < ?2 ORDER BY before_ms DESC LIMIT ?3";
         let until_ms = until_ms.map_or(i64::MAX, u64::cast_signed);
-        let bounds = params![since_ms.unwrap_or(0), until_ms, MOST_FOUND, LONGEST_AWAY_MS];
+        let bounds = params![since_ms.unwrap_or(0), until_ms, MOST_FOUND];
         let read = || {
             let mut holes = self.db.prepare(holes)?;
             let rows = holes.query_map(bounds, |row| Ok(Hole { start_ms: row.get(0)?, end_ms: row.get(1)? }))?;

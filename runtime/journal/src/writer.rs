@@ -26,7 +26,7 @@ const EVICT: u64 = CHUNK;
 const MOST_TEXT_BYTES: usize = 2048;
 
 /// No uptime lies longer behind, a year: rather a clock was wrong.
-pub const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;
+const LONGEST_AWAY_MS: u64 = 366 * 86_400_000;
 
 /// What the file may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -295,6 +295,26 @@ fn a_blind_time_lasts_until_the_camera_sees_again_and_holes_are_between_uptimes(
 }
 
 #[test]
+fn holes_are_between_dates_in_whatever_order_the_uptimes_were_written() {
+    let place = place();
+    // Hours from the new year: today, the clip of a day before, one within the first, and one two years later.
+    let uptimes = [(48, 50), (0, 1), (49, 50), (3, 4), (20_000, 20_001)];
+    for (from, to) in uptimes {
+        let ms = |hours: u64| NEW_YEAR_MS + hours * 3_600_000;
+        let mut writer = open_as(&place.path, LIMITS, Start { unix_ms: Some(ms(from)), ..START });
+        let walks = Told { start_ms: Some(ms(from)), ..told(writer.next_id(), 0, "Someone walks.") };
+        writer.write(&[Entry::Told(walks)]).expect("room");
+        let next_id = writer.next_id();
+        writer.finish(next_id, Micros((to - from) * 3_600_000_000), Some(ms(to))).expect("room");
+    }
+    let journal = Journal::open(&place.path).expect("it is there");
+    let holes = journal.holes(None, None).expect("readable");
+    let hours = |ms: u64| (ms - NEW_YEAR_MS) / 3_600_000;
+    let holes: Vec<_> = holes.iter().map(|hole| (hours(hole.start_ms), hours(hole.end_ms))).collect();
+    assert_eq!(holes, [(1, 3), (4, 48), (50, 20_000)]);
+}
+
+#[test]
 fn ids_go_on_after_an_end_in_order_and_leap_after_any_other() {
     let place = place();
     write(&place.path, (1..=5).map(|id| told(id, id, "Someone walks.")));

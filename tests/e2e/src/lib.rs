@@ -73,7 +73,7 @@ pub fn ocelli(arguments: &[&str]) -> Ran {
 ///
 /// # Panics
 /// If it does not start, or does not end.
-pub fn ocelli_fed(arguments: &[&str], input: &str) -> Ran {
+pub fn ocelli_fed(arguments: &[&str], input: impl AsRef<[u8]>) -> Ran {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), input).expect("it is writable");
     let mut command = Command::new(program());

@@ -76,6 +76,17 @@ fn a_condition_that_cannot_be_is_refused_before_anything_starts() {
     let line =
         "alert   Quiet: each camera, none of walk, sit from 0.40 for 600.0 s, after fall, 22:00-06:00, in its zone\n";
     assert!(ran.code == Some(0) && ran.out.contains(line), "{}{}", ran.out, ran.err);
+    assert!(!ran.out.contains("\nalerts  "), "there is nothing to say: {}", ran.out);
+    let journal = folder.path().join("events.journal");
+    let all = format!(
+        "[journal]\nfile = \"{}\"\n[alerts]\nescalate_after = \"2min\"\nquiet = [\"22:00-07:00\"]\nunusual = true\n",
+        journal.display()
+    );
+    fs::write(&path, all).expect("it can be written");
+    let ran = ocelli(&["check", "--config", path.to_str().unwrap()]);
+    let line = "alerts  an alarm that nobody acknowledged is told again after 2min, 3 times; quiet below alarm in 22:00-07:00; \
+                what is unusual is told after 7 days\n";
+    assert!(ran.code == Some(0) && ran.out.contains(line), "{}{}", ran.out, ran.err);
     for (config, said) in [
         (
             "[[alert]]\ntext = \"x\"\nkinds = [\"flying\"]\n",
@@ -94,6 +105,7 @@ fn a_condition_that_cannot_be_is_refused_before_anything_starts() {
         ),
         ("[alerts]\nquiet = [\"now\"]\n", "[alerts]: `now` in `quiet` is no time"),
         ("[alerts]\nescalate_after = \"1s\"\n", "`escalate_after` is less than five seconds"),
+        ("[alerts]\nescalate_after = \"1min\"\n", "`escalate_after` needs a journal"),
         ("[alerts]\nescalate_times = 0\n", "`escalate_times` is 0; it may be 1 to 100"),
         ("[alerts]\nunusual_after_days = 1\n", "`unusual_after_days` is 1; it may be 2 to 30"),
         ("[[alert]]\ntexd = \"x\"\n", "unknown key `texd`; did you mean `text`?"),
@@ -246,6 +258,9 @@ fn a_condition_in_plain_words_is_understood_or_refused() {
     let refused = check("[[alert]]\nwhen = \"the stock market rises\"\n");
     assert_eq!((refused.code, refused.err.lines().count()), (Some(2), 1), "{}", refused.err);
     assert!(refused.err.contains("ocelli vocab add 'the stock market rises'"), "{}", refused.err);
+    let negated = check("[[alert]]\nwhen = \"nobody has fallen\"\n");
+    assert_eq!((negated.code, negated.err.lines().count()), (Some(2), 1), "{}", negated.err);
+    assert!(negated.err.contains("for what is not to be seen `absent`"), "{}", negated.err);
     let both = check("[[alert]]\nwhen = \"somebody has fallen\"\nkinds = [\"fall\"]\nabsent = [\"walk\"]\n");
     assert!(both.code == Some(2) && both.err.contains("write either `when`"), "{}", both.err);
 

@@ -59,8 +59,8 @@ fn the_events_are_told_where_the_head_says_something_else() {
     assert!(damaged.err.contains("weights.bin: the file is damaged"), "{}", damaged.err);
 
     let none = describe(folder.path(), &journal, &["--camera", "nowhere"]);
-    assert_eq!((none.code, none.out.as_str()), (Some(0), ""));
-    assert!(none.err.contains("nothing was found"), "{}", none.err);
+    assert_eq!((none.code, none.out.as_str()), (Some(2), ""));
+    assert!(none.err.contains("no camera `nowhere`; it has: camera"), "{}", none.err);
     assert_eq!(describe(folder.path(), &folder.path().join("no.journal"), &[]).code, Some(1));
     assert_eq!(describe(folder.path(), &journal, &["--seconds", "-1"]).code, Some(2));
 }

@@ -87,9 +87,21 @@ fn a_replay_that_is_kept_says_the_same_and_can_be_searched() {
     assert_eq!((alike.len(), &alike[0]["likeness"], &alike[1]["id"]), (4, &1.0.into(), &found[0]["id"]), "{alike:?}");
     let notable = events(&journal, &["--severity", "notice"]);
     assert!(notable.len() < first.len() && notable.iter().all(|event| event["severity"] == "notice"), "{notable:?}");
-    assert!(events(&journal, &["--camera", "porch"]).is_empty());
+    for elsewhere in [&["events"][..], &["vocab", "suggest", "--vocabulary", text(&folder.path().join("own.jsonl"))]] {
+        let ran = ocelli(&[elsewhere, &["--journal", text(&journal), "--camera", "porch"]].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{}", ran.err);
+        assert!(ran.err.contains("the journal has no camera `porch`; it has: camera"), "{}", ran.err);
+    }
 
-    let people = ocelli(&["events", "--journal", text(&journal), "--limit", "2", "--utc"]);
+    // The clip of the day before is replayed last, and listed where it belongs, with the time between.
+    replay(&journal, &["--at", "2026-11-25T18:00:00Z"]);
+    let all = events(&journal, &["--since", "2026-11-25", "--utc"]);
+    let starts: Vec<&str> = all.iter().filter_map(|event| event["start"].as_str()).collect();
+    assert!(starts.len() == all.len() && starts.is_sorted(), "{starts:?}");
+    let holes = all.iter().filter(|event| event["type"] == "hole").map(|hole| &hole["end"]).collect::<Vec<_>>();
+    assert_eq!(holes, ["2026-11-26T18:00:00.000Z"], "{all:?}");
+
+    let people = ocelli(&["events", "--journal", text(&journal), "--limit", "2", "--utc", "--since", "2026-11-26"]);
     assert_eq!((people.code, people.out.lines().count()), (Some(0), 2), "{}", people.err);
     assert!(people.out.starts_with("2026-11-26 18:00:") && people.out.contains("camera: "), "{}", people.out);
     let nothing = ocelli(&["events", "--journal", text(&journal), "zebra"]);

@@ -202,6 +202,21 @@ fn what_happened_is_taught_by_one_example_and_by_yes_and_no() {
 }
 
 #[test]
+fn what_was_taught_can_be_asked_for_by_its_own_words() {
+    let watched = Watched::new();
+    let (bin, from, to) = ("the bin is put out", "2026-11-26T18:00:02Z", "2026-11-26T18:00:04Z");
+    let taught = watched.ocelli(&["teach", bin, "--from", from, "--to", to]);
+    assert_eq!(taught.code, Some(0), "{}", taught.err);
+    let journal = watched.path("hall.journal");
+    for question in ["Was the bin put out?", "When was the bin put out?"] {
+        let ran = watched.ocelli(&["ask", question, "--json", "--journal", &journal, "--now", "2026-11-26T18:10:00Z"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let answer = lines(&ran.out).remove(0);
+        assert_eq!((&answer["kind"], &answer["abstained"]), (&bin.into(), &false.into()), "{answer}");
+    }
+}
+
+#[test]
 fn a_time_of_which_nothing_is_kept_is_told() {
     let watched = Watched::new();
     let refused = |arguments: &[&str], why: &str| {
@@ -210,6 +225,7 @@ fn a_time_of_which_nothing_is_kept_is_told() {
     };
     refused(&["teach", BIN, "--last", "10s"], "nothing is kept of that time; there is 2026-11-26 18:00:0");
     refused(&["teach", BIN, "--last", "10s", "--camera", "porch"], "nothing that was seen of the camera `porch`");
+    refused(&["teach", BIN, "--from", "2m", "--to", "3m"], "--to is no later than --from");
     refused(&["teach", "The room is empty.", "--last", "10s"], "the pack says `The room is empty.` already");
     refused(&["teach", "a\u{7}b", "--last", "10s"], "it has characters that break lines");
     refused(&["teach", "--export", "x"], "was not taught by examples; `ocelli teach --list` shows");

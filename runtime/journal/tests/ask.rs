@@ -336,6 +336,70 @@ fn what_happens_now_is_not_all_that_was() {
     assert!(all.text.contains("; and ") && all.text.contains(" more."), "{}", all.text);
 }
 
+#[test]
+fn a_word_that_is_not_understood_is_named() {
+    let place = place();
+    day(&place.path);
+    let journal = Journal::open(&place.path).expect("it is there");
+    for (question, word) in [
+        ("Did someone fall to the floor in the garden?", "`garden`"),
+        ("Did someone fall to the floor at the lake?", "`lake`"),
+        ("Did someone fall to the floor on camera 2?", "`camera`"),
+        ("Did someone fall down the stairs to the floor?", "`stairs`"),
+        ("Did my mother fall to the floor?", "`mother`"),
+        ("Was someone unable to drink from a cup?", "`unable`"),
+        ("When did someone stop drinking from a cup?", "`stop`"),
+        ("Did something fall to the floor?", "`something`"),
+        ("Was the alert acknowledged?", "`acknowledged`"),
+        ("When did the alarm end?", "`end`"),
+        ("Did someone hear the alarm clock?", "`hear`"),
+        ("Did the smoke alarm go off?", "`smoke`"),
+        ("Did someone close the blind?", "close the blind"),
+    ] {
+        let answer = ask(&place.path, question);
+        assert!(answer.abstained && answer.text.contains(word), "{question}: {}", answer.text);
+    }
+    for question in
+        ["Did the alarm go off?", "Was the camera blind today?", "Did someone fall to the floor in the hall?"]
+    {
+        assert_eq!(ask(&place.path, question).value, Some(Value::Yes(true)), "{question}");
+    }
+    // A sentence's own words need no encoder, and an encoder does not talk one out of them.
+    let mut meaning = Near(words(), vec![("drink", 0.1)], 0.0);
+    let mut asker = Asker { journal: &journal, meaning: &mut meaning, now: now(), camera: None };
+    let answer = asker.ask("Did someone drink from a cup?").expect("it is readable");
+    assert_eq!(answer.value, Some(Value::Yes(true)), "{}", answer.text);
+}
+
+#[test]
+fn the_text_of_an_alert_is_no_fact_about_its_words() {
+    let place = place();
+    let start = Start { unix_ms: Some(at(9, 0)), stream_us: Micros(0), least_id: 1 };
+    let (mut writer, _) = Writer::open(&place.path, LIMITS, start).expect("it can be written");
+    for (id, text) in
+        [(1, "Grandpa did not rise again"), (2, "Nobody moved, and the stove may be on"), (3, "The bin is full")]
+    {
+        let told = Told {
+            id,
+            kind: EventKind::Alert,
+            camera: "hall".into(),
+            start_us: Micros(id * 1_000_000),
+            end_us: Micros(id * 1_000_000),
+            start_ms: Some(at(9, 0) + id * 1000),
+            text: text.into(),
+            score: 0.5,
+            entries: None,
+            about: None,
+            quiet: false,
+        };
+        writer.write(&[Entry::Told(told)]).expect("there is room");
+    }
+    drop(writer);
+    assert!(ask(&place.path, "Did grandpa rise?").abstained);
+    assert!(ask(&place.path, "Was the stove on?").abstained);
+    assert_eq!(ask(&place.path, "Was the bin full?").value, Some(Value::Yes(true)));
+}
+
 /// An encoder that finds these sentences near, and words like one another as told.
 struct Near(Words, Vec<(&'static str, f32)>, f32);
 

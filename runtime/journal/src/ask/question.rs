@@ -225,7 +225,8 @@ fn starts(words: &[String], with: &[&str]) -> bool {
     words.len() >= with.len() && words.iter().zip(with).all(|(word, with)| word == with)
 }
 
-fn position(words: &[String], of: &[&str]) -> Option<usize> {
+/// Where these words are.
+pub fn position(words: &[String], of: &[&str]) -> Option<usize> {
     words.windows(of.len()).position(|window| window.iter().zip(of).all(|(word, of)| word == of))
 }
 

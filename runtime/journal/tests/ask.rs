@@ -356,7 +356,12 @@ fn a_word_that_is_not_understood_is_named() {
         ("Did the smoke alarm go off?", "`smoke`"),
         ("Did someone close the blind?", "close the blind"),
     ] {
-        let answer = ask(&place.path, question);
+        // An encoder finds all of them near to what is known.
+        let near = if question.contains("drink") { "drink" } else { "fall" };
+        let near = Some((near, 0.85)).filter(|_| !question.contains("blind"));
+        let mut meaning = Near(words(), near.into_iter().collect(), 0.9);
+        let mut asker = Asker { journal: &journal, meaning: &mut meaning, now: now(), camera: None };
+        let answer = asker.ask(question).expect("it is readable");
         assert!(answer.abstained && answer.text.contains(word), "{question}: {}", answer.text);
     }
     for question in

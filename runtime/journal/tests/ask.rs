@@ -323,6 +323,12 @@ fn somebody_who_fell_lies_whatever_else_is_told() {
     let early = "2026-03-27T08:50:00+01:00[Europe/Berlin]".parse().expect("a date");
     let answer = ask_at(&place.path, "Is somebody sitting in the kitchen now?", early);
     assert_eq!((answer.value, answer.evidence), (Some(Value::Yes(true)), vec![4]), "{}", answer.text);
+    let soon = "2026-03-27T12:10:00+01:00[Europe/Berlin]".parse().expect("a date");
+    let mut meaning = Near(words(), vec![("fall", 0.85)], 0.9);
+    let journal = Journal::open(&place.path).expect("it is there");
+    let mut asker = Asker { journal: &journal, meaning: &mut meaning, now: soon, camera: None };
+    let answer = asker.ask("Is no one on the floor?").expect("it is readable");
+    assert_eq!(answer.value, Some(Value::Yes(false)), "{}", answer.text);
 }
 
 #[test]

@@ -214,6 +214,11 @@ impl State {
         }
     }
 
+    /// Whether lying is asked about and a fall is told.
+    fn only_fell(&self, event: &Found) -> bool {
+        self.subject == Subject::Kind("lie".into()) && event.about.as_deref() == Some("fall")
+    }
+
     /// Shows `see` each stretch of a period in which it was so, with the event that began it, camera by camera. A gap ends a stretch:
     /// what was within it nobody knows.
     ///
@@ -248,6 +253,8 @@ impl State {
             };
             journal.each(&query, false, &mut |event| {
                 match self.says(&event) {
+                    // Who falls is down, but how long somebody lay begins when it is told that he lies.
+                    Says::Yes if self.only_fell(&event) => {}
                     Says::Yes => {
                         // Somebody is still there: one stretch, but of another event.
                         close(&mut open, event.start_ms.unwrap_or(0));

@@ -171,6 +171,16 @@ impl Journal {
         Ok(read.0.zip(read.1))
     }
 
+    /// Whether the last program that wrote ended in order, so that nothing was watched since.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn ended(&self) -> Result<bool, JournalError> {
+        let open = "SELECT value FROM number WHERE name = 'open'";
+        let open = self.db.query_row(open, [], |row| row.get::<_, i64>(0));
+        open.map(|open| open == 0).map_err(|error| JournalError::sql(&self.path, &error))
+    }
+
     /// The event with this id, or that a narration with this id became part of.
     ///
     /// # Errors

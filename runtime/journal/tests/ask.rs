@@ -76,7 +76,7 @@ fn day(path: &Path) {
     let second =
         vec![seen("kitchen", 15, 0, "sit"), seen("kitchen", 15, 20, "light_off"), seen("kitchen", 15, 21, "sit")];
     let mut id = 0;
-    for (events, start, end) in [(first, at(7, 0), at(13, 0)), (second, at(14, 0), at(19, 59))] {
+    for (events, start, end) in [(first, at(7, 0), at(13, 0)), (second, at(14, 0), at(20, 0))] {
         let stream = |ms: u64| Micros((ms - start) * 1000);
         let start_of = Start { unix_ms: Some(start), stream_us: Micros(0), least_id: 1 };
         let (mut writer, _) = Writer::open(path, LIMITS, start_of).expect("it can be written");
@@ -142,7 +142,7 @@ fn each_form_is_answered_with_what_it_rests_on() {
         ("When did someone first drink?", Form::First, Some(Value::Time(at(8, 5))), &[3]),
         ("How often did someone drink today?", Form::Count, Some(Value::Count(2)), &[3, 5]),
         ("Did someone drink after someone came in today?", Form::Happened, Some(Value::Yes(true)), &[2, 3, 5]),
-        ("How long was someone sitting this morning?", Form::Duration, Some(Value::Seconds(1800.0)), &[4]),
+        ("How long was someone sitting this morning?", Form::Duration, Some(Value::Seconds(3240.0)), &[4]),
         ("Was the light on at 9:30?", Form::State, Some(Value::Yes(true)), &[1]),
         ("Was the light on at 12:30?", Form::State, None, &[1]),
         ("Was the light on at 18:00?", Form::State, Some(Value::Yes(false)), &[13]),
@@ -175,11 +175,12 @@ fn answers_are_sentences_with_local_times() {
     let text = |question: &str| ask(&place.path, question).text;
     assert_eq!(
         text("When did someone last drink?"),
-        "Last today at 08:36, kitchen: \"Someone drinks from a cup\" (twice in all)."
+        "Last today at 08:36, kitchen: \"Someone drinks from a cup\" (twice in all). But the camera kitchen was blind today from \
+         10:00 to 11:00, nothing was watched today from 13:00 to 14:00."
     );
     assert_eq!(
         text("Did someone wave in the kitchen between 8 and 9?"),
-        "No, not that I saw today from 08:00 to 09:00."
+        "No, not that I saw today from 08:00 to 09:00, by the camera kitchen."
     );
     let what = ask(&place.path, "What happened in the kitchen between 8 and 9?");
     assert_eq!(
@@ -206,7 +207,7 @@ fn what_nobody_saw_is_admitted() {
     assert_eq!((answer.value, answer.gaps.len()), (Some(Value::Yes(false)), 1));
     assert_eq!(
         answer.text,
-        "No, not that I saw today from 09:30 to 10:30. But the camera kitchen was blind today from 10:00 to 10:30."
+        "No, not that I saw today from 09:30 to 10:30, by the camera kitchen. But the camera kitchen was blind today from 10:00 to 10:30."
     );
     assert!(answer.confidence < 0.6, "half of it was seen");
     // All of it, by one camera and by all.
@@ -232,7 +233,7 @@ fn what_nobody_saw_is_admitted() {
     let long_after = "2026-03-27T23:00:00+01:00[Europe/Berlin]".parse().expect("a date");
     let answer = ask_at(&place.path, "Is anyone in the kitchen now?", long_after);
     assert!(
-        answer.abstained && answer.text.contains("nothing was watched today from 19:59 to 23:00"),
+        answer.abstained && answer.text.contains("nothing was watched today from 20:00 to 23:00"),
         "{}",
         answer.text
     );
@@ -253,7 +254,7 @@ fn what_is_not_known_is_not_answered() {
         ("Did someone open the fridge?", "I do not know of \"someone open the fridge\""),
         ("Did someone drink after someone opened the fridge?", "I do not know of \"someone opened the fridge\""),
         ("Did someone drink after someone waved?", "I did not see that someone waved"),
-        ("Did someone fall tomorrow?", "I do not know of"),
+        ("Did someone fall tomorrow?", "`tomorrow`"),
         ("Who drank?", "who it was"),
         ("", "no question"),
         ("\u{1b}[31m \u{202e} %s %n ' OR 1=1 --", "I do not know of"),
@@ -270,6 +271,144 @@ fn what_is_not_known_is_not_answered() {
             && never.value.is_none()
             && never.text.starts_with("Never, that I saw since the journal began today")
     );
+}
+
+#[test]
+fn nobody_is_the_other_way_round_or_refused() {
+    let place = place();
+    day(&place.path);
+    // He left at 9:00, and the camera was blind from 10:00.
+    let answer = ask(&place.path, "How long was nobody in the kitchen between 8:30 and 10:30?");
+    assert_eq!(answer.value, Some(Value::Seconds(3600.0)), "{}", answer.text);
+    let answer = ask(&place.path, "How long was nobody there between 13:10 and 13:50?");
+    assert!(answer.abstained && answer.text.contains("nothing was watched"), "{}", answer.text);
+    let early = "2026-03-27T09:40:00+01:00[Europe/Berlin]".parse().expect("a date");
+    let answer = ask_at(&place.path, "Since when has nobody been in the kitchen?", early);
+    assert_eq!(answer.value, Some(Value::Time(at(9, 0))), "{}", answer.text);
+    for question in [
+        "How often did nobody come in?",
+        "When did nobody last come in?",
+        "How long has nobody fallen?",
+        "When did nobody first drink?",
+    ] {
+        let answer = ask(&place.path, question);
+        assert!(answer.abstained && answer.text.contains("`nobody`"), "{question}: {}", answer.text);
+    }
+    let long_after = "2026-03-27T23:00:00+01:00[Europe/Berlin]".parse().expect("a date");
+    let answer = ask_at(&place.path, "Is nobody in the kitchen now?", long_after);
+    assert!(answer.abstained && answer.text.contains("Before that it was not so"), "{}", answer.text);
+}
+
+#[test]
+fn a_program_that_ended_watches_no_more() {
+    let place = place();
+    day(&place.path);
+    let after = "2026-03-27T20:10:00+01:00[Europe/Berlin]".parse().expect("a date");
+    let answer = ask_at(&place.path, "Did someone wave in the last 5 minutes?", after);
+    assert!(answer.abstained && answer.text.contains("nothing was watched"), "{}", answer.text);
+    // One that runs says every ten minutes that it does.
+    let start = Start { unix_ms: Some(at(20, 0)), stream_us: Micros(0), least_id: 1 };
+    let (_writer, _) = Writer::open(&place.path, LIMITS, start).expect("it can be written");
+    let after = "2026-03-27T20:10:00+01:00[Europe/Berlin]".parse().expect("a date");
+    assert!(!ask_at(&place.path, "Did someone wave in the last 5 minutes?", after).abstained);
+}
+
+#[test]
+fn somebody_who_fell_lies_whatever_else_is_told() {
+    let place = place();
+    day(&place.path);
+    let early = "2026-03-27T12:30:00+01:00[Europe/Berlin]".parse().expect("a date");
+    let answer = ask_at(&place.path, "Is somebody sitting in the kitchen now?", early);
+    assert_eq!(answer.value, None, "it was blind: {}", answer.text);
+    let early = "2026-03-27T08:50:00+01:00[Europe/Berlin]".parse().expect("a date");
+    let answer = ask_at(&place.path, "Is somebody sitting in the kitchen now?", early);
+    assert_eq!((answer.value, answer.evidence), (Some(Value::Yes(true)), vec![4]), "{}", answer.text);
+    let soon = "2026-03-27T12:10:00+01:00[Europe/Berlin]".parse().expect("a date");
+    let mut meaning = Near(words(), vec![("fall", 0.85)], 0.9);
+    let journal = Journal::open(&place.path).expect("it is there");
+    let mut asker = Asker { journal: &journal, meaning: &mut meaning, now: soon, camera: None };
+    let answer = asker.ask("Is no one on the floor?").expect("it is readable");
+    assert_eq!(answer.value, Some(Value::Yes(false)), "{}", answer.text);
+}
+
+#[test]
+fn what_happens_now_is_not_all_that_was() {
+    let place = place();
+    day(&place.path);
+    let soon = "2026-03-27T15:21:30+01:00[Europe/Berlin]".parse().expect("a date");
+    let answer = ask_at(&place.path, "What is happening right now?", soon);
+    assert!(answer.text.starts_with("2 events today from 15:16 to 15:21: "), "{}", answer.text);
+    let all = ask(&place.path, "What happened today?");
+    assert!(all.text.contains("; and ") && all.text.contains(" more."), "{}", all.text);
+}
+
+#[test]
+fn a_word_that_is_not_understood_is_named() {
+    let place = place();
+    day(&place.path);
+    let journal = Journal::open(&place.path).expect("it is there");
+    for (question, word) in [
+        ("Did someone fall to the floor in the garden?", "`garden`"),
+        ("Did someone fall to the floor at the lake?", "`lake`"),
+        ("Did someone fall to the floor on camera 2?", "`camera`"),
+        ("Did someone fall down the stairs to the floor?", "`stairs`"),
+        ("Did my mother fall to the floor?", "`mother`"),
+        ("Was someone unable to drink from a cup?", "`unable`"),
+        ("When did someone stop drinking from a cup?", "`stop`"),
+        ("Did something fall to the floor?", "`something`"),
+        ("Was the alert acknowledged?", "`acknowledged`"),
+        ("When did the alarm end?", "`end`"),
+        ("Did someone hear the alarm clock?", "`hear`"),
+        ("Did the smoke alarm go off?", "`smoke`"),
+        ("Did someone close the blind?", "close the blind"),
+    ] {
+        // An encoder finds all of them near to what is known.
+        let near = if question.contains("drink") { "drink" } else { "fall" };
+        let near = Some((near, 0.85)).filter(|_| !question.contains("blind"));
+        let mut meaning = Near(words(), near.into_iter().collect(), 0.9);
+        let mut asker = Asker { journal: &journal, meaning: &mut meaning, now: now(), camera: None };
+        let answer = asker.ask(question).expect("it is readable");
+        assert!(answer.abstained && answer.text.contains(word), "{question}: {}", answer.text);
+    }
+    for question in
+        ["Did the alarm go off?", "Was the camera blind today?", "Did someone fall to the floor in the hall?"]
+    {
+        assert_eq!(ask(&place.path, question).value, Some(Value::Yes(true)), "{question}");
+    }
+    // A sentence's own words need no encoder, and an encoder does not talk one out of them.
+    let mut meaning = Near(words(), vec![("drink", 0.1)], 0.0);
+    let mut asker = Asker { journal: &journal, meaning: &mut meaning, now: now(), camera: None };
+    let answer = asker.ask("Did someone drink from a cup?").expect("it is readable");
+    assert_eq!(answer.value, Some(Value::Yes(true)), "{}", answer.text);
+}
+
+#[test]
+fn the_text_of_an_alert_is_no_fact_about_its_words() {
+    let place = place();
+    let start = Start { unix_ms: Some(at(9, 0)), stream_us: Micros(0), least_id: 1 };
+    let (mut writer, _) = Writer::open(&place.path, LIMITS, start).expect("it can be written");
+    for (id, text) in
+        [(1, "Grandpa did not rise again"), (2, "Nobody moved, and the stove may be on"), (3, "The bin is full")]
+    {
+        let told = Told {
+            id,
+            kind: EventKind::Alert,
+            camera: "hall".into(),
+            start_us: Micros(id * 1_000_000),
+            end_us: Micros(id * 1_000_000),
+            start_ms: Some(at(9, 0) + id * 1000),
+            text: text.into(),
+            score: 0.5,
+            entries: None,
+            about: None,
+            quiet: false,
+        };
+        writer.write(&[Entry::Told(told)]).expect("there is room");
+    }
+    drop(writer);
+    assert!(ask(&place.path, "Did grandpa rise?").abstained);
+    assert!(ask(&place.path, "Was the stove on?").abstained);
+    assert_eq!(ask(&place.path, "Was the bin full?").value, Some(Value::Yes(true)));
 }
 
 /// An encoder that finds these sentences near, and words like one another as told.
@@ -345,6 +484,40 @@ fn a_day_has_chapters() {
     let empty = asker.digest(date(2026, 3, 26)).expect("readable");
     assert!(empty.chapters.is_empty() && empty.tell(3).is_empty() && empty.gaps.len() == 1);
     assert!(asker.digest(date(2027, 1, 1)).expect("readable").chapters.is_empty());
+}
+
+#[test]
+fn an_alert_that_says_what_was_narrated_is_told_once() {
+    let place = place();
+    let start = Start { unix_ms: Some(at(9, 0)), stream_us: Micros(0), least_id: 1 };
+    let (mut writer, _) = Writer::open(&place.path, LIMITS, start).expect("it can be written");
+    for (id, kind, text) in [
+        (1, EventKind::Narration, "Someone falls."),
+        (2, EventKind::Alert, "Someone falls."),
+        (3, EventKind::Alert, "The stove is on."),
+    ] {
+        let about = About { kind: "fall".into(), severity: Severity::Alarm, vector: None, entities: Vec::new() };
+        let told = Told {
+            id,
+            kind,
+            camera: "hall".into(),
+            start_us: Micros(id * 1_000_000),
+            end_us: Micros(id * 1_000_000),
+            start_ms: Some(at(9, 0) + id * 1000),
+            text: text.into(),
+            score: 0.5,
+            entries: None,
+            about: Some(about),
+            quiet: false,
+        };
+        writer.write(&[Entry::Told(told)]).expect("there is room");
+    }
+    drop(writer);
+    let journal = Journal::open(&place.path).expect("it is there");
+    let mut asker = Asker { journal: &journal, meaning: &mut (), now: now(), camera: None };
+    let digest = asker.digest(date(2026, 3, 27)).expect("readable");
+    assert_eq!((digest.events, digest.alerts.len()), (2, 2));
+    assert_eq!(digest.chapters[0].title, "Someone falls; The stove is on");
 }
 
 #[test]

@@ -19,6 +19,9 @@ const MOST_EVIDENCE: usize = 64;
 /// Sentences that tell what happened in a time, shared out among its parts.
 const SENTENCES: usize = 8;
 
+/// How far back it goes what happens `right now`.
+const JUST_NOW_MS: u64 = 5 * 60_000;
+
 /// What an answer comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -164,6 +167,9 @@ impl Asker<'_> {
         }
         let now_ms = unix_ms(&self.now);
         let ever = Period { start_ms: watched.start_ms, end_ms: now_ms.max(watched.start_ms) + 1 };
+        if question.form == Form::What && question.when == When::Now {
+            question.when = When::In(Period { start_ms: now_ms.saturating_sub(JUST_NOW_MS), end_ms: now_ms + 1 });
+        }
         let asked = question.when.period(now_ms);
         let period = match asked {
             None => ever,
@@ -238,6 +244,11 @@ impl Asker<'_> {
             Err(refusal) => return Ok(Answer::refused(refusal)),
         };
         case.confidence *= confidence;
+        if case.question.nobody
+            && let Some(refused) = turned(form, &subject)
+        {
+            return Ok(Answer::refused(refused.into()));
+        }
         let kind = if let Subject::Kind(kind) = &subject { Some(kind.clone()) } else { None };
         let answer = match form {
             Form::State => self.state(case, &subject),
@@ -334,7 +345,17 @@ impl Asker<'_> {
         };
         let more =
             if tally.count > 1 { format!(" ({} in all{})", times(tally.count), case.said) } else { String::new() };
-        let text = format!("{which}{}, {}: {}{more}.", self.moment(at_ms), event.camera, quoted(&event.text));
+        // What nobody saw may have been earlier than the first, or later than the last.
+        let open = case.gaps.iter().filter(|gap| {
+            case.said.is_empty() && if first { gap.period.start_ms < at_ms } else { gap.period.end_ms > at_ms }
+        });
+        let open = self.aside(&open.cloned().collect::<Vec<_>>());
+        let text = format!(
+            "{}, {}: {}{more}.{open}",
+            capital(&format!("{which}{}", self.moment(at_ms))),
+            event.camera,
+            quoted(&event.text)
+        );
         Ok(Answer {
             span: Some(of_event(event)),
             ..self.found(case, text, Value::Time(at_ms), vec![event.id], event.score)
@@ -386,8 +407,10 @@ impl Asker<'_> {
     fn duration(&self, case: &Case, subject: &Subject, seen_ms: u64) -> Result<Answer, JournalError> {
         let (mut tally, mut total_ms, mut stretches) = (Tally::default(), 0, 0);
         let mut span: Option<Period> = None;
+        let mut periods = Vec::new();
         self.stretches(case, subject, &mut |event, stretch| {
             tally.add(event);
+            periods.push(stretch);
             total_ms += stretch.length_ms();
             stretches += u64::from(span.is_none_or(|span| span.end_ms != stretch.start_ms));
             let start_ms = span.map_or(stretch.start_ms, |span| span.start_ms.min(stretch.start_ms));
@@ -396,11 +419,32 @@ impl Asker<'_> {
         if let Some(unknown) = self.unknown_before(case, subject, tally.count)? {
             return Ok(unknown);
         }
+        if case.question.nobody {
+            return Ok(self.without(case, periods, &tally, seen_ms));
+        }
         let Some(last) = &tally.last else { return Ok(self.never(case, seen_ms, Some(Value::Seconds(0.0)))) };
         let often = if stretches > 1 { format!(" in {stretches} stretches") } else { String::new() };
         let text = format!("{}{often}{}: {}.", capital(&length(total_ms)), case.said, quoted(&last.text));
         let value = Value::Seconds(total_ms as f64 / 1000.0);
         Ok(Answer { span, ..self.found(case, text, value, tally.ids.clone(), tally.sure()) })
+    }
+
+    /// For how long nobody was so: what of the time is in no stretch of any camera, and was watched by all.
+    fn without(&self, case: &Case, mut periods: Vec<Period>, tally: &Tally, seen_ms: u64) -> Answer {
+        if seen_ms == 0 {
+            return self.never(case, seen_ms, None);
+        }
+        periods.extend(case.gaps.iter().filter_map(|gap| gap.period.with(case.period)));
+        periods.sort_unstable_by_key(|period| period.start_ms);
+        let (mut left_ms, mut until) = (0, case.period.start_ms);
+        for period in periods {
+            left_ms += period.start_ms.saturating_sub(until);
+            until = until.max(period.end_ms);
+        }
+        left_ms += case.period.end_ms.saturating_sub(until);
+        let text = format!("{}{}, that I saw.", capital(&length(left_ms)), case.said);
+        let value = Value::Seconds(left_ms as f64 / 1000.0);
+        self.found(case, text, value, tally.ids.clone(), tally.sure())
     }
 
     /// Stretches of the time in which the subject was so.
@@ -467,7 +511,7 @@ impl Asker<'_> {
         let blind = if words.is_empty() { unseen } else { words.iter().flat_map(|word| word.2.clone()).collect() };
         let blind = Some(blind).filter(|blind| !sure && !blind.is_empty());
         let of = if let Some((event, yes, _)) = words.first() {
-            let so = if *yes { "so" } else { "not so" };
+            let so = if *yes == case.question.nobody { "not so" } else { "so" };
             let at = self.moment(event.start_ms.unwrap_or(0));
             format!(" Before that it was {so}: {}, {}, {at}.", quoted(&event.text), event.camera)
         } else {
@@ -506,6 +550,9 @@ impl Asker<'_> {
             let text = state.text.replacen("No:", "Not now:", 1);
             return Ok(Answer { value: None, text, ..state });
         };
+        if case.question.nobody {
+            return self.since_nobody(case, subject, state);
+        }
         // What lasts until it is undone may have been told again meanwhile.
         let mut began = span.start_ms;
         let mut from = *event;
@@ -541,6 +588,43 @@ impl Asker<'_> {
         })
     }
 
+    /// Since when it has been so for nobody: since the last camera to see it told that it was over.
+    fn since_nobody(&self, case: &Case, subject: &Subject, state: Answer) -> Result<Answer, JournalError> {
+        let of = State::of(subject, self.meaning);
+        let mut began: Option<Found> = None;
+        for camera in &case.cameras {
+            let mut over = None;
+            let until_ms = Some(unix_ms(&self.now) + 1);
+            let query = Query { camera: Some(camera), since_ms: Some(0), until_ms, ..Query::default() };
+            self.journal.each(&query, true, &mut |event| match of.says(&event) {
+                timeline::Says::No => {
+                    over = Some(event);
+                    true
+                }
+                timeline::Says::Yes => false,
+                timeline::Says::Nothing => true,
+            })?;
+            began = began.into_iter().chain(over).max_by_key(|event| event.start_ms);
+        }
+        let Some(event) = began else { return Ok(state) };
+        let began_ms = event.start_ms.unwrap_or(0);
+        let now_ms = unix_ms(&self.now);
+        let text = format!(
+            "Since {}, for {}, {}: {}.",
+            self.moment(began_ms),
+            length(now_ms.saturating_sub(began_ms)),
+            event.camera,
+            quoted(&event.text)
+        );
+        Ok(Answer {
+            text,
+            value: Some(Value::Time(began_ms)),
+            span: Some(Period { start_ms: began_ms, end_ms: now_ms }),
+            evidence: vec![event.id],
+            ..state
+        })
+    }
+
     /// What happened: a sentence or more of each part of the time.
     fn what(&self, case: &Case, seen_ms: u64) -> Result<Answer, JournalError> {
         let camera = case.question.camera.as_deref();
@@ -561,7 +645,9 @@ impl Asker<'_> {
                 )
             })
             .collect();
-        let text = format!("{}{}: {}.", events(digest.events), case.said, sentences.join("; "));
+        let left = digest.events - told.iter().map(|telling| telling.count).sum::<u64>().min(digest.events);
+        let left = if left > 0 { format!("; and {left} more") } else { String::new() };
+        let text = format!("{}{}: {}{left}.", events(digest.events), case.said, sentences.join("; "));
         let evidence: Vec<u64> = told.iter().map(|telling| telling.id).take(MOST_EVIDENCE).collect();
         let span = digest.span();
         Ok(Answer { span, ..self.found(case, text, Value::Kinds(digest.kinds), evidence, digest.score) })
@@ -578,6 +664,16 @@ impl Asker<'_> {
         };
         let mut beside: Vec<Found> = Vec::new();
         self.journal.each(&query, !after, &mut |event| {
+            // What came behind a time in which nobody looked did not come right after.
+            if let Some(last) = beside.last().and_then(|last| last.start_ms).zip(event.start_ms)
+                && case.gaps.iter().any(|gap| {
+                    gap.camera.as_ref().is_none_or(|camera| *camera == event.camera)
+                        && gap.period.start_ms < last.0.max(last.1)
+                        && gap.period.end_ms > last.0.min(last.1)
+                })
+            {
+                return false;
+            }
             if event.kind == EventKind::Narration {
                 beside.push(event);
             }
@@ -640,8 +736,8 @@ impl Asker<'_> {
 
     /// An answer that rests on something. What nobody saw is admitted.
     fn found(&self, case: &Case, text: String, value: Value, evidence: Vec<u64>, sure: f32) -> Answer {
-        let admitted =
-            if case.gaps.is_empty() || case.said.is_empty() { String::new() } else { self.aside(&case.gaps) };
+        let counted = matches!(case.question.form, Form::Count | Form::Duration);
+        let admitted = if case.said.is_empty() && !counted { String::new() } else { self.aside(&case.gaps) };
         let evidence = case.evidence.iter().copied().chain(evidence).take(MOST_EVIDENCE).collect();
         Answer {
             text: text + &admitted,
@@ -671,7 +767,8 @@ impl Asker<'_> {
         } else {
             String::new()
         };
-        let text = text + &since + "." + &self.aside(&case.gaps);
+        let by = case.question.camera.as_ref().map_or_else(String::new, |camera| format!(", by the camera {camera}"));
+        let text = text + &since + &by + "." + &self.aside(&case.gaps);
         Answer {
             value,
             evidence,
@@ -756,6 +853,22 @@ impl Asker<'_> {
             return format!("{} from {from} to {to}", self.day(start.date()));
         }
         format!("from {} to {}", self.moment(period.start_ms), self.moment(period.end_ms))
+    }
+}
+
+/// Why `nobody` cannot be turned round in this form, if it cannot.
+fn turned(form: Form, subject: &Subject) -> Option<&'static str> {
+    let lasts = match subject {
+        Subject::Presence => true,
+        Subject::Kind(kind) => timeline::lasts(kind),
+        Subject::Words(_) | Subject::Type(_) => false,
+    };
+    match form {
+        Form::Count | Form::First | Form::Last => Some(
+            "I do not understand `nobody` here. Ask when or how often somebody did, or for how long nobody was there.",
+        ),
+        Form::Since | Form::Duration if !lasts => Some("I do not understand `nobody` here. Ask when it last happened."),
+        _ => None,
     }
 }
 

@@ -27,6 +27,9 @@ const BESIDE: usize = 6;
 const UNLIKE: f32 = 0.6;
 const LEAST_MS: u64 = 10 * 60_000;
 
+/// How far an alert may be from the narration of the same text that it repeats.
+const SAME_MS: u64 = 60_000;
+
 /// Kinds in a title.
 const TITLE: usize = 2;
 
@@ -55,7 +58,7 @@ pub struct Digest {
     pub kinds: Vec<(String, u64)>,
     /// Alerts: when, which camera, what, and their ids.
     pub alerts: Vec<Telling>,
-    /// Narrations and alerts.
+    /// Narrations, and alerts that say what no narration said.
     pub events: u64,
     /// When nobody looked.
     pub gaps: Vec<Gap>,
@@ -79,6 +82,7 @@ pub struct Telling {
 }
 
 /// An event, as small as it can be: a day may have many thousands.
+#[derive(Clone, Copy)]
 struct Row {
     id: u64,
     start_ms: u64,
@@ -127,6 +131,16 @@ pub fn digest(journal: &Journal, period: Period, camera: Option<&str>, gaps: Vec
         true
     })?;
     rows.sort_by_key(|row| (row.start_ms, row.id));
+    let alerts: Vec<Row> = rows.extract_if(.., |row| row.alert).collect();
+    // An alert that says what was narrated there and then is the same happening.
+    let twice = |alert: &Row| {
+        let from = rows.partition_point(|row| row.start_ms + SAME_MS < alert.start_ms);
+        let near = rows[from..].iter().take_while(|row| row.start_ms <= alert.start_ms + SAME_MS);
+        near.into_iter().any(|row| row.camera == alert.camera && row.text == alert.text)
+    };
+    let own: Vec<Row> = alerts.iter().filter(|alert| !twice(alert)).copied().collect();
+    rows.extend(own);
+    rows.sort_by_key(|row| (row.start_ms, row.id));
     let telling = |row: &Row, count: u64| Telling {
         start_ms: row.start_ms,
         camera: cameras[usize::from(row.camera)].clone(),
@@ -149,7 +163,7 @@ pub fn digest(journal: &Journal, period: Period, camera: Option<&str>, gaps: Vec
         period,
         chapters,
         kinds: counts,
-        alerts: rows.iter().filter(|row| row.alert).map(|row| telling(row, 1)).collect(),
+        alerts: alerts.iter().map(|row| telling(row, 1)).collect(),
         events: rows.len() as u64,
         gaps,
         score: if narrations == 0 { 1.0 } else { (score / narrations as f64) as f32 },

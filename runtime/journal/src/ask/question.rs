@@ -98,6 +98,11 @@ pub fn read(text: &str, cameras: &[String], now: &Zoned) -> Result<Question, Ref
     }
     let camera = take_camera(&mut words, cameras);
     polite(&mut words);
+    if let Some(but) =
+        words.iter().find(|word| matches!(word.as_str(), "but" | "except" | "besides" | "unless" | "nor"))
+    {
+        return Err(format!("I do not understand `{but}`. Ask of one camera, or of all."));
+    }
     let when = when::take(&mut words, now).map_err(|why| format!("I do not understand the time: {why}."))?;
     trim(&mut words);
     polite(&mut words);
@@ -111,8 +116,22 @@ pub fn read(text: &str, cameras: &[String], now: &Zoned) -> Result<Question, Ref
         nobody: false,
         was: false,
     };
+    // `Did it fall?`
+    if words.len() > 2
+        && matches!(words[0].as_str(), "did" | "does" | "has")
+        && matches!(words[1].as_str(), "it" | "something" | "anything" | "everything")
+        && !matches!(words[2].as_str(), "happen" | "happened" | "been" | "get" | "got" | "go" | "become")
+    {
+        return Err(format!("I do not know what `{}` is. {CANNOT}.", words[1]));
+    }
     let rest = question.form_of(words)?;
     question.subject(rest)?;
+    for phrase in [Some(&question.about), Some(&question.other), question.anchor.as_ref().map(|(_, phrase)| phrase)] {
+        let words: Vec<String> = phrase.into_iter().flat_map(|phrase| phrase.split(' ')).map(str::to_owned).collect();
+        if let Some(word) = when::strange(&words) {
+            return Err(format!("I do not understand the time: `{word}`. Ask of a day, an hour or the last days."));
+        }
+    }
     Ok(question)
 }
 
@@ -128,11 +147,24 @@ fn take_camera(words: &mut Vec<String>, cameras: &[String]) -> Option<String> {
     // A camera without a name of its own is called so.
     for name in cameras.iter().filter(|name| *name != "camera") {
         let parts: Vec<String> = name.to_lowercase().split(['-', '_', ' ']).map(str::to_owned).collect();
-        let Some(at) = words.windows(parts.len()).position(|window| window == parts) else { continue };
-        let leads = |word: &str| {
-            matches!(word, "in" | "at" | "on" | "by" | "from" | "the" | "my" | "our" | "into" | "of" | "inside")
+        let led = |at: usize| {
+            let before = |back: usize| at.checked_sub(back).map_or("", |at| words[at].as_str());
+            let the = usize::from(matches!(before(1), "the" | "my" | "our"));
+            matches!(before(1 + the), "in" | "at" | "by" | "from" | "into" | "inside" | "of" | "camera")
+                || words.get(at + parts.len()).is_some_and(|word| word == "camera")
+                // A floor, a door, a bed are things as well; a kitchen is not.
+                || parts.len() > 1
+                || ROOMS.contains(&parts[0].as_str())
         };
-        let start = at - words[..at].iter().rev().take_while(|word| leads(word)).count().min(2);
+        let found = words.windows(parts.len()).enumerate().filter(|(_, window)| *window == parts);
+        let Some(at) = found.map(|(at, _)| at).find(|at| led(*at)) else { continue };
+        let leads = |word: &str| {
+            matches!(
+                word,
+                "in" | "at" | "on" | "by" | "from" | "the" | "my" | "our" | "into" | "of" | "inside" | "to" | "camera"
+            )
+        };
+        let start = at - words[..at].iter().rev().take_while(|word| leads(word)).count().min(3);
         let end = at + parts.len() + usize::from(words.get(at + parts.len()).is_some_and(|word| word == "camera"));
         words.drain(start..end);
         return Some(name.clone());
@@ -140,11 +172,61 @@ fn take_camera(words: &mut Vec<String>, cameras: &[String]) -> Option<String> {
     None
 }
 
+/// Names of rooms, which mean a camera of that name wherever they stand.
+pub const ROOMS: [&str; 45] = [
+    "attic",
+    "backyard",
+    "balcony",
+    "basement",
+    "bath",
+    "bathroom",
+    "bathtub",
+    "bedroom",
+    "cellar",
+    "conservatory",
+    "corridor",
+    "courtyard",
+    "driveway",
+    "entrance",
+    "garage",
+    "garden",
+    "gate",
+    "hall",
+    "hallway",
+    "kitchen",
+    "landing",
+    "larder",
+    "laundry",
+    "library",
+    "lobby",
+    "loft",
+    "lounge",
+    "nursery",
+    "office",
+    "pantry",
+    "patio",
+    "playroom",
+    "pool",
+    "porch",
+    "roof",
+    "shed",
+    "shop",
+    "stable",
+    "street",
+    "study",
+    "terrace",
+    "toilet",
+    "veranda",
+    "workshop",
+    "yard",
+];
+
 fn starts(words: &[String], with: &[&str]) -> bool {
     words.len() >= with.len() && words.iter().zip(with).all(|(word, with)| word == with)
 }
 
-fn position(words: &[String], of: &[&str]) -> Option<usize> {
+/// Where these words are.
+pub fn position(words: &[String], of: &[&str]) -> Option<usize> {
     words.windows(of.len()).position(|window| window.iter().zip(of).all(|(word, of)| word == of))
 }
 
@@ -588,6 +670,18 @@ mod tests {
         let question = of("did anyone come to the front door today").expect("a question");
         assert_eq!(question.camera.as_deref(), Some("front-door"));
         assert_eq!(of("is the camera blind now").expect("a question").camera, None);
+        let things: Vec<String> = ["floor", "door", "today"].map(str::to_owned).to_vec();
+        for (text, camera) in [
+            ("Did someone fall to the floor?", None),
+            ("Did the door open today?", None),
+            ("Did someone wave at the door?", Some("door")),
+            ("Did someone wave on camera door?", Some("door")),
+            ("Did the floor camera see that someone fell?", Some("floor")),
+        ] {
+            let question = read(text, &things, &now()).expect(text);
+            assert_eq!(question.camera.as_deref(), camera, "{text}");
+            assert!(!question.about.contains("camera"), "{text}: {}", question.about);
+        }
     }
 
     #[test]
@@ -602,6 +696,11 @@ mod tests {
             ("Did anyone not fall?", "`not`"),
             ("Did anyone fall on 2026-02-30?", "the time"),
             ("when", "what is asked about"),
+            ("Did someone fall in October?", "`october`"),
+            ("Did someone get up within a minute after the fall?", "`minute`"),
+            ("Did someone fall in the last -5 minutes?", "`minutes`"),
+            ("Did someone fall anywhere but the kitchen?", "`but`"),
+            ("Did it fall?", "`it`"),
             ("\u{0}\u{7}", "no question"),
         ] {
             let refusal = of(text).expect_err(text);

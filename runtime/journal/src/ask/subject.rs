@@ -9,6 +9,7 @@
 
 use ocelli_types::EventKind;
 
+use super::question::{ROOMS, position};
 use super::text::{PERSON, is_content, stem, tokens};
 use crate::{Journal, JournalError, Query};
 
@@ -97,6 +98,148 @@ const PLACES: [&str; 14] = [
 const PARTICLES: [&str; 14] =
     ["up", "down", "off", "on", "out", "over", "by", "past", "back", "away", "along", "outside", "inside", "turn"];
 
+/// Words that a question about alerts may have, and one about a blind camera.
+const ALERT_WORDS: [&str; 19] = [
+    "alert",
+    "alerts",
+    "alarm",
+    "alarms",
+    "new",
+    "raised",
+    "raise",
+    "given",
+    "give",
+    "sent",
+    "send",
+    "told",
+    "tell",
+    "come",
+    "came",
+    "sounded",
+    "sound",
+    "triggered",
+    "trigger",
+];
+const BLIND_WORDS: [&str; 6] = ["blind", "camera", "cameras", "lens", "view", "picture"];
+
+/// Words that change what is asked, by their stems: they must be in a sentence that is meant. Negations, and what is nearly so; who it
+/// was; what is only within a body; things and doings that an encoder takes for others.
+const CHANGES: [&str; 109] = [
+    "no",
+    "not",
+    "never",
+    "nobody",
+    "nothing",
+    "none",
+    "without",
+    "unabl",
+    "abl",
+    "fail",
+    "refus",
+    "almost",
+    "nearly",
+    "hardly",
+    "stop",
+    "quit",
+    "finish",
+    "end",
+    "avoid",
+    "pretend",
+    "try",
+    "tri",
+    "alon",
+    "only",
+    "might",
+    "mother",
+    "father",
+    "mum",
+    "mom",
+    "dad",
+    "mummy",
+    "daddy",
+    "grandma",
+    "grandmother",
+    "grandpa",
+    "grandfather",
+    "granny",
+    "son",
+    "daughter",
+    "brother",
+    "sister",
+    "wif",
+    "husband",
+    "child",
+    "children",
+    "kid",
+    "baby",
+    "girl",
+    "boy",
+    "woman",
+    "women",
+    "man",
+    "men",
+    "lady",
+    "nurs",
+    "doctor",
+    "neighbour",
+    "neighbor",
+    "postman",
+    "uncl",
+    "aunt",
+    "friend",
+    "burglar",
+    "thief",
+    "stranger",
+    "carer",
+    "cleaner",
+    "aliv",
+    "dead",
+    "breath",
+    "hurt",
+    "injur",
+    "ill",
+    "happy",
+    "sad",
+    "angry",
+    "drunk",
+    "wak",
+    "awak",
+    "climb",
+    "gun",
+    "weapon",
+    "pistol",
+    "rifl",
+    "camera",
+    "stair",
+    "staircas",
+    "upstair",
+    "downstair",
+    "step",
+    "ladder",
+    "outdoor",
+    "outsid",
+    "lawn",
+    "car",
+    "road",
+    "roof",
+    "park",
+    "shower",
+    "tree",
+    "window",
+    "church",
+    "school",
+    "hospital",
+    "work",
+    "swim",
+    "bik",
+    "bicycl",
+    "els",
+];
+
+/// Words that lead to a place.
+const LEADS: [&str; 14] =
+    ["in", "at", "on", "near", "under", "behind", "beside", "outside", "inside", "off", "down", "onto", "into", "upon"];
+
 /// Nearer than this a kind is meant, whatever its words.
 const SURE: f32 = 0.8;
 /// Farther than this it is not, and below [`LIKELY`] only where its own words are said.
@@ -140,13 +283,29 @@ pub fn resolve(
     let somebody = words.iter().any(|word| PERSON.contains(&word.as_str()));
     let sure = |subject| Ok(Ok(Meant { subject, confidence: 1.0 }));
     if content.iter().any(|word| matches!(*word, "alert" | "alerts" | "alarm" | "alarms")) {
-        return sure(Subject::Type(EventKind::Alert));
+        // `Did the alarm go off` is that it began; `is the alarm off` is not.
+        let goes = words.iter().any(|word| stem(word) == "go");
+        let other = content.iter().find(|word| !ALERT_WORDS.contains(word) && !(goes && **word == "off"));
+        return match other {
+            Some(other) => Ok(Err(format!(
+                "I do not understand `{other}` of an alert: I can tell whether, when and how often one was raised. `ocelli events \
+                 --kind alert` has its end and who acknowledged it."
+            ))),
+            None => sure(Subject::Type(EventKind::Alert)),
+        };
     }
-    if content.contains(&"blind") {
+    // A blind may be one of a window.
+    if content.contains(&"blind") && !somebody && content.iter().all(|word| BLIND_WORDS.contains(word)) {
         return sure(Subject::Type(EventKind::Blind));
     }
     if somebody && content.iter().all(|word| PLACES.contains(word)) {
+        if let Some(word) = strange(&words, &[]) {
+            return Ok(Err(not_understood(phrase, word)));
+        }
         return sure(Subject::Presence);
+    }
+    if let Some(kind) = worded(&content, state, meaning) {
+        return Ok(guarded(phrase, &words, kind, 1.0, meaning));
     }
     let (ranked, by_meaning) = rank(&words, &content, state, meaning);
     let best = ranked.first().cloned();
@@ -154,35 +313,134 @@ pub fn resolve(
         if let Some(other) = tie(&ranked, meaning) {
             return Ok(Err(other));
         }
-        return Ok(Ok(Meant { subject: Subject::Kind(kind), confidence: score.min(1.0) }));
-    }
-    // A text that has all these words, such as that of a condition of one's own.
-    let wanted = content.join(" ");
-    if !wanted.is_empty() {
-        let mut found = false;
-        journal.each(&Query { words: &wanted, ..Query::default() }, true, &mut |event| {
-            let told = matches!(event.kind, EventKind::Narration | EventKind::Alert);
-            found = told && !meaning.sentences().iter().any(|sentence| sentence.text == event.text);
-            !found
-        })?;
-        if found {
-            return sure(Subject::Words(wanted));
-        }
+        return Ok(guarded(phrase, &words, kind, score.min(1.0), meaning));
     }
     let least = |score: f32| match score {
         _ if score < LIKELY => f32::INFINITY,
         _ if score < 0.6 => WORD_FAR,
         _ => WORD_NEAR,
     };
-    if let Some((kind, score)) = best.filter(|(_, score)| by_meaning && *score >= LEAST)
-        && covered(&content, &kind, least(score), meaning)
-    {
-        if let Some(other) = tie(&ranked, meaning) {
-            return Ok(Err(other));
+    let near = best.filter(|(_, score)| by_meaning && *score >= LEAST);
+    let near = near.filter(|(kind, score)| covered(&content, kind, least(*score), meaning));
+    let other = near.as_ref().and_then(|_| tie(&ranked, meaning));
+    if let Some((kind, score)) = near.filter(|_| other.is_none()) {
+        return Ok(guarded(phrase, &words, kind, score, meaning));
+    }
+    // A text that has all these words, such as that of a condition of one's own. What it says beside them is not asked: it may be that
+    // something was not so.
+    let wanted = content.join(" ");
+    if !wanted.is_empty() {
+        let mut found = false;
+        journal.each(&Query { words: &wanted, ..Query::default() }, true, &mut |event| {
+            let told = matches!(event.kind, EventKind::Narration | EventKind::Alert);
+            let of = tokens(&event.text);
+            let more = |word: &String| is_content(word) && !content.iter().any(|asked| stem(asked) == stem(word));
+            let whole = event.kind == EventKind::Narration || !of.iter().any(more);
+            found = told
+                && whole
+                && strange(&of, &words).is_none()
+                && !meaning.sentences().iter().any(|sentence| sentence.text == event.text);
+            !found
+        })?;
+        if found {
+            return sure(Subject::Words(wanted));
         }
-        return Ok(Ok(Meant { subject: Subject::Kind(kind), confidence: score }));
+    }
+    if let Some(other) = other {
+        return Ok(Err(other));
     }
     Ok(Err(unknown(phrase, ranked.first().map(|(kind, _)| kind.as_str()), meaning)))
+}
+
+/// A word of the phrase that changes its sense and is not in these others.
+fn strange<'a>(words: &'a [String], known: &[String]) -> Option<&'a str> {
+    let knows = |word: &str| known.iter().any(|other| stem(other) == stem(word));
+    let changes = |word: &str| CHANGES.contains(&stem(word)) || ROOMS.contains(&word) || word.ends_with("n't");
+    let strange = words.iter().find(|word| changes(word) && !PLACES.contains(&word.as_str()) && !knows(word));
+    if let Some(word) = strange {
+        return Some(word);
+    }
+    let pair = |one: &str, other: &[&str]| {
+        let found = words.windows(2).find(|pair| stem(&pair[0]) == one && other.contains(&pair[1].as_str()));
+        found.map(|pair| pair[1].as_str()).filter(|word| !knows(word) || one != "fall")
+    };
+    // What falls asleep does not fall, and who gets out of bed does not go there.
+    if let Some(word) = pair("fall", &["asleep", "ill", "sick", "silent", "apart", "behind"]) {
+        return Some(word);
+    }
+    position(words, &["out", "of", "bed"]).filter(|_| !knows("out")).map(|at| words[at].as_str())
+}
+
+/// A place of the phrase, `at the lake`, that no sentence of the vocabulary has.
+fn nowhere<'a>(words: &'a [String], meaning: &dyn Meaning) -> Option<&'a str> {
+    for (at, lead) in words.iter().enumerate().filter(|(_, word)| LEADS.contains(&word.as_str())) {
+        let skip =
+            |word: &&String| matches!(word.as_str(), "the" | "a" | "an" | "my" | "our" | "his" | "her" | "their");
+        let skipped = words[at + 1..].iter().take_while(skip).count();
+        let Some(place) = words.get(at + 1 + skipped).filter(|place| is_content(place)) else { continue };
+        // `switch on the lamp`
+        let verb = at.checked_sub(1).map(|before| stem(&words[before]));
+        let particle = matches!(lead.as_str(), "on" | "off" | "down" | "in")
+            && verb.is_some_and(|verb| matches!(verb, "switch" | "turn" | "put" | "set" | "tak" | "lay" | "plac"));
+        if particle || PLACES.contains(&place.as_str()) || LEADS.contains(&place.as_str()) {
+            continue;
+        }
+        let known = |text: &str| tokens(text).iter().any(|word| stem(word) == stem(place));
+        if !meaning.sentences().iter().any(|sentence| known(&sentence.text)) {
+            return Some(place);
+        }
+    }
+    None
+}
+
+/// The kind, unless a word of the phrase makes another thing of it.
+fn guarded(
+    phrase: &str,
+    words: &[String],
+    kind: String,
+    confidence: f32,
+    meaning: &dyn Meaning,
+) -> Result<Meant, String> {
+    let of_kind = || meaning.sentences().iter().filter(|sentence| sentence.kind == kind);
+    let known: Vec<String> = of_kind().flat_map(|sentence| tokens(&sentence.text)).collect();
+    // `something fell`: of people only people are known.
+    let people = of_kind().all(|sentence| tokens(&sentence.text).iter().any(|word| PERSON.contains(&word.as_str())));
+    let thing = words.first().filter(|word| people && matches!(word.as_str(), "something" | "anything" | "it"));
+    // `is the television off`
+    let off = words.iter().find(|word| *word == "off" && opposite(&kind).is_none() && known.contains(&"on".to_owned()));
+    let off = off.filter(|_| !known.contains(&"off".to_owned()));
+    let word = strange(words, &known).or(thing.or(off).map(String::as_str)).or_else(|| nowhere(words, meaning));
+    match word {
+        Some(word) => Err(not_understood(phrase, word)),
+        None => Ok(Meant { subject: Subject::Kind(kind), confidence }),
+    }
+}
+
+fn not_understood(phrase: &str, word: &str) -> String {
+    format!(
+        "I do not know of \"{phrase}\": no camera has the name `{word}`, and no sentence that it may mean has that word."
+    )
+}
+
+/// The kind of which a sentence has just these words, two of them at least.
+fn worded(content: &[&str], state: bool, meaning: &dyn Meaning) -> Option<String> {
+    let stems = |words: &mut dyn Iterator<Item = &str>| {
+        let mut stems: Vec<String> = words.map(|word| stem(word).to_owned()).collect();
+        stems.sort_unstable();
+        stems.dedup();
+        stems
+    };
+    let asked = stems(&mut content.iter().copied());
+    if asked.len() < 2 {
+        return None;
+    }
+    let same = |text: &str| {
+        let of = tokens(text);
+        stems(&mut of.iter().map(String::as_str).filter(|word| is_content(word))) == asked
+    };
+    let mut kinds = meaning.sentences().iter().filter(|sentence| same(&sentence.text)).map(|sentence| &sentence.kind);
+    let kind = kinds.next()?;
+    (kinds.all(|other| other == kind) && !(state && MOMENTS.contains(&kind.as_str()))).then(|| kind.clone())
 }
 
 /// Kinds with how near they are, the nearest first, and whether that is by meaning.

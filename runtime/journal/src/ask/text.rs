@@ -7,7 +7,11 @@ pub fn tokens(text: &str) -> Vec<String> {
     for word in
         text.split(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '!' | '"' | ';' | '(' | ')'))
     {
-        let mut rest = word.trim_start_matches(['.', '\'', '-']);
+        let mut rest = word.trim_start_matches(['.', '\'']);
+        // `-5` is no 5.
+        if !rest.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()) {
+            rest = rest.trim_start_matches(['.', '\'', '-']);
+        }
         let comma = rest.ends_with([',', ':']);
         rest = rest.trim_end_matches(['.', ',', '\'', ':']);
         let digits = rest.trim_end_matches("am").trim_end_matches("pm");
@@ -177,6 +181,7 @@ mod tests {
             tokens("Did it RAIN at 8pm, or 9 p.m.?"),
             ["did", "it", "rain", "at", "8", "pm", ",", "or", "9", "pm"]
         );
+        assert_eq!(tokens("-5 -- -so"), ["-5", "so"]);
         assert_eq!(tokens("  isn\u{2019}t it \"on\"?!  "), ["isn't", "it", "on"]);
         assert!(tokens("\u{0}?!. \n").is_empty());
         assert_eq!(tokens("Ist die Tür offen? 门开了吗"), ["ist", "die", "tür", "offen", "门开了吗"]);

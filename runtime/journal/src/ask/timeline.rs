@@ -20,14 +20,43 @@ pub struct Gap {
 /// runs.
 const SILENT_MS: u64 = 15 * 60_000;
 
+/// How soon after a program ended in order one may still ask what is so now.
+const ENDED_MS: u64 = 60_000;
+
 /// How far back a state is looked for that lasted into a period.
 const STATE_MS: u64 = 24 * 3_600_000;
 
 /// Kinds by which nobody is there: who leaves, and what is seen of an empty room.
 const ABSENT: [&str; 4] = ["nobody", "leave", "television", "pet"];
 
+/// What somebody is who is down, however he came to be.
+const DOWN: [&str; 3] = ["lie", "lie_still", "fall"];
+
+/// Postures and ways to move, with those by which each begins: one is so until another is. Drinking, waving, a lamp end none.
+const POSTURES: [(&str, &[&str]); 10] = [
+    ("sit", &["sit_down"]),
+    ("stand", &["get_up"]),
+    ("kneel", &[]),
+    ("walk", &["enter"]),
+    ("run", &["enter"]),
+    ("lie", &["lie_down"]),
+    ("lie_still", &["lie_down"]),
+    ("fall", &["lie_down"]),
+    ("lie_down", &[]),
+    ("get_up", &[]),
+];
+
+/// Kinds after which nobody of whom it was told is there.
+const GONE: [&str; 3] = ["nobody", "leave", "television"];
+
 /// Words by which a sentence tells of people.
 const PEOPLE: [&str; 4] = ["hand", "hands", "group", "visitor"];
+
+/// Whether what this kind tells of lasts, so that one can say since when it is not so; a fall is over.
+pub fn lasts(kind: &str) -> bool {
+    let moment = matches!(kind, "fall" | "lie_down" | "get_up");
+    kind == "nobody" || opposite(kind).is_some() || (!moment && POSTURES.iter().any(|posture| posture.0 == kind))
+}
 
 /// When a narration ends that an event says.
 pub fn end_ms(event: &Found) -> u64 {
@@ -52,7 +81,9 @@ pub fn gaps(
     if watched.start_ms > period.start_ms {
         add(None, Period { start_ms: 0, end_ms: watched.start_ms });
     }
-    if period.end_ms > watched.end_ms + SILENT_MS {
+    // A program that ended in order has said when; one that was killed says nothing more.
+    let silent_ms = if journal.ended()? { ENDED_MS } else { SILENT_MS };
+    if period.end_ms > watched.end_ms + silent_ms {
         add(None, Period { start_ms: watched.end_ms, end_ms: u64::MAX });
     }
     for hole in journal.holes(Some(period.start_ms), Some(period.end_ms))? {
@@ -150,13 +181,7 @@ impl State {
         match (&self.subject, kind) {
             (Subject::Presence, Some(kind)) if ABSENT.contains(&kind) => Says::No,
             (Subject::Presence, Some(kind)) if self.people.iter().any(|people| people == kind) => Says::Yes,
-            (Subject::Kind(wanted), Some(kind)) if wanted == kind => Says::Yes,
-            // A lamp is on until it goes out, whatever else is told; what somebody does is over when something else is told.
-            (Subject::Kind(wanted), Some(kind)) => match opposite(wanted) {
-                Some(opposite) if opposite == kind => Says::No,
-                Some(_) => Says::Nothing,
-                None => Says::No,
-            },
+            (Subject::Kind(wanted), Some(kind)) => self.kind(wanted, kind),
             (Subject::Type(EventKind::Alert), _) => match event.kind {
                 EventKind::Alert => Says::Yes,
                 EventKind::AlertEnd => Says::No,
@@ -165,6 +190,33 @@ impl State {
             (Subject::Words(_), Some(_)) => Says::No,
             _ => Says::Nothing,
         }
+    }
+
+    /// What a narration of one kind says of another. A lamp is on until it goes out, and somebody sits until he does something else with
+    /// his whole body or is gone; what he does with his hands is over when something else is told of people.
+    fn kind(&self, wanted: &str, kind: &str) -> Says {
+        let of_people = |kind: &str| self.people.iter().any(|people| people == kind);
+        if wanted == kind || (DOWN.contains(&wanted) && DOWN.contains(&kind)) {
+            return Says::Yes;
+        }
+        if let Some(opposite) = opposite(wanted) {
+            return if opposite == kind { Says::No } else { Says::Nothing };
+        }
+        if let Some((_, begins)) = POSTURES.iter().find(|posture| posture.0 == wanted) {
+            let other = POSTURES.iter().chain(&[("sit_down", &[][..])]).any(|posture| posture.0 == kind);
+            let over = GONE.contains(&kind) || (other && !begins.contains(&kind));
+            return if over { Says::No } else { Says::Nothing };
+        }
+        match wanted {
+            "nobody" if ABSENT.contains(&kind) => Says::Yes,
+            _ if ABSENT.contains(&kind) || of_people(kind) => Says::No,
+            _ => Says::Nothing,
+        }
+    }
+
+    /// Whether lying is asked about and a fall is told.
+    fn only_fell(&self, event: &Found) -> bool {
+        self.subject == Subject::Kind("lie".into()) && event.about.as_deref() == Some("fall")
     }
 
     /// Shows `see` each stretch of a period in which it was so, with the event that began it, camera by camera. A gap ends a stretch:
@@ -201,6 +253,8 @@ impl State {
             };
             journal.each(&query, false, &mut |event| {
                 match self.says(&event) {
+                    // Who falls is down, but how long somebody lay begins when it is told that he lies.
+                    Says::Yes if self.only_fell(&event) => {}
                     Says::Yes => {
                         // Somebody is still there: one stretch, but of another event.
                         close(&mut open, event.start_ms.unwrap_or(0));
@@ -236,5 +290,56 @@ impl State {
             false
         })?;
         Ok(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::subject::Sentence;
+    use super::*;
+
+    struct Few(Vec<Sentence>);
+
+    impl Meaning for Few {
+        fn sentences(&self) -> &[Sentence] {
+            &self.0
+        }
+
+        fn near(&mut self, _phrase: &str) -> Option<Vec<f32>> {
+            None
+        }
+
+        fn alike(&mut self, _one: &str, _other: &str) -> Option<f32> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_posture_lasts_until_another_and_down_is_down() {
+        let all = [("drink", "Someone drinks."), ("wave", "Someone waves."), ("light_on", "The light goes on.")];
+        let few = Few(all.map(|(kind, text)| Sentence { kind: kind.into(), text: text.into() }).to_vec());
+        let says = |wanted: &str, kind: &str| State::of(&Subject::Kind(wanted.into()), &few).kind(wanted, kind);
+        for (wanted, kind, expected) in [
+            ("fall", "lie", Says::Yes),
+            ("lie", "lie_still", Says::Yes),
+            ("lie", "fall", Says::Yes),
+            ("fall", "get_up", Says::No),
+            ("sit", "drink", Says::Nothing),
+            ("sit", "light_on", Says::Nothing),
+            ("sit", "pet", Says::Nothing),
+            ("sit", "walk", Says::No),
+            ("sit", "leave", Says::No),
+            ("sit", "sit_down", Says::Nothing),
+            ("stand", "sit_down", Says::No),
+            ("drink", "wave", Says::No),
+            ("drink", "light_on", Says::Nothing),
+            ("television", "light_on", Says::Nothing),
+            ("nobody", "light_off", Says::Nothing),
+            ("nobody", "drink", Says::No),
+            ("nobody", "leave", Says::Yes),
+            ("light_on", "leave", Says::Nothing),
+        ] {
+            assert_eq!(says(wanted, kind), expected, "{wanted} after {kind}");
+        }
     }
 }

@@ -10,7 +10,7 @@
 //! - morning is 05:00 to 12:00, afternoon to 18:00, evening to 23:00, night 21:00 to 06:00 of the next day; `last night` and `tonight`
 //!   begin at 18:00;
 //! - a time without a day is today's, or yesterday's where today's is still to come; a weekday is the last one before today;
-//! - what happened `at` a time happened within ten minutes of it.
+//! - what happened `at` a time happened within ten minutes of it, and within half of what has passed since.
 
 use jiff::civil::{Date, DateTime, Weekday, time};
 use jiff::{Span as Length, Timestamp, ToSpan as _, Unit, Zoned};
@@ -57,16 +57,21 @@ pub enum When {
 
 /// How far from a moment something may be that happened at it.
 const ABOUT_MS: u64 = 600_000;
+const SOON_MS: u64 = 60_000;
 
 impl When {
     /// As a period, as far as one was said.
     pub fn period(self, now_ms: u64) -> Option<Period> {
         match self {
             Self::Ever | Self::Now => None,
-            Self::At(at_ms) => Some(Period {
-                start_ms: at_ms.saturating_sub(ABOUT_MS),
-                end_ms: (at_ms + ABOUT_MS).min(now_ms.max(at_ms)),
-            }),
+            Self::At(at_ms) => {
+                // `5 minutes ago` is not `now`.
+                let about_ms = (now_ms.saturating_sub(at_ms) / 2).clamp(SOON_MS, ABOUT_MS);
+                Some(Period {
+                    start_ms: at_ms.saturating_sub(about_ms),
+                    end_ms: (at_ms + about_ms).min(now_ms.max(at_ms)),
+                })
+            }
             Self::In(period) => Some(period),
         }
     }
@@ -479,7 +484,8 @@ fn length(rest: &[&str], alone: bool) -> Option<(Length, usize)> {
     if alone && matches!(word(0), "hour" | "day" | "minute" | "24h") {
         return unit(word(0)).and_then(|unit| of_unit(1, unit)).map(|length| (length, 1));
     }
-    let number = word(0).parse::<i64>().ok().or_else(|| count(word(0)).map(i64::from))?;
+    let number = word(0).parse::<i64>().ok().filter(|number| *number >= 0);
+    let number = number.or_else(|| count(word(0)).map(i64::from))?;
     Some((of_unit(number, unit(word(1))?)?, 2))
 }
 
@@ -505,6 +511,83 @@ fn unit(word: &str) -> Option<Unit> {
         "month" => Unit::Month,
         _ => return None,
     })
+}
+
+/// A word of a time that [`take`] does not understand, so that a question is not answered as if it were not there.
+pub fn strange(words: &[String]) -> Option<&str> {
+    const TIMES: [&str; 58] = [
+        "summer",
+        "winter",
+        "spring",
+        "autumn",
+        "christmas",
+        "easter",
+        "birthday",
+        "holiday",
+        "holidays",
+        "weekend",
+        "weekends",
+        "weekday",
+        "weekdays",
+        "dawn",
+        "dusk",
+        "sunrise",
+        "sunset",
+        "daybreak",
+        "daytime",
+        "overnight",
+        "breakfast",
+        "lunch",
+        "lunchtime",
+        "dinner",
+        "supper",
+        "bedtime",
+        "morning",
+        "mornings",
+        "afternoon",
+        "afternoons",
+        "evening",
+        "evenings",
+        "night",
+        "nights",
+        "noon",
+        "midnight",
+        "midday",
+        "second",
+        "seconds",
+        "minute",
+        "minutes",
+        "hour",
+        "hours",
+        "day",
+        "days",
+        "week",
+        "weeks",
+        "month",
+        "months",
+        "year",
+        "years",
+        "century",
+        "ago",
+        "tomorrow",
+        "daily",
+        "always",
+        "lately",
+        "recently",
+    ];
+    let strange = |at: usize, word: &str| {
+        let may =
+            word == "may" && (at == 0 || !matches!(words[at - 1].as_str(), "in" | "of" | "last" | "since" | "during"));
+        let march = word == "march" && (at == 0 || !matches!(words[at - 1].as_str(), "in" | "of" | "last" | "since"));
+        let year = word.parse::<i16>().is_ok_and(|year| (1900..3000).contains(&year));
+        let day = weekday(word.strip_suffix('s').unwrap_or(word)).is_some();
+        TIMES.contains(&word)
+            || (is_month(word) && !may && !march && word != "sun")
+            || year
+            || day
+            || word.contains("o'clock")
+    };
+    words.iter().enumerate().find(|(at, word)| strange(*at, word)).map(|(_, word)| word.as_str())
 }
 
 /// A number in words.
@@ -626,6 +709,30 @@ mod tests {
         assert_eq!(of("when was the last time two people came?").0, When::Ever);
         assert_eq!(of("did 3 people come after someone fell?").0, When::Ever);
         assert_eq!(of("the last one").1, "the last one");
+    }
+
+    #[test]
+    fn times_that_are_not_understood_are_seen() {
+        for (text, word) in [
+            ("did someone fall in October?", Some("october")),
+            ("did someone fall in may", Some("may")),
+            ("did someone fall on weekends", Some("weekends")),
+            ("did someone fall at dawn", Some("dawn")),
+            ("did someone fall in the last -5 minutes", Some("minutes")),
+            ("did someone fall on mondays", Some("mondays")),
+            ("did someone fall in 2024", Some("2024")),
+            ("may someone fall", None),
+            ("did someone march on friday", None),
+            ("did someone fall on 27 March at 8pm", None),
+        ] {
+            let mut words = tokens(text);
+            take(&mut words, &now()).expect(text);
+            assert_eq!(strange(&words), word, "{text}");
+        }
+        let now_ms = 100 * 60_000;
+        let ago = |minutes: u64| When::At(now_ms - minutes * 60_000).period(now_ms).expect("a period");
+        assert_eq!(ago(4), Period { start_ms: 94 * 60_000, end_ms: 98 * 60_000 });
+        assert_eq!(ago(50), Period { start_ms: 40 * 60_000, end_ms: 60 * 60_000 });
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
             Ok(question) => tell(&mut asker, question, args.of.json)?,
             Err(_) => {
                 let why = format!("Line {} is no text (UTF-8); write it anew.", index + 1);
-                say(&asker, &String::from_utf8_lossy(line), &refused(why), args.of.json)?;
+                say(&asker, &String::from_utf8_lossy(line), &Answer::refused(why), args.of.json)?;
             }
         }
     }
@@ -99,28 +99,11 @@ fn at(unix_ms: u64, zone: TimeZone) -> Zoned {
 fn tell(asker: &mut Asker<'_>, question: &str, json: bool) -> Result<(), Error> {
     // Half of it might ask for something else.
     let answer = if question.len() > LONGEST_BYTES {
-        refused(format!("The question has {} bytes; ask it in {LONGEST_BYTES} at most.", question.len()))
+        Answer::refused(format!("The question has {} bytes; ask it in {LONGEST_BYTES} at most.", question.len()))
     } else {
         asker.ask(question)?
     };
     say(asker, question, &answer, json)
-}
-
-/// The answer to what is no question.
-fn refused(text: String) -> Answer {
-    Answer {
-        text,
-        form: None,
-        value: None,
-        span: None,
-        period: None,
-        camera: None,
-        kind: None,
-        evidence: Vec::new(),
-        gaps: Vec::new(),
-        confidence: 0.0,
-        abstained: true,
-    }
 }
 
 fn say(asker: &Asker<'_>, question: &str, answer: &Answer, json: bool) -> Result<(), Error> {

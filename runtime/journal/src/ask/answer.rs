@@ -67,7 +67,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn refused(text: String) -> Self {
+    /// None, because of this.
+    pub fn refused(text: String) -> Self {
         Self {
             text,
             form: None,

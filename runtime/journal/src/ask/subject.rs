@@ -285,7 +285,7 @@ pub fn resolve(
     if content.iter().any(|word| matches!(*word, "alert" | "alerts" | "alarm" | "alarms")) {
         // `Did the alarm go off` is that it began; `is the alarm off` is not.
         let goes = words.iter().any(|word| stem(word) == "go");
-        let other = content.iter().find(|word| !ALERT_WORDS.contains(word) && !(goes && **word == "off"));
+        let other = content.iter().find(|word| !(ALERT_WORDS.contains(word) || goes && **word == "off"));
         return match other {
             Some(other) => Ok(Err(format!(
                 "I do not understand `{other}` of an alert: I can tell whether, when and how often one was raised. `ocelli events \

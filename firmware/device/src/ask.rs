@@ -41,12 +41,11 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
     for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
         let line = line.map_err(|source| Error::System { what: "to read questions from standard input", source })?;
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
-        match str::from_utf8(line) {
-            Ok(question) => tell(&mut asker, question, args.of.json)?,
-            Err(_) => {
-                let why = format!("Line {} is no text (UTF-8); write it anew.", index + 1);
-                say(&asker, &String::from_utf8_lossy(line), &Answer::refused(why), args.of.json)?;
-            }
+        if let Ok(question) = str::from_utf8(line) {
+            tell(&mut asker, question, args.of.json)?;
+        } else {
+            let why = format!("Line {} is no text (UTF-8); write it anew.", index + 1);
+            say(&asker, &String::from_utf8_lossy(line), &Answer::refused(why), args.of.json)?;
         }
     }
     Ok(())

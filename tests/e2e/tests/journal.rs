@@ -119,7 +119,7 @@ fn an_event_of_the_journal_is_taught_as_its_line_would_be() {
     for (teach, yes_or_no) in
         [(&["--was", "lie"][..], &["no", "--was", "lie"][..]), (&["--wrong"], &["no"]), (&[], &["yes"])]
     {
-        let taught = ocelli_fed(&[&["teach", text(&by_line)], teach].concat(), &format!("{line}\n"));
+        let taught = ocelli_fed(&[&["teach", text(&by_line)], teach].concat(), format!("{line}\n"));
         assert_eq!(taught.code, Some(0), "{}", taught.err);
         fs::write(&config, format!("[journal]\nfile = {journal:?}\n[camera]\nlessons = {by_id:?}\n"))
             .expect("writable");

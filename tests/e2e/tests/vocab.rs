@@ -149,9 +149,9 @@ fn a_sentence_is_said_where_it_is_seen() {
     let events = lines(&ocelli(&["replay", DEMO, "--json", "--evidence"]).out);
     let seen = events.iter().find(|event| event["text"] == "Someone comes in.").expect("somebody does");
     let named = ["vocab", "add", CAT, "--seen", "--severity", "alarm", "--vocabulary", plain(&file)];
-    let ran = ocelli_fed(&named, &format!("{seen}\n"));
+    let ran = ocelli_fed(&named, format!("{seen}\n"));
     assert!(ran.code == Some(0) && ran.err.contains("as when `Someone comes in.` was said"), "{}", ran.err);
-    let several = ocelli_fed(&named, &format!("{seen}\n{seen}\n"));
+    let several = ocelli_fed(&named, format!("{seen}\n{seen}\n"));
     assert!(several.code == Some(2) && several.err.contains("2 events came in"), "{}", several.err);
     let told = lines(&ocelli(&["replay", DEMO, "--json", "--vocabulary", plain(&file)]).out);
     let of_cat: Vec<&Value> = told.iter().filter(|event| event["text"] == CAT).collect();

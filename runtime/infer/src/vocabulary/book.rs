@@ -27,7 +27,7 @@ pub enum Way {
     Flat,
     /// Scene, prefix, postfix.
     Scenes,
-    /// All codes, and the best [`EXACT`] rows.
+    /// All codes, and the best 64 rows.
     Codes,
 }
 

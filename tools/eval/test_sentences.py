@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "language"))
-import vocabulary as v  # noqa: E402
+import sentences as v  # noqa: E402
 
 PACK = Path(__file__).parents[2] / "models/home"
 TABLE = """100000 events, sentences of a vocabulary: 46.1 MiB, written in 60 us each

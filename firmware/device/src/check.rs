@@ -1,9 +1,8 @@
 //! `ocelli check` and `ocelli packs`: what is there, and whether it fits.
 
-use std::io::{self, Write};
 use std::path::Path;
 
-use ocelli_drivers::{SinkError, list_cameras};
+use ocelli_drivers::list_cameras;
 use ocelli_infer::{PackInfo, list_packs};
 use ocelli_journal::{Journal, JournalError};
 use serde_json::json;
@@ -12,6 +11,7 @@ use crate::alerts;
 use crate::cli::{CheckArgs, PacksArgs};
 use crate::config::Config;
 use crate::error::Error;
+use crate::events;
 use crate::plain;
 use crate::plan::{Plan, mebibytes};
 use crate::wiring;
@@ -19,7 +19,7 @@ use crate::wiring;
 /// Checks config, pack, board, cameras and memory plan.
 pub fn command(args: &CheckArgs) -> Result<(), Error> {
     if args.schema {
-        return print(&schema());
+        return events::print(&schema());
     }
     let mut config = args.common.config()?;
     let pack = wiring::open(&config)?;
@@ -37,7 +37,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         alerts::of_camera(&config, camera, &pack)?;
     }
     if args.json {
-        print(&format!("{}\n", json!(plan)))?;
+        events::print(&format!("{}\n", json!(plan)))?;
     } else {
         let manifest = &pack.manifest;
         let mut text = format!(
@@ -56,7 +56,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         }
         text += &alerts::lines(&config, &pack)?;
         text += &format!("memory\n{plan}\n");
-        print(&text)?;
+        events::print(&text)?;
     }
     Ok(plan.require()?)
 }
@@ -138,18 +138,13 @@ pub fn packs(args: &PacksArgs) -> Result<(), Error> {
     if lines.is_empty() && !args.json {
         lines = "no packs found; set OCELLI_PACKS to the folder that holds them\n".into();
     }
-    print(&lines)
+    events::print(&lines)
 }
 
 /// The JSON schema of the config file.
 fn schema() -> String {
     let schema = schemars::schema_for!(Config);
     format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema should be JSON"))
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
-    printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
 }
 
 fn memory_text() -> String {

@@ -2,10 +2,9 @@
 //! place of a sentence: one example is enough, and each further one, and each `ocelli yes` and `no`, moves it (`PVChat` learns a
 //! person from one clip; a mean of examples as a class's prototype is that of Snell, Swersky and Zemel, 2017).
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
-use ocelli_drivers::{SinkError, SystemClock};
+use ocelli_drivers::SystemClock;
 use ocelli_infer::{EMBEDDING, Evidence, Pack};
 use ocelli_journal::{Journal, Ring, Seen};
 use ocelli_types::{Clock as _, Micros};
@@ -248,14 +247,14 @@ fn list(config: &Config, as_json: bool) -> Result<(), Error> {
         }
         lines.push('\n');
     }
-    print(&lines)
+    events::print(&lines)
 }
 
 fn export(config: &Config, text: &str) -> Result<(), Error> {
     let (_, taught) = taught(config)?;
     let sentence =
         taught.iter().find(|sentence| sentence.text == text.trim()).ok_or_else(|| not_taught(text, &taught))?;
-    print(&(serde_json::to_string(sentence).map_err(|error| usage(error.to_string()))? + "\n"))
+    events::print(&(serde_json::to_string(sentence).map_err(|error| usage(error.to_string()))? + "\n"))
 }
 
 /// Forgets a sentence that was taught, and what the lessons of the cameras say of it.
@@ -285,11 +284,6 @@ fn not_taught(text: &str, taught: &[Sentence]) -> Error {
     let near =
         near.map_or_else(|| "`ocelli teach --list` shows what was".into(), |near| format!("did you mean `{near}`?"));
     ConfigError::Usage(format!("`{text}` was not taught by examples; {near}")).into()
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
-    printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::cli::SuggestArgs;
 use crate::error::{Error, note};
 use crate::events;
 use crate::sentences::SEEN_FLOOR;
-use crate::vocab::{Place, print};
+use crate::vocab::Place;
 
 /// The cosine from which two look alike: that from which a sentence is meant that is placed by one of them.
 const ALIKE: f32 = SEEN_FLOOR;
@@ -98,7 +98,7 @@ pub fn command(args: &SuggestArgs) -> Result<(), Error> {
         let ids: Vec<String> = members.iter().take(SHOWN).map(|unknown| format!("u{}", unknown.number)).collect();
         let _ = writeln!(lines, "    ocelli vocab add 'what it was' --seen {}", ids.join(","));
     }
-    print(&lines)
+    events::print(&lines)
 }
 
 /// Groups of what is alike, each with its leader first, the largest group first (leader clustering, Hartigan 1975): one after the

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ocelli_drivers::SinkError;
 use ocelli_infer::{Embedded, Evidence, Pack, PackError, TextEncoder, TextPack, Vocabulary};
 use ocelli_journal::{Journal, Ring};
 use serde::Deserialize;
@@ -287,13 +285,7 @@ fn list(args: &ListArgs) -> Result<(), Error> {
         }
         lines.push('\n');
     }
-    print(&lines)
-}
-
-/// Writes to standard output.
-pub fn print(text: &str) -> Result<(), Error> {
-    let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
-    printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
+    events::print(&lines)
 }
 
 /// A file to import: TOML with `[[entry]]` tables, as a pack's vocabulary is.

@@ -419,8 +419,28 @@ pub(crate) fn parse_toml<T: DeserializeOwned>(path: &Path) -> Result<T, PackErro
     })
 }
 
+/// A file that a manifest names, beside it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilePart {
+    file: String,
+    sha256: String,
+}
+
+impl FilePart {
+    /// Where it lies.
+    pub(crate) fn path(&self, folder: &Path) -> PathBuf {
+        folder.join(&self.file)
+    }
+
+    /// Whether it is the file that was written.
+    pub(crate) fn check(&self, folder: &Path) -> Result<(), PackError> {
+        check_hash(&self.path(folder), &self.sha256)
+    }
+}
+
 /// Reads a file piece by piece: the largest have ten megabytes.
-pub(crate) fn check_hash(path: &Path, sha256: &str) -> Result<(), PackError> {
+fn check_hash(path: &Path, sha256: &str) -> Result<(), PackError> {
     let unreadable = |source| PackError::Unreadable { path: path.to_path_buf(), source };
     let mut file = fs::File::open(path).map_err(unreadable)?;
     let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);

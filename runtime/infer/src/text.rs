@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tract_onnx::prelude::*;
 
 use crate::engine::{Backend, Engine, Port};
-use crate::pack::{check_hash, parse_toml};
+use crate::pack::{FilePart, parse_toml};
 use crate::pieces::Pieces;
 use crate::table::Table;
 use crate::{EMBEDDING, Evidence, InferError, PackError};
@@ -42,13 +42,6 @@ struct Manifest {
     pieces: FilePart,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilePart {
-    file: String,
-    sha256: String,
-}
-
 impl TextPack {
     /// The file by which a folder is known for a text encoder's.
     pub const MANIFEST: &str = "encoder.toml";
@@ -64,7 +57,7 @@ impl TextPack {
             return Err(PackError::Format { path, found: manifest.format, expected: FORMAT });
         }
         for part in [&manifest.graph, &manifest.words, &manifest.pieces] {
-            check_hash(&folder.join(&part.file), &part.sha256)?;
+            part.check(folder)?;
         }
         Ok(Self { folder: folder.to_path_buf(), manifest })
     }
@@ -96,7 +89,7 @@ impl TextEncoder {
     /// # Errors
     /// tract refuses the graph, or the files do not go together.
     pub fn load(pack: &TextPack) -> Result<Self, InferError> {
-        let at = |part: &FilePart| pack.folder.join(&part.file);
+        let at = |part: &FilePart| part.path(&pack.folder);
         let (graph, words_path, pieces_path) =
             (at(&pack.manifest.graph), at(&pack.manifest.words), at(&pack.manifest.pieces));
         let failed = |path: &Path, why: String| InferError::Load { path: path.to_path_buf(), why };

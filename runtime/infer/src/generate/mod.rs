@@ -20,7 +20,7 @@ use tract_onnx::prelude::*;
 
 use crate::engine::{Backend, Engine, Port};
 use crate::ops::ASKS;
-use crate::pack::{check_hash, parse_toml};
+use crate::pack::{FilePart, parse_toml};
 use crate::table::Table;
 use crate::{InferError, PackError};
 
@@ -70,13 +70,6 @@ struct Manifest {
     joins: FilePart,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilePart {
-    file: String,
-    sha256: String,
-}
-
 impl GeneratorPack {
     /// The file by which a folder is known for a generative head's.
     pub const MANIFEST: &str = "generator.toml";
@@ -97,7 +90,7 @@ impl GeneratorPack {
         }
         let Manifest { graph, weights, words, tokens, joins, .. } = &manifest;
         for part in [graph, weights, words, tokens, joins] {
-            check_hash(&folder.join(&part.file), &part.sha256)?;
+            part.check(folder)?;
         }
         Ok(Self { folder: folder.to_path_buf(), manifest })
     }
@@ -174,7 +167,7 @@ impl Generator {
     /// tract refuses the graph, or the files do not go together.
     pub fn load(pack: &GeneratorPack) -> Result<Self, InferError> {
         let manifest = pack.manifest.clone();
-        let at = |part: &FilePart| pack.folder.join(&part.file);
+        let at = |part: &FilePart| part.path(&pack.folder);
         let failed = |path: &Path, why: String| InferError::Load { path: path.to_path_buf(), why };
         let read = |path: &Path| fs::read_to_string(path).map_err(|error| failed(path, error.to_string()));
         let (tokens, joins) = (at(&manifest.tokens), at(&manifest.joins));

@@ -1,0 +1,513 @@
+"""Benchmarks answered by a letter, a text among some, or yes and no."""
+
+import csv
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+
+from . import parse
+from .core import LETTERS, Benchmark, Item, mean, means
+
+
+def read(path):
+    return json.loads(Path(path).read_text())
+
+
+def hit(is_right):
+    return {"accuracy": float(is_right)}
+
+
+class OvoBench(Benchmark):
+    """OVO-Bench (Niu et al., CVPR 2025): what was, what is, and whether one may answer yet. `ovo_bench_new.json`.
+
+    Published: a letter counts wherever it stands in the reply, so that "None of these: A" names every option; digits of a
+    reply are joined; the total is the mean of all tasks. Strict: the letter that is named, the first number, and the mean
+    of the three groups, as the paper has it.
+    """
+
+    name = "ovo-bench"
+    groups = {
+        "backward": ("EPM", "ASI", "HLD"),
+        "realtime": ("OCR", "ACR", "ATR", "STU", "FPD", "OJR"),
+        "forward": ("REC", "SSR", "CRR"),
+    }
+    measures = ("accuracy", *groups)
+
+    def load(self, path):
+        items = []
+        for row in read(path):
+            shared = {"video": row["video"], "task": row["task"]}
+            if row["task"] not in self.groups["forward"]:
+                items.append(
+                    Item(
+                        str(row["id"]),
+                        question=row["question"],
+                        options=tuple(row["options"]),
+                        truth=row["gt"],
+                        until_s=row["realtime"],
+                        **shared,
+                    )
+                )
+                continue
+            for number, test in enumerate(row["test_info"]):
+                question, truth = self.forward(row, test)
+                items.append(Item(f"{row['id']}-{number}", question=question, truth=truth, until_s=test["realtime"], **shared))
+        return items
+
+    @staticmethod
+    def forward(row, test):
+        if row["task"] == "REC":
+            return f"How many times has this been done so far: {row['activity']}? Answer with a number.", test["count"]
+        if row["task"] == "SSR":
+            return f"Is this step being carried out now: {test['step']}? Answer yes or no.", bool(test["type"])
+        return f"{row['question']} Can it be answered from what was seen so far? Answer yes or no.", bool(test["type"])
+
+    def judge(self, item, reply, mode, grader):
+        if item.task == "REC":
+            if mode == "published":
+                return hit("".join(c for c in reply if c.isdigit()) == str(item.truth))
+            number = parse.whole_number(reply)
+            return None if number is None else hit(number == item.truth)
+        if item.task in ("SSR", "CRR"):
+            if mode == "published":
+                return hit(reply == "NY"[item.truth] or ("Yes" if item.truth else "No") in reply)
+            said = {"y": True, "n": False}.get(reply.strip().lower(), parse.yes_no(reply))
+            return None if said is None else hit(said == item.truth)
+        if mode == "published":
+            return hit(LETTERS[item.truth] in reply)
+        named = parse.letter(reply, item.options)
+        return None if named is None else hit(named == item.truth)
+
+    def without(self, item, state, mode):
+        return hit(False)
+
+    def totals(self, outcomes):
+        tasks = defaultdict(list)
+        for outcome in outcomes:
+            tasks[outcome.item.task].append(outcome.values["accuracy"])
+        each = {task: mean(values) for task, values in tasks.items()}
+        groups = {name: mean([each[t] for t in of if t in each]) for name, of in self.groups.items()}
+        return {"accuracy": mean(list(groups.values())), "all_tasks": mean(list(each.values())), **groups}
+
+    def chance(self, items):
+        each = defaultdict(list)
+        for item in items:
+            each[item.task].append(1 / len(item.options) if item.options else 0.5 if item.task != "REC" else math.nan)
+        return {"accuracy": mean([v for values in each.values() for v in values])}
+
+
+class StreamingBench(Benchmark):
+    """StreamingBench (Lin et al. 2024): questions at a time of the stream. `questions_real.json`, `_omni`, `_sqa`.
+
+    The main setting shows the last 60 s. Published: the reply's first character. Strict: the letter that is named.
+    """
+
+    name = "streamingbench"
+    context_s = 60
+
+    def load(self, path):
+        items = []
+        for v, video in enumerate(read(path)):
+            before = ()
+            for q, question in enumerate(video["questions"]):
+                at = parse.seconds(question["time_stamp"])
+                options = tuple(o.split(". ", 1)[-1] for o in question["options"])
+                asked = question["question"]
+                truth = LETTERS.index(question["answer"].strip()[0])
+                items.append(
+                    Item(
+                        f"{v}-{q}",
+                        video["video_path"],
+                        asked,
+                        options,
+                        truth,
+                        question["task_type"],
+                        max(at - self.context_s, 0),
+                        at,
+                        extra={"before": before},
+                    )
+                )
+                if "sequential" in question["task_type"].lower():
+                    before += ((asked, options[truth]),)
+        return items
+
+    def judge(self, item, reply, mode, grader):
+        if mode == "published":
+            return hit(reply[:1] == LETTERS[item.truth])
+        named = parse.letter(reply, item.options)
+        return None if named is None else hit(named == item.truth)
+
+    def prompt(self, item):
+        before = [f"Earlier question: {q}\nIts answer: {a}" for q, a in item.extra["before"]]
+        return "\n".join([*before, super().prompt(item)])
+
+
+class StreamingBenchProactive(Benchmark):
+    """StreamingBench's proactive task, `questions_proactive.json`: to say a text when something happens.
+
+    A reply is [[time_s, text]], all that was said. Right in time: within 2 s of the truth. Published: the first that says
+    yes to a poll, which names the wanted text each second; the text counts only in time. Strict: one stream without polls;
+    the first text that holds the wanted one must come in time, and a stream that says it all along is early.
+    """
+
+    name = "streamingbench-proactive"
+    measures = ("accuracy", "in_time")
+    near_s, after_s = 2, 4
+
+    def load(self, path):
+        items = []
+        for v, video in enumerate(read(path)):
+            for q, question in enumerate(video["questions"]):
+                wanted = (parse.seconds(question["ground_truth_time_stamp"]), question["ground_truth_output"])
+                asked = parse.seconds(question["time_stamp"])
+                items.append(
+                    Item(
+                        f"{v}-{q}",
+                        video["video_path"],
+                        question["question"],
+                        (),
+                        wanted,
+                        question["task_type"],
+                        asked,
+                        wanted[0] + self.after_s,
+                    )
+                )
+        return items
+
+    def judge(self, item, reply, mode, grader):
+        said = [(float(at), str(text)) for at, text in reply]
+        at, text = item.truth
+        if mode == "strict":
+            said = [s for s in said if parse.plain(text) in parse.plain(s[1])]
+        if not said:
+            return {"accuracy": 0.0, "in_time": 0.0}
+        first = min(said)
+        in_time = abs(first[0] - at) <= self.near_s
+        return {"accuracy": float(in_time and text.lower() in first[1].lower()), "in_time": float(in_time)}
+
+
+class TempCompass(Benchmark):
+    """TempCompass (Liu et al., ACL 2024 Findings): action, speed, direction, order, attribute change, in three formats. A
+    folder with `multi-choice.json`, `yes_no.json`, `caption_matching.json`; captioning needs a judge model and is left out.
+
+    The rules are the script's with its language model off. Published: what they do not match counts as wrong. Strict: the
+    named letter, word or sentence wherever it stands.
+    """
+
+    name = "tempcompass"
+    formats = ("multi-choice", "yes_no", "caption_matching")
+
+    def load(self, path):
+        items = []
+        for form in self.formats:
+            file = Path(path) / f"{form}.json"
+            for video, dimensions in read(file).items() if file.exists() else ():
+                for dimension, questions in dimensions.items():
+                    for q, row in enumerate(questions):
+                        asked, *options = row["question"].split("\n")
+                        options = tuple(o for o in options if o.strip()) if form != "yes_no" else ()
+                        items.append(
+                            Item(
+                                f"{form}/{video}/{dimension}/{q}",
+                                video,
+                                asked if options else row["question"],
+                                options,
+                                row["answer"],
+                                f"{form}/{dimension}",
+                                extra={"form": form},
+                            )
+                        )
+        return items
+
+    def judge(self, item, reply, mode, grader):
+        form = item.extra["form"]
+        if form == "yes_no":
+            if mode == "published":
+                first = next((w for w in ("yes", "no") if reply.lower().startswith(w)), None)
+                return None if first is None else hit(first == item.truth.lower())
+            said = parse.yes_no(reply)
+            return None if said is None else hit(said == (item.truth.lower() == "yes"))
+        named = (self.published_choice if form == "multi-choice" else self.published_caption)(item, reply)
+        if named is None and mode == "strict":
+            at = parse.letter(reply, [self.text_of(o) for o in item.options])
+            named = None if at is None else item.options[at]
+        return None if named is None else hit(named == item.truth)
+
+    @staticmethod
+    def text_of(option):
+        """ "A. up", "Caption B: it falls" -> the text"""
+        for mark in (": ", ". ", ") "):
+            if mark in option:
+                return option.split(mark, 1)[1]
+        return option
+
+    @staticmethod
+    def published_choice(item, reply):
+        if reply == item.truth:
+            return reply
+        head = (
+            reply
+            if reply in LETTERS[:4] and reply
+            else reply[0]
+            if reply[:2] in {a + b for a in LETTERS[:4] for b in ".)"}
+            else None
+        )
+        if head is None:
+            return None
+        return next((o for o in item.options if o[0] == head), "none of them")
+
+    @staticmethod
+    def published_caption(item, reply):
+        for option in item.options:
+            index, sentence = option.split(": ", 1)
+            if reply in (option, sentence, index) or reply.replace(".", "") == index or reply.split(") ", 1)[-1] == sentence:
+                return option
+        return None
+
+    def chance(self, items):
+        return {"accuracy": mean([1 / len(i.options) if i.options else 0.5 for i in items])}
+
+    def prompt(self, item):
+        how = "Answer yes or no." if not item.options else "Answer with one of these, as it is written."
+        return "\n".join([item.question, *item.options, how])
+
+
+class TvBench(Benchmark):
+    """TVBench (Cores et al. 2024): ten tasks that still pictures and texts do not answer. A folder with one JSON a task.
+
+    Controls belong to it: shuffled and reversed frames must cost accuracy. The script compares texts; both modes do, strict
+    also reads letters.
+    """
+
+    name = "tvbench"
+
+    def load(self, path):
+        items = []
+        for file in sorted(Path(path).glob("*.json")):
+            for q, row in enumerate(read(file)):
+                items.append(
+                    Item(
+                        f"{file.stem}/{q}",
+                        row["video"],
+                        row["question"],
+                        tuple(row["candidates"]),
+                        row["candidates"].index(row["answer"]),
+                        file.stem,
+                        row.get("start"),
+                        row.get("end"),
+                    )
+                )
+        return items
+
+    def judge(self, item, reply, mode, grader):
+        named = parse.letter(reply, item.options)
+        if mode == "published":
+            return hit(named == item.truth)
+        return None if named is None else hit(named == item.truth)
+
+    def totals(self, outcomes):
+        tasks = defaultdict(list)
+        for outcome in outcomes:
+            tasks[outcome.item.task].append(outcome.values["accuracy"])
+        return {"accuracy": mean([mean(values) for values in tasks.values()])}
+
+
+class EgoSchema(Benchmark):
+    """EgoSchema (Mangalam et al., NeurIPS 2023): five answers to three minutes. A folder with `questions.json` and
+    `subset_answers.json`: 500 public answers; the other 4,531 are scored by its server only, for which `submission` writes
+    the file."""
+
+    name = "egoschema"
+
+    def load(self, path):
+        answers = read(Path(path) / "subset_answers.json")
+        return [
+            Item(
+                row["q_uid"],
+                row["q_uid"],
+                row["question"],
+                tuple(row[f"option {k}"] for k in range(5)),
+                answers.get(row["q_uid"]),
+            )
+            for row in read(Path(path) / "questions.json")
+        ]
+
+    def outcomes(self, items, replies, mode, grader=None):
+        return super().outcomes([i for i in items if i.truth is not None], replies, mode, grader)
+
+    def judge(self, item, reply, mode, grader):
+        named = self.option(item, reply)
+        return None if named is None else hit(named == item.truth)
+
+    @staticmethod
+    def option(item, reply):
+        if isinstance(reply, int):
+            return reply if 0 <= reply < len(item.options) else None
+        return int(reply) if reply.strip() in set("01234") else parse.letter(reply, item.options)
+
+    def submission(self, items, replies):
+        """{q_uid: 0 to 4} for the server, and how many are missing."""
+        named = {i.id: self.option(i, replies[i.id]) for i in items if replies.get(i.id) is not None}
+        named = {k: v for k, v in named.items() if v is not None}
+        return named, len(items) - len(named)
+
+
+class VideoBench(Benchmark):
+    """Video-Bench (Ning et al. 2023): 13 files of questions without public answers. A folder of `*_QA_new.json` or the
+    like; all that can be told here is what its server would refuse, and which letters are named how often."""
+
+    name = "video-bench"
+    main = "readable"
+    measures = ("readable",)
+    answers_are_public = False
+
+    def load(self, path):
+        return [
+            Item(f"{file.stem}/{qid}", row["vid_path"], row["question"], tuple(row["choices"].values()), None, file.stem)
+            for file in sorted(Path(path).glob("*.json"))
+            for qid, row in read(file).items()
+        ]
+
+    def judge(self, item, reply, mode, grader):
+        return None if parse.letter(reply, item.options) is None else {"readable": 1.0}
+
+    def chance(self, items):
+        return {}
+
+    def submission(self, items, replies):
+        """{file: {qid: letter}}"""
+        out = defaultdict(dict)
+        for item in items:
+            named = parse.letter(replies[item.id], item.options) if replies.get(item.id) is not None else None
+            if named is not None:
+                file, qid = item.id.split("/", 1)
+                out[file][qid] = LETTERS[named]
+        return dict(out)
+
+
+class VideoHallucer(Benchmark):
+    """VideoHallucer (Wang et al. 2024): a question with yes and its twin with no; only both right count. A folder with one
+    JSON a class.
+
+    Published: the reply up to its first stop must be the word. Strict: the first yes or no of the reply. Bias: how far yes
+    is overdone, and how many of the wrong answers are yes. An item is a pair, its reply [to the basic one, to the other].
+    """
+
+    name = "videohallucer"
+    measures = ("accuracy", "basic", "hallucination")
+
+    def load(self, path):
+        files = sorted(Path(path).rglob("*.json")) if Path(path).is_dir() else [Path(path)]
+        return [
+            Item(
+                f"{file.stem}/{k}",
+                row["basic"]["video"],
+                row["basic"]["question"],
+                (),
+                (row["basic"]["answer"], row["hallucination"]["answer"]),
+                file.stem,
+                extra={"twin": row["hallucination"]["question"]},
+            )
+            for file in files
+            for k, row in enumerate(read(file))
+        ]
+
+    def judge(self, item, reply, mode, grader):
+        if mode == "published":
+            said = [None if r is None else r.split(".")[0].strip().lower() for r in reply]
+        else:
+            said = [None if r is None or parse.yes_no(r) is None else ("no", "yes")[parse.yes_no(r)] for r in reply]
+            if all(word is None for word in said):
+                return None
+        right = [a == b.lower() for a, b in zip(said, item.truth, strict=True)]
+        wrong = [word for word, ok in zip(said, right) if not ok]
+        return {
+            "accuracy": float(all(right)),
+            "basic": float(right[0]),
+            "hallucination": float(right[1]),
+            "said_yes": said.count("yes"),
+            "wrong": len(wrong),
+            "wrong_yes": wrong.count("yes"),
+        }
+
+    def totals(self, outcomes):
+        out = means(outcomes, self.measures)
+        total = lambda key: sum(o.values.get(key, 0) for o in outcomes)  # noqa: E731
+        yes = sum(answer.lower() == "yes" for o in outcomes for answer in o.item.truth)
+        out["yes_difference"] = (total("said_yes") - yes) / (2 * yes) if yes else math.nan
+        out["false_positive_ratio"] = total("wrong_yes") / total("wrong") if total("wrong") else math.nan
+        return out
+
+    def chance(self, items):
+        return {"accuracy": 0.25, "basic": 0.5, "hallucination": 0.5}
+
+
+class EgoHoiBench(Benchmark):
+    """EgoHOIBench (Xu et al., ICLR 2025): the right sentence against ten with another verb, and ten with another noun.
+    `EgoMCQ_hardnegHOI.csv`. A reply is [likeness of the right one, [of ten verbs], [of ten nouns]]. Strict: a tie is no hit."""
+
+    name = "egohoibench"
+    main = "action"
+    measures = ("action", "verb", "noun")
+
+    def load(self, path):
+        with open(path, newline="") as file:
+            return [
+                Item(
+                    str(k),
+                    row["video_uid"],
+                    row["clip_text"],
+                    (),
+                    row["clip_text"],
+                    "",
+                    float(row["clip_start"]),
+                    float(row["clip_end"]),
+                    extra={"verb": row["verb_neg"].split(","), "noun": row["noun_neg"].split(",")},
+                )
+                for k, row in enumerate(csv.DictReader(file, delimiter="\t"))
+            ]
+
+    def judge(self, item, reply, mode, grader):
+        positive, verbs, nouns = reply
+        if not verbs or not nouns:
+            return None
+        above = (lambda others: positive > max(others)) if mode == "strict" else (lambda others: positive >= max(others))
+        verb, noun = above(verbs), above(nouns)
+        return {"action": float(verb and noun), "verb": float(verb), "noun": float(noun)}
+
+    def chance(self, items):
+        return {"action": 1 / 21, "verb": 1 / 11, "noun": 1 / 11}
+
+
+class SpookyBench(Benchmark):
+    """SpookyBench (2025): what can be seen in the motion of noise alone. A CSV with Path, Category, Label.
+
+    Published: right if any label is part of the reply, so that "car" is found in "scar" and a list of all words wins.
+    Strict: a whole word, in a reply that names no more than three times as many words as the label has and ten at most
+    beyond.
+    """
+
+    name = "spookybench"
+
+    def load(self, path):
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            Item(row["Path"], row["Path"], "What does this video show?", (), self.labels(row["Label"]), row["Category"])
+            for row in rows
+        ]
+
+    @staticmethod
+    def labels(text):
+        return tuple(part.strip(" '\"").lower() for part in text.strip("[] ").split(",") if part.strip(" '\""))
+
+    def judge(self, item, reply, mode, grader):
+        if mode == "published":
+            return hit(any(label in reply.lower() for label in item.truth))
+        said = parse.plain(reply)
+        if not said:
+            return None
+        longest = max(len(label.split()) for label in item.truth)
+        short = len(said.split()) <= 3 * longest + 10
+        return hit(short and any(f" {parse.plain(label)} " in f" {said} " for label in item.truth))

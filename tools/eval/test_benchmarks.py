@@ -1,0 +1,681 @@
+"""Tests of the benchmarks' scorers: small files in each one's own form, values worked out by hand, and what must hold of any scorer."""
+
+import json
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import benchmarks as b
+from benchmarks import captions, core, measures, parse
+from benchmarks.graders import Offline
+from benchmarks.spans import unusual_truth
+
+ROW = {
+    "id": 1,
+    "video": "v",
+    "realtime": 10,
+    "question": "Where is it?",
+    "options": ["on the table", "under the chair", "gone"],
+    "gt": 1,
+}
+BOX = {"timestamp": 1.0, "xmin": 0, "ymin": 0, "xmax": 10, "ymax": 10}
+
+# Each benchmark's files as its data set has them: name -> {file: content}; "" is the path itself.
+FILES = {
+    "ovo-bench": {
+        "": [
+            ROW | {"task": "EPM"},
+            ROW | {"id": 2, "task": "OCR", "gt": 0},
+            {
+                "id": 3,
+                "task": "REC",
+                "video": "w",
+                "activity": "jump",
+                "test_info": [{"realtime": 3, "count": 1}, {"realtime": 5, "count": 2}],
+            },
+            {"id": 4, "task": "SSR", "video": "w", "test_info": [{"realtime": 3, "step": "whisk", "type": 1}]},
+            {"id": 5, "task": "CRR", "video": "x", "question": "Why?", "test_info": [{"realtime": 3, "type": 0}]},
+        ]
+    },
+    "streamingbench": {
+        "": [
+            {
+                "video_path": "v",
+                "questions": [
+                    {
+                        "task_type": "Causal",
+                        "question": "Why?",
+                        "time_stamp": "0:01:30",
+                        "answer": "B",
+                        "options": ["A. rain", "B. wind"],
+                    },
+                    {
+                        "task_type": "Sequential",
+                        "question": "What?",
+                        "time_stamp": "0:00:20",
+                        "answer": "A",
+                        "options": ["A. cup", "B. pan"],
+                    },
+                    {
+                        "task_type": "Sequential",
+                        "question": "Then?",
+                        "time_stamp": "0:00:40",
+                        "answer": "B",
+                        "options": ["A. lid", "B. tap"],
+                    },
+                ],
+            }
+        ]
+    },
+    "streamingbench-proactive": {
+        "": [
+            {
+                "video_path": "v",
+                "questions": [
+                    {
+                        "task_type": "PO",
+                        "question": "Say Goal when he scores",
+                        "time_stamp": "0:00:10",
+                        "ground_truth_time_stamp": "0:00:30",
+                        "ground_truth_output": "Goal",
+                    }
+                ],
+            }
+        ]
+    },
+    "tempcompass": {
+        "multi-choice.json": {"v": {"speed": [{"question": "How fast?\nA. faster\nB. slower", "answer": "B. slower"}]}},
+        "yes_no.json": {"v": {"order": [{"question": "Does it open first?", "answer": "no"}]}},
+        "caption_matching.json": {
+            "w": {"action": [{"question": "Which?\nCaption A: it jumps\nCaption B: it sits", "answer": "Caption A: it jumps"}]}
+        },
+    },
+    "tvbench": {
+        "count.json": [{"video": "v", "question": "How many?", "candidates": ["2", "3"], "answer": "3"}],
+        "order.json": [
+            {
+                "video": "w",
+                "question": "First?",
+                "candidates": ["the door", "the lamp", "the tap"],
+                "answer": "the lamp",
+                "start": 1,
+                "end": 4,
+            }
+        ],
+    },
+    "egoschema": {
+        "questions.json": [
+            {"q_uid": q, "question": "What?"} | {f"option {k}": f"thing {k}" for k in range(5)} for q in ("a", "b", "c")
+        ],
+        "subset_answers.json": {"a": 3, "b": 0},
+    },
+    "video-bench": {
+        "NBA_QA.json": {
+            "q1": {"vid_path": "v", "video_id": "v", "choices": {"A": "left", "B": "right"}, "question": "Which way?"}
+        }
+    },
+    "videohallucer": {
+        "temporal.json": [
+            {
+                "basic": {"video": f"v{k}", "question": "Is it red?", "answer": "yes"},
+                "hallucination": {"video": f"v{k}", "question": "Is it blue?", "answer": "no"},
+                "type": "t",
+            }
+            for k in range(2)
+        ]
+    },
+    "egohoibench": {
+        "": "video_uid\tclip_start\tclip_end\tclip_text\ttag_noun\ttag_verb\tverb_neg\tnoun_neg\nv\t1\t2\t#C opens the door\t[1]\t[2]\tcloses,paints\tlid,box\n"
+    },
+    "spookybench": {"": "Path,Category,Label\nw/1.mp4,words,\"['car']\"\nw/2.mp4,shapes,\"['star', 'asterisk']\"\n"},
+    "ual-bench": {
+        "": [{"video_id": "a", "start_time": 2.0, "end_time": 6.0}, {"video_id": "b", "start_time": 0.5, "end_time": 2.5}]
+    },
+    "etbench": {
+        "": [
+            {
+                "task": "rar",
+                "source": "s",
+                "idx": 0,
+                "video": "v",
+                "q": "Which?",
+                "o": ["he cuts bread", "he pours milk"],
+                "p": 1,
+            },
+            {"task": "tvg", "source": "s", "idx": 1, "video": "v", "q": "When?", "tgt": [2, 4]},
+            {"task": "tal", "source": "s", "idx": 2, "video": "w", "q": "When?", "tgt": [[0, 2], [4, 6]]},
+            {"task": "evs", "source": "s", "idx": 3, "video": "w", "q": "Highlights?", "tgt": [[0, 4]]},
+            {"task": "vhd", "source": "s", "idx": 4, "video": "x", "q": "A moment?", "tgt": [[3, 5]]},
+            {
+                "task": "dvc",
+                "source": "s",
+                "idx": 5,
+                "video": "x",
+                "q": "Tell.",
+                "tgt": [[0, 3], [4, 6]],
+                "g": ["he opens the box", "he takes a cup"],
+            },
+            {"task": "tem", "source": "s", "idx": 6, "video": "y", "q": "Again?", "tgt": [[1, 2], [8, 9]]},
+            {
+                "task": "gvq",
+                "source": "s",
+                "idx": 7,
+                "video": "y",
+                "q": "What and when?",
+                "tgt": [[1, 3]],
+                "o": ["a cup", "a pan"],
+                "p": 0,
+            },
+        ]
+    },
+    "vcrbench": {
+        "": [
+            {"qid": 1, "goal": "tea", "question": "Order?", "ground_truth": [2, 0, 1], "video_file": "v"},
+            {"qid": 2, "goal": "egg", "question": "Order?", "ground_truth": [1, 0], "video_file": "w"},
+        ]
+    },
+    "v-star": {
+        "": [
+            {
+                "vid": "v",
+                "domain": "home",
+                "fps": 10,
+                "width": 20,
+                "height": 20,
+                "frame_count": 300,
+                "question": "What?",
+                "answer": "a red cup",
+                "temporal_question": "When?",
+                "timestamps": [2, 4],
+                "bboxes": [BOX],
+            },
+            {
+                "vid": "w",
+                "domain": "home",
+                "fps": 10,
+                "width": 20,
+                "height": 20,
+                "frame_count": 900,
+                "question": "What?",
+                "answer": "a dog",
+                "temporal_question": "When?",
+                "timestamps": [0, 10],
+                "bboxes": [BOX],
+            },
+        ]
+    },
+    "vidchapters": {
+        "": {
+            "v": {
+                "chapters": [{"time": 0, "label": "Opening the box"}, {"time": 10, "label": "The first cup"}],
+                "duration": 20,
+            },
+            "w": {"chapters": [{"time": 0, "label": "Making tea"}], "duration": 30},
+        }
+    },
+    "epfl-smart-kitchen": {
+        "": [
+            {"id": 1, "video": "v", "labels": ["cut", "cut", "pour", "pour", "stir"]},
+            {"id": 2, "video": "w", "labels": ["stir"] * 4},
+        ]
+    },
+    "camerabench": {"motions.json": {"v": ["pan-left"], "w": ["tilt-up", "pan-left"], "x": ["static"]}},
+    "camerabench-vqa": {
+        "": [
+            {"question": "Does it pan?", "positive": "v", "negative": "w", "label": "pan"},
+            {"question": "Does it tilt?", "positive": "w", "negative": "x", "label": "tilt"},
+        ]
+    },
+    "video-simpleqa": {
+        "": [
+            {
+                "date": "d",
+                "video": "v",
+                "QA_Pair_1_Question": "Who?",
+                "QA_Pair_1_Answer": "Ada Lovelace",
+                "Multi_hop_Question": "Born when?",
+                "Multi_hop_Answer": "1815",
+            },
+            {"date": "e", "video": "w", "QA_Pair_1_Question": "Where?", "QA_Pair_1_Answer": "Oslo"},
+        ]
+    },
+    "vstream-qa": {
+        "": [
+            {
+                "video_id": "v",
+                "id": 1,
+                "question": "What is in the pan?",
+                "answer": "two eggs",
+                "answer_type": "object",
+                "duration": 9,
+            },
+            {"video_id": "w", "conversations": [{"question": "Who?", "answer": "a child", "start_time": 0, "end_time": 40}]},
+        ]
+    },
+    "mimeqa": {
+        "": [
+            {"video": "v", "question": "What is he doing?", "answer": "climbing a ladder", "category": "imagined objects"},
+            {"video": "w", "question": "How is he?", "answer": "sad"},
+        ]
+    },
+    "magqa": {
+        "": "".join(
+            json.dumps(r) + "\n"
+            for r in [
+                {
+                    "question_id": 1,
+                    "video": "v",
+                    "question": "What happens?",
+                    "answers": ["he opens the door", "he sits down"],
+                    "answer_time": [[0, 5], [6, 9]],
+                },
+                {"question_id": 2, "video": "w", "answers": ["it rains"], "answer_time": [[1, 2]]},
+            ]
+        )
+    },
+    "dream-1k": {
+        "": "".join(
+            json.dumps(r) + "\n"
+            for r in [
+                {"id": k, "video": f"v{k}", "description": d, "events": d.rstrip(".").split(". ")}
+                for k, d in enumerate(["A man opens the door. He sits down.", "A dog barks."])
+            ]
+        )
+    },
+}
+
+
+def loaded(name, folder):
+    """The benchmark and its items, read from files as its data set has them."""
+    for file, content in FILES[name].items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / (file or "data")).write_text(text)
+    benchmark = b.BENCHMARKS[name]()
+    return benchmark, benchmark.load(folder / "data" if "" in FILES[name] else folder)
+
+
+def perfect(name, item):
+    """A reply that is right in both modes."""
+    truth, letters = item.truth, "ABCDE"
+    match name:
+        case "ovo-bench" if item.task == "REC":
+            return str(truth)
+        case "ovo-bench" if item.task in ("SSR", "CRR"):
+            return "Yes" if truth else "No"
+        case "ovo-bench" | "streamingbench" | "tvbench" | "egoschema":
+            return letters[truth or 0]
+        case "video-bench":
+            return "A"
+        case "streamingbench-proactive":
+            return [[truth[0], truth[1]]]
+        case "videohallucer":
+            return list(truth)
+        case "egohoibench":
+            return [0.9, [0.1, 0.2], [0.3, 0.4]]
+        case "spookybench":
+            return truth[0]
+        case "ual-bench":
+            return list(truth)
+        case "etbench" if item.task == "gvq":
+            return f"({letters[truth['right']]}) from 1 to 3"
+        case "etbench" if item.task in ("rar", "eca", "rvq"):
+            return letters[truth["right"]]
+        case "etbench" if item.task in ("dvc", "slc"):
+            return [[*s, t] for s, t in zip(truth["spans"], truth["texts"])]
+        case "etbench":
+            return [list(s) for s in truth["spans"]] if item.task != "vhd" else truth["spans"][0][0]
+        case "vcrbench":
+            return ", ".join(f"Clip {k}" for k in truth)
+        case "v-star":
+            where = {t: list(box) for t, box in truth["boxes"].items()}
+            return {"answer_vqa": truth["answer"]} | {
+                f"answer_{k}{c}": v for c in ("", "_2") for k, v in (("temporal", list(truth["span"])), ("spatial", where))
+            }
+        case "vidchapters":
+            return [list(chapter) for chapter in truth]
+        case "epfl-smart-kitchen":
+            return list(truth)
+        case "camerabench":
+            return {label: float(label in truth) for label in item.options}
+        case "camerabench-vqa":
+            return ["yes", "no"]
+        case "magqa":
+            return [[span[0], text] for span, text in truth]
+        case "dream-1k":
+            return truth[0]
+        case _:
+            return truth
+
+
+def score(benchmark, items, replies, mode):
+    return benchmark.totals(benchmark.outcomes(items, replies, mode, Offline()))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_perfect_replies_have_the_most_and_none_have_the_least(name, tmp_path):
+    benchmark, items = loaded(name, tmp_path)
+    most = {"v-star": None, "magqa": 5.0, "vidchapters": 0.9595}.get(
+        name, 1.0
+    )  # METEOR of a short sentence with itself is below 1
+    for mode in core.MODES:
+        best = score(benchmark, items, {i.id: perfect(name, i) for i in items}, mode)[benchmark.main]
+        if most is not None:
+            assert best == pytest.approx(most, abs=1e-4), (mode, best)
+        rows = b.report(benchmark, items, {}, Offline(), rounds=5)
+        worst = [r for r in rows if r["measure"] == benchmark.main and r["mode"] == "strict" and not r["task"]]
+        least = {"magqa": 1.0, "camerabench": 4 / 9}.get(name, 0.0)
+        assert worst[0]["score"] == pytest.approx(least, abs=1e-3)
+        scored = [i for i in items if i.truth is not None or not benchmark.answers_are_public]
+        assert worst[0]["missing"] == worst[0]["n"] == len(scored)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_order_of_items_and_unreadable_replies_change_nothing_for_the_better(name, tmp_path):
+    benchmark, items = loaded(name, tmp_path)
+    replies = {i.id: perfect(name, i) for i in items[::2]}
+    for mode in core.MODES:
+        one = score(benchmark, items, replies, mode)
+        other = score(benchmark, random.Random(1).sample(items, len(items)), dict(reversed(replies.items())), mode)
+        assert {k: v for k, v in one.items() if not math.isnan(v)} == pytest.approx(
+            {k: v for k, v in other.items() if not math.isnan(v)}
+        )
+
+
+def test_every_benchmark_has_an_example():
+    assert set(FILES) == set(b.BENCHMARKS)
+
+
+def both(name, folder, reply_of):
+    """{mode: totals} of replies made by `reply_of(item)`."""
+    benchmark, items = loaded(name, folder)
+    return {mode: score(benchmark, items, {i.id: reply_of(i) for i in items}, mode) for mode in core.MODES}
+
+
+def test_ovo_bench_published_finds_letters_in_words(tmp_path):
+    # "Both" holds the B of the first item and no letter of the second (A): published half of the two, strict none.
+    out = both("ovo-bench", tmp_path, lambda i: "Both of them" if i.options else None)
+    assert (out["published"]["backward"], out["published"]["realtime"]) == (1.0, 0.0)
+    assert (out["strict"]["backward"], out["strict"]["realtime"]) == (0.0, 0.0)
+    # Groups weigh alike: (1 + 0 + 0) / 3; tasks: 1 of 5.
+    assert out["published"]["accuracy"] == pytest.approx(1 / 3)
+    assert out["published"]["all_tasks"] == pytest.approx(1 / 5)
+    # "2 times in 10 s": joined digits are 210.
+    out = both("ovo-bench", tmp_path, lambda i: "2 times in 10 s" if i.task == "REC" else None)
+    assert (out["published"]["forward"], out["strict"]["forward"]) == (0.0, pytest.approx(0.5 / 3))
+
+
+def test_streamingbench_wants_the_first_letter_and_shows_the_last_minute(tmp_path):
+    out = both("streamingbench", tmp_path, lambda i: f"The answer is {'AB'[i.truth]}.")
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (0.0, 1.0)
+    _, items = loaded("streamingbench", tmp_path)
+    assert [(i.from_s, i.until_s) for i in items] == [(30, 90), (0, 20), (0, 40)]
+    assert items[2].extra["before"] == (("What?", "cup"),)
+
+
+def test_a_proactive_answer_counts_in_time_only(tmp_path):
+    wanted = {(32, "Goal!"): (1, 1), (33, "Goal!"): (0, 0), (30, "He runs"): (0, 1)}
+    for (at, text), (right, in_time) in wanted.items():
+        out = both("streamingbench-proactive", tmp_path, lambda i, at=at, text=text: [[at, text]])
+        assert (out["published"]["accuracy"], out["published"]["in_time"]) == (right, in_time)
+    # Who talks about other things first is judged by when it says the wanted text.
+    out = both("streamingbench-proactive", tmp_path, lambda i: [[12, "He runs"], [31, "Goal"]])
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (0.0, 1.0)
+
+
+def test_tempcompass_rules(tmp_path):
+    replies = {"multi-choice": "B)", "yes_no": "No, it closes first", "caption_matching": "Caption A."}
+    out = both("tempcompass", tmp_path, lambda i: replies[i.extra["form"]])
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 1.0)
+    replies = {"multi-choice": "It goes slower", "yes_no": "I would say no", "caption_matching": "it jumps"}
+    out = both("tempcompass", tmp_path, lambda i: replies[i.extra["form"]])
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (pytest.approx(1 / 3), 1.0)
+    benchmark, items = loaded("tempcompass", tmp_path)
+    assert benchmark.chance(items)["accuracy"] == pytest.approx(0.5)
+
+
+def test_egoschema_scores_what_is_public_and_writes_the_rest(tmp_path):
+    benchmark, items = loaded("egoschema", tmp_path)
+    replies = {"a": 3, "b": "4", "c": "thing 2"}
+    assert score(benchmark, items, replies, "strict")["accuracy"] == 0.5
+    assert benchmark.submission(items, replies) == ({"a": 3, "b": 4, "c": 2}, 0)
+
+
+def test_video_bench_only_tells_what_can_be_read(tmp_path):
+    benchmark, items = loaded("video-bench", tmp_path)
+    assert benchmark.submission(items, {"NBA_QA/q1": "to the right"}) == {"NBA_QA": {"q1": "B"}}
+    assert b.report(benchmark, items, {"NBA_QA/q1": "hm"}, rounds=2)[0]["unparsed"] == 1
+
+
+def test_videohallucer_counts_pairs_and_bias(tmp_path):
+    out = both("videohallucer", tmp_path, lambda i: ["Yes, it is.", "Yes."])
+    # Published wants the word alone up to the stop.
+    assert (out["published"]["basic"], out["strict"]["basic"]) == (0.0, 1.0)
+    assert out["strict"]["accuracy"] == 0.0
+    # Four times yes where it is twice right: (4 - 2) / (2 * 2); both wrong answers are yes.
+    assert (out["strict"]["yes_difference"], out["strict"]["false_positive_ratio"]) == (0.5, 1.0)
+
+
+def test_egohoibench_a_tie_is_no_hit(tmp_path):
+    out = both("egohoibench", tmp_path, lambda i: [0.5, [0.5, 0.1], [0.2, 0.1]])
+    assert (out["published"]["action"], out["strict"]["action"], out["strict"]["noun"]) == (1.0, 0.0, 1.0)
+
+
+def test_spookybench_wants_a_word(tmp_path):
+    out = both("spookybench", tmp_path, lambda i: "a scar of stars")
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 0.0)
+    out = both("spookybench", tmp_path, lambda i: "car star " + "other " * 40)
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 0.0)
+
+
+def test_ual_bench_a_missing_prediction_is_no_hit(tmp_path):
+    out = both("ual-bench", tmp_path, lambda i: None)
+    # The second event ends at 2.5 s, below the threshold of 3 s; both below 7.
+    assert [out["published"][f"r1@td{t}s"] for t in (0, 1, 3, 5, 7)] == [0, 0, 0.5, 0.5, 1.0]
+    assert [out["strict"][f"r1@td{t}s"] for t in (0, 1, 3, 5, 7)] == [0] * 5
+    out = both("ual-bench", tmp_path, lambda i: [3, 6] if i.id == "a" else "0:00 - 0:03")
+    # IoU 3/4 and 2/3; distances 1 and 1.
+    for mode in core.MODES:
+        assert out[mode]["miou"] == pytest.approx((3 / 4 + 2 / 3) / 2)
+        assert (out[mode]["r1@iou0.7"], out[mode]["r1@td1s"], out[mode]["r1@td0s"], out[mode]["onset@0.25s"]) == (
+            0.5,
+            1.0,
+            0.0,
+            0.0,
+        )
+    backward = both("ual-bench", tmp_path, lambda i: [6, 2])
+    assert backward["strict"]["miou"] == 0.0
+
+
+def test_ual_bench_sources(tmp_path):
+    for kind, rows, wanted in [
+        ("oops", {"a": {"start_time": 1, "end_time": 2, "description": "d"}}, ("a", 1, 2)),
+        ("ssbd", [["v", {"id": 1, "time": "0018:0124"}]], ("v", 18, 84)),
+        ("funqa", [{"ID": "f", "output": "[30, 90]"}], ("f", 1, 3)),
+    ]:
+        (tmp_path / "f").write_text(json.dumps(rows))
+        row = unusual_truth(kind, tmp_path / "f")[0]
+        assert (row["video_id"], row["start_time"], row["end_time"]) == wanted
+
+
+def test_etbench_unread_highlights_and_spans_found_twice(tmp_path):
+    benchmark, items = loaded("etbench", tmp_path)
+    of = {i.task: i.id for i in items}
+    twice = {of["tal"]: [[0, 2], [0, 2], [4, 6]], of["evs"]: "I cannot say"}
+    published, strict = (score(benchmark, [i for i in items if i.id in twice], twice, m) for m in core.MODES)
+    # tal: all three found hit (1.0); each once, 2 of 3 and 2 of 2: F 0.8. evs: left out, or nought.
+    assert published["score"] == pytest.approx(1.0)
+    assert strict["score"] == pytest.approx((0.8 + 0) / 2)
+    # R@{.1, .3, .5, .7} at IoU 0.5: three of four.
+    assert (
+        score(benchmark, [i for i in items if i.task == "tvg"], {of["tvg"]: "from 2 to 3 seconds"}, "strict")["score"] == 0.75
+    )
+
+
+def test_vcrbench_orders(tmp_path):
+    out = both("vcrbench", tmp_path, lambda i: "Clip 3, Clip 2, Clip 1" if i.id == "1" else "Clip 2 Clip 1")["strict"]
+    assert (out["accuracy"], out["mean_of_goals"]) == (0.5, 0.5)
+    assert out["steps"] == pytest.approx((1 + 2) / 5)
+    assert both("vcrbench", tmp_path, lambda i: "Clip 1")["strict"]["steps"] == 0
+
+
+def test_v_star_rows_without_what(tmp_path):
+    def reply(item):
+        where = {"1.0": [0, 0, 10, 5]}
+        row = {
+            "answer_vqa": item.truth["answer"],
+            "answer_temporal": [2, 3],
+            "answer_spatial": where,
+            "answer_temporal_2": "[2, 3]",
+            "answer_spatial_2": str(where),
+        }
+        return row if item.video == "v" else {"answer_temporal": [0, 10]}
+
+    out = both("v-star", tmp_path, reply)
+    # What: 1 of 2 in both. When: 0.5 over one row, or over two. Where: 0.5 likewise.
+    assert out["published"]["AM"] == pytest.approx((0.5 + 0.5 + 0.5) / 3)
+    assert out["strict"]["AM"] == out["strict"]["mAM"] == pytest.approx((0.5 + 0.25 + 0.25) / 3)
+    assert out["strict"]["LGM"] == pytest.approx(-(math.log(0.5) + 2 * math.log(0.75)) / 3)
+    assert (out["strict"]["ap@0.5"], out["strict"]["ap@0.7"], out["strict"]["all"]) == (0.5, 0.0, 0.5)
+
+
+def test_vidchapters_leaves_out_or_counts_what_is_missing(tmp_path):
+    out = both("vidchapters", tmp_path, lambda i: perfect("vidchapters", i) if i.id == "v" else None)
+    assert (out["published"]["f1"], out["strict"]["f1"]) == (1.0, 0.5)
+    out = both(
+        "vidchapters",
+        tmp_path,
+        lambda i: [[0, "Opening the box"], [14, "The first cup"]] if i.id == "v" else [[0, "Making tea"]],
+    )
+    # IoU 10/14 and 6/10: at 0.3 and 0.5 both, at 0.7 one, at 0.9 none, in v; all in w.
+    assert out["strict"]["f1"] == pytest.approx(((1 + 1 + 0.5 + 0) / 4 + 1) / 2)
+    assert (out["strict"]["f1@3s"], out["strict"]["f1@5s"]) == (pytest.approx((0.5 + 1) / 2), 1.0)
+
+
+def test_kitchen_segments(tmp_path):
+    out = both(
+        "epfl-smart-kitchen",
+        tmp_path,
+        lambda i: ["cut", "pour", "pour", "pour", "stir"] if i.id == "1" else ["stir", "cut", "stir", "stir"],
+    )
+    assert out["strict"]["frames"] == pytest.approx((4 / 5 + 3 / 4) / 2)
+    # Orders: alike (1), and stir cut stir for stir: 1 - 2/3.
+    assert out["strict"]["edit"] == pytest.approx((1 + 1 / 3) / 2)
+    # At 0.5: all three of the first; in the second stir 2/4 hits, 1 of 3 found and of 1 wanted: F 0.5.
+    assert out["strict"]["f1@0.5"] == pytest.approx((1 + 0.5) / 2)
+
+
+def test_camerabench_average_precision(tmp_path):
+    benchmark, items = loaded("camerabench", tmp_path)
+    scores = {
+        "v": {"pan-left": 0.2, "static": 0.1, "tilt-up": 0},
+        "w": {"pan-left": 0.9, "static": 0.2, "tilt-up": 1},
+        "x": {"pan-left": 0.5, "static": 0.3, "tilt-up": 0},
+    }
+    out = score(benchmark, items, scores, "strict")
+    # pan-left: ranks w (yes), x (no), v (yes): (1 + 2/3) / 2.
+    assert (out["ap:pan-left"], out["ap:static"], out["ap:tilt-up"]) == (pytest.approx(5 / 6), 1.0, 1.0)
+    assert benchmark.chance(items)["map"] == pytest.approx((2 / 3 + 1 / 3 + 1 / 3) / 3)
+
+
+def test_video_simpleqa_abstaining_is_neither_right_nor_wrong(tmp_path):
+    replies = {"0-1": "It is Ada Lovelace.", "0-all": "I don't know", "1-1": "Paris"}
+    out = both("video-simpleqa", tmp_path, lambda i: replies[i.id])["strict"]
+    # 1 of 3 right, 1 of 2 of those that were tried: F = 2 * 1/2 * 1/3 / (5/6).
+    assert (out["not_attempted"], out["f_score"]) == (pytest.approx(1 / 3), pytest.approx(0.4))
+
+
+def test_magqa_talking_all_the_time(tmp_path):
+    said = [[t, "he opens the door"] for t in range(10)]
+    out = both("magqa", tmp_path, lambda i: said if i.id == "1" else None)
+    # First span: 5 each time, or once and five times 1. Second: what is said is wrong in part.
+    assert out["published"]["in_span"] > out["strict"]["in_span"]
+    assert (out["strict"]["turns"], out["strict"]["turns_that_differ"]) == (5, 0.5)
+
+
+def test_dream_events(tmp_path):
+    out = both("dream-1k", tmp_path, lambda i: "A man opens the door. A cat sleeps." if i.id == "0" else None)["strict"]
+    assert (out["recall"], out["precision"]) == (pytest.approx(0.5 / 2), pytest.approx(0.5 / 2))
+
+
+def test_letters_in_replies():
+    options = ["the red cup", "the blue pan", "both", "neither"]
+    for reply, wanted in [
+        ("B", 1), ("(c)", None), ("(C) both", 2), ("D.", 3), ("B: the blue pan", 1), ("The answer is A", 0), ("Option B, I think", 1),
+        ("A cup stands there", None), ("the blue pan", 1), ("It is the red cup.", 0), ("I see a pan", None), ("E", None), ("", None),
+        ("red cup or blue pan", None), ("It must be C!", 2),
+    ]:  # fmt: skip
+        assert parse.letter(reply, options) == wanted, reply
+
+
+def test_times_and_spans_in_replies():
+    assert [parse.seconds(t) for t in ("12.5 s", "1:30", "1:02:03", 7, "none")] == [12.5, 90, 3723, 7, None]
+    assert parse.span("from 1.5 to 3 seconds") == parse.span("[1.5, 3]") == parse.span([1.5, 3]) == (1.5, 3)
+    assert parse.span("0:10 - 0:20") == (10, 20)
+    assert parse.spans("1 - 2, and 5 to 7") == [(1, 2), (5, 7)]
+    assert (parse.span("at the end"), parse.order("no idea"), parse.whole_number("twice")) == (None, None, None)
+
+
+def test_measures_by_hand():
+    assert measures.tiou((0, 4), (2, 6)) == pytest.approx(2 / 6)
+    assert measures.tiou((0, 4), (4, 2)) == 0
+    assert measures.box_iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
+    assert measures.average_precision([0.9, 0.8, 0.7], [1, 0, 1]) == pytest.approx(5 / 6)
+    assert measures.average_precision([0.5, 0.5], [1, 0]) == 0.5  # equal scores say nothing of the order
+    assert measures.log_mean([0.5, 0.0, 1.0]) == pytest.approx((math.log(2) + 6 * math.log(10)) / 3)
+    assert measures.seconds_f1([(0, 4)], [(2, 6)]) == pytest.approx(0.5)
+    assert measures.token_f1("the red cup", "a red pan") == pytest.approx(0.5)
+    # Two found may not share one wanted.
+    assert measures.matched([[0.9], [0.8]], 0.5) == 1
+
+
+def test_captions_against_recorded_values():
+    """CIDEr-D of pycocoevalcap by hand for one pair of words' counts is its library's own test; here that ours hands it the right tables."""
+    pairs = [("a man opens the door", ["a man opens the door"]), ("a dog runs", ["the cat sleeps on the sofa"])]
+    alike, other = captions.cider(pairs)
+    assert (alike, other) == (pytest.approx(10.0), pytest.approx(0.0))
+    assert captions.bleu4([("a man opens the red door", ["a man opens the red door"])]) == pytest.approx(1.0, abs=1e-3)
+    assert captions.meteor("the cat sat", ["the cats sat"]) == pytest.approx(
+        0.98148, abs=1e-5
+    )  # a stem, one chunk: 1 - 0.5 / 27
+    assert captions.rouge_l("the cat", ["the cat sat"]) == pytest.approx(0.8)
+    found, wanted = (
+        [(0, 10, "a man opens the door"), (10, 20, "he sits")],
+        [(0, 10, "a man opens the door"), (15, 20, "he sits")],
+    )
+    likeness = lambda a, c: float(a == c)  # noqa: E731
+    assert captions.soda_c(found, wanted, likeness) == pytest.approx((1 + 0.5) / 2)
+    # The order counts: the two swapped have only one that can be kept.
+    assert captions.soda_c(found, wanted[::-1], likeness) == pytest.approx(1 / 2)
+
+
+spans = st.lists(st.tuples(st.floats(0, 50), st.floats(0, 50)).map(lambda p: (min(p), max(p) + 0.1)), min_size=1, max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(spans, spans)
+def test_span_measures_are_between_nought_and_one_and_symmetric(a, c):
+    for least in (0.1, 0.5):
+        assert 0 <= measures.set_f1(a, c, least) <= measures.set_f1(a, c, least, one_to_one=False) + 1e-9
+        assert measures.set_f1(a, c, least) == pytest.approx(measures.set_f1(c, a, least))
+    assert measures.set_f1(a, a, 0.99) == 1
+    assert measures.tiou(a[0], c[0]) == measures.tiou(c[0], a[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.lists(st.sampled_from("abc"), min_size=1, max_size=12))
+def test_segment_measures(a, c):
+    assert 0 <= measures.edit_score(a, c) == measures.edit_score(c, a) <= 1
+    assert measures.edit_score(a, a) == measures.segment_f1(a, a, 0.9) == 1
+
+
+def test_intervals_hold_the_figure_and_need_two_videos(tmp_path):
+    benchmark = b.BENCHMARKS["mimeqa"]()
+    items = [b.Item(str(k), f"v{k // 2}", truth="yes" if k % 3 else "no") for k in range(40)]
+    rows = b.report(benchmark, items, {i.id: "yes" for i in items}, Offline())
+    row = next(r for r in rows if r["mode"] == "strict" and r["measure"] == "accuracy")
+    assert row["low"] <= row["score"] <= row["high"] and row["high"] - row["low"] > 0.05
+    alone = b.report(benchmark, items[:2], {}, Offline())[0]
+    assert (alone["low"], alone["high"]) == (None, None)

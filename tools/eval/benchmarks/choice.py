@@ -51,17 +51,27 @@ class OvoBench(Benchmark):
                 )
                 continue
             for number, test in enumerate(row["test_info"]):
-                question, truth = self.forward(row, test)
-                items.append(Item(f"{row['id']}-{number}", question=question, truth=truth, until_s=test["realtime"], **shared))
+                question, truth, about = self.forward(row, test)
+                items.append(
+                    Item(
+                        f"{row['id']}-{number}",
+                        question=question,
+                        truth=truth,
+                        until_s=test["realtime"],
+                        extra={"about": about},
+                        **shared,
+                    )
+                )
         return items
 
     @staticmethod
     def forward(row, test):
+        """(question, truth, what it is about)"""
         if row["task"] == "REC":
-            return f"How many times has this been done so far: {row['activity']}? Answer with a number.", test["count"]
+            return f"How many times has this been done so far: {row['activity']}?", test["count"], row["activity"]
         if row["task"] == "SSR":
-            return f"Is this step being carried out now: {test['step']}? Answer yes or no.", bool(test["type"])
-        return f"{row['question']} Can it be answered from what was seen so far? Answer yes or no.", bool(test["type"])
+            return f"Is this step being carried out now: {test['step']}?", bool(test["type"]), test["step"]
+        return f"{row['question']} Can it be answered from what was seen so far?", bool(test["type"]), None
 
     def judge(self, item, reply, mode, grader):
         if item.task == "REC":
@@ -81,6 +91,9 @@ class OvoBench(Benchmark):
 
     def without(self, item, state, mode):
         return hit(False)
+
+    def form(self, item):
+        return {"REC": "number", "SSR": "yes_no", "CRR": "yes_no"}.get(item.task, "choice")
 
     def totals(self, outcomes):
         tasks = defaultdict(list)
@@ -186,6 +199,9 @@ class StreamingBenchProactive(Benchmark):
         in_time = abs(first[0] - at) <= self.near_s
         return {"accuracy": float(in_time and text.lower() in first[1].lower()), "in_time": float(in_time)}
 
+    def form(self, item):
+        return "stream"
+
 
 class TempCompass(Benchmark):
     """TempCompass (Liu et al., ACL 2024 Findings): action, speed, direction, order, attribute change, in three formats. A
@@ -271,6 +287,9 @@ class TempCompass(Benchmark):
     def prompt(self, item):
         how = "Answer yes or no." if not item.options else "Answer with one of these, as it is written."
         return "\n".join([item.question, *item.options, how])
+
+    def form(self, item):
+        return "choice" if item.options else "yes_no"
 
 
 class TvBench(Benchmark):
@@ -441,6 +460,9 @@ class VideoHallucer(Benchmark):
 
     def chance(self, items):
         return {"accuracy": 0.25, "basic": 0.5, "hallucination": 0.5}
+
+    def form(self, item):
+        return "pair"
 
 
 class EgoHoiBench(Benchmark):

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 MODES = ("published", "strict")
 ROUNDS = 500
 TAIL = 0.025
+# What a reply may be: a letter or an option's text; a sentence; yes or no; yes or no to a question and to its twin; a number; [start_s, end_s];
+# several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream.
+FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream")
 SCORED, MISSING, UNPARSED = "scored", "missing", "unparsed"
 
 
@@ -90,6 +93,10 @@ class Benchmark:
         """{measure: what guessing without looking comes to}, where that is known."""
         with_options = [len(item.options) for item in items if item.options]
         return {self.main: mean([1 / n for n in with_options])} if with_options else {}
+
+    def form(self, item):
+        """What a reply looks like: one of FORMS."""
+        return "choice" if item.options else "text"
 
     def prompt(self, item):
         """What a model is asked, where the benchmark leaves that to whoever runs it."""

@@ -160,6 +160,9 @@ class Magqa(Benchmark):
     def without(self, item, state, mode):
         return {"in_span": 1.0, "turns": 0, "turns_that_differ": 0, "outside": math.nan}
 
+    def form(self, item):
+        return "stream"
+
 
 class Dream1k(Benchmark):
     """Events in descriptions, in the manner of DREAM-1K (Tarsier, Wang et al. 2024): recall is the share of the reference's

@@ -78,6 +78,9 @@ class UalBench(Benchmark):
             return super().without(item, state, mode)
         return self.values(0.0, item.truth[1], math.inf)
 
+    def form(self, item):
+        return "span"
+
 
 def unusual_truth(kind, path):
     """UAL-Bench's own sources -> rows as `load` reads them: `oops`, `ssbd`, `funqa` (frames at 30 a second)."""
@@ -213,6 +216,11 @@ class EtBench(Benchmark):
         told = means(outcomes, ("sentences",))
         return out | ({} if math.isnan(told["sentences"]) else {"sentences_by_meteor": told["sentences"]})
 
+    def form(self, item):
+        if item.options:
+            return "choice"
+        return {"tal": "spans", "evs": "spans", "vhd": "moment", "dvc": "captions", "slc": "captions"}.get(item.task, "span")
+
 
 class VcrBench(Benchmark):
     """VCRBench (Sarkar and Etemad 2025): put the clips of a deed in order. A list with qid, goal, question, answer
@@ -269,6 +277,9 @@ class VcrBench(Benchmark):
             "accuracy": mean([1 / math.factorial(len(i.truth)) for i in items]),
             "steps": mean([1 / len(i.truth) for i in items]),
         }
+
+    def form(self, item):
+        return "order"
 
 
 class VStar(Benchmark):
@@ -420,6 +431,9 @@ class VidChapters(Benchmark):
     def without(self, item, state, mode):
         return None if mode == "published" else super().without(item, state, mode)
 
+    def form(self, item):
+        return "captions"
+
 
 class KitchenSegments(Benchmark):
     """Actions of EPFL-Smart-Kitchen-30 (Bonnetto et al. 2025), frame by frame: a list of {"id", "video", "labels": [..]}; a
@@ -441,6 +455,9 @@ class KitchenSegments(Benchmark):
         return {"frames": frames, "edit": measures.edit_score(reply, item.truth)} | {
             f"f1@{t}": measures.segment_f1(reply, item.truth, t) for t in self.overlaps
         }
+
+    def form(self, item):
+        return "labels"
 
 
 class CameraBench(Benchmark):

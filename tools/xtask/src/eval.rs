@@ -18,6 +18,9 @@ pub enum Eval {
     /// The language side through the program itself: questions about simulated days, how often it speaks, how soon it alerts, what
     /// sentences and conditions cost.
     Language(Language),
+    /// The field's benchmarks, as published and without their faults, in one report: sets of our own in their forms from rendered
+    /// clips, with controls, and copies of the real ones where you have them. `tools/eval/README.md` says how.
+    All(All),
 }
 
 /// `cargo xtask eval home`
@@ -48,13 +51,59 @@ pub struct Language {
     quick: bool,
 }
 
+/// `cargo xtask eval all`
+#[derive(Args)]
+pub struct All {
+    /// Write the figures into this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the report into FILE.md and FILE.html.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Folder of the pack.
+    #[arg(long, default_value = "models/home", value_name = "FOLDER")]
+    pack: PathBuf,
+    /// Rendered clips to test on.
+    #[arg(long, default_value_t = 96, value_name = "COUNT")]
+    clips: u32,
+    /// Your copies of benchmarks: a folder for each, called like it, with its annotations and `videos`.
+    #[arg(long, value_name = "FOLDER")]
+    real: Option<PathBuf>,
+    /// Also ask a server that speaks OpenAI's protocol, such as `http://localhost:8080/v1`.
+    #[arg(long, value_name = "URL")]
+    openai: Option<String>,
+    /// One set alone; may be given more than once.
+    #[arg(long, value_name = "SET")]
+    only: Vec<String>,
+}
+
 /// Runs one.
 pub fn run(eval: &Eval) -> Result<()> {
     setup::run(setup::For::Eval)?;
     match eval {
         Eval::Home(home) => self::home(home),
         Eval::Language(language) => self::language(language),
+        Eval::All(all) => self::all(all),
     }
+}
+
+fn all(all: &All) -> Result<()> {
+    let program = checked("ocelli")?;
+    let mut job = Command::new(environments()?);
+    job.current_dir(root()).arg("tools/eval/suite.py").arg("--program").arg(program);
+    job.arg("--pack").arg(std::path::absolute(&all.pack)?).arg("--clips").arg(all.clips.to_string());
+    for (flag, path) in [("--json", &all.json), ("--report", &all.report), ("--real", &all.real)] {
+        if let Some(path) = path {
+            job.arg(flag).arg(std::path::absolute(path)?);
+        }
+    }
+    if let Some(url) = &all.openai {
+        job.arg("--openai").arg(url);
+    }
+    for set in &all.only {
+        job.arg("--only").arg(set);
+    }
+    finish(&mut job)
 }
 
 /// With the programs as the tests have them: what is timed here is told beside what it is timed against.

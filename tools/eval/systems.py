@@ -1,0 +1,350 @@
+"""Who is asked: Ocelli through its own commands, any server that speaks OpenAI's protocol, and one that does not look.
+
+A system gets the part of a video that an item may see, cut out of it as a file of its own, so that nobody can look ahead.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import parse
+from benchmarks.core import LETTERS
+
+BEGAN = "2026-01-01T12:00:00Z"  # each video begins then
+FRAMES = 8
+
+
+class Broken(RuntimeError):
+    """A system or a tool failed, which is no answer."""
+
+
+def probe(video):
+    """(width, height, frames a second, seconds)"""
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height,r_frame_rate:format=duration", "-of", "json", str(video)]  # fmt: skip
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    stream = told["streams"][0]
+    over, under = stream["r_frame_rate"].split("/")
+    return stream["width"], stream["height"], int(over) / int(under), float(told["format"]["duration"])
+
+
+def frames_of(video):
+    """u8 [T, h, w, 3]"""
+    width, height, _, _ = probe(video)
+    raw = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(video), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], check=True, capture_output=True
+    ).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
+
+
+def write_frames(video, frames, fps):
+    size = f"{frames.shape[2]}x{frames.shape[1]}"
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", f"{fps:g}", "-i", "-"]
+    command += ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-threads", "1", "-crf", "10", "-bf", "0", str(video)]
+    subprocess.run(command, input=frames.tobytes(), check=True)
+
+
+def in_order(frames):
+    return frames
+
+
+def shuffled(frames):
+    return frames[np.random.default_rng(len(frames)).permutation(len(frames))]
+
+
+def reversed_(frames):
+    return frames[::-1]
+
+
+def single(frames):
+    return np.repeat(frames[len(frames) // 2 :][:1], len(frames), 0)
+
+
+# What is done to a video before it is shown: what only time tells must be lost.
+CONTROLS = {"in order": in_order, "shuffled": shuffled, "reversed": reversed_, "single frame": single}
+
+
+@dataclass
+class Cutter:
+    """Parts of videos, each made once."""
+
+    folder: Path
+    control: str = "in order"
+
+    def part(self, video, from_s, until_s):
+        width, height, fps, seconds = probe(video)
+        first, last = round((from_s or 0) * fps), round(min(until_s if until_s is not None else seconds, seconds) * fps)
+        if self.control == "in order" and first == 0 and last >= round(seconds * fps):
+            return video
+        stat = video.stat()
+        about = f"{video.resolve()} {stat.st_size} {stat.st_mtime_ns} {first} {last} {self.control}"
+        out = self.folder / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.mp4"
+        if not out.exists():
+            chosen = frames_of(video)[first : max(last, first + 1)]
+            part = out.with_suffix(".part.mp4")
+            write_frames(part, CONTROLS[self.control](chosen), fps)
+            part.rename(out)
+        return out
+
+
+@dataclass
+class Ocelli:
+    """`ocelli replay` tells a video into a journal; `ocelli ask` answers from it, and a choice is the option whose sentence
+    lies nearest to what was seen (the narrator's own way, VLog): the place of each event, against that of each option by
+    the text encoder."""
+
+    program: Path
+    pack: Path
+    cutter: Cutter
+    name: str = "ocelli"
+    told: dict = field(default_factory=dict)
+    places: dict = field(default_factory=dict)
+
+    def reply(self, benchmark, item, video):
+        part = self.cutter.part(video, item.from_s, item.until_s)
+        return getattr(self, benchmark.form(item))(item, part)
+
+    def run(self, *arguments, give=None):
+        ran = subprocess.run([str(self.program), *map(str, arguments)], input=give, capture_output=True, text=True)
+        if ran.returncode:
+            raise Broken(f"ocelli {arguments[0]} ended with {ran.returncode}: {ran.stderr.strip()}")
+        return ran.stdout
+
+    def events(self, video):
+        """What was told of a video, and the journal that it is in."""
+        if video not in self.told:
+            folder = Path(tempfile.mkdtemp(dir=self.cutter.folder))
+            journal = folder / "day.journal"
+            out = self.run(
+                "replay",
+                video,
+                "--json",
+                "--evidence",
+                "--verbosity",
+                "full",
+                "--pack",
+                self.pack,
+                "--journal",
+                journal,
+                "--at",
+                BEGAN,
+            )
+            rows = [json.loads(line) for line in out.splitlines()]
+            self.told[video] = [r for r in rows if r["type"] == "narration"], journal
+        return self.told[video]
+
+    def ask(self, question, video):
+        _, journal = self.events(video)
+        seconds = probe(video)[3]
+        now = f"2026-01-01T12:{int(seconds // 60):02}:{seconds % 60:06.3f}Z"
+        out = self.run("ask", question, "--journal", journal, "--now", now, "--pack", self.pack, "--json")
+        return json.loads(out.splitlines()[-1])
+
+    def place(self, texts):
+        """f32 [N, 384] of sentences, or of the hexadecimal places of events."""
+        missing = [t for t in texts if t not in self.places]
+        if missing:
+            lines = self.run("embed", give="".join(f"{t}\n" for t in missing)).split()
+            self.places |= {t: vector(line) for t, line in zip(missing, lines, strict=True)}
+        return np.array([self.places[t] for t in texts])
+
+    def choice(self, item, video):
+        events, _ = self.events(video)
+        seen = np.array([vector(e["evidence"]) for e in events if "evidence" in e])
+        if not len(seen):
+            return None
+        texts = [re.sub(r"^\(?[A-Z][.):]\s+|^(Caption|Sentence|Option) \w+: ", "", o) for o in item.options]
+        near = (seen @ self.place(texts).T).max(0)
+        best = int(near.argmax())
+        return item.options[best] if texts[best] != item.options[best] else LETTERS[best]
+
+    def text(self, item, video):
+        answer = self.ask(item.question, video)
+        if not answer["abstained"]:
+            return answer["answer"]
+        events, _ = self.events(video)
+        return " ".join(e["text"] for e in events) or None
+
+    def said(self, question, video):
+        """An answer's text; None where it abstains, so that no word of why is taken for an answer."""
+        answer = self.ask(question, video)
+        return None if answer["abstained"] else answer["answer"]
+
+    def yes_no(self, item, video):
+        about = item.extra.get("about")
+        return self.said(f"Is it now that {about}?" if about else item.question, video)
+
+    def pair(self, item, video):
+        both = [self.said(question, video) for question in (item.question, item.extra["twin"])]
+        return both if any(both) else None
+
+    def number(self, item, video):
+        answer = self.ask(f"How often: {item.extra.get('about') or item.question}", video)
+        return str(answer["value"]) if isinstance(answer["value"], int) else None
+
+    def times(self, item, video):
+        """[(start_s, end_s)] of events that are evidence of an answer."""
+        answer = self.ask(item.question, video)
+        events, journal = self.events(video)
+        rows = [json.loads(line) for line in self.run("events", "--journal", journal, "--json", "--limit", 1000).splitlines()]
+        found = [(r["t_start_s"], r["t_end_s"]) for r in rows if r.get("id") in set(answer["evidence"])]
+        return sorted(found)
+
+    def span(self, item, video):
+        found = self.times(item, video)
+        return list(found[0]) if found else None
+
+    def spans(self, item, video):
+        return [list(s) for s in self.times(item, video)] or None
+
+    def moment(self, item, video):
+        found = self.times(item, video)
+        return found[0][0] if found else None
+
+    def captions(self, item, video):
+        events, _ = self.events(video)
+        ends = [e["t_start_s"] for e in events[1:]] + [probe(video)[3]]
+        return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends, strict=True)] or None
+
+    def stream(self, item, video):
+        """Each event as it is told, in the words that are asked for where it is what was asked."""
+        wanted = re.search(r'[Ss]ay "([^"]+)" when (.*)\.', item.question)
+        found = [e["t_end_s"] for e in self.events(video)[0] if wanted and self.is_it(e, wanted[2])]
+        return [[at, wanted[1]] for at in found] or None
+
+    def is_it(self, event, text):
+        """Whether a sentence says what an event says: nearer than half way to any other sentence, by the encoder."""
+        a, b = self.place([event["text"], text])
+        return float(a @ b) > 0.6
+
+    def order(self, item, video):
+        return None  # it tells what happened, and not what must have come first
+
+    def labels(self, item, video):
+        """The kind that is told last, frame by frame."""
+        trace = self.cutter.folder / "trace.jsonl"
+        self.run("replay", video, "--json", "--pack", self.pack, "--trace", trace)
+        rows = [json.loads(line)["kinds"] for line in trace.read_text().splitlines()]
+        return [max(row, key=row.get) for row in rows]
+
+
+def vector(text):
+    """The unit vector of a place: hexadecimal int8 behind the pack's mark."""
+    values = np.frombuffer(bytes.fromhex(text.rsplit(".", 1)[-1]), np.int8).astype(np.float32)
+    return values / np.linalg.norm(values)
+
+
+@dataclass
+class OpenAi:
+    """A server that speaks OpenAI's chat protocol, such as llama.cpp's: some frames as JPEG, and the question."""
+
+    url: str
+    model: str
+    cutter: Cutter
+    name: str = "openai"
+    key: str | None = None
+    frames: int = FRAMES
+    timeout_s: float = 300
+
+    how = {
+        "text": "Answer in one sentence.", "yes_no": "Answer yes or no.", "number": "Answer with a number.",
+        "span": "Answer with its start and its end in seconds, like [1.0, 2.5].", "spans": "Answer with all starts and ends in seconds, like [[1.0, 2.5]].",
+        "moment": "Answer with a time in seconds.", "captions": 'Answer with a JSON list of [start in seconds, end in seconds, "what happens"].',
+        "order": "Answer with the numbers of the clips in order, like [2, 1].", "labels": "Answer with a JSON list of one label for each frame.",
+    }  # fmt: skip
+
+    def reply(self, benchmark, item, video):
+        part = self.cutter.part(video, item.from_s, item.until_s)
+        form = benchmark.form(item)
+        if form == "pair":
+            return [self.say(part, f"{question} {self.how['yes_no']}") for question in (item.question, item.extra["twin"])]
+        if form == "stream":
+            return self.poll(item, video)
+        said = self.say(part, benchmark.prompt(item) if item.options else f"{item.question} {self.how[form]}")
+        return self.read(form, said)
+
+    @staticmethod
+    def read(form, said):
+        """Lists out of what was written; the rest as it is, which the benchmark reads."""
+        if said is None or form not in ("captions", "labels"):
+            return said
+        found = re.search(r"\[.*\]", said, re.DOTALL)
+        try:
+            return json.loads(found[0]) if found else None
+        except json.JSONDecodeError:
+            return None
+
+    def poll(self, item, video):
+        """Each second, with what was seen until then: whether it has happened."""
+        said, at = [], (item.from_s or 0) + 1
+        while at <= item.until_s:
+            reply = self.say(
+                self.cutter.part(video, 0, at),
+                f"{item.question} Has it happened by now? If so, say what is asked for, else say no.",
+            )
+            if reply and parse.yes_no(reply) is not False:
+                said.append([at, reply])
+            at += 1
+        return said or None
+
+    def say(self, video, text):
+        """The server's answer, or None for an empty one."""
+        shown = frames_of(video)
+        picked = shown[np.linspace(0, len(shown) - 1, min(self.frames, len(shown))).round().astype(int)]
+        parts = [{"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{jpeg(frame)}"}} for frame in picked]
+        body = {"model": self.model, "messages": [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}], "temperature": 0, "max_tokens": 256}  # fmt: skip
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        request = urllib.request.Request(f"{self.url.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
+                return json.load(answer)["choices"][0]["message"]["content"] or None
+        except (urllib.error.URLError, TimeoutError, KeyError, ValueError) as error:
+            raise Broken(f"{self.url} does not answer: {error}") from error
+
+
+def jpeg(frame):
+    size = f"{frame.shape[1]}x{frame.shape[0]}"
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        size,
+        "-i",
+        "-",
+        "-f",
+        "mjpeg",
+        "-q:v",
+        "3",
+        "-",
+    ]
+    return base64.b64encode(subprocess.run(command, input=frame.tobytes(), check=True, capture_output=True).stdout).decode()
+
+
+@dataclass
+class Blind:
+    """Reads the question and never looks: the first option, yes, nothing else. What a set gives away without its videos."""
+
+    name: str = "text only"
+
+    def reply(self, benchmark, item, video):
+        form = benchmark.form(item)
+        if form == "choice":
+            # The option that shares most words with the question, the first of equals: what a text gives away.
+            asked = set(parse.plain(item.question).split())
+            shared = [len(asked & set(parse.plain(o).split())) for o in item.options]
+            best = shared.index(max(shared))
+            return item.options[best] if benchmark.name == "tempcompass" else LETTERS[best]
+        return {"yes_no": "yes", "pair": ["yes", "yes"], "number": "1"}.get(form)

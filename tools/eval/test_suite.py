@@ -1,0 +1,177 @@
+"""Tests of the suite: parts of videos, a server that is asked, replies that are kept, sets of rendered clips, the report."""
+
+import json
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import numpy as np
+import pytest
+
+import benchmarks as b
+import suite
+import synthetic
+import systems
+
+needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not here")
+ITEM = b.Item("1", "v.mp4", "Which way?", ("left", "right"), 1, until_s=1.0)
+
+
+def video(path, count=20, fps=5):
+    """Pictures that grow brighter, so that each is known by its brightness."""
+    frames = np.repeat(np.arange(count, dtype=np.uint8)[:, None, None, None] * 10 + 20, 32, 1).repeat(32, 2).repeat(3, 3)
+    systems.write_frames(path, frames, fps)
+    return path
+
+
+def steps(path):
+    """Which pictures a video shows, by their brightness."""
+    return [round((int(f.mean()) - 20) / 10) for f in systems.frames_of(path)]
+
+
+@needs_ffmpeg
+def test_a_part_holds_nothing_of_what_comes_later(tmp_path):
+    whole = video(tmp_path / "v.mp4")
+    cut = systems.Cutter(tmp_path)
+    assert steps(cut.part(whole, None, 2.0)) == list(range(10))
+    assert steps(cut.part(whole, 1.0, 2.0)) == list(range(5, 10))
+    assert cut.part(whole, None, None) == whole and cut.part(whole, 0, 99) == whole
+    assert len(steps(cut.part(whole, 0, 0.01))) == 1  # a question at the very start sees one picture
+
+
+@needs_ffmpeg
+def test_controls_take_away_what_only_time_tells(tmp_path):
+    whole = video(tmp_path / "v.mp4")
+    seen = {name: steps(systems.Cutter(tmp_path, name).part(whole, None, 2.0)) for name in systems.CONTROLS}
+    assert seen["reversed"] == list(range(9, -1, -1)) and seen["single frame"] == [5] * 10
+    assert sorted(seen["shuffled"]) == list(range(10)) and seen["shuffled"] != seen["in order"]
+
+
+class Server(BaseHTTPRequestHandler):
+    """As OpenAI's protocol has it; says what `answers` hold, and keeps what it was asked."""
+
+    answers, asked = [], []
+
+    def do_POST(self):
+        self.asked.append((self.path, dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        said = self.answers.pop(0)
+        self.send_response(200 if said is not None else 500)
+        self.end_headers()
+        self.wfile.write(json.dumps({"choices": [{"message": {"content": said}}]}).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    Server.answers, Server.asked = [], []
+    http = HTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}/v1"
+    http.shutdown()
+
+
+@needs_ffmpeg
+def test_a_server_is_shown_pictures_of_the_part_and_the_question(tmp_path, server):
+    video(tmp_path / "v.mp4")
+    Server.answers = ["B"]
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path), key="k", frames=3)
+    assert asked.reply(b.BENCHMARKS["tvbench"](), ITEM, tmp_path / "v.mp4") == "B"
+    path, headers, body = Server.asked[0]
+    assert (path, headers["Authorization"], body["model"], body["temperature"]) == ("/v1/chat/completions", "Bearer k", "m", 0)
+    *pictures, text = body["messages"][0]["content"]
+    assert len(pictures) == 3 and all(p["image_url"]["url"].startswith("data:image/jpeg;base64,") for p in pictures)
+    assert "Which way?" in text["text"] and "B. right" in text["text"]
+
+
+@needs_ffmpeg
+def test_a_server_is_polled_for_what_it_should_say_by_itself(tmp_path, server):
+    video(tmp_path / "v.mp4")
+    Server.answers = ["No", "No, not yet", "Goal"]
+    item = b.Item("1", "v.mp4", 'Say "Goal" when it happens.', (), (2.5, "Goal"), from_s=0, until_s=3)
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    assert asked.reply(b.BENCHMARKS["streamingbench-proactive"](), item, tmp_path / "v.mp4") == [[3, "Goal"]]
+    shown = [len(body["messages"][0]["content"]) - 1 for _, _, body in Server.asked]
+    assert shown == [5, 8, 8]  # 5, 10 and 15 pictures were there, 8 are shown at most
+
+
+@needs_ffmpeg
+def test_a_server_that_fails_is_no_answer_and_a_run_goes_on_where_it_stopped(tmp_path, server):
+    video(tmp_path / "v.mp4")
+    items = [ITEM, b.Item("2", "v.mp4", "Which way?", ("left", "right"), 0)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    Server.answers = ["B", None]
+    assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {"1": "B"}
+    Server.answers = ["A"]
+    assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {"1": "B", "2": "A"}
+    assert len(Server.asked) == 3  # the first was not asked again
+
+
+def clip(path, seed, kinds, probe=None):
+    """A file as tools/scenes writes it; kinds: [(kind, frames)]."""
+    import words
+
+    labels = [words.KINDS.index(kind) for kind, count in kinds for _ in range(count)]
+    frames = np.full((len(labels), 126, 224, 3), 90, np.uint8)
+    meta = {"scene": f"room{seed}", "view": "side"} | ({"probe": probe, "probe_set": str(seed)} if probe else {})
+    qa = [{"question": "Which of the two happens first?", "answer": "wave", "kind": "order", "choices": ["clap", "wave"]}]
+    told = [
+        {"start_s": 0.0, "end_s": 1.0, "text": "A man walks.", "kind": "walk", "actors": [], "objects": [], "relations": []}
+    ]
+    np.savez(
+        path / f"{seed}.npz",
+        frames=frames,
+        kind=np.array(labels, np.int8),
+        meta=json.dumps(meta),
+        qa=json.dumps(qa),
+        narrations=json.dumps(told),
+    )
+
+
+@needs_ffmpeg
+def test_sets_of_rendered_clips_are_read_by_the_benchmarks_own_loaders(tmp_path):
+    for part in ("probes", "test"):
+        (tmp_path / part).mkdir()
+    clip(tmp_path / "probes", 1, [("walk", 20)], "order")
+    clip(tmp_path / "test", 2, [("walk", 10), ("fall", 5), ("lie", 10)])
+    clip(tmp_path / "test", 3, [("nobody", 10), ("enter", 10), ("sit_down", 5), ("sit", 10)])
+    sets = {
+        name: (b.BENCHMARKS[kind](), path)
+        for name, kind, path in synthetic.make(tmp_path / "probes", tmp_path / "test", tmp_path / "sets", 2, 0.2)
+    }
+    items = {name: benchmark.load(path) for name, (benchmark, path) in sets.items()}
+    assert items["ual-bench"][0].truth == (2.0, 3.0)
+    assert items["tvbench"][0].options[items["tvbench"][0].truth] == "wave"
+    pairs = {i.question: i.extra["twin"] for i in items["videohallucer"]}
+    assert pairs["Does somebody fall?"] == "Does somebody climb a ladder?"
+    forward = {i.id: i.truth for i in items["ovo-bench"] if i.task == "REC"}
+    assert set(forward.values()) == {0, 1}
+    needle = items["needle"][0]
+    length = len(systems.frames_of(tmp_path / "sets/videos" / needle.video)) / 5
+    ((start, end),) = needle.truth["spans"]
+    assert 0 <= start < end <= length and length >= 12
+    for benchmark, path in sets.values():
+        for item in benchmark.load(path):
+            assert (tmp_path / "sets/videos" / item.video).exists(), (benchmark.name, item.video)
+            assert benchmark.form(item) in b.core.FORMS
+
+
+def test_the_report_has_both_modes_intervals_and_controls(tmp_path):
+    benchmark = b.BENCHMARKS["tvbench"]()
+    items = [b.Item(str(k), f"v{k}", "Which?", ("up", "down"), k % 2, "way") for k in range(6)]
+    rows = [r | {"system": "x"} for r in b.report(benchmark, items, {i.id: "A" for i in items[:4]})]
+    text = suite.markdown("T", "about", rows, rows, {"tvbench": benchmark})
+    assert "| tvbench | x | accuracy | 0.333 | 0.333 [" in text and "| 0.500 | 6 | 2 | 0 |" in text and "## Controls" in text
+    page = suite.page("T <b>", "about", rows, rows, {"tvbench": benchmark})
+    assert "T &lt;b&gt;" in page and page.count("<svg") == 2 and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_folder_that_is_no_benchmark_or_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "odd").mkdir()
+    with pytest.raises(SystemExit, match="called like no benchmark"):
+        suite.real_sets(tmp_path)
+    (tmp_path / "odd").rename(tmp_path / "egoschema")
+    with pytest.raises(SystemExit, match="cannot be read as egoschema"):
+        suite.real_sets(tmp_path)

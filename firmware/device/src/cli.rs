@@ -43,6 +43,14 @@ Examples:
   ocelli replay clip.mp4 --stages                    what a frame costs, stage by stage
   ocelli replay clip.mp4 --trace why.jsonl           why something was said, or was not";
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  ocelli bench                                       a table: still room, much movement, and the worst that there is
+  ocelli bench --json rpi5.json                      the same for programs, with what the machine is
+  ocelli bench --compare rpi5.json orin.json --page boards.html
+The pictures are made by the program, 640x480, and go through one thread, one after the other; the shares of a core are at the
+pack's own rate. Let nothing else run meanwhile.";
+
 const TEACH_EXAMPLES: &str = "\
 Examples:
   ocelli teach 'the bin is put out' --last 10s                 it happened just now: said from now on where it looks like that
@@ -179,6 +187,9 @@ pub enum Command {
     Check(CheckArgs),
     /// List the packs that can be found.
     Packs(PacksArgs),
+    /// Measure what a picture costs on this machine, by pictures that are the same everywhere, and compare machines.
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(BenchArgs),
     /// Play clips for hours of simulated time, with a camera's faults and restarts, and tell whether anything grows.
     #[command(after_help = SOAK_NOTES)]
     Soak(SoakArgs),
@@ -339,6 +350,25 @@ pub struct PacksArgs {
     /// One JSON object a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `ocelli bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Pictures of each case.
+    #[arg(long, default_value_t = 100, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub pictures: u64,
+    /// Write the report into this file too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Measure nothing; put the reports of several machines side by side.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["json", "pictures"])]
+    pub compare: Vec<PathBuf>,
+    /// With --compare: write a page, too.
+    #[arg(long, value_name = "FILE", requires = "compare")]
+    pub page: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// `ocelli soak`

@@ -80,6 +80,14 @@ pub enum Error {
         /// What is wrong and what to do.
         why: String,
     },
+    /// A report of the benchmark cannot be written or read.
+    #[error("{}: no report of `ocelli bench`: {why}", path.display())]
+    Bench {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// What should be taught makes no sense.
     #[error("nothing was learnt: {0}")]
     Teach(String),
@@ -150,6 +158,7 @@ impl Error {
             | Self::Output { .. }
             | Self::Unwritable { .. }
             | Self::Trace { .. }
+            | Self::Bench { .. }
             | Self::State { .. }
             | Self::Journal(_)
             | Self::Lost { .. }

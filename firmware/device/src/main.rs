@@ -3,6 +3,7 @@
 
 mod alerts;
 mod ask;
+mod bench;
 mod check;
 mod cli;
 mod config;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::command(args),
         Command::Check(args) => check::command(args),
         Command::Packs(args) => check::packs(args),
+        Command::Bench(args) => bench::command(args),
         Command::Soak(args) => soak::command(args),
         Command::Teach(args) => examples::command(args),
         Command::Events(args) => events::command(args),

@@ -39,6 +39,16 @@ pub enum Bench {
         #[arg(long, default_value_t = 100_000)]
         events: u64,
     },
+    /// The job beside what one would do without Ocelli, on the same clips, in turn: a pose network, and motion detection with one
+    /// behind it; the engines beside ONNX Runtime; and how the cost grows with pictures, cameras and conditions.
+    All {
+        /// Write the figures into this file: a row for each system, clip and measure.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Each system is run so often on each clip; the least counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
 }
 
 /// Runs one.
@@ -48,7 +58,33 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Stab { json, quick } => stab(json.as_deref(), *quick),
         Bench::Journal { events } => journal(*events),
         Bench::Memory { json, target_drop, quick } => memory(json.as_deref(), *target_drop, *quick),
+        Bench::All { json, rounds } => all(json.as_deref(), *rounds),
     }
+}
+
+/// Two real clips of fixed cameras, where they are.
+const JOB_CLIPS: [&str; 2] =
+    ["../shared/data/intel-samples/one-by-one-person-detection.mp4", "../shared/data/intel-samples/car-detection.mp4"];
+
+fn all(json: Option<&Path>, rounds: u32) -> Result<()> {
+    let python = crate::eval::environments()?;
+    let program = built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?;
+    let figures = target().join("bench/stab.json");
+    stab(Some(&figures), true)?;
+    let mut job = Command::new(python);
+    job.current_dir(root()).arg("tools/bench/job.py").arg("--program").arg(program).arg("--stab").arg(figures);
+    job.arg("--rounds").arg(rounds.to_string()).args(["--clips", "tests/clips/demo.mp4"]);
+    for clip in JOB_CLIPS {
+        if root().join(clip).exists() {
+            job.arg(clip);
+        } else {
+            eprintln!("xtask: SKIPPED {clip}, which is not here");
+        }
+    }
+    if let Some(json) = json {
+        job.arg("--json").arg(path::absolute(json)?);
+    }
+    finish(&mut job)
 }
 
 /// Where a program is that these arguments of cargo build.

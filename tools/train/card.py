@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import ablations
 import data
 import export
 import narrator as nar
@@ -282,6 +283,50 @@ def temporal(report):
     return [*out, "", f"The head was trained for {report['steps']} steps on the questions of {report['trained_on']} clips."]
 
 
+NOISE = """Whether these networks can see at all what only motion shows, as SpookyBench asks ("Time Blindness", 2025): noise that moves one way,
+and ten shapes in it whose noise moves the other way. A frame by itself is noise. The networks of the pack's sizes were trained for this
+from nothing (`spooky.py`), so this is a figure of the architecture and **not of the pack**, which knows no shapes. Noise, places and
+sizes of the test come from seeds of their own, and it runs behind the gate. Controls: frames shuffled so that none stands beside one that it
+stood beside, and the first frame repeated. Intervals are exact for so many clips."""
+
+
+def only_motion(rows):
+    """Shapes in noise, of each report of spooky.py."""
+    ways = ("in order", "shuffled", "first frame only")
+    out = [NOISE, "", "| dots | clips | " + " | ".join(ways) + " | chance |", "|---" * 6 + "|"]
+    for r in rows:
+        dots = "2 to 4 px, by one straight a frame" if r["easy"] else "1 to 4 px, by one to three a frame, diagonals too"
+        cells = ("{:.3f} [{:.3f}, {:.3f}]".format(r[way]["accuracy"], *r[way]["interval"]) for way in ways)
+        out.append(f"| {dots} | {r['clips']} | " + " | ".join(cells) + f" | {r['chance']:.2f} |")
+    for r in rows:
+        each = ", ".join(f"{shape} {share:.2f}" for shape, share in sorted(r["each"].items(), key=lambda x: x[1]))
+        minutes = f"{r['minutes']['stab']:.0f} minutes STAB alone, {r['minutes']['shapes']:.0f} all of it"
+        out += ["", f"{'Easy' if r['easy'] else 'All'} dots, {minutes}, on half of a core or so: {each}."]
+    return out
+
+
+ABLATIONS = """What each switch of the recipe brings at once: {steps} more steps from the same weights (`{start}`) on the same draws, one thing changed
+(`ablations.py`). *Kind* is the share of labelled frames of {clips} validation clips, of rooms and people of their own, with the right one of
+all kinds; the gain is against nothing added, its interval by clips drawn anew, of both runs the same. *Same* is how often the
+undropped window has the same kind, *verb* and *noun* how often what is said of a picture is nearer than its 16 nearest sentences with
+another one. The columns after that are empty of meaning where the switch that trains them is off. So short a run tells neither where
+a switch ends nor what chance of another seed would bring."""
+
+
+def switched(report, wanted):
+    """What each switch brought; what was not run is named."""
+    runs = report["runs"]
+    out = [ABLATIONS.format(steps=runs[0]["steps"], start=report["start"], clips=report["clips"]), ""]
+    columns = {"same": "same_undropped", "verb": "verb", "noun": "noun", "mask IoU": "mask_iou", "informative AUC": "informative_auc", "relevant AUC": "relevant_auc"}
+    out += ["| run | kind | gain [95%] | " + " | ".join(columns) + " |", "|---" * (3 + len(columns)) + "|"]
+    show = lambda v: "-" if v is None else f"{v:.3f}"  # noqa: E731
+    for r in runs:
+        gain = "" if r is runs[0] else "{:+.3f} [{:+.3f}, {:+.3f}]".format(r["gain"], *r["interval"])
+        out.append(f"| {r['name']} | {r['kind_z']:.3f} | {gain} | " + " | ".join(show(r[key]) for key in columns.values()) + " |")
+    missing = [name for name in wanted if name not in {r["name"] for r in runs}]
+    return [*out, "", "Not run: " + (", ".join(missing) if missing else "none of them") + "."]
+
+
 def scores(reports):
     """How true the scores are."""
     out = ["A narration's score is the probability that it is right (`[speak.calibration]`, by `calibrate.py`, on clips that were not",
@@ -298,7 +343,7 @@ def scores(reports):
             "are truer for people who are new is not shown."]  # fmt: skip
 
 
-def card(pack, reports, int8_reports, drop, learn, probes, folder):
+def card(pack, reports, int8_reports, drop, learn, probes, noise, switches, folder):
     lines = [f"# {pack.name}: what this pack can tell, and how well", ""]
     lines += [INTRODUCTION, ""]
     lines += ["## Size", "", *sizes(pack, folder / "checkpoints/home.pt"), ""]
@@ -311,6 +356,10 @@ def card(pack, reports, int8_reports, drop, learn, probes, folder):
         lines += ["## Token drop", "", *dropped(drop), ""]
     if probes:
         lines += ["## What it knows of time", "", *temporal(probes), ""]
+    if noise:
+        lines += ["## What only motion shows", "", *only_motion(noise), ""]
+    if switches:
+        lines += ["## What the switches bring", "", *switched(switches, ablations.RUNS), ""]
     if learn:
         lines += ["## Learning on the device", "", *learnt(learn), ""]
     if "home" in reports:
@@ -333,7 +382,9 @@ def main():
                 found[name] = json.loads((args.reports / path).read_text())
     read = lambda path: json.loads(path.read_text()) if path.exists() else None  # noqa: E731
     drop, learn, probes = (read(args.reports / f"{name}.json") for name in ("drop", "learn", "temporal"))
-    (args.pack / "CARD.md").write_text(card(args.pack, reports, int8_reports, drop, learn, probes, args.data))
+    noise = [r for name in ("spooky-easy", "spooky") if (r := read(args.reports / f"{name}.json"))]
+    switches = read(args.data / "ablations/ablations.json")
+    (args.pack / "CARD.md").write_text(card(args.pack, reports, int8_reports, drop, learn, probes, noise, switches, args.data))
     print(f"{args.pack / 'CARD.md'} from {', '.join(reports)}; in int8 {', '.join(int8_reports)}")
 
 

@@ -10,8 +10,9 @@ behind the gate, and has two controls that should fall to chance (10%): the same
 run goes on where it stopped.
 
 First STAB learns alone (`--stab-minutes`): a token is asked which way its noise moves, for that it can know, while 28 px of noise do
-not tell whether they are inside of a shape. Then the trunk, which sees all tokens, is asked for the mask and for the shape, and
-STAB goes on learning. All of it in one go had learnt nothing in the time in which STAB alone learns the headings. `--easy` has dots of 2 to 4 px that
+not tell whether they are inside of a shape. Then STAB stays as it is, and the trunk, which sees all tokens, is asked for the mask and the
+shape; since it has to compare headings, which takes it many steps, each clip's tokens are shown to it several times. All of it in one go
+had learnt nothing in the time in which STAB alone learns the headings. `--easy` has dots of 2 to 4 px that
 move straight by one a frame; without it, dots of 1 px, 1 to 3 dots a frame and diagonals come in, and a run of it goes on from an easy one.
 """
 
@@ -40,6 +41,8 @@ import noise  # noqa: E402
 
 FRAMES = 8  # as many as a token that reads GSTRA sees
 SHORT = 5  # as many as a window's token sees
+SHOWN = 4  # times that a clip's tokens are shown to the trunk, about
+RING = 2048  # clips whose tokens are kept for that
 TEST_SEED = 1_000_000
 CONTROLS = {
     "in order": lambda frames, rng: frames,
@@ -111,22 +114,37 @@ def cells(mask):
     return mask.reshape(n, data.CELL_PX, n, data.CELL_PX).mean((1, 3), dtype=np.float32)
 
 
-def heading_loss(model, tokens, heading):
-    """Of the frames at which a token sees as much as it can, [B, T, 65, H]; it sees two before its own, and DPE two before those."""
-    each = model.heading(tokens[:, SHORT - 1 :, 1:]).float().log_softmax(-1)
+def heading_loss(model, canvas, heading):
+    """Of the frames at which a token sees as much as it can; it sees two before its own, and DPE two before those."""
+    each = model.heading(model.stab(canvas)[:, SHORT - 1 :, 1:]).float().log_softmax(-1)
     return -(each * heading.unsqueeze(1)).sum(-1).mean()
 
 
-def losses(model, stage, canvas, mask, heading, shape):
-    """Stage `stab` asks the tokens alone."""
-    if stage == "stab":
-        return {"heading": heading_loss(model, model.stab(canvas), heading)}
-    tokens, trunk = model(canvas, np.ones((*canvas.shape[:2], tok.WINDOWS), bool))
+def shape_losses(model, taken, mask, shape):
+    """`taken` as the narrator takes it, of the last frame."""
+    trunk = model.narrator.trunk(*taken)
     return {
-        "heading": heading_loss(model, tokens, heading),
-        "trunk_mask": heads.mask_loss(heads.unfold_mask(model.trunk(trunk[:, :64])), mask, torch.ones(len(mask))),
+        "trunk_mask": heads.mask_loss(heads.unfold_mask(model.trunk(trunk[:, : tok.WINDOWS])), mask, torch.ones(len(mask))),
         "shape": F.cross_entropy(model.shape(trunk[:, -1]).float(), shape),
     }
+
+
+class Ring:
+    """What STAB made of the newest clips, and their answers."""
+
+    def __init__(self, rng):
+        self.rng, self.kept = rng, []
+
+    @torch.no_grad()
+    def see(self, stab, canvas, mask, heading, shape):
+        everything = np.ones((canvas.shape[1], tok.WINDOWS), bool)
+        taken = train.gather_reads(stab(canvas), [(b, *tok.select(everything, canvas.shape[1] - 1)) for b in range(len(canvas))])
+        self.kept = [*self.kept, *zip(*taken, mask, shape)][-RING:]
+
+    def draw(self, count):
+        """(taken, mask, shape) of clips drawn evenly."""
+        *taken, mask, shape = (torch.stack(v) for v in zip(*(self.kept[i] for i in self.rng.integers(len(self.kept), size=count))))
+        return taken, mask, shape
 
 
 @torch.no_grad()
@@ -152,13 +170,22 @@ def run(model, optimizer, state, budget_s, args, save):
     frames = SHORT if state["stage"] == "stab" else FRAMES
     batches = iter(torch.utils.data.DataLoader(
         Batches(args.batch, state["step"], frames, args.easy), batch_size=None, num_workers=1, collate_fn=train.as_it_is, prefetch_factor=4))  # fmt: skip
+    alone = state["stage"] == "stab"
+    model.stab.train(alone).requires_grad_(alone)
+    ring = Ring(np.random.default_rng(state["step"]))
     mean, offset, first = {}, state["elapsed_s"], state["step"]
     begun = printed = kept = time.time()
     while state["elapsed_s"] < budget_s:
         for group in optimizer.param_groups:
-            group["lr"] = train.learning_rate(args, state["elapsed_s"] / budget_s, state["step"] - first)
+            group["lr"] = train.learning_rate(args, state["elapsed_s"] / budget_s, state["step"] - first) / (1 if alone else 2)
         with torch.autocast("cpu", torch.bfloat16, enabled=not args.no_bf16):
-            loss = losses(model, state["stage"], *next(batches))
+            if alone:
+                canvas, _, heading, _ = next(batches)
+                loss = {"heading": heading_loss(model, canvas, heading)}
+            else:
+                if (state["step"] - first) % SHOWN == 0:
+                    ring.see(model.stab, *next(batches))
+                loss = shape_losses(model, *ring.draw(args.batch))
         optimizer.zero_grad()
         sum(loss.values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -185,8 +212,8 @@ def main():
     p.add_argument("--easy", action="store_true")
     p.add_argument("--stab-minutes", type=float, default=10, help="STAB alone")
     p.add_argument("--minutes", type=float, default=20, help="all of it, after that")
-    p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--lr", type=float, default=1e-3, help="of STAB alone; the trunk has half of it")
+    p.add_argument("--batch", type=int, default=16)
     p.add_argument("--test-clips", type=int, default=400)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--no-bf16", action="store_true")

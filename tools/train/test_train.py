@@ -950,3 +950,36 @@ def test_shuffled_noise_is_never_the_clip_itself():
     for seed in range(200):
         order = spooky.CONTROLS["shuffled"](frames, np.random.default_rng(seed))
         assert sorted(order) == list(frames) and not (np.diff(order) == 1).all() and not (np.diff(order) == -1).all()
+
+
+def test_the_card_tells_which_switches_were_not_run():
+    import ablations
+    import card
+
+    figures = dict.fromkeys(ablations.SHOWN) | {"kind": 0.4, "kind_z": 0.41, "same_undropped": 0.7}
+    runs = [{"name": name, "steps": 9, "gain": 0.02, "interval": [-0.01, 0.05], **figures} for name in list(ablations.RUNS)[:3]]
+    text = "\n".join(card.switched({"start": "x.pt", "clips": 80, "runs": runs}, ablations.RUNS))
+    assert "9 more steps" in text and "80 validation clips" in text
+    assert f"| {runs[1]['name']} | 0.410 | +0.020 [-0.010, +0.050] | 0.700 |" in text
+    missing = text.split("Not run: ")[1]
+    assert [name for name in ablations.RUNS if name in missing] == list(ablations.RUNS)[3:]
+
+
+def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):
+    import ablations
+
+    ran = []
+
+    def run(command, check):
+        ran.append(command)
+        out = command[command.index("--out") + 1]
+        validated = dict.fromkeys(ablations.SHOWN, 0.5) | {"clips": [[1, 2], [2 + len(ran), 4]]}
+        torch.save({"state": {"step": 3, "elapsed_s": 1.0, "validated": validated}}, out)
+
+    monkeypatch.setattr(ablations.subprocess, "run", run)
+    monkeypatch.setattr("sys.argv", ["ablations.py", "--out", str(tmp_path), "--only", "order", "qat"])
+    ablations.main()
+    ablations.main()  # what is there is not run again
+    report = json.loads((tmp_path / "ablations.json").read_text())
+    assert [r["name"] for r in report["runs"]] == ["nothing added", "order (b)", "qat (f)"] and len(ran) == 3
+    assert report["clips"] == 2 and "--qat" in ran[2] and "--qat" not in ran[1]

@@ -938,9 +938,20 @@ def test_noise_is_learnt_in_two_stages_and_a_run_that_had_its_time_only_tests_ag
         reports.append(json.loads((tmp_path / f"{name}.json").read_text()))
     assert reports[0] == reports[1]
     assert (reports[0]["easy"], reports[0]["clips"], reports[0]["step"]) == (True, 3, 2)
-    for control in spooky.CONTROLS:
-        low, high = reports[0][control]["interval"]
-        assert low <= reports[0][control]["accuracy"] <= high
+    for way in ("mask", "head"):
+        for control in spooky.CONTROLS:
+            low, high = reports[0][way][control]["interval"]
+            assert low <= reports[0][way][control]["accuracy"] <= high
+
+
+def test_a_shape_is_named_by_its_mask_wherever_it_lies():
+    import spooky
+
+    fit, rng = spooky.Fit(), np.random.default_rng(3)
+    for index in range(len(spooky.noise.SHAPES)):
+        _, mask, _, _ = spooky.noise.clip(rng, index, frames=1)
+        certain = np.where(spooky.cells(mask) > 0.5, 6.0, -6.0)
+        assert fit(certain) == fit(certain + rng.normal(0, 3, certain.shape)) == index
 
 
 def test_shuffled_noise_is_never_the_clip_itself():

@@ -308,7 +308,9 @@ def learnt(rows):
 TEMPORAL = """Whether what the pack makes of pictures holds what only time tells: a small head, trained on questions about rendered training clips
 while the pack stays as it is, is asked about sets of clips that differ in one thing only, in rooms and of people that nothing was
 trained on (`temporal.py`; the head is no part of the pack). Controls: the same clips with their frames shuffled, and the question
-without a clip. **The aim, 0.9, is far.**"""
+without a clip. **The aim, 0.9, is reached by the change of light alone**, of which most is still there in shuffled frames; of a direction
+there is a trace, of order, speed, count, duration and doors nothing. What fails may be the head as well as the tokens: on its own questions
+it came to 0.25 nats, which is to know them by heart, and of each kind it had but some hundred clips."""
 
 
 def temporal(report):

@@ -1011,3 +1011,15 @@ def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):
     report = json.loads((tmp_path / "ablations.json").read_text())
     assert [r["name"] for r in report["runs"]] == ["nothing added", "order (b)", "qat (f)"] and len(ran) == 3
     assert report["clips"] == 2 and "--qat" in ran[2] and "--qat" not in ran[1]
+
+
+def test_the_mean_of_checkpoints_lies_between_them_and_is_the_last_in_all_else():
+    import mean
+
+    first, last = ({part: {"w": torch.full((2,), value), "n": torch.tensor(int(value))} for part in mean.PARTS} for value in (1.0, 4.0))
+    first, last = first | {"state": {"step": 1}, "optimizer": {}}, last | {"state": {"step": 2}, "optimizer": {}, "tau": 0.05}
+    out = mean.mean([first, last])
+    assert all(torch.equal(out[part]["w"], torch.tensor([2.5, 2.5])) and out[part]["n"] == 4 for part in mean.PARTS)
+    assert (out["state"], out["tau"], out["optimizer"]) == ({"step": 2}, 0.05, None) and last["stab"]["w"][0] == 4
+    with pytest.raises(SystemExit, match="in stab"):
+        mean.mean([first | {"stab": {"w": torch.zeros(3), "n": torch.tensor(0)}}, last])

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+BASE = "nothing added"
 RUNS = {
-    "nothing added": [],
+    BASE: [],
     "no agreement (e)": ["--agreement", "0"],
     "captions, negatives of the batch (c)": ["--corpus", "data/corpus.npz", "--hard", "0"],
     "captions, hard negatives (c)": ["--corpus", "data/corpus.npz"],
@@ -43,12 +44,16 @@ def main():
     p.add_argument("--start", type=Path, default=Path("data/checkpoints/base.pt"))
     p.add_argument("--out", type=Path, default=Path("data/ablations"))
     p.add_argument("--steps", type=int, default=400)
+    p.add_argument("--only", nargs="*", metavar="WORD", help="of the switches only those with such a word in their name; the rest stays not run")
     p.add_argument("rest", nargs="*", help="after --: what train.py gets besides, such as -- --clips data/scenes/train --lr 2e-4")
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     train = Path(__file__).with_name("train.py")
     rows = []
+    wanted = lambda name: name == BASE or args.only is None or any(word in name for word in args.only)  # noqa: E731
     for name, switch in RUNS.items():
+        if not wanted(name):
+            continue
         checkpoint = args.out / f"{name.split(' (')[0].replace(',', '').replace(' ', '-')}.pt"
         if not checkpoint.exists() or "validated" not in torch.load(checkpoint, weights_only=True)["state"]:
             print(f"== {name}", flush=True)
@@ -63,10 +68,12 @@ def main():
         rows.append(row | {"clips": state["validated"]["clips"]})
     for row in rows:
         row["gain"], row["interval"] = row["kind_z"] - rows[0]["kind_z"], gain_interval(row["clips"], rows[0]["clips"])
+    clips = len(rows[0]["clips"])
     for row in rows:
         del row["clips"]
         print(f"{row['name']:40} {row['kind_z']:.3f} {row['gain']:+.3f} {row['interval']}")
-    (args.out / "ablations.json").write_text(json.dumps({"start": args.start.name, "runs": rows}, indent=1))
+    report = {"start": args.start.name, "clips": clips, "runs": rows}
+    (args.out / "ablations.json").write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ REFRESH = gate.GateConfig().refresh_frames
 COSINES = (0.99, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8, 0.7)
 
 
-def ways(stab, frames):
+def ways(stab, frames, behind, alone):
     """(name, cosine, tokens, windows kept) of every way to drop; and the windows that show the picture."""
     content = gate.content_patches(*frames.shape[1:3])
     whole = gate.patchify(gate.letterbox(frames))
@@ -38,9 +38,9 @@ def ways(stab, frames):
     kept = gate.window_kept(keep)
     yield "nothing", None, seen_whole, all_kept
     yield "pixels", None, seen, kept
-    for cosine in sorted((*COSINES, 0.88), reverse=True):  # one more where TimeChat-Online's drop ratio lies
+    for cosine in sorted(behind, reverse=True):
         yield "pixels, features", cosine, seen, tok.drop_features(seen, kept, cosine, REFRESH)
-    for cosine in COSINES:
+    for cosine in sorted(alone, reverse=True):
         yield "features", cosine, seen_whole, tok.drop_features(seen_whole, all_kept, cosine, REFRESH)
 
 
@@ -56,6 +56,9 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("pairs", nargs="+", metavar="CHECKPOINT=CLIPS")
     p.add_argument("--vocabulary", default="models/home", help="pack folder")
+    # One more where TimeChat-Online's drop ratio lies.
+    p.add_argument("--behind", nargs="*", type=float, default=(*COSINES, 0.88), help="similarities of features behind the gate")
+    p.add_argument("--alone", nargs="*", type=float, default=COSINES, help="of features without a gate")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
@@ -76,7 +79,7 @@ def main():
                 table = raw["table"] if "table" in raw and (raw["table"] >= 0).any() else clip.kind
             shown = gate.window_kept(gate.content_patches(*clip.frames.shape[1:3])[None])[0].sum()
             wanted = answers = None
-            for way, cosine, video, kept in ways(stab, clip.frames):
+            for way, cosine, video, kept in ways(stab, clip.frames, args.behind, args.alone):
                 _, kind = words.probabilities(narrate(narrator, video, kept), vocabulary, tau)
                 wanted = kind.argmax(1) if wanted is None else wanted
                 truth, guess = ev.half_seconds(times, table.astype(int), sp.smooth(kind, speak["smoothing"]))

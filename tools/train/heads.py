@@ -9,6 +9,7 @@ from data import KEYPOINTS
 
 SIDE = 8  # window tokens a side
 SUB = 4  # mask cells a side in a window token
+INSIDE_WEIGHT = 3.0  # of a cell inside of a mask: a person is a small part
 
 
 def unfold_mask(cells):
@@ -18,8 +19,8 @@ def unfold_mask(cells):
 
 
 def mask_loss(out, mask, known):
-    """Logits and shares [N, 32, 32], known [N] -> mean cross-entropy of the known frames; a person is a small part."""
-    weight = torch.tensor(3.0, device=mask.device)
+    """Logits and shares [N, 32, 32], known [N] -> mean cross-entropy of the known frames."""
+    weight = torch.tensor(INSIDE_WEIGHT, device=mask.device)
     bce = F.binary_cross_entropy_with_logits(out.float(), mask, pos_weight=weight, reduction="none").mean((1, 2))
     return (bce * known).sum() / known.sum().clamp(min=1)
 

@@ -1,6 +1,7 @@
 """Tests of the training tools: `pytest tools/train` (a few seconds; no data and no network needed)."""
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -796,11 +797,11 @@ def walks(count, rng, number=None):
     out = []
     for i in range(count):
         way = ("left", "right")[i % 2]
-        tokens = 0.1 * torch.from_numpy(rng.standard_normal((8, 65, 16))).float()
+        read = 0.1 * torch.from_numpy(rng.standard_normal((8, 64))).float()
         for t in range(8):
-            tokens[t, 1 + 24 + (t if way == "right" else 7 - t), 0] += 5
+            read[t, 24 + (t if way == "right" else 7 - t)] += 5
         question = dict(question="Which way?", answer=way, kind="direction", choices=["left", "right"])
-        out.append(temporal.Seen(tokens.half(), torch.zeros(8, 384), [question], "direction", str(i // 2)))
+        out.append(temporal.Seen(read, torch.zeros(8, 16), [question], "direction", str(i // 2)))
     return out
 
 
@@ -809,14 +810,31 @@ def test_a_head_learns_direction_and_cannot_tell_it_of_shuffled_frames():
     texts = ("Which way?", "left", "right")
     embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in texts}
     args = SimpleNamespace(lr=2e-3, steps=250, batch=16)
-    model = temporal.train(walks(600, rng), embedding, 16, args, {"direction"})
+    model, steps = temporal.train(walks(600, rng), embedding, args, {"direction"})
+    assert 0 < steps <= 250
     test = walks(40, rng)
     score = lambda clips, **kw: temporal.summary(temporal.ask(model, clips, embedding, **kw))["direction"]  # noqa: E731
     told = score(test)
     assert told["accuracy"] >= 0.9 and told["chance"] == 0.5 and told["sets"] == 20
-    shuffled = [replace(s, tokens=s.tokens[torch.from_numpy(rng.permutation(8))]) for s in test]
+    shuffled = [replace(s, read=s.read[torch.from_numpy(rng.permutation(8))]) for s in test]
     assert score(shuffled)["accuracy"] < 0.8
     assert score(test, blind=True)["accuracy"] == 0.5, "every answer of a set is right once"
+
+
+def test_what_is_read_of_tokens_says_where_somebody_is():
+    class Dense:
+        def __call__(self, tokens):
+            mask = torch.full((2, 32, 32), -9.0)
+            mask[0, 8:16, 24:32] = mask[1, 16:24, 0:8] = 9.0
+            at = torch.zeros(2, temporal.data.KEYPOINTS, 64)
+            return {"mask": mask, "heat": at, "dx": at, "dy": at, "present": torch.tensor([5.0, -5.0]), "kind": torch.zeros(2, len(words.KINDS))}
+
+    read = temporal.read(Dense(), None)
+    assert read.shape == (2, 64 + 5 + 2 * temporal.data.KEYPOINTS + 1 + len(words.KINDS))
+    area, x, y, wide, high = read[:, 64:69].T
+    assert torch.allclose(area, torch.full((2,), 2.0), atol=0.1)
+    assert torch.allclose(x, torch.tensor([0.875, 0.125]), atol=0.02) and torch.allclose(y, torch.tensor([0.375, 0.625]), atol=0.02)
+    assert (wide < 0.12).all() and (high < 0.12).all()
 
 
 def test_a_codebook_holds_what_it_was_made_of():
@@ -924,3 +942,84 @@ def test_noise_moves_as_its_heading_says():
         assert any(moved), window
         seen.add((dx, dy))
     assert len(seen) == 2
+
+
+def test_noise_is_learnt_in_two_stages_and_a_run_that_had_its_time_only_tests_again(tmp_path, monkeypatch):
+    import spooky
+
+    command = ["spooky.py", "--easy", "--stab-minutes", "0.0001", "--minutes", "0.0001", "--batch", "2", "--test-clips", "3"]
+    reports = []
+    for name in ("first", "again"):
+        monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path / "s.pt"), "--report", str(tmp_path / f"{name}.json")])
+        spooky.main()
+        reports.append(json.loads((tmp_path / f"{name}.json").read_text()))
+    assert reports[0] == reports[1]
+    assert (reports[0]["easy"], reports[0]["clips"], reports[0]["step"]) == (True, 3, 2)
+    for way in ("mask", "head"):
+        for control in spooky.CONTROLS:
+            low, high = reports[0][way][control]["interval"]
+            assert low <= reports[0][way][control]["accuracy"] <= high
+
+
+def test_a_shape_is_named_by_its_mask_wherever_it_lies():
+    import spooky
+
+    fit, rng = spooky.Fit(), np.random.default_rng(3)
+    for index in range(len(spooky.noise.SHAPES)):
+        _, mask, _, _ = spooky.noise.clip(rng, index, frames=1)
+        certain = np.where(spooky.cells(mask) > 0.5, 6.0, -6.0)
+        assert fit(certain) == fit(certain + rng.normal(0, 3, certain.shape)) == index
+
+
+def test_shuffled_noise_is_never_the_clip_itself():
+    import spooky
+
+    frames = np.arange(spooky.FRAMES)
+    for seed in range(200):
+        order = spooky.CONTROLS["shuffled"](frames, np.random.default_rng(seed))
+        assert sorted(order) == list(frames) and not (np.diff(order) == 1).all() and not (np.diff(order) == -1).all()
+
+
+def test_the_card_tells_which_switches_were_not_run():
+    import ablations
+    import card
+
+    figures = dict.fromkeys(ablations.SHOWN) | {"kind": 0.4, "kind_z": 0.41, "same_undropped": 0.7}
+    runs = [{"name": name, "steps": 9, "gain": 0.02, "interval": [-0.01, 0.05], **figures} for name in list(ablations.RUNS)[:3]]
+    text = "\n".join(card.switched({"start": "x.pt", "clips": 80, "runs": runs}, ablations.RUNS))
+    assert "9 more steps" in text and "80 validation clips" in text
+    assert f"| {runs[1]['name']} | 0.410 | +0.020 [-0.010, +0.050] | 0.700 |" in text
+    missing = text.split("Not run: ")[1]
+    assert [name for name in ablations.RUNS if name in missing] == list(ablations.RUNS)[3:]
+
+
+def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):
+    import ablations
+
+    ran = []
+
+    def run(command, check):
+        ran.append(command)
+        out = command[command.index("--out") + 1]
+        validated = dict.fromkeys(ablations.SHOWN, 0.5) | {"clips": [[1, 2], [2 + len(ran), 4]]}
+        torch.save({"state": {"step": 3, "elapsed_s": 1.0, "validated": validated}}, out)
+
+    monkeypatch.setattr(ablations.subprocess, "run", run)
+    monkeypatch.setattr("sys.argv", ["ablations.py", "--out", str(tmp_path), "--only", "order", "qat"])
+    ablations.main()
+    ablations.main()  # what is there is not run again
+    report = json.loads((tmp_path / "ablations.json").read_text())
+    assert [r["name"] for r in report["runs"]] == ["nothing added", "order (b)", "qat (f)"] and len(ran) == 3
+    assert report["clips"] == 2 and "--qat" in ran[2] and "--qat" not in ran[1]
+
+
+def test_the_mean_of_checkpoints_lies_between_them_and_is_the_last_in_all_else():
+    import mean
+
+    first, last = ({part: {"w": torch.full((2,), value), "n": torch.tensor(int(value))} for part in mean.PARTS} for value in (1.0, 4.0))
+    first, last = first | {"state": {"step": 1}, "optimizer": {}}, last | {"state": {"step": 2}, "optimizer": {}, "tau": 0.05}
+    out = mean.mean([first, last])
+    assert all(torch.equal(out[part]["w"], torch.tensor([2.5, 2.5])) and out[part]["n"] == 4 for part in mean.PARTS)
+    assert (out["state"], out["tau"], out["optimizer"]) == ({"step": 2}, 0.05, None) and last["stab"]["w"][0] == 4
+    with pytest.raises(SystemExit, match="in stab"):
+        mean.mean([first | {"stab": {"w": torch.zeros(3), "n": torch.tensor(0)}}, last])

@@ -62,14 +62,13 @@ def see(stab, canvas):
 
 
 @torch.no_grad()
-def narrate(narrator, video, keep, at=None):
-    """tokens f32 [T, 65, H], keep bool [T, 256] -> z f32 [T, 384], or of the frames `at` only."""
+def narrate(narrator, video, keep):
+    """tokens f32 [T, 65, H], keep bool [T, 256] -> z f32 [T, 384]."""
     if isinstance(narrator, int8.Int8Narrator):
         video = int8.remembered(video)
     kept, z = gate.window_kept(keep), []
-    at = range(len(video)) if at is None else at
-    for start in range(0, len(at), CHUNK):
-        chosen = [tok.select(kept, t) for t in at[start : start + CHUNK]]
+    for start in range(0, len(video), CHUNK):
+        chosen = [tok.select(kept, t) for t in range(start, min(start + CHUNK, len(video)))]
         picked = torch.stack([tok.gather(video, *c) for c in chosen])
         index, valid = (torch.from_numpy(np.stack([c[i] for c in chosen])) for i in (1, 2))
         z.append(narrator(picked, index, valid))

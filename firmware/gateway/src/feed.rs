@@ -65,6 +65,13 @@ impl Feed {
         Reader { shared: Arc::clone(&self.0), news, next }
     }
 
+    /// One that hears all that is still held.
+    pub fn reader_from_oldest(&self) -> Reader {
+        let news = self.0.next.subscribe();
+        let next = self.0.ring().oldest;
+        Reader { shared: Arc::clone(&self.0), news, next }
+    }
+
     /// One that goes on at this [`Reader::place`], where the ring still has it.
     pub fn reader_at(&self, place: u64) -> Option<Reader> {
         let news = self.0.next.subscribe();

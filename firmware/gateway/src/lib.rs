@@ -10,8 +10,18 @@
 //! knows no camera, no model and no journal.
 #![forbid(unsafe_code)]
 
+mod canvas;
+mod error;
 mod event;
 mod feed;
+pub mod house;
+mod http;
+mod settings;
 
+pub use canvas::Canvas;
+pub use error::GatewayError;
 pub use event::{Event, OfAlert, Severity};
 pub use feed::{Feed, Heard, Reader};
+pub use house::{About, Answered, Camera, House, HouseError, State};
+pub use http::{Account, Gateway, Role};
+pub use settings::{Settings, planned_bytes};

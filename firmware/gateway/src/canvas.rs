@@ -43,17 +43,21 @@ impl Canvas {
         Self { across, patch_px, held: Mutex::new(held), viewers, stale, news }
     }
 
-    /// Bytes of one, with what a viewer holds of it.
-    pub const fn bytes(across: usize, patch_px: usize, viewers: usize) -> usize {
+    /// Bytes of one, which a message to a viewer does not exceed.
+    pub const fn bytes(across: usize, patch_px: usize) -> usize {
         let patches = across * across;
-        let pixels = patches * patch_px * patch_px * 3;
-        // Each viewer has one message on its way and one being written.
-        (1 + 2 * viewers) * (pixels + 12 * patches)
+        patches * patch_px * patch_px * 3 + 12 * patches + 64
     }
 
-    /// Shows a picture, `[patches][patch_bytes]`, of which the gate kept these patches. Waits for nobody: while a viewer copies, which
-    /// takes some microseconds, it is left out, and the next one shown whole.
-    pub fn show(&self, pixels: &[u8], kept: impl Iterator<Item = usize>, captured_us: u64) {
+    /// Shows a picture, `[patches][patch_bytes]`, of which the model got these patches and the gate kept those. Waits for nobody:
+    /// while a viewer copies, which takes some microseconds, it is left out, and the next one shown whole.
+    pub fn show(
+        &self,
+        pixels: &[u8],
+        sent: impl Iterator<Item = usize>,
+        kept: impl Iterator<Item = usize>,
+        captured_us: u64,
+    ) {
         if self.viewers.load(Ordering::Relaxed) == 0 {
             self.stale.store(true, Ordering::Relaxed);
             return;
@@ -71,14 +75,14 @@ impl Canvas {
             return;
         }
         let number = self.news.borrow().wrapping_add(1);
+        let (patches, bytes) = (changed.len(), to.len() / changed.len());
         shown.clear();
-        shown.extend(kept.filter(|patch| *patch < changed.len()).map(|patch| patch as u16));
-        let bytes = to.len() / changed.len();
+        shown.extend(kept.filter(|patch| *patch < patches).map(|patch| patch as u16));
         if self.stale.swap(false, Ordering::Relaxed) {
             to.copy_from_slice(pixels);
             changed.fill(number);
         } else {
-            for patch in shown.iter().map(|patch| usize::from(*patch)) {
+            for patch in sent.filter(|patch| *patch < patches) {
                 let at = patch * bytes..(patch + 1) * bytes;
                 to[at.clone()].copy_from_slice(&pixels[at]);
                 changed[patch] = number;
@@ -161,16 +165,16 @@ mod tests {
     #[test]
     fn a_viewer_gets_what_changed_and_without_one_nothing_is_copied() {
         let canvas = Arc::new(Canvas::new(2, 1));
-        canvas.show(&[1; 12], [0].into_iter(), 5);
+        canvas.show(&[1; 12], [0].into_iter(), [0].into_iter(), 5);
         assert_eq!(canvas.held.lock().expect("whole").number, 0, "nobody looks");
         let mut viewer = Arc::clone(&canvas).viewer();
         assert_eq!(viewer.message(), None);
-        canvas.show(&[2; 12], [3].into_iter(), 6);
+        canvas.show(&[2; 12], [3].into_iter(), [3].into_iter(), 6);
         let first = viewer.message().expect("a picture");
         assert_eq!(first.len(), 4 + 16 + 2 + 4 * 5, "the first is whole");
         assert_eq!(first[..4], 38_u32.to_le_bytes());
-        canvas.show(&[3; 12], [1].into_iter(), 7);
-        canvas.show(&[4; 12], [2].into_iter(), 8);
+        canvas.show(&[3; 12], [1].into_iter(), [1].into_iter(), 7);
+        canvas.show(&[4; 12], [2].into_iter(), [2].into_iter(), 8);
         let next = viewer.message().expect("two pictures in one");
         let wanted = [28, 0, 0, 0, 2, 0, 1, 0, 1, 0, 2, 0, 8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 3, 3, 3, 2, 0, 4, 4, 4];
         assert_eq!(next, wanted);
@@ -183,12 +187,12 @@ mod tests {
     fn a_picture_that_was_left_out_is_made_up_for() {
         let canvas = Arc::new(Canvas::new(2, 1));
         let mut viewer = Arc::clone(&canvas).viewer();
-        canvas.show(&[1; 12], [0].into_iter(), 1);
+        canvas.show(&[1; 12], [0].into_iter(), [0].into_iter(), 1);
         assert!(viewer.message().is_some());
         let held = canvas.held.lock().expect("whole");
-        canvas.show(&[2; 12], [0].into_iter(), 2);
+        canvas.show(&[2; 12], [0].into_iter(), [0].into_iter(), 2);
         drop(held);
-        canvas.show(&[3; 12], [1].into_iter(), 3);
+        canvas.show(&[3; 12], [1].into_iter(), [1].into_iter(), 3);
         assert_eq!(viewer.message().expect("whole").len(), 4 + 16 + 2 + 4 * 5);
     }
 }

@@ -24,4 +24,4 @@ pub use event::{Event, OfAlert, Severity};
 pub use feed::{Feed, Heard, Reader};
 pub use house::{About, Answered, Camera, House, HouseError, State};
 pub use http::{Account, Gateway, Role};
-pub use settings::{Settings, planned_bytes};
+pub use settings::{CODE_BYTES, HEAP_BYTES, STACKS_BYTES, Settings, viewer_bytes};

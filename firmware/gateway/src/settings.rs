@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Canvas;
+use crate::feed::HELD;
+
 /// How others reach the program.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -60,15 +63,26 @@ pub(crate) const BLOCKING: usize = 2;
 pub(crate) const STACK_BYTES: usize = 512 << 10;
 
 /// Code of the gateway and its libraries that is read from the program's file when it runs.
-const CODE_BYTES: u64 = 4 << 20;
+pub const CODE_BYTES: u64 = 4 << 20;
 
 /// Pages of events and answers on their way out: a thousand events, as found and as JSON, for each thread that looks.
 const PAGE_BYTES: u64 = 2 << 20;
 
-/// What it holds at most. What is heavy, a password and the body of a chat with what is read of it, is done one at a time.
-pub const fn planned_bytes() -> u64 {
-    let heavy =
-        if ARGON_KIB as u64 > 2 * (CHAT_BYTES as u64 >> 10) { (ARGON_KIB as u64) << 10 } else { 2 * CHAT_BYTES as u64 };
-    let stacks = (1 + BLOCKING as u64) * STACK_BYTES as u64;
-    CODE_BYTES + CONNECTIONS as u64 * CONNECTION_BYTES + heavy + BLOCKING as u64 * PAGE_BYTES + stacks
+/// Its threads' whole stacks.
+pub const STACKS_BYTES: u64 = (1 + BLOCKING as u64) * STACK_BYTES as u64;
+
+/// What is heavy, one at a time: a password, or the body of a chat with what is read of it.
+const HEAVY_BYTES: u64 = max((ARGON_KIB as u64) << 10, 2 * CHAT_BYTES as u64);
+
+/// What it holds at most on the heap, without pictures; of the newest events each is below 1 KiB.
+pub const HEAP_BYTES: u64 =
+    CONNECTIONS as u64 * CONNECTION_BYTES + HEAVY_BYTES + BLOCKING as u64 * PAGE_BYTES + ((HELD as u64) << 10);
+
+/// What viewers of pictures hold: each has one message on its way, one being written, and one being made.
+pub const fn viewer_bytes(across: usize, patch_px: usize) -> u64 {
+    3 * VIEWERS as u64 * Canvas::bytes(across, patch_px) as u64
+}
+
+const fn max(one: u64, other: u64) -> u64 {
+    if one > other { one } else { other }
 }

@@ -33,13 +33,14 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Ga
     let chain = chain.map_err(|error| bad(certificate, error.to_string()))?;
     // What is said of a key must not quote it.
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|_| bad(key, "it is no private key in PEM".into()))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| bad(certificate, error.to_string()))?
         .with_no_client_auth()
         .with_single_cert(chain, secret)
         .map_err(|error| bad(certificate, error.to_string()))?;
-    Ok(TlsAcceptor::from(Arc::new(ServerConfig { alpn_protocols: vec![b"http/1.1".to_vec()], ..config })))
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 fn make(certificate: &Path, key: &Path) -> Result<(), String> {

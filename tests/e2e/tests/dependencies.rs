@@ -12,7 +12,18 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("ocelli-heap", &[]),
     ("ocelli-drivers", &["ocelli-types"]),
     ("ocelli-gateway", &["ocelli-types"]),
-    ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-journal", "ocelli-drivers", "ocelli-gateway", "ocelli-heap"]),
+    (
+        "ocelli",
+        &[
+            "ocelli-types",
+            "ocelli-pipeline",
+            "ocelli-infer",
+            "ocelli-journal",
+            "ocelli-drivers",
+            "ocelli-gateway",
+            "ocelli-heap",
+        ],
+    ),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
     (

@@ -1,4 +1,4 @@
-//! The OpenAPI document, made of the table of routes and the types that they take and give.
+//! The `OpenAPI` document, made of the table of routes and the types that they take and give.
 
 use std::collections::BTreeMap;
 

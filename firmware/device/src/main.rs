@@ -13,6 +13,8 @@ mod error;
 mod escalate;
 mod events;
 mod examples;
+mod gateway;
+mod glance;
 mod journal;
 mod lessons;
 mod moments;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
         Command::Embed => plain::embed(),
+        Command::Glance(args) => glance::command(args),
         Command::Ack(args) => events::acknowledge(args),
         Command::Vocab(args) => vocab::command(args),
     };

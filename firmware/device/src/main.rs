@@ -3,6 +3,7 @@
 
 mod alerts;
 mod ask;
+mod board;
 mod check;
 mod cli;
 mod config;
@@ -21,9 +22,12 @@ mod pulse;
 mod replay;
 mod run;
 mod sentences;
+mod signs;
 mod soak;
 mod state;
 mod suggest;
+mod thermal;
+mod threads;
 mod trace;
 mod vocab;
 mod voice;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
+use ocelli_drivers::{ConsoleSink, JsonSink, SinkError, SystemClock};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Ring, Seen, Told};
 use ocelli_pipeline::{Alerted, CameraMove, Deviation, Spoken, WeekSpan};
-use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
+use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity, Sink};
 
 use crate::alerts::{self, Tells};
 use crate::config::Config;
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::escalate::{self, Escalation};
 use crate::journal::{Scribe, vector};
 use crate::moments::Moment;
+use crate::signs::Signs;
 
 #[derive(Debug)]
 enum Lines<W> {
@@ -46,6 +47,8 @@ pub struct Voice {
     quiet: Vec<WeekSpan>,
     /// Cameras and conditions whose open alerts were told nobody.
     hushed: BTreeSet<(usize, usize)>,
+    /// Display and lamps.
+    signs: Signs,
     said: u64,
     next_id: u64,
 }
@@ -72,7 +75,14 @@ impl Voice {
         let (evidence, language) = (config.output.evidence, config.output.language.clone());
         let (escalation, quiet) = alerts::for_all(&config.alerting)?;
         let (scribe, hushed, said, next_id) = (None, BTreeSet::new(), 0, 1);
-        Ok(Self { lines, place, cameras, evidence, language, scribe, escalation, quiet, hushed, said, next_id })
+        let signs = Signs::default();
+        Ok(Self { lines, place, cameras, evidence, language, scribe, escalation, quiet, hushed, signs, said, next_id })
+    }
+
+    /// One that shows what it tells.
+    #[must_use]
+    pub fn shown_by(self, signs: Signs) -> Self {
+        Self { signs, ..self }
     }
 
     /// One whose events are kept, and have ids that go on with those that are.
@@ -213,9 +223,19 @@ impl Voice {
     /// Tells which alerts were acknowledged, and again which alarms of this camera were not, at this stream time of it.
     pub fn remind(&mut self, camera: usize, now_us: Micros) -> Result<(), Error> {
         for id in self.scribe.as_ref().map(Scribe::acknowledged).unwrap_or_default() {
+            self.signs.acknowledged(id);
             if let Some(told) = self.escalation.acknowledged(id) {
                 let text = format!("acknowledged: {}", told.text);
                 self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
+            }
+        }
+        if self.signs.was_pressed() {
+            while let Some(told) = self.escalation.oldest() {
+                let text = format!("acknowledged by the button: {}", told.text);
+                self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
+                if let Some(scribe) = &mut self.scribe {
+                    scribe.write(Entry::Acknowledged { id: told.id, unix_ms: SystemClock::new().unix_ms() });
+                }
             }
         }
         while let Some((told, times)) = self.escalation.due(camera, now_us) {
@@ -278,6 +298,7 @@ impl Voice {
 
     /// A camera that was blind sees again.
     pub fn sees(&mut self, camera: usize, at_us: Micros) {
+        self.signs.sees(&self.cameras[camera]);
         if let Some(scribe) = &mut self.scribe {
             scribe.write(Entry::Sees { camera: self.cameras[camera].clone(), at_us });
         }
@@ -305,9 +326,9 @@ impl Voice {
         ));
     }
 
-    /// What the person should hear of the journal.
+    /// What the person should hear of the journal, the display and the pins.
     pub fn news(&mut self) -> Option<String> {
-        self.scribe.as_mut().and_then(Scribe::news)
+        self.scribe.as_mut().and_then(Scribe::news).or_else(|| self.signs.trouble())
     }
 
     /// Keeps what still waits to be kept, at the end of the stream.
@@ -353,6 +374,7 @@ impl Voice {
             Lines::People(sink) => sink.emit(event),
             Lines::Programs(sink) => sink.emit(event),
         };
+        self.signs.emit(event);
         emitted.map_err(|source| Error::Output { path: self.place.clone(), source })?;
         (self.said, self.next_id) = (self.said + 1, self.next_id.max(event.id + 1));
         Ok(())

@@ -20,6 +20,7 @@ use crate::plan::SLOTS;
 use crate::pulse::Pulse;
 use crate::sentences::Watcher;
 use crate::state::Keeper;
+use crate::thermal::Warden;
 use crate::voice::Voice;
 use crate::wiring;
 
@@ -72,6 +73,8 @@ pub(super) struct Think<'a> {
     pub(super) watcher: Option<Watcher>,
     pub(super) dates: Dates,
     pub(super) week: WeekClock,
+    /// Of the temperature, where it is looked at.
+    pub(super) warden: Option<Warden>,
 }
 
 impl Think<'_> {
@@ -132,6 +135,10 @@ impl Think<'_> {
                 self.tick(index, clock)?;
             }
             self.follow()?;
+            if let Some(text) = self.warden.as_ref().and_then(Warden::news) {
+                let now_us = self.cameras[0].now_us;
+                self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)?;
+            }
         }
         Ok(())
     }
@@ -302,9 +309,10 @@ mod tests {
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
-        let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
+        let (narrator, watcher, warden, dates) = (&narrator, None, None, Dates::Unknown);
         let verbosity = Verbosity::Normal;
-        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
+        let mut think =
+            Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, warden };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

@@ -381,7 +381,9 @@ mod tests {
     fn what_is_wrong_with_a_board_is_said_in_one_line() {
         let said = |name: &str| Board::named(name).expect_err(name).to_string();
         assert_eq!(said("rpi-zero2"), "there is no board `rpi-zero2`; did you mean `rpi-zero2w`?");
-        assert!(said("toaster").ends_with("there are: host, rpi-zero2w, rpi4, rpi5, jetson-orin-nano, and the path of a file of your own (.toml)"));
+        assert!(said("toaster").ends_with(
+            "there are: host, rpi-zero2w, rpi4, rpi5, jetson-orin-nano, and the path of a file of your own (.toml)"
+        ));
         assert!(said("no/such.toml").starts_with("no/such.toml: cannot read the config"));
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("own.toml");

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::config::{CameraTable, Config};
 use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
-use crate::signs;
 use crate::sentences::{COPIES, MOST_FILE_BYTES, WATCHER_STACK_BYTES};
+use crate::signs;
 use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::thermal::WARDEN_STACK_BYTES;
 use crate::wiring;

@@ -259,7 +259,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     threads::pin(&cpus.think)?;
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     let (narrator, verbosity) = (&narrator, config.speak.verbosity);
-    let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, warden };
+    let mut think =
+        Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, warden };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

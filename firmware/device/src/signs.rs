@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ocelli_drivers::{InputLine, OutputLine, PeripheralError, Pins, SIGNAL_STACK_BYTES, SignalSink, cdev_pins, rppal_pins};
+use ocelli_drivers::{
+    InputLine, OutputLine, PeripheralError, Pins, SIGNAL_STACK_BYTES, SignalSink, cdev_pins, rppal_pins,
+};
 use ocelli_types::{Event, Sink};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -235,7 +237,10 @@ impl Signs {
     }
 
     /// A camera that was blind sees again.
-    #[cfg_attr(not(feature = "display"), expect(clippy::unused_self, unused_variables, reason = "only a display shows it"))]
+    #[cfg_attr(
+        not(feature = "display"),
+        expect(clippy::unused_self, unused_variables, reason = "only a display shows it")
+    )]
     pub fn sees(&self, camera: &str) {
         #[cfg(feature = "display")]
         self.display.iter().for_each(|display| display.sees(camera));
@@ -286,7 +291,9 @@ pub fn lines(config: &Config) -> Result<String, Error> {
 
 #[cfg(feature = "display")]
 mod with_display {
-    use ocelli_drivers::{DISPLAY_STACK_BYTES, DisplaySink, Look, PanelKind, PanelPlace, SystemClock, Vitals, open_panel};
+    use ocelli_drivers::{
+        DISPLAY_STACK_BYTES, DisplaySink, Look, PanelKind, PanelPlace, SystemClock, Vitals, open_panel,
+    };
     use ocelli_types::{Clock, Thermometer};
 
     use super::{DisplayKind, DisplayTable, Signs};
@@ -402,7 +409,13 @@ mod without_display {
     }
 
     impl Signs {
-        pub(super) fn open_display(&mut self, config: &Config, _: Option<u64>, _: u64, _: &Shared) -> Result<(), Error> {
+        pub(super) fn open_display(
+            &mut self,
+            config: &Config,
+            _: Option<u64>,
+            _: u64,
+            _: &Shared,
+        ) -> Result<(), Error> {
             display_line(config).map(drop)
         }
     }
@@ -447,7 +460,8 @@ mod tests {
     fn a_display_that_is_missing_is_an_error_and_a_file_can_take_its_place() {
         let mut config = Config::default();
         for kind in [DisplayKind::Ssd1306, DisplayKind::Epd2in9, DisplayKind::St7789] {
-            config.display = DisplayTable { kind, i2c: "/dev/i2c-x".into(), spi: "/dev/spi-x".into(), ..DisplayTable::default() };
+            config.display =
+                DisplayTable { kind, i2c: "/dev/i2c-x".into(), spi: "/dev/spi-x".into(), ..DisplayTable::default() };
             let said = lines(&config).expect_err("no such bus").to_string();
             assert!(said.starts_with("/dev/") && said.contains("there is nothing here"), "{said}");
         }

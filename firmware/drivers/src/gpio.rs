@@ -128,7 +128,11 @@ mod pi {
 
     impl OutputLine for Out {
         fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
-            if on == self.1 { self.0.set_low() } else { self.0.set_high() }
+            if on == self.1 {
+                self.0.set_low()
+            } else {
+                self.0.set_high()
+            }
             Ok(())
         }
     }
@@ -169,7 +173,8 @@ mod cdev {
         // The library's error has lost the number of the system's.
         std::fs::File::open(path).map_err(|error| PeripheralError::from_io(path, error, "gpio"))?;
         let info = gpiocdev::chip::Chip::from_path(path).and_then(|chip| chip.info());
-        let info = info.map_err(|error| PeripheralError::Chip { place: path.display().to_string(), why: error.to_string() })?;
+        let info =
+            info.map_err(|error| PeripheralError::Chip { place: path.display().to_string(), why: error.to_string() })?;
         Ok(Box::new(Chip { path: path.to_path_buf(), label: info.label, lines: info.num_lines }))
     }
 

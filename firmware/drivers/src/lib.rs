@@ -23,10 +23,10 @@ pub use camera::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
 pub use camera::{Clip, Pipe, PipeConfig, PipeFormat, Release, Source, release_commands};
 pub use clock::SystemClock;
 pub use error::{DriverError, PeripheralError};
-pub use gpio::{InputLine, OutputLine, Pins, cdev_pins, rppal_pins};
 pub use fit::{Fitter, MAX_SIDE_PX};
+pub use gpio::{InputLine, OutputLine, Pins, cdev_pins, rppal_pins};
 pub use sample::Sampler;
-pub use thermal::SysfsThermometer;
+pub use sink::{ConsoleSink, JsonSink, SIGNAL_STACK_BYTES, SignalSink, SinkError};
 #[cfg(all(feature = "display", target_os = "linux"))]
 pub use sink::{DISPLAY_STACK_BYTES, DisplaySink, Look, Panel, PanelKind, PanelPlace, Vitals, open_panel};
-pub use sink::{ConsoleSink, JsonSink, SIGNAL_STACK_BYTES, SignalSink, SinkError};
+pub use thermal::SysfsThermometer;

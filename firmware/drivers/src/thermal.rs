@@ -154,7 +154,9 @@ mod tests {
         let mut thermometer = SysfsThermometer::open(root.path(), None);
         assert_eq!(thermometer.read(), Heat { celsius: Some(48.312), ..Heat::default() });
         // 0x50005: weak power and throttled now and before; 0x50000: only before.
-        for (bits, throttled, undervoltage) in [("50005", true, true), ("0x80008", true, false), ("50000", false, false)] {
+        for (bits, throttled, undervoltage) in
+            [("50005", true, true), ("0x80008", true, false), ("50000", false, false)]
+        {
             write(&root, &[(file, bits)]);
             assert_eq!(thermometer.read(), Heat { celsius: Some(48.312), throttled, undervoltage }, "{bits}");
         }

@@ -84,7 +84,8 @@ impl DisplaySink {
         let cameras = cameras.into_iter().map(|name| (name, true)).collect();
         let noted = Arc::new((Mutex::new(Noted { cameras, changed: true, ..Noted::default() }), Condvar::new()));
         let (tell, troubles) = sync_channel(1);
-        let screen = Screen { panel, kind, noted: Arc::clone(&noted), look, live: start_unix_ms.is_some(), failed: false };
+        let screen =
+            Screen { panel, kind, noted: Arc::clone(&noted), look, live: start_unix_ms.is_some(), failed: false };
         let draw = move || screen.run(&mut |trouble| drop(tell.try_send(trouble)));
         let thread = thread::Builder::new().name("display".into()).stack_size(DISPLAY_STACK_BYTES).spawn(draw)?;
         Ok(Self { noted, start_unix_ms, troubles, thread: Some(thread) })
@@ -147,7 +148,9 @@ impl Sink for DisplaySink {
         let relation = event.relation.and_then(|relation| relation.words(event.language)).unwrap_or_default();
         let text: String = relation.chars().chain(event.text.chars()).take(MOST_CHARACTERS).collect();
         let what = || Noticed {
-            unix_ms: self.start_unix_ms.map_or(Some(event.start_us.0 / 1000), |start| Some(start + event.start_us.0 / 1000)),
+            unix_ms: self
+                .start_unix_ms
+                .map_or(Some(event.start_us.0 / 1000), |start| Some(start + event.start_us.0 / 1000)),
             camera: event.camera.to_owned(),
             text,
             language: event.language.to_owned(),
@@ -233,7 +236,7 @@ impl Screen {
             );
             screen::draw(&mut canvas, &status);
             if shown.as_ref() != Some(&canvas) {
-                match self.panel.show(&canvas) {
+                match self.panel.show(&canvas, shown.as_ref()) {
                     Ok(()) => {
                         shown = Some(canvas.clone());
                         if std::mem::replace(&mut self.failed, false) {
@@ -290,7 +293,7 @@ mod tests {
     }
 
     impl Panel for Slow {
-        fn show(&mut self, canvas: &Canvas) -> Result<(), PeripheralError> {
+        fn show(&mut self, canvas: &Canvas, _: Option<&Canvas>) -> Result<(), PeripheralError> {
             self.shown.send(canvas.clone()).expect("the test listens");
             self.leave.recv().unwrap_or(Ok(()))
         }
@@ -367,7 +370,9 @@ mod tests {
         let (mut sink, pictures, leave) = sink();
         let broken = || Err(PeripheralError::Chip { place: "i2c".into(), why: "it does not answer".into() });
         let mut told = Vec::new();
-        for (answer, kind) in [(broken(), EventKind::Blind), (broken(), EventKind::Narration), (Ok(()), EventKind::Blind)] {
+        for (answer, kind) in
+            [(broken(), EventKind::Blind), (broken(), EventKind::Narration), (Ok(()), EventKind::Blind)]
+        {
             pictures.recv_timeout(PATIENCE).expect("it is tried again");
             leave.send(answer).expect("it waits");
             let Ok(()) = sink.emit(&Event { kind, ..falls() });

@@ -60,10 +60,15 @@ impl SignalSink {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub fn start(outputs: Vec<Box<dyn OutputLine>>, button: Option<Box<dyn InputLine>>, at_least: Duration) -> io::Result<Self> {
+    pub fn start(
+        outputs: Vec<Box<dyn OutputLine>>,
+        button: Option<Box<dyn InputLine>>,
+        at_least: Duration,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (tell, troubles) = sync_channel(1);
-        let mut drive = Drive { outputs, button, shared: Arc::clone(&shared), on: false, pressed: [false; 2], failed: false };
+        let mut drive =
+            Drive { outputs, button, shared: Arc::clone(&shared), on: false, pressed: [false; 2], failed: false };
         let run = move || {
             while !drive.shared.over.load(Ordering::Relaxed) {
                 if let Err(error) = drive.step(Instant::now())
@@ -188,7 +193,11 @@ mod tests {
     impl OutputLine for Pin {
         fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
             if self.1.load(Ordering::Relaxed) {
-                return Err(PeripheralError::Pin { of: "/dev/gpiochip0".into(), pin: 4, why: "it was pulled out".into() });
+                return Err(PeripheralError::Pin {
+                    of: "/dev/gpiochip0".into(),
+                    pin: 4,
+                    why: "it was pulled out".into(),
+                });
             }
             self.0.store(on, Ordering::Relaxed);
             Ok(())

@@ -61,6 +61,15 @@ impl Canvas {
         (size.width * size.height) as usize * size_of::<Tone>()
     }
 
+    /// Another one with each of its pixels as four.
+    pub fn enlarge(&mut self, half: &Self) {
+        for y in 0..self.size.height {
+            for x in 0..self.size.width {
+                self.tones[(y * self.size.width + x) as usize] = half.tone(x / 2, y / 2);
+            }
+        }
+    }
+
     /// Empties it.
     pub fn wipe(&mut self) {
         self.tones.fill(Tone::Paper);
@@ -68,7 +77,11 @@ impl Canvas {
 
     /// One pixel; paper outside.
     pub fn tone(&self, x: u32, y: u32) -> Tone {
-        if x < self.size.width && y < self.size.height { self.tones[(y * self.size.width + x) as usize] } else { Tone::Paper }
+        if x < self.size.width && y < self.size.height {
+            self.tones[(y * self.size.width + x) as usize]
+        } else {
+            Tone::Paper
+        }
     }
 
     /// Rows from the top, each from the left.

@@ -20,9 +20,9 @@ use ssd1306::prelude::{DisplayRotation, DisplaySize128x32, DisplaySize128x64, I2
 use ssd1306::{I2CDisplayInterface, Ssd1306};
 
 use super::canvas::{Canvas, Tone};
+use crate::PeripheralError;
 use crate::bus::{I2cBus, Sleep, SpiBus};
 use crate::gpio::{InputLine, OutputLine, Pins};
-use crate::PeripheralError;
 
 /// Which panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,8 @@ impl PanelKind {
             Self::St7789 | Self::St7789Wide | Self::Ili9341 => LCD_BUFFER_BYTES,
             _ => (size.width * size.height / 8 + size.height) as usize,
         };
-        // One that is drawn and one that is shown.
-        2 * Canvas::bytes(size) + beside
+        // One that is drawn, its half, and one that is shown.
+        3 * Canvas::bytes(size) + beside
     }
 }
 
@@ -110,11 +110,11 @@ pub struct PanelPlace {
 
 /// Something that shows a picture.
 pub trait Panel: Send {
-    /// Shows it; comes back when it is there.
+    /// Shows it, where `before` is known to be shown, if anything is; comes back when it is there.
     ///
     /// # Errors
     /// The panel does not answer.
-    fn show(&mut self, canvas: &Canvas) -> Result<(), PeripheralError>;
+    fn show(&mut self, canvas: &Canvas, before: Option<&Canvas>) -> Result<(), PeripheralError>;
 }
 
 /// Opens a panel, and shows an empty picture: a chip that is missing is found out here, as far as it can be. An LCD does not answer at
@@ -122,7 +122,10 @@ pub trait Panel: Send {
 ///
 /// # Errors
 /// A bus, pin or chip is missing or may not be used.
-pub fn open(place: &PanelPlace, pins: impl FnOnce() -> Result<Box<dyn Pins>, PeripheralError>) -> Result<Box<dyn Panel>, PeripheralError> {
+pub fn open(
+    place: &PanelPlace,
+    pins: impl FnOnce() -> Result<Box<dyn Pins>, PeripheralError>,
+) -> Result<Box<dyn Panel>, PeripheralError> {
     let empty = Canvas::new(place.kind.size());
     let mut panel: Box<dyn Panel> = match place.kind {
         PanelKind::File => Box::new(PictureFile { path: place.file.clone() }),
@@ -153,7 +156,7 @@ pub fn open(place: &PanelPlace, pins: impl FnOnce() -> Result<Box<dyn Pins>, Per
             }
         }
     };
-    panel.show(&empty)?;
+    panel.show(&empty, None)?;
     Ok(panel)
 }
 
@@ -214,10 +217,13 @@ impl<I: I2c + Send, S: ssd1306::size::DisplaySize + Send> Panel for Oled<I, S>
 where
     S::Buffer: Send,
 {
-    fn show(&mut self, canvas: &Canvas) -> Result<(), PeripheralError> {
+    fn show(&mut self, canvas: &Canvas, before: Option<&Canvas>) -> Result<(), PeripheralError> {
         for (row, y) in canvas.rows().zip(0..) {
             for (tone, x) in row.iter().zip(0..) {
-                self.chip.set_pixel(x, y, tone.is_ink());
+                // What is set is sent, whether it differs or not.
+                if before.is_none_or(|before| before.tone(x, y) != *tone) {
+                    self.chip.set_pixel(x, y, tone.is_ink());
+                }
             }
         }
         let gone = "the display does not answer any more";
@@ -293,8 +299,12 @@ fn open_epaper<S: SpiDevice + Send + 'static>(
     at: String,
 ) -> Result<Box<dyn Panel>, PeripheralError> {
     Ok(match kind {
-        PanelKind::Epd2in13 => Box::new(Epaper::<S, Epd2in13<S, Busy, Out, Out, Sleep>>::open(spi, busy, dc, reset, turned, at)?),
-        PanelKind::Epd2in9 => Box::new(Epaper::<S, Epd2in9<S, Busy, Out, Out, Sleep>>::open(spi, busy, dc, reset, turned, at)?),
+        PanelKind::Epd2in13 => {
+            Box::new(Epaper::<S, Epd2in13<S, Busy, Out, Out, Sleep>>::open(spi, busy, dc, reset, turned, at)?)
+        }
+        PanelKind::Epd2in9 => {
+            Box::new(Epaper::<S, Epd2in9<S, Busy, Out, Out, Sleep>>::open(spi, busy, dc, reset, turned, at)?)
+        }
         _ => Box::new(Epaper::<S, Epd4in2<S, Busy, Out, Out, Sleep>>::open(spi, busy, dc, reset, turned, at)?),
     })
 }
@@ -347,7 +357,7 @@ impl<S: SpiDevice, E: WaveshareDisplay<S, Busy, Out, Out, Sleep>> Epaper<S, E> {
 }
 
 impl<S: SpiDevice + Send, E: WaveshareDisplay<S, Busy, Out, Out, Sleep> + Send> Panel for Epaper<S, E> {
-    fn show(&mut self, canvas: &Canvas) -> Result<(), PeripheralError> {
+    fn show(&mut self, canvas: &Canvas, _: Option<&Canvas>) -> Result<(), PeripheralError> {
         self.pack(canvas);
         let mut showing = || -> Result<(), S::Error> {
             self.chip.wake_up(&mut self.spi, &mut Sleep)?;
@@ -367,7 +377,6 @@ const LCD_BUFFER_BYTES: usize = 4096;
 /// An LCD with a MIPI controller. Only rows that differ are sent.
 struct Lcd<S: SpiDevice, M: Model<ColorFormat = Rgb565>> {
     chip: mipidsi::Display<SpiInterface<'static, S, Out>, M, Out>,
-    shown: Option<Canvas>,
     at: String,
 }
 
@@ -409,7 +418,7 @@ impl<S: SpiDevice, M: Model<ColorFormat = Rgb565>> Lcd<S, M> {
             .reset_pin(reset)
             .init(&mut Sleep)
             .map_err(|error| PeripheralError::Chip { place: at.clone(), why: format!("{error:?}") })?;
-        Ok(Self { chip, shown: None, at })
+        Ok(Self { chip, at })
     }
 }
 
@@ -419,19 +428,18 @@ fn rgb565(tone: Tone) -> Rgb565 {
 }
 
 impl<S: SpiDevice + Send, M: Model<ColorFormat = Rgb565> + Send> Panel for Lcd<S, M> {
-    fn show(&mut self, canvas: &Canvas) -> Result<(), PeripheralError> {
+    fn show(&mut self, canvas: &Canvas, before: Option<&Canvas>) -> Result<(), PeripheralError> {
         let differs = |(row, y): (&[Tone], u32)| {
-            let same = self.shown.as_ref().is_some_and(|shown| (0..).zip(row).all(|(x, tone)| shown.tone(x, y) == *tone));
+            let same = before.is_some_and(|before| (0..).zip(row).all(|(x, tone)| before.tone(x, y) == *tone));
             (!same).then_some(y)
         };
         let rows: Vec<u32> = canvas.rows().zip(0..).filter_map(differs).collect();
         let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return Ok(()) };
-        let pixels = canvas.rows().skip(first as usize).take((last - first + 1) as usize).flatten().map(|tone| rgb565(*tone));
+        let pixels =
+            canvas.rows().skip(first as usize).take((last - first + 1) as usize).flatten().map(|tone| rgb565(*tone));
         let right = canvas.size().width as u16 - 1;
         let sent = self.chip.set_pixels(0, first as u16, right, last as u16, pixels);
-        sent.map_err(|error| PeripheralError::Chip { place: self.at.clone(), why: format!("{error:?}") })?;
-        self.shown = Some(canvas.clone());
-        Ok(())
+        sent.map_err(|error| PeripheralError::Chip { place: self.at.clone(), why: format!("{error:?}") })
     }
 }
 
@@ -441,10 +449,11 @@ struct PictureFile {
 }
 
 impl Panel for PictureFile {
-    fn show(&mut self, canvas: &Canvas) -> Result<(), PeripheralError> {
+    fn show(&mut self, canvas: &Canvas, _: Option<&Canvas>) -> Result<(), PeripheralError> {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".new");
-        let written = std::fs::write(&beside, canvas.ppm()).and_then(|()| std::fs::rename(Path::new(&beside), &self.path));
+        let written =
+            std::fs::write(&beside, canvas.ppm()).and_then(|()| std::fs::rename(Path::new(&beside), &self.path));
         written.map_err(|error| {
             let why = format!("the screen cannot be written here ({error}); choose another `file` in [display]");
             PeripheralError::Chip { place: self.path.display().to_string(), why }
@@ -537,7 +546,15 @@ mod tests {
     impl Ssd {
         fn new() -> Self {
             let (ram, column, page) = ([[0xaa; 128]; 8], (0, 0, 127), (0, 0, 7));
-            Self(Arc::new(Mutex::new(SsdState { ram, column, page, awaiting: vec![], on: false, silent: false, writes: 0 })))
+            Self(Arc::new(Mutex::new(SsdState {
+                ram,
+                column,
+                page,
+                awaiting: vec![],
+                on: false,
+                silent: false,
+                writes: 0,
+            })))
         }
 
         fn shows(&self, x: usize, y: usize) -> bool {
@@ -614,8 +631,9 @@ mod tests {
     fn an_oled_shows_what_was_drawn_and_takes_only_what_has_changed() {
         for turned in [false, true] {
             let (chip, canvas) = (Ssd::new(), picture(PanelKind::Ssd1306));
-            let mut panel = Oled::open(chip.clone(), 0x3c, DisplaySize128x64, turned, "i2c".into()).expect("it answers");
-            panel.show(&canvas).expect("it answers");
+            let mut panel =
+                Oled::open(chip.clone(), 0x3c, DisplaySize128x64, turned, "i2c".into()).expect("it answers");
+            panel.show(&canvas, None).expect("it answers");
             assert!(chip.0.lock().expect("nobody panics").on);
             for (y, row) in canvas.rows().enumerate() {
                 for (x, tone) in row.iter().enumerate() {
@@ -624,12 +642,12 @@ mod tests {
                 }
             }
             let writes = chip.0.lock().expect("nobody panics").writes;
-            panel.show(&canvas).expect("it answers");
+            panel.show(&canvas, Some(&canvas)).expect("it answers");
             assert_eq!(chip.0.lock().expect("nobody panics").writes, writes, "nothing has changed");
             chip.0.lock().expect("nobody panics").silent = true;
             let mut other = canvas.clone();
             other.wipe();
-            let error = panel.show(&other).expect_err("it was pulled out").to_string();
+            let error = panel.show(&other, Some(&canvas)).expect_err("it was pulled out").to_string();
             assert_eq!(error, "i2c: the display does not answer any more");
         }
     }
@@ -647,7 +665,8 @@ mod tests {
     fn lcd(kind: PanelKind) -> (Heard, Box<dyn Panel>) {
         let heard = Heard::default();
         let pin = |name| Out(Box::new(Pin(heard.clone(), name)));
-        let panel = open_lcd(kind, heard.clone(), pin("dc"), pin("reset"), false, "spi".into()).expect("it is written to");
+        let panel =
+            open_lcd(kind, heard.clone(), pin("dc"), pin("reset"), false, "spi".into()).expect("it is written to");
         (heard, panel)
     }
 
@@ -660,7 +679,7 @@ mod tests {
             assert_eq!(inverted, kind != PanelKind::Ili9341);
             heard.bench().heard.clear();
             let canvas = picture(kind);
-            panel.show(&canvas).expect("it is written to");
+            panel.show(&canvas, None).expect("it is written to");
             let (width, height) = (kind.size().width as usize, kind.size().height as usize);
             let sent = heard.bench().heard.clone();
             let [(0x2a, columns), (0x2b, rows), (0x2c, pixels)] = &sent[..] else { panic!("{sent:?}") };
@@ -670,11 +689,11 @@ mod tests {
             assert_eq!(pixels[..8], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0], "three of ink, one of paper");
             assert_eq!(pixels[pixels.len() - 2..], [0xc8, 0xa2], "the alarm's red: 25, 5, 2");
             heard.bench().heard.clear();
-            panel.show(&canvas).expect("it is written to");
+            panel.show(&canvas, Some(&canvas)).expect("it is written to");
             assert!(heard.bench().heard.is_empty(), "nothing has changed");
             let mut other = canvas.clone();
             other.wipe();
-            panel.show(&other).expect("it is written to");
+            panel.show(&other, Some(&canvas)).expect("it is written to");
             assert_eq!(heard.bench().heard[1].1, window(0, height - 1));
         }
     }
@@ -709,7 +728,7 @@ mod tests {
                 let (heard, panel) = epaper(kind, turned, idle_is_high);
                 let mut panel = panel.expect("it is idle");
                 let canvas = picture(kind);
-                panel.show(&canvas).expect("it is idle");
+                panel.show(&canvas, None).expect("it is idle");
                 let made = sent(&heard, command, native);
                 let quarter = canvas.size() != native;
                 for (y, row) in canvas.rows().enumerate() {
@@ -728,7 +747,7 @@ mod tests {
 
     #[test]
     fn each_panel_and_its_pictures_are_planned_for() {
-        assert_eq!(PanelKind::Ssd1306.bytes(), 2 * 128 * 64 + 1024 + 64);
+        assert_eq!(PanelKind::Ssd1306.bytes(), 3 * 128 * 64 + 1024 + 64);
         assert!(PanelKind::St7789Wide.bytes() > 2 * 320 * 240);
     }
 }

@@ -9,6 +9,12 @@ use super::text::{Fonts, LARGE, SMALL};
 /// The height from which on large letters are used.
 const LARGE_FROM_PX: u32 = 100;
 
+/// The height from which on each pixel is drawn as four: such a panel is read from further away.
+const DOUBLE_FROM_PX: u32 = 200;
+
+/// Lines of a body that are too few for one with the time of a narration.
+const FEW_LINES: usize = 4;
+
 /// What is to be shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
@@ -54,6 +60,17 @@ pub struct Vitals {
 
 /// Draws all of it anew.
 pub fn draw(canvas: &mut Canvas, status: &Status) {
+    let size = canvas.size();
+    if size.height >= DOUBLE_FROM_PX {
+        let mut half = Canvas::new(size / 2);
+        draw_once(&mut half, status);
+        canvas.enlarge(&half);
+    } else {
+        draw_once(canvas, status);
+    }
+}
+
+fn draw_once(canvas: &mut Canvas, status: &Status) {
     let size = canvas.size();
     let fonts = if size.height >= LARGE_FROM_PX { &LARGE } else { &SMALL };
     canvas.wipe();
@@ -110,6 +127,11 @@ fn body(canvas: &mut Canvas, status: &Status, fonts: &Fonts, room: Rectangle) {
                 count => format!(" (1 of {count})"),
             };
             (format!("ALERT {}{more}", alert.clock), alert, Tone::OnAlarm)
+        }
+        // The time of a narration matters less than its words, unless an alert is muted.
+        (None, Some(said)) if lines < FEW_LINES && status.muted == 0 => {
+            write(canvas, fonts, &said.text, &said.language, room, lines, Tone::Ink);
+            return;
         }
         (None, Some(said)) => {
             let muted = if status.muted > 0 { "  muted alert" } else { "" };
@@ -210,7 +232,8 @@ mod tests {
         let (pixels, path) = (colors(kind, &canvas), folder().join(format!("{name}.png")));
         if std::env::var_os("OCELLI_OVERWRITE_SCREENS").is_some() {
             std::fs::create_dir_all(folder()).expect("it can be made");
-            let mut encoder = png::Encoder::new(File::create(&path).expect("it is writable"), kind.size().width, kind.size().height);
+            let mut encoder =
+                png::Encoder::new(File::create(&path).expect("it is writable"), kind.size().width, kind.size().height);
             encoder.set_color(png::ColorType::Rgb);
             encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels)).expect("it is writable");
         }
@@ -262,11 +285,14 @@ mod tests {
     #[test]
     fn no_status_is_too_much_for_any_panel() {
         let long = "Wort ".repeat(80) + &"x".repeat(400) + &"房".repeat(200);
-        for kind in [PanelKind::Ssd1306Small, PanelKind::Ssd1306, PanelKind::Epd2in13, PanelKind::Epd4in2, PanelKind::St7789] {
+        for kind in
+            [PanelKind::Ssd1306Small, PanelKind::Ssd1306, PanelKind::Epd2in13, PanelKind::Epd4in2, PanelKind::St7789]
+        {
             for text in [&long, "", "\u{200f}\u{202e}", "\0"] {
                 let mut status = Status { said: Some(said(text, "xx")), ..status() };
                 status.cameras = vec![(long.clone(), false), (String::new(), true)];
-                status.vitals = Vitals { used_bytes: u64::MAX, budget_bytes: 0, celsius: Some(f32::NAN), pace: Some("slow") };
+                status.vitals =
+                    Vitals { used_bytes: u64::MAX, budget_bytes: 0, celsius: Some(f32::NAN), pace: Some("slow") };
                 let mut canvas = Canvas::new(kind.size());
                 draw(&mut canvas, &status);
                 status.alerts = vec![said(text, "xx"); 30];

@@ -2,8 +2,8 @@
 //!
 //! A character is drawn in the first font that has it: Latin with its accents, Cyrillic, Greek, Hebrew, Arabic, then Chinese (GB 2312,
 //! with kana). Arabic letters are joined and lines with right-to-left text reordered (Unicode's bidirectional algorithm). A character
-//! that no font has becomes a box, and a text of which more than a third has none is replaced by a line that says in which language
-//! it is: boxes tell nothing.
+//! that no font has becomes a box, and a text of which more than a third has none is replaced by a line that says so with its
+//! language: boxes tell nothing.
 
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, StyledDrawable};
@@ -14,7 +14,7 @@ use unicode_bidi::BidiInfo;
 use super::canvas::{Canvas, Tone};
 
 /// What stands where a text had to end.
-const ELLIPSIS: char = '…';
+const ELLIPSIS: &str = "...";
 
 /// Fonts of one size.
 #[derive(Debug)]
@@ -77,9 +77,10 @@ impl Fonts {
     pub fn showable(&self, text: &str, language: &str) -> String {
         let clean: String = text.chars().map(|c| if c.is_whitespace() || c.is_control() { ' ' } else { c }).collect();
         let joined = ar_reshaper::reshape_line(&clean);
+        let joined: String = joined.chars().map(|c| if self.find(c).is_some() { c } else { plain(c) }).collect();
         let missing = joined.chars().filter(|c| self.find(*c).is_none()).count();
         if missing * 3 > joined.chars().count() {
-            return format!("(text in `{language}`, for which this display has no font)");
+            return format!("(no font for `{language}`)");
         }
         joined
     }
@@ -123,14 +124,14 @@ impl Fonts {
 
     /// As much of a text as fits with an ellipsis.
     fn shortened(&self, text: &str, width: i32) -> String {
-        let mut used = self.advance(ELLIPSIS);
+        let mut used = self.width(ELLIPSIS);
         let fits = text.chars().take_while(|c| {
             used += self.advance(*c);
             used <= width
         });
         let mut line: String = fits.collect();
         line.truncate(line.trim_end().len());
-        line.push(ELLIPSIS);
+        line.push_str(ELLIPSIS);
         line
     }
 
@@ -149,7 +150,8 @@ impl Fonts {
             match self.find(c) {
                 Some((font, advance)) => {
                     let color = FontColor::Transparent(tone);
-                    font.render(c, base, VerticalPosition::Baseline, color, canvas).expect("it was found, and a canvas takes all");
+                    font.render(c, base, VerticalPosition::Baseline, color, canvas)
+                        .expect("it was found, and a canvas takes all");
                     x += advance;
                 }
                 None => {
@@ -161,6 +163,17 @@ impl Fonts {
                 }
             }
         }
+    }
+}
+
+/// The plain form of a sign that few fonts have.
+const fn plain(c: char) -> char {
+    match c {
+        '\u{2010}'..='\u{2014}' => '-',
+        '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201f}' => '"',
+        '\u{a0}' | '\u{2009}' | '\u{202f}' => ' ',
+        other => other,
     }
 }
 
@@ -183,7 +196,7 @@ mod tests {
         let wrap = |text: &str, characters: i32, most| SMALL.wrap(text, characters * 6, most);
         assert_eq!(wrap("a person falls to the floor", 12, 4), ["a person", "falls to the", "floor"]);
         assert_eq!(wrap("Donaudampfschiff fährt", 8, 4), ["Donaudam", "pfschiff", "fährt"]);
-        assert_eq!(wrap("a person falls to the floor", 12, 2), ["a person", "falls to th…"]);
+        assert_eq!(wrap("a person falls to the floor", 12, 2), ["a person", "falls to..."]);
         assert_eq!(wrap("", 12, 2), Vec::<String>::new());
         assert_eq!(wrap("ab", 0, 9), ["a", "b"], "a panel that is too narrow");
     }
@@ -218,7 +231,7 @@ mod tests {
     #[test]
     fn what_cannot_be_shown_is_said_and_what_steers_is_no_text() {
         let shown = SMALL.showable("사람이 넘어졌다", "ko");
-        assert_eq!(shown, "(text in `ko`, for which this display has no font)");
+        assert_eq!(shown, "(no font for `ko`)");
         assert_eq!(SMALL.showable("a\nb\u{1b}c 사", "en"), "a b c 사");
     }
 

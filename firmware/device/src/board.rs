@@ -204,7 +204,7 @@ impl Layers {
     /// One line for who starts the program, where there is something to say.
     pub fn line(&self) -> Option<String> {
         match (&self.board, &self.unknown_model) {
-            (Some(board), _) => Some(format!("board {}; `ocelli check` shows what it sets", board.line())),
+            (Some(board), _) => Some(format!("board {}", board.line())),
             (None, Some(model)) => Some(format!(
                 "no board is known for this machine (`{model}`); the program's own defaults hold, or name one with --board"
             )),
@@ -344,10 +344,10 @@ mod tests {
                      target = \"aarch64-unknown-linux-gnu\"\nmemory = \"1GiB\"\ncpus = 4\nmodels = []\n";
         std::fs::write(&own, board).expect("it is writable");
         let own = own.to_str().expect("a plain path");
-        let (config, layers) = laid(own, "[[camera]]\ncommand = \"a\"\n[[camera]]\nname = \"b\"\nfps = 3\n");
+        let (config, layers) = laid(own, "[[camera]]\ncommand = \"a\"\n[[camera]]\nname = \"b\"\ncommand = \"b\"\nfps = 3\n");
         let [a, b] = &config.cameras[..] else { panic!("two cameras: {config:?}") };
         assert_eq!((a.command.as_deref(), &a.device, a.fps), (Some("a"), &None, 7));
-        assert_eq!((b.device.as_deref(), b.fps), (Some(Path::new("/dev/video9")), 3));
+        assert_eq!((b.command.as_deref(), &b.device, b.fps), (Some("b"), &None, 3));
         assert_eq!(from(&layers, "camera[0].fps"), format!("board {own}"));
         assert_eq!(laid(own, "").0.cameras[0].device.as_deref(), Some(Path::new("/dev/video9")));
     }
@@ -393,7 +393,7 @@ mod tests {
             (facts.replace("tier = 3", "tire = 3"), "[board]: unknown field `tire`"),
             (facts.replace("1GiB", "much"), "128MiB"),
             (format!("profile = \"picco\"\n{facts}"), ":1: unknown value `picco`; did you mean `pico`?"),
-            (format!("{facts}[camera]\nfsp = 1\n"), ":9: unknown key `fsp`; did you mean `fps`?"),
+            (format!("{facts}[camera]\nfpss = 1\n"), ":9: unknown key `fpss`; did you mean `fps`?"),
             ("[board\n".into(), ":1: "),
         ] {
             std::fs::write(&path, &text).expect("it is writable");

@@ -311,7 +311,7 @@ mod tests {
             (13, Pace::Least),
             (17, Pace::Slow),
             (18, Pace::Eased),
-            (18, Pace::Full),
+            (19, Pace::Full),
         ];
         assert_eq!(steps, wanted, "once each way, whatever the sensor's noise: {told:?}");
         assert!(told[0].2.starts_with("pace eased: 70."), "{}", told[0].2);

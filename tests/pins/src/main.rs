@@ -47,7 +47,8 @@ fn main() {
 /// To the console, or, where none is bound, to the kernel's log, which goes there.
 fn say(text: &str) {
     if let Ok(mut log) = fs::OpenOptions::new().write(true).open("/dev/kmsg") {
-        let _ = writeln!(log, "@ {text}");
+        // Each write is a line of its own there.
+        let _ = log.write_all(format!("@ {text}\n").as_bytes());
     }
 }
 
@@ -130,11 +131,11 @@ fn virt() -> Result<(), String> {
         if Instant::now() > until {
             return Err("the button was never on".into());
         }
-        thread::sleep(Duration::from_millis(30));
+        thread::sleep(Duration::from_millis(5));
     }
     say("the button is on");
     while button.is_on().map_err(said)? {
-        thread::sleep(Duration::from_millis(30));
+        thread::sleep(Duration::from_millis(5));
     }
     say("the button is off");
     Ok(())

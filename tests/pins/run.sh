@@ -2,7 +2,7 @@
 # The pins of the program on two emulated boards: rppal on QEMU's raspi3b, gpiocdev on the PL061 of its virt machine. Ends with 0 if
 # both did what they should. Each machine has four minutes, and takes some seconds on a host that has time.
 #
-# Needs: qemu-system-arm, cpio, gcc-aarch64-linux-gnu with its libc, rustup's target aarch64-unknown-linux-gnu, apt with arm64.
+# Needs: qemu-system-arm, cpio, gcc-aarch64-linux-gnu with its libc, rustup's target aarch64-unknown-linux-gnu, apt with arm64; root, for a device node.
 set -eu
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
@@ -28,6 +28,8 @@ for library in ld-linux-aarch64.so.1 libc.so.6 libm.so.6 libgcc_s.so.1; do
     cp -L "/usr/aarch64-linux-gnu/lib/$library" "$tree/lib/"
 done
 cp "$(find "$kernel" -name bcm2835_wdt.ko)" "$tree/watchdog.ko"
+# Where no console is bound, Rust wants this one at its start.
+mknod "$tree/dev/null" c 1 3
 (cd "$tree" && find . | cpio --quiet -o -H newc) > "$work/initrd"
 
 # Waits until the machine asks for its button, and presses it until it was felt: each press lasts a tenth of a second.

@@ -215,10 +215,11 @@ impl Layers {
     /// What is set and by whom, for `ocelli check`.
     pub fn table(&self) -> String {
         let width = self.origins.iter().map(|origin| origin.key.len()).max().unwrap_or(0);
-        self.origins
-            .iter()
-            .map(|Origin { key, value, from }| format!("  {key:<width$}  {value:<24}  {from}\n"))
-            .collect()
+        let mut table = String::new();
+        for Origin { key, value, from } in &self.origins {
+            table += &format!("  {key:<width$}  {value:<24}  {from}\n");
+        }
+        table
     }
 }
 
@@ -295,7 +296,8 @@ mod tests {
             .map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned())
             .collect();
         let mut names = BOARDS.map(|(name, _)| name.to_owned()).to_vec();
-        (files.sort(), names.sort());
+        files.sort();
+        names.sort();
         assert_eq!(files, names);
         for name in names {
             let (config, _) = laid(&name, "");
@@ -317,8 +319,7 @@ mod tests {
     #[test]
     fn the_host_changes_nothing() {
         let (config, layers) = laid("host", "");
-        let mut plain = Config::default();
-        plain.layers = layers;
+        let plain = Config { layers, ..Config::default() };
         assert_eq!(format!("{config:?}"), format!("{plain:?}"));
     }
 
@@ -344,7 +345,8 @@ mod tests {
                      target = \"aarch64-unknown-linux-gnu\"\nmemory = \"1GiB\"\ncpus = 4\nmodels = []\n";
         std::fs::write(&own, board).expect("it is writable");
         let own = own.to_str().expect("a plain path");
-        let (config, layers) = laid(own, "[[camera]]\ncommand = \"a\"\n[[camera]]\nname = \"b\"\ncommand = \"b\"\nfps = 3\n");
+        let (config, layers) =
+            laid(own, "[[camera]]\ncommand = \"a\"\n[[camera]]\nname = \"b\"\ncommand = \"b\"\nfps = 3\n");
         let [a, b] = &config.cameras[..] else { panic!("two cameras: {config:?}") };
         assert_eq!((a.command.as_deref(), &a.device, a.fps), (Some("a"), &None, 7));
         assert_eq!((b.command.as_deref(), &b.device, b.fps), (Some("b"), &None, 3));

@@ -157,8 +157,8 @@ impl GpioTable {
         }
         let mut pins: Vec<u32> = self.alert.iter().copied().chain(self.mute).collect();
         pins.sort_unstable();
-        if let Some(twice) = pins.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("pin {} is used twice in [gpio]", twice[0]));
+        if let Some([twice, _]) = pins.array_windows().find(|[a, b]| a == b) {
+            return Err(format!("pin {twice} is used twice in [gpio]"));
         }
         Ok(())
     }
@@ -223,6 +223,12 @@ impl Signs {
         }
         signs.open_display(config, start_unix_ms, budget_bytes, pace)?;
         Ok(signs)
+    }
+
+    /// With these pins.
+    #[cfg(test)]
+    pub fn of_pins(signal: SignalSink) -> Self {
+        Self { signal: Some(signal), ..Self::default() }
     }
 
     /// Tells them of an event. They never wait for their hardware.

@@ -392,3 +392,80 @@ fn of_device<'a>(
     let (language, relation, score, entries, evidence) = (OURS, None, 1.0, None, None);
     Event { id, kind, camera, start_us, end_us, text, language, relation, score, entries, evidence }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use ocelli_drivers::{InputLine, OutputLine, PeripheralError, SignalSink};
+    use ocelli_journal::Journal;
+
+    use super::*;
+    use crate::journal::Dates;
+
+    #[derive(Clone, Default)]
+    struct Pin(Arc<AtomicBool>);
+
+    impl OutputLine for Pin {
+        fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
+            self.0.store(on, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    impl InputLine for Pin {
+        fn is_on(&mut self) -> Result<bool, PeripheralError> {
+            Ok(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn until(mut done: impl FnMut() -> bool) {
+        let until = Instant::now() + Duration::from_mins(1);
+        while !done() {
+            assert!(Instant::now() < until, "it goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn who_presses_the_button_knows_of_all_open_alerts() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let mut config = Config::default();
+        config.output.json = true;
+        config.output.file = Some(folder.path().join("events.jsonl"));
+        config.journal.file = Some(folder.path().join("hall.journal"));
+        let (lamp, button) = (Pin::default(), Pin::default());
+        let outputs = vec![Box::new(lamp.clone()) as Box<dyn OutputLine>];
+        let signal = SignalSink::start(outputs, Some(Box::new(button.clone())), Duration::ZERO).expect("a thread");
+        let scribe = Scribe::open(&config.journal, Dates::Unknown, Micros(0), true).expect("it can be made");
+        let voice = Voice::open(&config, None).expect("it is writable");
+        let mut voice = voice.shown_by(Signs::of_pins(signal)).kept_by(scribe);
+        for (id, text) in [(1, "Somebody fell"), (2, "Nobody came")] {
+            let event = of_device(id, EventKind::Alert, "camera", (Micros(0), Micros(5)), text);
+            voice.emit(&event).expect("it is writable");
+            voice.keep(&event, None, false);
+            voice.await_somebody(&event, 0, Severity::Alarm);
+        }
+        until(|| lamp.0.load(Ordering::Relaxed));
+        voice.remind(0, Micros(7)).expect("nothing is due");
+        assert_eq!(voice.said(), 2);
+        button.0.store(true, Ordering::Relaxed);
+        until(|| {
+            voice.remind(0, Micros(9)).expect("it is writable");
+            voice.said() == 4
+        });
+        until(|| !lamp.0.load(Ordering::Relaxed));
+        voice.finish(Micros(9)).expect("the journal is whole");
+        let told = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("it was written");
+        let last = told.lines().last().expect("four lines");
+        assert!(last.starts_with("{\"id\":2,\"type\":\"update\""), "{last}");
+        assert!(last.contains("\"text\":\"acknowledged by the button: Nobody came\""), "{last}");
+        let journal = Journal::open(&folder.path().join("hall.journal")).expect("it is there");
+        for id in [1, 2] {
+            let alert = journal.event(id).expect("it can be read").expect("it was kept");
+            assert!(alert.acked_ms.is_some(), "{alert:?}");
+        }
+    }
+}

@@ -15,9 +15,9 @@ use embedded_hal::spi::{self, SpiDevice};
 use crate::PeripheralError;
 
 // linux/i2c-dev.h and linux/spi/spidev.h.
-const I2C_SLAVE: libc::c_ulong = 0x0703;
-const SPI_IOC_WR_MODE: libc::c_ulong = 0x4001_6b01;
-const SPI_IOC_WR_MAX_SPEED_HZ: libc::c_ulong = 0x4004_6b04;
+const I2C_SLAVE: libc::Ioctl = 0x0703;
+const SPI_IOC_WR_MODE: libc::Ioctl = 0x4001_6b01;
+const SPI_IOC_WR_MAX_SPEED_HZ: libc::Ioctl = 0x4004_6b04;
 
 /// What spidev takes at a time (`bufsiz`, unless it is set otherwise). A display takes the rest of its data after a pause.
 const SPI_MOST_BYTES: usize = 4096;
@@ -79,9 +79,8 @@ impl I2c for I2cBus {
             }
             self.address = Some(address);
         }
-        let whole = |count: usize, length: usize| match count == length {
-            true => Ok(()),
-            false => Err(BusError(io::ErrorKind::UnexpectedEof.into())),
+        let whole = |count: usize, length: usize| {
+            (count == length).then_some(()).ok_or_else(|| BusError(io::ErrorKind::UnexpectedEof.into()))
         };
         match operations {
             [i2c::Operation::Write(bytes)] => whole(self.file.write(bytes).map_err(BusError)?, bytes.len()),
@@ -149,7 +148,7 @@ impl DelayNs for Sleep {
 
 fn open(path: &Path, group: &'static str) -> Result<File, PeripheralError> {
     let file = File::options().read(true).write(true).open(path);
-    file.map_err(|error| PeripheralError::from_io(path, error, group))
+    file.map_err(|error| PeripheralError::from_io(path, &error, group))
 }
 
 #[cfg(test)]

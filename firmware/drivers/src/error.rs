@@ -215,7 +215,7 @@ pub enum PeripheralError {
 impl PeripheralError {
     /// What `source` means at `path`, whose user should be in `group`.
     #[cfg(all(target_os = "linux", any(feature = "gpio", feature = "display")))]
-    pub(crate) fn from_io(path: &std::path::Path, source: io::Error, group: &'static str) -> Self {
+    pub(crate) fn from_io(path: &std::path::Path, source: &io::Error, group: &'static str) -> Self {
         match source.kind() {
             io::ErrorKind::NotFound => Self::Missing { path: path.to_path_buf() },
             io::ErrorKind::PermissionDenied => Self::Denied { path: path.to_path_buf(), group },

@@ -129,9 +129,9 @@ mod pi {
     impl OutputLine for Out {
         fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
             if on == self.1 {
-                self.0.set_low()
+                self.0.set_low();
             } else {
-                self.0.set_high()
+                self.0.set_high();
             }
             Ok(())
         }
@@ -171,7 +171,7 @@ mod cdev {
 
     pub(super) fn open(path: &Path) -> Result<Box<dyn Pins>, PeripheralError> {
         // The library's error has lost the number of the system's.
-        std::fs::File::open(path).map_err(|error| PeripheralError::from_io(path, error, "gpio"))?;
+        std::fs::File::open(path).map_err(|error| PeripheralError::from_io(path, &error, "gpio"))?;
         let info = gpiocdev::chip::Chip::from_path(path).and_then(|chip| chip.info());
         let info =
             info.map_err(|error| PeripheralError::Chip { place: path.display().to_string(), why: error.to_string() })?;
@@ -237,7 +237,7 @@ mod cdev {
 
     impl OutputLine for Line {
         fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
-            self.request.set_value(self.pin, on.into()).map(|_| ()).map_err(|error| self.refused(&error))
+            self.request.set_value(self.pin, on.into()).map_err(|error| self.refused(&error))
         }
     }
 

@@ -104,10 +104,7 @@ fn threads_run_where_the_board_says_and_a_screen_shows_the_run() {
     let ran = child.wait_with_output().expect("it ends");
     let err = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{err}");
-    assert!(
-        err.contains("ocelli: board ") && err.contains(": a test, tier 3, x\n"),
-        "{err}"
-    );
+    assert!(err.contains("ocelli: board ") && err.contains(": a test, tier 3, x\n"), "{err}");
     assert!(
         err.contains(&format!("think names CPUs that are not for this program here, [1023]; it runs on [{last}]")),
         "{err}"

@@ -10,7 +10,7 @@ mod text;
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -110,10 +110,7 @@ impl DisplaySink {
 
     /// That the panel fails, or works again.
     pub fn trouble(&self) -> Option<String> {
-        match self.troubles.try_recv() {
-            Ok(trouble) => Some(trouble),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.troubles.try_recv().ok()
     }
 
     fn note(&self, urgent: bool, change: impl FnOnce(&mut Noted)) {

@@ -238,19 +238,19 @@ const BUSY_MOST: Duration = Duration::from_secs(20);
 /// there.
 struct Busy {
     line: Box<dyn InputLine>,
-    busy_is_low: bool,
+    inverted: bool,
     since: Option<std::time::Instant>,
     stuck: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Busy {
-    fn new(line: Box<dyn InputLine>, busy_is_low: bool) -> Self {
-        Self { line, busy_is_low, since: None, stuck: std::sync::Arc::default() }
+    fn new(line: Box<dyn InputLine>, inverted: bool) -> Self {
+        Self { line, inverted, since: None, stuck: std::sync::Arc::default() }
     }
 
     fn level(&mut self) -> Result<bool, PinError> {
         let high = self.line.is_on().map_err(PinError)?;
-        if high == self.busy_is_low {
+        if high == self.inverted {
             self.since = None;
             return Ok(high);
         }
@@ -604,7 +604,7 @@ mod tests {
             }
             let [i2c::Operation::Write([control, bytes @ ..])] = operations else { panic!("one message a time") };
             state.writes += 1;
-            for byte in bytes.iter() {
+            for byte in bytes {
                 match *control {
                     0x00 => state.command(*byte),
                     0x40 => state.data(*byte),

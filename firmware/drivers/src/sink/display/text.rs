@@ -147,20 +147,16 @@ impl Fonts {
         }
         for c in shown.chars() {
             let base = Point::new(x, at.y + self.base);
-            match self.find(c) {
-                Some((font, advance)) => {
-                    let color = FontColor::Transparent(tone);
-                    font.render(c, base, VerticalPosition::Baseline, color, canvas)
-                        .expect("it was found, and a canvas takes all");
-                    x += advance;
-                }
-                None => {
-                    let size = Size::new(self.base.unsigned_abs() - 3, self.base.unsigned_abs() - 2);
-                    let corner = Point::new(x + 1, base.y - self.base + 3);
-                    let style = PrimitiveStyle::with_stroke(tone, 1);
-                    let Ok(()) = Rectangle::new(corner, size).draw_styled(&style, canvas);
-                    x += self.base;
-                }
+            if let Some((font, advance)) = self.find(c) {
+                let color = FontColor::Transparent(tone);
+                let drawn = font.render(c, base, VerticalPosition::Baseline, color, canvas);
+                drawn.expect("it was found, and a canvas takes all");
+                x += advance;
+            } else {
+                let size = Size::new(self.base.unsigned_abs() - 3, self.base.unsigned_abs() - 2);
+                let corner = Point::new(x + 1, base.y - self.base + 3);
+                let Ok(()) = Rectangle::new(corner, size).draw_styled(&PrimitiveStyle::with_stroke(tone, 1), canvas);
+                x += self.base;
             }
         }
     }

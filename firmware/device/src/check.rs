@@ -10,10 +10,11 @@ use serde_json::json;
 use crate::alerts;
 use crate::cli::{CheckArgs, PacksArgs};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, note};
 use crate::events;
 use crate::plain;
 use crate::plan::{Plan, mebibytes};
+use crate::signs;
 use crate::wiring;
 
 /// Checks config, pack, board, cameras and memory plan.
@@ -36,6 +37,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     for camera in 0..config.cameras.len() {
         alerts::of_camera(&config, camera, &pack)?;
     }
+    let signs = signs::lines(&config)?;
     if args.json {
         events::print(&format!("{}\n", json!(plan)))?;
     } else {
@@ -49,12 +51,25 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
             macs as f64 / 1e6,
         );
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        text += &format!("board   {}, {cores} cores, {} of memory\n", std::env::consts::ARCH, memory_text());
+        text += &format!("machine {}, {cores} cores, {} of memory\n", std::env::consts::ARCH, memory_text());
+        if let Some(line) = config.layers.line() {
+            text += &format!("{line}\n");
+        }
+        if let Some(line) = config.threads.here(note).line() {
+            text += &format!("threads {line}\n");
+        }
+        if config.thermal.watches() {
+            text += &format!("thermal {}\n", config.thermal.line());
+        }
         text += &camera_lines(&config);
         if let Some(file) = &config.journal.file {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
         }
         text += &alerts::lines(&config, &pack)?;
+        text += &signs;
+        if !config.layers.origins.is_empty() {
+            text += &format!("set\n{}", config.layers.table());
+        }
         text += &format!("memory\n{plan}\n");
         events::print(&text)?;
     }

@@ -17,7 +17,7 @@ use crate::sentences::SeverityName;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done (also when the reader of the output has gone, as `head` does)
-  1  the events could not be written, or the journal not used, or the system refused what it should not
+  1  the events could not be written, or the journal, a display or a pin not used, or the system refused what it should not
   2  the command line or the config is wrong
   3  the camera, clip or command cannot be used or gives no picture (of several cameras: none does), or the clip is
      damaged (what was seen before is still told)
@@ -234,6 +234,10 @@ pub struct Common {
     /// Config file (TOML); `ocelli check --schema` prints what it may say.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What kind of machine this is, for defaults: host, rpi-zero2w, rpi4, rpi5, jetson-orin-nano, the path of a board file of
+    /// one's own, `none`, or `auto`: what its device tree says.
+    #[arg(long, value_name = "BOARD")]
+    pub board: Option<String>,
     /// Name of a pack, or the path of its folder.
     #[arg(long, value_name = "PACK")]
     pub pack: Option<String>,
@@ -822,18 +826,22 @@ impl Common {
     /// # Errors
     /// The config cannot be used.
     pub fn config(&self) -> Result<Config, ConfigError> {
-        let mut config = Config::load(self.config.as_deref())?;
+        let mut config = Config::load(self.config.as_deref(), self.board.as_deref())?;
         if let Some(pack) = &self.pack {
             config.pack.clone_from(pack);
+            config.layers.set("pack", format_args!("\"{pack}\""));
         }
         if let Some(profile) = self.profile {
             config.profile = profile;
+            config.layers.set("profile", format_args!("\"{}\"", profile.name()));
         }
         if let Some(bytes) = self.memory_budget {
             config.memory_budget = Some(bytes);
+            config.layers.set("memory_budget", bytes);
         }
-        if self.vocabulary.is_some() {
-            config.vocabulary.clone_from(&self.vocabulary);
+        if let Some(vocabulary) = &self.vocabulary {
+            config.vocabulary = Some(vocabulary.clone());
+            config.layers.set("vocabulary", format_args!("\"{}\"", vocabulary.display()));
         }
         Ok(config)
     }

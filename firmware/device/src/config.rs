@@ -16,7 +16,11 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::alerts::{self, AlertTable, AlertsTable};
+use crate::board::Layers;
 use crate::sentences;
+use crate::signs::{DisplayTable, GpioTable};
+use crate::thermal::ThermalTable;
+use crate::threads::ThreadsTable;
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
@@ -91,6 +95,20 @@ pub struct Config {
     /// What holds for all alerts.
     #[serde(rename = "alerts")]
     pub alerting: AlertsTable,
+    /// What kind of machine this is: `auto` (default: what its device tree says), a board that `ocelli check --board` knows, the
+    /// path of a board file of one's own, or `none`. Its defaults hold where this file says nothing.
+    pub board: Option<String>,
+    /// On which CPUs the threads run.
+    pub threads: ThreadsTable,
+    /// What is done when the board gets hot.
+    pub thermal: ThermalTable,
+    /// A status screen.
+    pub display: DisplayTable,
+    /// Lamps or sirens for alerts, and a button.
+    pub gpio: GpioTable,
+    /// What this was made of.
+    #[serde(skip)]
+    pub layers: Layers,
 }
 
 impl Default for Config {
@@ -109,6 +127,12 @@ impl Default for Config {
             gateway: GatewayTable::default(),
             alerts: Vec::new(),
             alerting: AlertsTable::default(),
+            board: None,
+            threads: ThreadsTable::default(),
+            thermal: ThermalTable::default(),
+            display: DisplayTable::default(),
+            gpio: GpioTable::default(),
+            layers: Layers::default(),
         }
     }
 }
@@ -125,6 +149,14 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Pico => "pico",
+        }
+    }
+
     /// The budget of this kind of board with a pack that asks for `pack_bytes`.
     pub fn budget_bytes(self, pack_bytes: u64) -> u64 {
         match self {
@@ -369,12 +401,32 @@ impl Config {
         self.memory_budget.unwrap_or_else(|| self.profile.budget_bytes(pack_bytes))
     }
 
-    /// Reads `path`, or takes the defaults without one.
+    /// Reads `path`, or takes the defaults without one, over those of the board: the one of this name, else the one that the file
+    /// names, else the one that this machine is.
     ///
     /// # Errors
-    /// The file is missing, no TOML, or says what a config may not say.
-    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Ok(Self::default()) };
+    /// A file is missing, no TOML, or says what it may not say; or there is no such board.
+    pub fn load(path: Option<&Path>, board: Option<&str>) -> Result<Self, ConfigError> {
+        let text = path.map(Self::text).transpose()?;
+        // Alone first: what is wrong with it is told with its line.
+        let alone = match (path, &text) {
+            (Some(path), Some(text)) => Self::parse(path, text)?,
+            _ => Self::default(),
+        };
+        let mut layers = Layers::of_board(board.or(alone.board.as_deref()))?;
+        if layers.board.is_none() && text.is_none() {
+            return Ok(Self { layers, ..alone });
+        }
+        let own = path.zip(text.as_ref()).map(|(path, text)| Self::read(path, text)).transpose()?;
+        let merged = layers.merge(own.unwrap_or_default(), path);
+        let config: Self = merged.try_into().map_err(|error: toml::de::Error| {
+            ConfigError::Usage(format!("config and board together: {}", explain(error.message())))
+        })?;
+        config.check().map_err(|why| ConfigError::Usage(format!("config and board together: {why}")))?;
+        Ok(Self { layers, ..config })
+    }
+
+    fn text(path: &Path) -> Result<String, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_path_buf(), source };
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -382,18 +434,23 @@ impl Config {
         if bytes as u64 == MAX_CONFIG_BYTES {
             return Err(unreadable(std::io::Error::other("it has more than 1 MiB, which no config has")));
         }
-        Self::parse(path, &text)
+        Ok(text)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let invalid = |line, why| ConfigError::Invalid { path: path.to_path_buf(), line, why };
-        let config: Self = toml::from_str(text).map_err(|error| {
+    /// What a file says, checked.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = Self::read(path, text)?;
+        config.check().map_err(|why| ConfigError::Invalid { path: path.to_path_buf(), line: 1, why })?;
+        Ok(config)
+    }
+
+    /// What a file says, as any type.
+    pub fn read<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+        toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
-            invalid(line, explain(error.message()))
-        })?;
-        config.check().map_err(|why| invalid(1, why))?;
-        Ok(config)
+            ConfigError::Invalid { path: path.to_path_buf(), line, why: explain(error.message()) }
+        })
     }
 
     /// What no type says.
@@ -408,6 +465,10 @@ impl Config {
         self.memory.check()?;
         self.journal.check()?;
         self.gateway.check(self.profile)?;
+        self.threads.check()?;
+        self.thermal.check()?;
+        self.display.check()?;
+        self.gpio.check()?;
         alerts::check(self)
     }
 
@@ -709,7 +770,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_said_so() {
-        let error = Config::load(Some(Path::new("no/such/ocelli.toml"))).expect_err("there is none");
+        let error = Config::load(Some(Path::new("no/such/ocelli.toml")), None).expect_err("there is none");
         assert!(error.to_string().starts_with("no/such/ocelli.toml: cannot read the config"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
-use ocelli_drivers::{DriverError, SinkError};
+use ocelli_drivers::{DriverError, PeripheralError, SinkError};
 use ocelli_gateway::GatewayError;
 use ocelli_infer::{InferError, PackError};
 use ocelli_journal::JournalError;
@@ -141,6 +141,9 @@ pub enum Error {
         /// What to do.
         advice: String,
     },
+    /// A display or a pin cannot be used.
+    #[error(transparent)]
+    Peripheral(#[from] PeripheralError),
     /// The system refused something that it should not.
     #[error("the system refused {what}: {source}")]
     System {
@@ -168,6 +171,7 @@ impl Error {
             | Self::Gateway(GatewayError::Listen { .. } | GatewayError::Random(_) | GatewayError::System { .. })
             | Self::Lost { .. }
             | Self::Enforce { .. }
+            | Self::Peripheral(_)
             | Self::System { .. } => 1,
             Self::Config(_)
             | Self::Gateway(_)

@@ -57,6 +57,11 @@ impl Escalation {
         self.waiting.remove(place).map(|waiting| waiting.told)
     }
 
+    /// Somebody knows of all: gives back the one that has waited longest.
+    pub fn oldest(&mut self) -> Option<Told> {
+        self.waiting.pop_front().map(|waiting| waiting.told)
+    }
+
     /// An alarm of this camera that is due again, and how often it will have been told.
     pub fn due(&mut self, camera: usize, now_us: Micros) -> Option<(Told, u32)> {
         let is_due = |waiting: &&mut Waiting| {

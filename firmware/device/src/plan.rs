@@ -17,7 +17,9 @@ use crate::config::{CameraTable, Config};
 use crate::gateway;
 use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
 use crate::sentences::{COPIES, MOST_FILE_BYTES, WATCHER_STACK_BYTES};
+use crate::signs;
 use crate::state::{KEEPER_STACK_BYTES, Store};
+use crate::thermal::WARDEN_STACK_BYTES;
 use crate::wiring;
 
 /// Pages of the program and its libraries that were read from their files, and the few that the loader wrote to.
@@ -82,6 +84,10 @@ const SNAPSHOT: &str = "memory: snapshot";
 const JOURNAL: &str = "journal";
 const JOURNAL_CODE_BYTES: u64 = 1 << 20;
 
+/// Threads that read sensors, drive pins and draw, with their whole stacks, the pictures of a display, and fonts as far as they
+/// were read.
+const SIGNS: &str = "display, pins and sensors";
+
 /// Sentences beside the pack's, where a file of them is named: whatever the file has, and while it is read anew.
 const SENTENCES: &str = "your sentences";
 
@@ -135,6 +141,7 @@ impl Item {
             SOURCE => Some("a smaller picture (size_px)"),
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
+            SIGNS => Some("no display"),
             SENTENCES => Some("no vocabulary of your own"),
             _ => Some("a smaller pack"),
         }
@@ -221,6 +228,10 @@ impl Plan {
         if config.vocabulary.is_some() {
             plan.items.push(item(SENTENCES, COPIES * MOST_FILE_BYTES));
         }
+        let sensors = if config.thermal.watches() { WARDEN_STACK_BYTES as u64 } else { 0 };
+        if sensors + signs::bytes(config) > 0 {
+            plan.items.push(item(SIGNS, sensors + signs::bytes(config)));
+        }
         if config.memory.state.is_some() {
             // What is composed, what a start reads, the last picture and its copy.
             let bytes =
@@ -287,7 +298,7 @@ impl Plan {
 
     /// All that is held beside blocks of the heap. SQLite has one of its own.
     pub fn beside_heap_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL, GATEWAY_CODE, GATEWAY_STACKS])
+        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL, GATEWAY_CODE, GATEWAY_STACKS, SIGNS])
     }
 
     fn bytes_of(&self, names: &[&str]) -> u64 {

@@ -40,7 +40,10 @@ use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::pulse::Pulse;
 use crate::sentences::{Sentences, Watcher};
+use crate::signs::Signs;
 use crate::state::{Keeper, Kept, Reference, Store};
+use crate::thermal::{Shared, Warden};
+use crate::threads;
 use crate::voice::Voice;
 use crate::wiring::{self, Eye, Look};
 
@@ -102,6 +105,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let mut config = args.config()?;
     config.check().map_err(ConfigError::Usage)?;
     alerts::check_kept(&config)?;
+    if let Some(line) = config.layers.line() {
+        note(line);
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
     let wishes: Vec<Wish> = config.cameras.iter().map(wish).collect();
@@ -152,7 +158,10 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let resumed = kept.iter().flatten().map(|kept| kept.resume_us(now_unix_ms));
     let start_us = resumed.max().unwrap_or_default();
     let clock = SystemClock::starting_at(start_us);
-    let voice = Voice::open(&config, live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000)))?;
+    let start_unix_ms = live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000));
+    let pace = Shared::default();
+    let signs = Signs::open(&config, start_unix_ms, budget_bytes, &pace)?;
+    let voice = Voice::open(&config, start_unix_ms)?.shown_by(signs);
     let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
     let plan = Arc::new(Mutex::new(plan));
     let outside = config.gateway.listen.map(|_| Arc::new(Outside::new(&config, dates, Arc::clone(&plan))));
@@ -170,6 +179,10 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let no_thread = |source| Error::System { what: "a thread", source };
     let watcher = own.as_ref().map(|own| Watcher::start(own, of_pack, Arc::clone(&stop)));
     let watcher = watcher.transpose().map_err(no_thread)?;
+
+    let warden = config.thermal.watches().then(|| Warden::start(&config.thermal, &pace));
+    let warden = warden.transpose().map_err(no_thread)?;
+    let cpus = threads::here(&config.threads);
 
     // What all cameras share: weights, narrator, plan, and the slots behind STAB.
     let narrator = RefCell::new(narrator);
@@ -228,6 +241,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             alone: count == 1,
             clock,
             start_us,
+            pace: pace.clone(),
             damaged_in_a_row: 0,
             seen_us: None,
             lost_us: None,
@@ -249,14 +263,25 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let thread = |name: &str| thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
     let captures = captures
         .into_iter()
-        .map(|capture| thread("capture").spawn(in_pool(Pool::Capture, move || capture.run())))
+        .map(|capture| {
+            let cpus = cpus.capture.clone();
+            let run = move || match threads::pin(&cpus) {
+                Ok(()) => capture.run(),
+                Err(error) => (Err(error), Counts::default()),
+            };
+            thread("capture").spawn(in_pool(Pool::Capture, run))
+        })
         .collect::<io::Result<Vec<_>>>()
         .map_err(no_thread)?;
-    let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
+    let of_stab = cpus.stab.clone();
+    let encode = move || threads::pin(&of_stab).and_then(|()| encode.run());
+    let encode = thread("stab").spawn(in_pool(Pool::Stab, encode)).map_err(no_thread)?;
+    // Last, for threads are bound as the one that starts them.
+    threads::pin(&cpus.think)?;
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     let (narrator, verbosity) = (&narrator, config.speak.verbosity);
     let mut think =
-        Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside };
+        Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside, warden };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

@@ -5,11 +5,11 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
+use ocelli_drivers::{ConsoleSink, JsonSink, SinkError, SystemClock};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Ring, Seen, Told};
 use ocelli_pipeline::{Alerted, CameraMove, Deviation, Spoken, WeekSpan};
-use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
+use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity, Sink};
 
 use crate::alerts::{self, Tells};
 use crate::config::Config;
@@ -18,6 +18,7 @@ use crate::escalate::{self, Escalation};
 use crate::gateway::Outside;
 use crate::journal::{Scribe, vector};
 use crate::moments::Moment;
+use crate::signs::Signs;
 
 #[derive(Debug)]
 enum Lines<W> {
@@ -50,6 +51,8 @@ pub struct Voice {
     quiet: Vec<WeekSpan>,
     /// Cameras and conditions whose open alerts were told nobody.
     hushed: BTreeSet<(usize, usize)>,
+    /// Display and lamps.
+    signs: Signs,
     said: u64,
     next_id: u64,
 }
@@ -76,6 +79,7 @@ impl Voice {
         let (evidence, language) = (config.output.evidence, config.output.language.clone());
         let (escalation, quiet) = alerts::for_all(&config.alerting)?;
         let (scribe, outside, hushed, said, next_id) = (None, None, BTreeSet::new(), 0, 1);
+        let signs = Signs::default();
         Ok(Self {
             lines,
             place,
@@ -87,9 +91,16 @@ impl Voice {
             escalation,
             quiet,
             hushed,
+            signs,
             said,
             next_id,
         })
+    }
+
+    /// One that shows what it tells.
+    #[must_use]
+    pub fn shown_by(self, signs: Signs) -> Self {
+        Self { signs, ..self }
     }
 
     /// One whose events are kept, and have ids that go on with those that are.
@@ -240,9 +251,19 @@ impl Voice {
     /// Tells which alerts were acknowledged, and again which alarms of this camera were not, at this stream time of it.
     pub fn remind(&mut self, camera: usize, now_us: Micros) -> Result<(), Error> {
         for id in self.scribe.as_ref().map(Scribe::acknowledged).unwrap_or_default() {
+            self.signs.acknowledged(id);
             if let Some(told) = self.escalation.acknowledged(id) {
                 let text = format!("acknowledged: {}", told.text);
                 self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
+            }
+        }
+        if self.signs.was_pressed() {
+            while let Some(told) = self.escalation.oldest() {
+                let text = format!("acknowledged by the button: {}", told.text);
+                self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
+                if let Some(scribe) = &mut self.scribe {
+                    scribe.write(Entry::Acknowledged { id: told.id, unix_ms: SystemClock::new().unix_ms() });
+                }
             }
         }
         while let Some((told, times)) = self.escalation.due(camera, now_us) {
@@ -309,6 +330,7 @@ impl Voice {
 
     /// A camera that was blind sees again.
     pub fn sees(&mut self, camera: usize, at_us: Micros) {
+        self.signs.sees(&self.cameras[camera]);
         if let Some(scribe) = &mut self.scribe {
             scribe.write(Entry::Sees { camera: self.cameras[camera].clone(), at_us });
         }
@@ -336,9 +358,9 @@ impl Voice {
         ));
     }
 
-    /// What the person should hear of the journal.
+    /// What the person should hear of the journal, the display and the pins.
     pub fn news(&mut self) -> Option<String> {
-        self.scribe.as_mut().and_then(Scribe::news)
+        self.scribe.as_mut().and_then(Scribe::news).or_else(|| self.signs.trouble())
     }
 
     /// Keeps what still waits to be kept, at the end of the stream.
@@ -396,6 +418,7 @@ impl Voice {
             Lines::People(sink) => sink.emit(event),
             Lines::Programs(sink) => sink.emit(event),
         };
+        self.signs.emit(event);
         emitted.map_err(|source| Error::Output { path: self.place.clone(), source })?;
         (self.said, self.next_id) = (self.said + 1, self.next_id.max(event.id + 1));
         Ok(())
@@ -412,4 +435,81 @@ fn of_device<'a>(
 ) -> Event<'a> {
     let (language, relation, score, entries, evidence) = (OURS, None, 1.0, None, None);
     Event { id, kind, camera, start_us, end_us, text, language, relation, score, entries, evidence }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use ocelli_drivers::{InputLine, OutputLine, PeripheralError, SignalSink};
+    use ocelli_journal::Journal;
+
+    use super::*;
+    use crate::journal::Dates;
+
+    #[derive(Clone, Default)]
+    struct Pin(Arc<AtomicBool>);
+
+    impl OutputLine for Pin {
+        fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
+            self.0.store(on, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    impl InputLine for Pin {
+        fn is_on(&mut self) -> Result<bool, PeripheralError> {
+            Ok(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn until(mut done: impl FnMut() -> bool) {
+        let until = Instant::now() + Duration::from_mins(1);
+        while !done() {
+            assert!(Instant::now() < until, "it goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn who_presses_the_button_knows_of_all_open_alerts() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let mut config = Config::default();
+        config.output.json = true;
+        config.output.file = Some(folder.path().join("events.jsonl"));
+        config.journal.file = Some(folder.path().join("hall.journal"));
+        let (lamp, button) = (Pin::default(), Pin::default());
+        let outputs = vec![Box::new(lamp.clone()) as Box<dyn OutputLine>];
+        let signal = SignalSink::start(outputs, Some(Box::new(button.clone())), Duration::ZERO).expect("a thread");
+        let scribe = Scribe::open(&config.journal, Dates::Unknown, Micros(0), true).expect("it can be made");
+        let voice = Voice::open(&config, None).expect("it is writable");
+        let mut voice = voice.shown_by(Signs::of_pins(signal)).kept_by(scribe);
+        for (id, text) in [(1, "Somebody fell"), (2, "Nobody came")] {
+            let event = of_device(id, EventKind::Alert, "camera", (Micros(0), Micros(5)), text);
+            voice.emit(&event).expect("it is writable");
+            voice.keep(&event, None, false);
+            voice.await_somebody(&event, 0, Severity::Alarm);
+        }
+        until(|| lamp.0.load(Ordering::Relaxed));
+        voice.remind(0, Micros(7)).expect("nothing is due");
+        assert_eq!(voice.said(), 2);
+        button.0.store(true, Ordering::Relaxed);
+        until(|| {
+            voice.remind(0, Micros(9)).expect("it is writable");
+            voice.said() == 4
+        });
+        until(|| !lamp.0.load(Ordering::Relaxed));
+        voice.finish(Micros(9)).expect("the journal is whole");
+        let told = std::fs::read_to_string(folder.path().join("events.jsonl")).expect("it was written");
+        let last = told.lines().last().expect("four lines");
+        assert!(last.starts_with("{\"id\":2,\"type\":\"update\""), "{last}");
+        assert!(last.contains("\"text\":\"acknowledged by the button: Nobody came\""), "{last}");
+        let journal = Journal::open(&folder.path().join("hall.journal")).expect("it is there");
+        for id in [1, 2] {
+            let alert = journal.event(id).expect("it can be read").expect("it was kept");
+            assert!(alert.acked_ms.is_some(), "{alert:?}");
+        }
+    }
 }

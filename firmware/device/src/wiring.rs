@@ -18,6 +18,7 @@ use crate::config::{CameraTable, Config, Profile, Verbosity};
 use crate::error::{Error, note};
 use crate::lessons;
 use crate::sentences::Sentences;
+use crate::thermal::Pace;
 
 /// Environment variable with a folder of packs that is searched first.
 const PACKS_VARIABLE: &str = "OCELLI_PACKS";
@@ -93,6 +94,9 @@ pub struct Eye {
     picture: Vec<u8>,
     patches: usize,
     gate: TokenGate,
+    /// Pictures a second that the pack wants.
+    fps: f64,
+    pace: Pace,
 }
 
 /// What one look of the [`Eye`] found and cost.
@@ -124,8 +128,18 @@ impl Eye {
             fitter: Fitter::new(pack.grid, pack.manifest.input.letterbox),
             picture: vec![0; pack.grid.bytes()],
             patches: pack.grid.patches(),
+            fps: pack.manifest.input.fps,
+            pace: Pace::Full,
             gate: TokenGate::new(pack.grid, config).map_err(|error| inconsistent(pack, &error))?,
         })
+    }
+
+    /// Looks as often, and at as much of a picture, as this pace has.
+    pub fn keep_pace(&mut self, pace: Pace) {
+        if std::mem::replace(&mut self.pace, pace) != pace {
+            self.sampler.set_rate(pace.fps(self.fps));
+            self.gate.limit(pace.patches(self.patches));
+        }
     }
 
     /// Whether the model wants the picture of this time.

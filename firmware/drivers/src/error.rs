@@ -163,6 +163,67 @@ impl Faulty for DriverError {
     }
 }
 
+/// An error of a display or of a pin. Each message is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeripheralError {
+    /// There is no such bus or chip.
+    #[error("{}: there is nothing here; check the path, and that the bus is switched on", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// We may not use the bus or chip.
+    #[error("{}: permission denied; add the user to the group `{group}`", path.display())]
+    Denied {
+        /// The device.
+        path: PathBuf,
+        /// Whose it usually is.
+        group: &'static str,
+    },
+    /// The bus or the chip does not answer as it should.
+    #[error("{place}: {why}")]
+    Chip {
+        /// The device, with the address.
+        place: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A pin cannot be used.
+    #[error("pin {pin} of {of}: {why}")]
+    Pin {
+        /// The chip or board.
+        of: String,
+        /// Its number.
+        pin: u32,
+        /// What is wrong.
+        why: String,
+    },
+    /// The pins of a Raspberry Pi are asked for elsewhere.
+    #[error("this is no Raspberry Pi that rppal knows; write driver = \"cdev\" in [gpio]")]
+    NoRaspberryPi,
+    /// The program has no code for it.
+    #[error("this program was built without {what}; build it with `--features {feature}`")]
+    NotBuilt {
+        /// What is missing.
+        what: &'static str,
+        /// The feature that has it.
+        feature: &'static str,
+    },
+}
+
+impl PeripheralError {
+    /// What `source` means at `path`, whose user should be in `group`.
+    #[cfg(all(target_os = "linux", any(feature = "gpio", feature = "display")))]
+    pub(crate) fn from_io(path: &std::path::Path, source: &io::Error, group: &'static str) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { path: path.to_path_buf() },
+            io::ErrorKind::PermissionDenied => Self::Denied { path: path.to_path_buf(), group },
+            _ => Self::Chip { place: path.display().to_string(), why: source.to_string() },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,18 +3,30 @@
 //! A [`Source`] lends frames in the pixel format in which they came; [`Sampler`] picks those that are due;
 //! [`Fitter`] turns a frame into the model's letter-boxed input; [`ConsoleSink`] and [`JsonSink`] write events.
 
+#[cfg(target_os = "linux")]
+mod affinity;
+#[cfg(all(feature = "display", target_os = "linux"))]
+mod bus;
 mod camera;
 mod clock;
 mod error;
 mod fit;
+mod gpio;
 mod sample;
 mod sink;
+mod thermal;
 
+#[cfg(target_os = "linux")]
+pub use affinity::{MOST_CPUS, allowed_cpus, pin_thread};
 #[cfg(target_os = "linux")]
 pub use camera::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
 pub use camera::{Clip, Pipe, PipeConfig, PipeFormat, Release, Source, release_commands, released};
 pub use clock::SystemClock;
-pub use error::DriverError;
+pub use error::{DriverError, PeripheralError};
 pub use fit::{Fitter, MAX_SIDE_PX};
+pub use gpio::{InputLine, OutputLine, Pins, cdev_pins, rppal_pins};
 pub use sample::Sampler;
-pub use sink::{ConsoleSink, JsonSink, SinkError};
+pub use sink::{ConsoleSink, JsonSink, SIGNAL_STACK_BYTES, SignalSink, SinkError};
+#[cfg(all(feature = "display", target_os = "linux"))]
+pub use sink::{DISPLAY_STACK_BYTES, DisplaySink, Look, Panel, PanelKind, PanelPlace, Vitals, open_panel};
+pub use thermal::SysfsThermometer;

@@ -24,6 +24,12 @@ impl Sampler {
         Self { fps, first_us: None, next: 0, last_us: Micros(0) }
     }
 
+    /// Takes `fps` frames a second from now on, the next one a period after the last.
+    pub fn set_rate(&mut self, fps: f64) {
+        let first_us = self.first_us.map(|_| self.last_us);
+        *self = Self { first_us, next: u64::from(first_us.is_some()), last_us: self.last_us, ..Self::new(fps) };
+    }
+
     /// Whether to look at the frame of this capture time. The first frame always is; when time runs backwards (a
     /// source that started again) counting starts anew.
     pub fn take(&mut self, captured_us: Micros) -> bool {
@@ -51,6 +57,23 @@ mod tests {
     fn taken(fps: f64, times_us: impl IntoIterator<Item = u64>) -> Vec<u64> {
         let mut sampler = Sampler::new(fps);
         times_us.into_iter().filter(|&t| sampler.take(Micros(t))).collect()
+    }
+
+    #[test]
+    fn another_rate_holds_from_the_next_frame_on() {
+        let mut sampler = Sampler::new(5.0);
+        let mut taken = Vec::new();
+        for n in 0..120 {
+            match n {
+                30 => sampler.set_rate(1.0),
+                90 => sampler.set_rate(10.0),
+                _ => {}
+            }
+            if sampler.take(Micros(n * 33_333)) {
+                taken.push(n);
+            }
+        }
+        assert_eq!(taken, [0, 6, 12, 18, 24, 59, 89, 92, 95, 98, 101, 104, 107, 110, 113, 116, 119]);
     }
 
     #[test]

@@ -669,6 +669,13 @@ fn an_alert_has_its_sentence_later_and_is_acknowledged_beside_the_one_who_writes
     assert_eq!(acknowledge(&place.path, 77, NEW_YEAR_MS).expect("it is there"), Acknowledged::Absent);
     assert_eq!(writer.acknowledged().expect("readable"), Some(vec![1]));
     assert_eq!(writer.acknowledged().expect("readable"), None, "nothing new");
+    // By a button of the one who writes.
+    let pressed = |id| Entry::Acknowledged { id, unix_ms: NEW_YEAR_MS + 5 };
+    writer.write(&[pressed(1), pressed(3)]).expect("room");
+    assert_eq!(writer.acknowledged().expect("readable"), None, "it knows");
+    let acked_ms =
+        |id| Journal::open(&place.path).expect("it is there").event(id).expect("readable").expect("kept").acked_ms;
+    assert_eq!((acked_ms(1), acked_ms(3)), (Some(NEW_YEAR_MS), Some(NEW_YEAR_MS + 5)), "the first counts");
     writer.write(&[Entry::Told(alert(4))]).expect("the writer goes on");
     let event = Journal::open(&place.path).expect("it is there").event(1).expect("readable").expect("it is there");
     assert_eq!((event.said.as_deref(), event.told, event.acked_ms), (Some("Someone waves."), 2, Some(NEW_YEAR_MS)));

@@ -91,3 +91,20 @@ pub trait Sink {
     /// The event is lost to this sink; the caller counts it.
     fn emit(&mut self, event: &Event<'_>) -> Result<(), Self::Error>;
 }
+
+/// How hot the board is, and what it does about it by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Heat {
+    /// The hottest sensor that is looked at, in degrees Celsius; `None` where none could be read.
+    pub celsius: Option<f32>,
+    /// Whether the board slows its CPU down, because it is hot or because its power supply is weak.
+    pub throttled: bool,
+    /// Whether the power supply is too weak.
+    pub undervoltage: bool,
+}
+
+/// The board's temperature and power.
+pub trait Thermometer {
+    /// Looks once. What cannot be read is not known, which is no error: a board has the sensors that it has.
+    fn read(&mut self) -> Heat;
+}

@@ -32,7 +32,7 @@ fn a_profile_sets_the_budget_and_the_scenes_and_nothing_else_of_the_plan() {
 fn people_see_pack_board_camera_and_memory() {
     let ran = ocelli(&["check"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(["pack ", "board ", "camera ", "memory"].iter().all(|word| ran.out.contains(word)), "{}", ran.out);
+    assert!(["pack ", "machine ", "camera ", "memory"].iter().all(|word| ran.out.contains(word)), "{}", ran.out);
 }
 
 #[test]

@@ -42,7 +42,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 ];
 
 /// Libraries that only one crate may name.
-const OWNED: [(&str, &str); 7] = [
+const OWNED: [(&str, &str); 13] = [
     ("tract-onnx", "ocelli-infer"),
     ("rusqlite", "ocelli-journal"),
     ("v4l", "ocelli-drivers"),
@@ -50,6 +50,12 @@ const OWNED: [(&str, &str); 7] = [
     ("yuv", "ocelli-drivers"),
     ("zune-jpeg", "ocelli-drivers"),
     ("fast_image_resize", "ocelli-drivers"),
+    ("rppal", "ocelli-drivers"),
+    ("gpiocdev", "ocelli-drivers"),
+    ("embedded-graphics", "ocelli-drivers"),
+    ("ssd1306", "ocelli-drivers"),
+    ("epd-waveshare", "ocelli-drivers"),
+    ("mipidsi", "ocelli-drivers"),
 ];
 
 fn packages() -> Vec<Package> {

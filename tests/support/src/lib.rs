@@ -10,6 +10,7 @@ mod encoder;
 mod failure;
 mod head;
 mod sink;
+mod thermometer;
 
 pub use camera::ScriptedCamera;
 pub use clock::SimClock;
@@ -18,3 +19,4 @@ pub use failure::FakeError;
 pub use head::FakeHead;
 pub use ocelli_heap::{Counted, CountingAlloc};
 pub use sink::{OwnedEvent, RecordingSink};
+pub use thermometer::ScriptedThermometer;

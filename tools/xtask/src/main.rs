@@ -44,6 +44,9 @@ enum Task {
     },
     /// Only the kernels' tests, on emulated ARM CPUs, under Miri and with checks of addresses.
     TestKernels,
+    /// Drive and read pins on two emulated boards: a Raspberry Pi, and one with a GPIO chip of another kind. `tests/pins/run.sh`
+    /// says what it needs.
+    TestPins,
     /// Format and clippy only.
     Check,
     /// A day of stream in simulated time, with faults and restarts, on whatever clips there are: does anything grow?
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
+        Task::TestPins => test_pins().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -168,6 +172,15 @@ fn test(quick: bool) -> Result<()> {
 fn test_kernels() -> Result<()> {
     let (kernels, skipped) = kernels::steps()?;
     steps(&kernels, &skipped)
+}
+
+fn test_pins() -> Result<()> {
+    let status =
+        Command::new("sh").arg("tests/pins/run.sh").current_dir(root()).status().context("sh does not start")?;
+    if !status.success() {
+        bail!("the pins did not do what they should, or something is missing; the lines above say which");
+    }
+    Ok(())
 }
 
 /// Runs them, and says at the end what ran and what was skipped.

@@ -17,6 +17,7 @@ use crate::config::CameraTable;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::state::Reference;
+use crate::thermal::Shared;
 use crate::wiring::{Eye, Look};
 
 /// First and longest wait before a lost source is opened again. A source that was back for less than the longest is
@@ -95,6 +96,8 @@ pub(super) struct Capture {
     pub(super) clock: SystemClock,
     /// Stream time at the start.
     pub(super) start_us: Micros,
+    /// That of all cameras.
+    pub(super) pace: Shared,
     pub(super) damaged_in_a_row: u32,
     /// Stream time of the newest picture, once one could be read.
     pub(super) seen_us: Option<Micros>,
@@ -203,6 +206,7 @@ impl Capture {
                 }
                 planned => planned?,
             }
+            self.eye.keep_pace(self.pace.get());
             if !self.eye.wants(captured_us) {
                 self.seen_us = self.seen_us.map(|_| captured_us);
                 continue;

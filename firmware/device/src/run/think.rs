@@ -21,6 +21,7 @@ use crate::plan::SLOTS;
 use crate::pulse::Pulse;
 use crate::sentences::Watcher;
 use crate::state::Keeper;
+use crate::thermal::Warden;
 use crate::voice::Voice;
 use crate::wiring;
 
@@ -69,6 +70,8 @@ pub(super) struct Think<'a> {
     pub(super) week: WeekClock,
     /// Others who ask how it is.
     pub(super) outside: Option<Arc<Outside>>,
+    /// Of the temperature, where it is looked at.
+    pub(super) warden: Option<Warden>,
 }
 
 impl Think<'_> {
@@ -129,6 +132,10 @@ impl Think<'_> {
                 self.tick(index, clock)?;
             }
             self.follow()?;
+            if let Some(text) = self.warden.as_ref().and_then(Warden::news) {
+                let now_us = self.cameras[0].now_us;
+                self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)?;
+            }
         }
         Ok(())
     }
@@ -306,11 +313,11 @@ mod tests {
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
-        let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
+        let (narrator, watcher, warden, dates) = (&narrator, None, None, Dates::Unknown);
         let verbosity = Verbosity::Normal;
         let outside = None;
         let mut think =
-            Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside };
+            Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside, warden };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

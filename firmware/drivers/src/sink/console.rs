@@ -71,7 +71,7 @@ impl<W: Write> Sink for ConsoleSink<W> {
 }
 
 /// Second of the local day; of the UTC day where the system has no time zone for it.
-fn local_second_of_day(unix_s: u64) -> u64 {
+pub(super) fn local_second_of_day(unix_s: u64) -> u64 {
     // SAFETY: `tm` is a plain C struct for which all zeros is a valid value.
     let mut local: libc::tm = unsafe { std::mem::zeroed() };
     let time = libc::time_t::try_from(unix_s).unwrap_or(libc::time_t::MAX);

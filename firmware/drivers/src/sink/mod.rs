@@ -1,12 +1,18 @@
 //! Where events go: lines for people, lines for programs.
 
 mod console;
+#[cfg(all(feature = "display", target_os = "linux"))]
+mod display;
 mod json;
+mod signal;
 
 use std::io;
 
 pub use console::ConsoleSink;
+#[cfg(all(feature = "display", target_os = "linux"))]
+pub use display::{DISPLAY_STACK_BYTES, DisplaySink, Look, Panel, PanelKind, PanelPlace, Vitals, open_panel};
 pub use json::JsonSink;
+pub use signal::{SIGNAL_STACK_BYTES, SignalSink};
 
 /// Why an event was not delivered.
 #[derive(Debug, thiserror::Error)]

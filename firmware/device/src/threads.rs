@@ -1,0 +1,96 @@
+//! On which CPUs the program's threads run: `[threads]`.
+
+use std::io;
+
+use ocelli_drivers::{MOST_CPUS, allowed_cpus, pin_thread};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::error::{Error, note};
+
+/// `[threads]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThreadsTable {
+    /// CPUs, counted from 0, on which pictures are taken, and on which a camera's command runs. Default: any.
+    pub capture: Vec<u16>,
+    /// CPUs on which STAB works. Default: any.
+    pub stab: Vec<u16>,
+    /// CPUs of the narrator, the memory and what is said. Default: any.
+    pub think: Vec<u16>,
+}
+
+impl ThreadsTable {
+    /// What no type says.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, cpus) in self.named() {
+            if let Some(cpu) = cpus.iter().find(|cpu| **cpu >= MOST_CPUS) {
+                return Err(format!("`{name}` names CPU {cpu}; they are counted from 0, and end at {}", MOST_CPUS - 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&self) -> [(&'static str, &[u16]); 3] {
+        [("capture", &self.capture), ("stab", &self.stab), ("think", &self.think)]
+    }
+
+    /// The same without CPUs that this program may not use here, each of which is told: a thread of which none is left runs
+    /// anywhere.
+    #[must_use]
+    pub fn here(&self, mut tell: impl FnMut(String)) -> Self {
+        let allowed = allowed_cpus().unwrap_or_default();
+        let [capture, stab, think] = self.named().map(|(name, cpus)| {
+            let (here, away): (Vec<u16>, Vec<u16>) = cpus.iter().partition(|cpu| allowed.contains(cpu));
+            if !away.is_empty() {
+                let left = if here.is_empty() { "it runs on any".into() } else { format!("it runs on {here:?}") };
+                tell(format!("[threads] {name} names CPUs that are not for this program here, {away:?}; {left}"));
+            }
+            here
+        });
+        Self { capture, stab, think }
+    }
+
+    /// For `ocelli check`; none where nothing is bound.
+    pub fn line(&self) -> Option<String> {
+        let bound = self.named().into_iter().filter(|(_, cpus)| !cpus.is_empty());
+        let bound: Vec<String> = bound.map(|(name, cpus)| format!("{name} on {cpus:?}")).collect();
+        (!bound.is_empty()).then(|| bound.join(", "))
+    }
+}
+
+/// The config's table as it can be had here, with notes for who starts the program.
+pub fn here(table: &ThreadsTable) -> ThreadsTable {
+    table.here(note)
+}
+
+/// Binds the calling thread.
+///
+/// # Errors
+/// The system refuses, although it allowed these CPUs before.
+pub fn pin(cpus: &[u16]) -> Result<(), Error> {
+    pin_thread(cpus).map_err(|source: io::Error| Error::System { what: "to bind a thread to its CPUs", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_that_are_not_here_are_left_out_and_told() {
+        let first = allowed_cpus().expect("the system tells")[0];
+        let table = ThreadsTable { capture: vec![first, 1000], stab: vec![1001], think: vec![] };
+        let mut told = Vec::new();
+        let here = table.here(|line| told.push(line));
+        assert_eq!((here.capture, here.stab, here.think), (vec![first], vec![], vec![]));
+        let wanted = [
+            format!("[threads] capture names CPUs that are not for this program here, [1000]; it runs on [{first}]"),
+            "[threads] stab names CPUs that are not for this program here, [1001]; it runs on any".into(),
+        ];
+        assert_eq!(told, wanted);
+        assert_eq!(table.line().expect("two are bound"), format!("capture on [{first}, 1000], stab on [1001]"));
+        assert!(table.check().is_ok() && ThreadsTable::default().line().is_none());
+        let why = ThreadsTable { stab: vec![5000], ..ThreadsTable::default() }.check().expect_err("there are 1024");
+        assert_eq!(why, "`stab` names CPU 5000; they are counted from 0, and end at 1023");
+    }
+}

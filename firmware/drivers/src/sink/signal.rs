@@ -1,0 +1,303 @@
+//! Lamps, sirens or relays that are on while an alert is open, and a button that mutes them.
+//!
+//! Telling it of an event only notes it. A thread of its own drives the pins and reads the button, so that a slow chip behind a bus
+//! keeps nobody waiting. A new alert, and one that is told again, ends the silence.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ocelli_types::{Event, EventKind, Sink};
+
+use crate::PeripheralError;
+use crate::gpio::{InputLine, OutputLine};
+
+/// Stack of its thread.
+pub const SIGNAL_STACK_BYTES: usize = 64 << 10;
+
+/// Alerts that are held open at most; of more the oldest are forgotten.
+const MOST_ALERTS: usize = 32;
+
+/// How often the button is looked at. It counts as pressed when it was so twice in a row: contacts bounce for some milliseconds.
+const LOOK: Duration = Duration::from_millis(30);
+
+/// An open alert.
+#[derive(Debug)]
+struct Open {
+    id: u64,
+    camera: String,
+    text: String,
+    muted: bool,
+    /// Whether it is over.
+    over: bool,
+    /// Until when its output stays on all the same.
+    least: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    open: Mutex<Vec<Open>>,
+    /// Whether the button was pressed since it was asked for.
+    pressed: AtomicBool,
+    over: AtomicBool,
+}
+
+/// Drives outputs while alerts are open.
+#[derive(Debug)]
+pub struct SignalSink {
+    shared: Arc<Shared>,
+    at_least: Duration,
+    troubles: Receiver<String>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl SignalSink {
+    /// Starts the thread. Outputs stay on for `at_least` this long, however short an alert is.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub fn start(
+        outputs: Vec<Box<dyn OutputLine>>,
+        button: Option<Box<dyn InputLine>>,
+        at_least: Duration,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (tell, troubles) = sync_channel(1);
+        let mut drive =
+            Drive { outputs, button, shared: Arc::clone(&shared), on: false, pressed: [false; 2], failed: false };
+        let run = move || {
+            while !drive.shared.over.load(Ordering::Relaxed) {
+                if let Err(error) = drive.step(Instant::now())
+                    && !std::mem::replace(&mut drive.failed, true)
+                {
+                    let _ = tell.try_send(format!("alert outputs or the mute button fail: {error}"));
+                }
+                thread::sleep(LOOK);
+            }
+            let _ = drive.switch(false);
+        };
+        let thread = thread::Builder::new().name("signal".into()).stack_size(SIGNAL_STACK_BYTES).spawn(run)?;
+        Ok(Self { shared, at_least, troubles, thread: Some(thread) })
+    }
+
+    /// Whether the button was pressed since this was asked. It has muted the outputs by itself.
+    pub fn was_pressed(&self) -> bool {
+        self.shared.pressed.swap(false, Ordering::Relaxed)
+    }
+
+    /// An alert was acknowledged.
+    pub fn acknowledged(&self, id: u64) {
+        self.open().iter_mut().filter(|open| open.id == id).for_each(|open| open.muted = true);
+    }
+
+    /// That a pin fails.
+    pub fn trouble(&self) -> Option<String> {
+        self.troubles.try_recv().ok()
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, Vec<Open>> {
+        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SignalSink {
+    /// Outputs go off.
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Sink for SignalSink {
+    type Error = Infallible;
+
+    fn emit(&mut self, event: &Event<'_>) -> Result<(), Infallible> {
+        let mut all = self.open();
+        match event.kind {
+            EventKind::Alert => {
+                all.retain(|open| open.id != event.id);
+                if all.len() == MOST_ALERTS {
+                    all.remove(0);
+                }
+                let (camera, text) = (event.camera.to_owned(), event.text.to_owned());
+                let least = Instant::now() + self.at_least;
+                all.push(Open { id: event.id, camera, text, muted: false, over: false, least });
+            }
+            EventKind::AlertEnd => {
+                let of_it = |open: &&mut Open| open.camera == event.camera && open.text == event.text;
+                all.iter_mut().filter(of_it).for_each(|open| open.over = true);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The thread's side.
+struct Drive {
+    outputs: Vec<Box<dyn OutputLine>>,
+    button: Option<Box<dyn InputLine>>,
+    shared: Arc<Shared>,
+    on: bool,
+    /// The button in the two looks before.
+    pressed: [bool; 2],
+    failed: bool,
+}
+
+impl Drive {
+    /// Looks at the button and switches what has changed.
+    fn step(&mut self, now: Instant) -> Result<(), PeripheralError> {
+        if let Some(button) = &mut self.button {
+            let is_on = button.is_on()?;
+            let [before, last] = self.pressed;
+            self.pressed = [last, is_on];
+            if is_on && last && !before {
+                self.shared.pressed.store(true, Ordering::Relaxed);
+                let mut all = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+                all.iter_mut().for_each(|open| open.muted = true);
+            }
+        }
+        let on = {
+            let mut all = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|open| !open.over || now < open.least);
+            all.iter().any(|open| !open.muted)
+        };
+        if on != self.on {
+            self.switch(on)?;
+        }
+        Ok(())
+    }
+
+    fn switch(&mut self, on: bool) -> Result<(), PeripheralError> {
+        self.outputs.iter_mut().try_for_each(|output| output.set(on))?;
+        self.on = on;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::falls;
+    use super::*;
+
+    /// A pin that a test sees, or presses.
+    #[derive(Clone, Default)]
+    struct Pin(Arc<AtomicBool>, Arc<AtomicBool>);
+
+    impl OutputLine for Pin {
+        fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
+            if self.1.load(Ordering::Relaxed) {
+                return Err(PeripheralError::Pin {
+                    of: "/dev/gpiochip0".into(),
+                    pin: 4,
+                    why: "it was pulled out".into(),
+                });
+            }
+            self.0.store(on, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    impl InputLine for Pin {
+        fn is_on(&mut self) -> Result<bool, PeripheralError> {
+            Ok(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    struct Bench {
+        lamp: Pin,
+        button: Pin,
+        sink: SignalSink,
+        drive: Drive,
+        now: Instant,
+    }
+
+    /// The sink and the thread's side of it, in one thread.
+    fn bench() -> Bench {
+        let (lamp, button, shared) = (Pin::default(), Pin::default(), Arc::new(Shared::default()));
+        let (_, troubles) = sync_channel(1);
+        let sink = SignalSink { shared: Arc::clone(&shared), at_least: Duration::from_secs(5), troubles, thread: None };
+        let (outputs, reads) = (vec![Box::new(lamp.clone()) as Box<dyn OutputLine>], Box::new(button.clone()));
+        let drive = Drive { outputs, button: Some(reads), shared, on: false, pressed: [false; 2], failed: false };
+        Bench { lamp, button, sink, drive, now: Instant::now() }
+    }
+
+    impl Bench {
+        fn tell(&mut self, id: u64, kind: EventKind) {
+            let Ok(()) = self.sink.emit(&Event { id, kind, ..falls() });
+        }
+
+        /// Whether the lamp is on after so long.
+        fn after(&mut self, time: Duration) -> bool {
+            self.now += time;
+            self.drive.step(self.now).expect("the pins work");
+            self.lamp.0.load(Ordering::Relaxed)
+        }
+
+        fn press(&mut self, pressed: bool) {
+            self.button.0.store(pressed, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_lamp_is_on_while_an_alert_is_open_and_for_a_least_time() {
+        let mut bench = bench();
+        bench.tell(1, EventKind::Narration);
+        assert!(!bench.after(LOOK), "a narration is no alert");
+        bench.tell(2, EventKind::Alert);
+        assert!(bench.after(LOOK) && bench.after(Duration::from_hours(1)));
+        bench.tell(3, EventKind::AlertEnd);
+        assert!(!bench.after(LOOK));
+        bench.now = Instant::now();
+        bench.tell(4, EventKind::Alert);
+        bench.tell(5, EventKind::AlertEnd);
+        assert!(bench.after(LOOK), "a short one can be seen");
+        assert!(!bench.after(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn the_button_mutes_what_is_open_and_a_new_alert_ends_the_silence() {
+        let mut bench = bench();
+        bench.tell(2, EventKind::Alert);
+        assert!(bench.after(LOOK));
+        bench.press(true);
+        assert!(bench.after(LOOK), "a bounce is no press");
+        assert!(!bench.after(LOOK));
+        assert!(bench.sink.was_pressed() && !bench.sink.was_pressed(), "once");
+        assert!(!bench.after(LOOK) && !bench.sink.was_pressed(), "a button that is held is one press");
+        bench.tell(6, EventKind::Alert);
+        assert!(bench.after(LOOK), "although the button is still held");
+        bench.sink.acknowledged(6);
+        assert!(!bench.after(LOOK));
+        bench.tell(6, EventKind::Alert);
+        assert!(bench.after(LOOK), "it was told again");
+    }
+
+    #[test]
+    fn a_pin_that_fails_is_told_once_and_lamps_go_off_at_the_end() {
+        let lamp = Pin::default();
+        let (outputs, least) = (vec![Box::new(lamp.clone()) as Box<dyn OutputLine>], Duration::ZERO);
+        let mut sink = SignalSink::start(outputs, None, least).expect("there are threads");
+        let Ok(()) = sink.emit(&Event { id: 1, kind: EventKind::Alert, ..falls() });
+        let lit = || lamp.0.load(Ordering::Relaxed);
+        let until = Instant::now() + Duration::from_mins(1);
+        while !lit() {
+            assert!(Instant::now() < until, "it goes on");
+            thread::sleep(LOOK);
+        }
+        lamp.1.store(true, Ordering::Relaxed);
+        let Ok(()) = sink.emit(&Event { id: 2, kind: EventKind::AlertEnd, ..falls() });
+        let said = sink.troubles.recv_timeout(Duration::from_mins(1)).expect("it is told");
+        assert_eq!(said, "alert outputs or the mute button fail: pin 4 of /dev/gpiochip0: it was pulled out");
+        assert_eq!(sink.trouble(), None);
+        lamp.1.store(false, Ordering::Relaxed);
+        drop(sink);
+        assert!(!lit());
+    }
+}

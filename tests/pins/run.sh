@@ -1,0 +1,70 @@
+#!/bin/sh
+# The pins of the program on two emulated boards: rppal on QEMU's raspi3b, gpiocdev on the PL061 of its virt machine. Ends with 0 if
+# both did what they should. Each machine has four minutes, and takes some seconds on a host that has time.
+#
+# Needs: qemu-system-arm, cpio, gcc-aarch64-linux-gnu with its libc, rustup's target aarch64-unknown-linux-gnu, apt with arm64; root, for a device node.
+set -eu
+cd "$(dirname "$0")"
+root=$(cd ../.. && pwd)
+work=${PINS_WORK:-$root/target/pins}
+mkdir -p "$work"
+
+kernel=${PINS_KERNEL:-$work/kernel}
+if [ ! -d "$kernel/boot" ]; then
+    name=$(apt-cache depends linux-image-arm64:arm64 | sed -n 's/.*Depends: \(linux-image-[^:]*\).*/\1/p' | head -1)
+    (cd "$work" && apt-get download "$name:arm64" && dpkg -x "$name"_*.deb "$kernel")
+fi
+image=$(ls "$kernel"/boot/vmlinuz-*)
+
+CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    cargo build --quiet --release --target aarch64-unknown-linux-gnu --target-dir "$work/build"
+
+# rppal does not link statically, so the C library comes along.
+tree=$work/tree
+rm -rf "$tree"
+mkdir -p "$tree/lib" "$tree/proc" "$tree/sys" "$tree/dev"
+cp "$work/build/aarch64-unknown-linux-gnu/release/ocelli-pins" "$tree/init"
+for library in ld-linux-aarch64.so.1 libc.so.6 libm.so.6 libgcc_s.so.1; do
+    cp -L "/usr/aarch64-linux-gnu/lib/$library" "$tree/lib/"
+done
+cp "$(find "$kernel" -name bcm2835_wdt.ko)" "$tree/watchdog.ko"
+# Where no console is bound, Rust wants this one at its start.
+mknod "$tree/dev/null" c 1 3
+(cd "$tree" && find . | cpio --quiet -o -H newc) > "$work/initrd"
+
+# Waits until the machine asks for its button, and presses it until it was felt: each press lasts a tenth of a second.
+press() {
+    for _ in $(seq 120); do
+        if grep -aq '@ press' "$1" 2>/dev/null; then
+            echo system_powerdown
+        fi
+        grep -aq '@ the button is on' "$1" 2>/dev/null && return
+        sleep 2
+    done
+}
+
+say() {
+    grep -ao '@ .*' "$2" | tr -d '\r' | sed "s/^@/$1/"
+    grep -aq '@ done' "$2" || { echo "$1 failed; see $2"; exit 1; }
+}
+
+log=$work/virt.log
+rm -f "$log"
+(press "$log"; sleep 240) | timeout 240 qemu-system-aarch64 -M virt -cpu cortex-a72 -m 256M -no-reboot -net none -display none \
+    -monitor stdio -serial "file:$log" -kernel "$image" -initrd "$work/initrd" \
+    -append "console=ttyAMA0 printk.devkmsg=on panic=-1" >/dev/null 2>&1 &
+machine=$!
+for _ in $(seq 480); do
+    grep -aqE '@ (done|failed)' "$log" 2>/dev/null && break
+    sleep 0.5
+done
+kill "$machine" 2>/dev/null || true
+say virt "$log"
+
+log=$work/raspi3b.log
+rm -f "$log"
+timeout 240 qemu-system-aarch64 -M raspi3b -no-reboot -display none -monitor none -serial "file:$log" -serial null \
+    -kernel "$image" -initrd "$work/initrd" -dtb "$(find "$kernel" -name bcm2837-rpi-3-b.dtb)" \
+    -append 'earlycon=pl011,mmio32,0x3f201000 keep_bootcon console=ttyAMA1 loglevel=8 printk.devkmsg=on panic=-1 iomem=relaxed' \
+    </dev/null >/dev/null 2>&1 || true
+say raspi3b "$log"

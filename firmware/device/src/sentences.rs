@@ -462,7 +462,7 @@ fn fault(path: &Path, number: usize, why: &str) -> String {
     format!("{}: line {number}: {why}", path.display())
 }
 
-/// What a file holds, to change it: some 300 bytes a sentence, for the embeddings stay where they are.
+/// What a file holds, to change it: some 400 bytes a sentence, for the embeddings stay where they are.
 #[derive(Debug)]
 pub struct Sentences {
     path: PathBuf,

@@ -387,6 +387,7 @@ fn import(args: &ImportArgs) -> Result<(), Error> {
         }
     }
     part.sync_all().map_err(failed)?;
+    drop((encoder, listed, kinds, held, done));
     let mut done = Sentences::read(&path, &place.pack)?;
     done.only(&wanted);
     // While this went on others may have changed the file.

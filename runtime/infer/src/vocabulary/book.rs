@@ -243,7 +243,7 @@ impl Book {
     pub fn bytes(&self) -> BookBytes {
         let sentences = self.len();
         let table = match &self.table {
-            Table::Exact(_) => Self::table_bytes(sentences),
+            Table::Exact(_) => sentences * (EMBEDDING + size_of::<f32>()),
             Table::Coded { codes, .. } => codes.bytes() + sentences * size_of::<u32>(),
         };
         BookBytes { pairs: self.pairs.bytes(), table }

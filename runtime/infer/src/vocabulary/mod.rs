@@ -174,21 +174,10 @@ impl Vocabulary {
         Ok(Self { floor: FLOOR, entries, rows, names, about, book, text_bytes: 0, facts, own, texts })
     }
 
-    /// The pack's sentences of this vocabulary, and behind them these: `file` is where they were read from. One that is there
-    /// already only adds its languages.
-    ///
-    /// # Errors
-    /// There are more than [`MOST_EXACT`], and the file cannot be read again.
+    /// The pack's sentences of this vocabulary, and behind them those that come.
     ///
     /// # Panics
     /// If this vocabulary has sentences of a user's already.
-    pub fn with(&self, added: impl IntoIterator<Item = Added>, file: Option<File>) -> io::Result<Self> {
-        let mut composer = self.composer();
-        added.into_iter().for_each(|added| composer.add(added));
-        composer.finish(file)
-    }
-
-    /// As [`with`](Self::with), one after the other.
     pub fn composer(&self) -> Composer<'_> {
         assert!(self.book.is_empty(), "there should be the pack's sentences only");
         let names: HashMap<String, u32> = self.names.iter().cloned().zip(0..).collect();
@@ -632,7 +621,9 @@ mod tests {
     }
 
     fn with(pack: &Vocabulary, added: impl IntoIterator<Item = Added>) -> Vocabulary {
-        pack.with(added, None).expect("they are few")
+        let mut composer = pack.composer();
+        added.into_iter().for_each(|added| composer.add(added));
+        composer.finish(None).expect("they are few")
     }
 
     /// Numbers of kinds and sentences go by names and texts, also where a sentence is a kind of its own that others share.

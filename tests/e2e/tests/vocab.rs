@@ -289,7 +289,7 @@ fn what_had_no_name_is_suggested_and_named() {
     assert!(hint("alert").ends_with("nothing was found\n"), "{}", hint("alert"));
 }
 
-/// A list of three thousand with their embeddings: one of them lies where something was seen.
+/// A list of more than ten thousand with their embeddings: one of them lies where something was seen.
 fn many(seen: &Value) -> String {
     let evidence = seen["evidence"].as_str().expect("it was asked for");
     let (mark, digits) = evidence.split_once('.').expect("a mark and a place");
@@ -302,13 +302,13 @@ fn many(seen: &Value) -> String {
         (0..digits.len() / 2).map(|_| format!("{:02x}", byte())).collect::<String>()
     };
     let line = |text: &str, digits: &str| format!("{{\"text\":\"{text}\",\"embedding\":\"{mark}.{digits}\"}}\n");
-    let mut lines: String = (0..3000).map(|n| line(&format!("Someone does thing {n}."), &elsewhere())).collect();
+    let mut lines: String = (0..10_200).map(|n| line(&format!("Someone does thing {n}."), &elsewhere())).collect();
     lines += &line(CAT, digits);
     lines
 }
 
-/// Thousands come in at once, and what is seen is named by the one of them that lies there; so it is by codes, where there are more
-/// than are compared one by one. An import that was interrupted goes on from what it left.
+/// More come in at once than are compared one by one, and what is seen is named, by their codes, by the one of them that lies there.
+/// An import that was interrupted goes on from what it left.
 #[test]
 fn thousands_are_imported_and_one_of_them_is_named() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
@@ -324,13 +324,17 @@ fn thousands_are_imported_and_one_of_them_is_named() {
     let part_path = folder.path().join("vocabulary.jsonl.importing");
     std::fs::write(&part_path, format!("{part}{other}\n{torn}")).expect("it is writable");
     let ran = vocab(&file, &["import", plain(&list)]);
-    assert!(ran.code == Some(0) && ran.err.contains("3001 sentences added from"), "{}", ran.err);
-    assert!(ran.err.contains("1000 of 3001 sentences are there from an import that was interrupted"), "{}", ran.err);
+    assert!(ran.code == Some(0) && ran.err.contains("10201 sentences added from"), "{}", ran.err);
+    assert!(ran.err.contains("1000 of 10201 sentences are there from an import that was interrupted"), "{}", ran.err);
     assert!(!part_path.exists());
-    assert_eq!(own(&file).len(), 3001, "each once, and nothing of the other list");
+    assert_eq!(own(&file).len(), 10201, "each once, and nothing of the other list");
     let again = vocab(&file, &["import", plain(&list)]);
-    assert!(again.err.contains("0 sentences added, 3001 that were there already"), "{}", again.err);
-    let told = lines(&ocelli(&["replay", DEMO, "--json", "--vocabulary", plain(&file)]).out);
+    assert!(again.err.contains("0 sentences added, 10201 that were there already"), "{}", again.err);
+    let (ran, peak) = watched(&["replay", DEMO, "--json", "--vocabulary", plain(&file)]);
+    let told = lines(&ran.out);
+    let plan = &lines(&ocelli(&["check", "--json", "--vocabulary", plain(&file)]).out)[0];
+    let planned = plan["planned_bytes"].as_u64().expect("a number");
+    assert!(peak.bytes <= planned, "{peak:?}, planned {planned}");
     let near = |event: &&Value| {
         let time = |event: &Value| event["t_end_s"].as_f64().expect("a time");
         event["text"] == CAT && (time(event) - time(seen)).abs() < 1.0
@@ -339,7 +343,7 @@ fn thousands_are_imported_and_one_of_them_is_named() {
     // A file of a list can be imported elsewhere, and the plan says what it needs.
     let copy = folder.path().join("copy.jsonl");
     let copied = vocab(&copy, &["import", plain(&file)]);
-    assert!(copied.err.contains("3001 sentences added from"), "{}", copied.err);
+    assert!(copied.err.contains("10201 sentences added from"), "{}", copied.err);
     let small = ocelli(&["check", "--memory-budget", "40MiB", "--vocabulary", plain(&file)]);
     assert!(small.code != Some(0), "{}", small.out);
 }

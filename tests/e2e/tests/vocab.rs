@@ -363,7 +363,7 @@ fn the_plan_has_a_line_for_your_sentences() {
     let bytes =
         |room: usize| find(&items(room, &["--vocabulary", plain(&file)])).expect("a file is named")["bytes"].as_u64();
     let [few, many, most] = [2000, 10_000, 100_000].map(|room| bytes(room).expect("a number"));
-    assert!(few < 4 << 20 && few < many && many < most && most < 64 << 20, "{few} {many} {most}");
+    assert!(few < 4 << 20 && few < many && many < most && most < 72 << 20, "{few} {many} {most}");
     // Ten times as many by their codes take less than five times the memory.
     assert!(most < 5 * many, "{many} {most}");
     std::fs::write(&config, "vocabulary_room = 100000\nprofile = \"pico\"\n").expect("it is writable");

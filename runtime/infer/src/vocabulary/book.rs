@@ -125,8 +125,8 @@ impl Binding {
         true
     }
 
-    /// How many.
-    pub const fn len(&self) -> usize {
+    /// How many there are.
+    pub const fn count(&self) -> usize {
         self.texts.len()
     }
 
@@ -483,6 +483,6 @@ mod tests {
         assert_eq!((book.nearest(&z, 3), Scenes::of(&book).nearest(&book, &z, 3)), (vec![], vec![]));
         assert!(book.is_empty() && book.find("").is_none());
         let mut binding = Binding::default();
-        assert!(!binding.push("nowhere", &[0; EMBEDDING], 0) && binding.len() == 0);
+        assert!(!binding.push("nowhere", &[0; EMBEDDING], 0) && binding.count() == 0);
     }
 }

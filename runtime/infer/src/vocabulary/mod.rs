@@ -456,7 +456,7 @@ impl Composer<'_> {
 
     /// How many sentences there are beside the pack's, and bytes of all that is text.
     pub fn size(&self) -> (usize, usize) {
-        (self.binding.len(), self.binding.text_bytes() + self.other_bytes)
+        (self.binding.count(), self.binding.text_bytes() + self.other_bytes)
     }
 
     fn text(&self, index: u32) -> &str {

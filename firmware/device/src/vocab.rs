@@ -550,6 +550,9 @@ struct Imported {
     entry: Vec<Sentence>,
 }
 
+/// The line of a list, and the sentence that it asks for, or what is wrong with it.
+type Wish = (usize, Result<Sentence, String>);
+
 /// The sentences of a file, one after the other: TOML, JSON lines as `ocelli teach --export` and `ocelli vocab` write them, or one
 /// sentence a line.
 enum List {
@@ -587,7 +590,7 @@ impl List {
     }
 
     /// The next one with its line, or what is wrong with that.
-    fn next(&mut self) -> Result<Option<(usize, Result<Sentence, String>)>, Error> {
+    fn next(&mut self) -> Result<Option<Wish>, Error> {
         let (path, file, number, is_json) = match self {
             Self::Entries(entries) => return Ok(entries.next().map(|(line, sentence)| (line, Ok(sentence)))),
             Self::Lines { path, file, number, is_json } => (path, file, number, *is_json),

@@ -486,7 +486,7 @@ mod tests {
     const FRAME_US: u64 = 200_000;
 
     fn lexicon() -> Lexicon {
-        Lexicon::new(&CONFIG, &KINDS, ENTRIES).expect("a valid vocabulary")
+        Lexicon::new(&CONFIG, KINDS, ENTRIES).expect("a valid vocabulary")
     }
 
     /// A policy at 5 frames a second, and what it said as lines.
@@ -558,7 +558,7 @@ mod tests {
         let calibration = Calibration { slope: 2.0, offset: -1.0, offsets: &[("fall", 0.5)] };
         let config = SpeakConfig { calibration, ..CONFIG };
         let mut story = Story::new();
-        story.policy = SpeakPolicy::new(Lexicon::new(&config, &KINDS, ENTRIES).expect("a valid vocabulary"));
+        story.policy = SpeakPolicy::new(Lexicon::new(&config, KINDS, ENTRIES).expect("a valid vocabulary"));
         story.sees("walk", 10).sees("fall", 4);
         assert_eq!(story.said, ["0.0-0.6 narration walk", "2.0-2.2 narration fall", "2.0-2.2 alert fall"]);
         let [walk, fall, alert] = story.events[..] else { panic!("three events") };
@@ -636,7 +636,7 @@ mod tests {
             (2, Severity::Alarm),
             (6, Severity::Info),
         ];
-        let now = Lexicon::new(&CONFIG, &kinds, entries).expect("a valid vocabulary");
+        let now = Lexicon::new(&CONFIG, kinds, entries).expect("a valid vocabulary");
         let kinds = [0, 1, 2, 3, 4, 9, 5].map(|kind| Some(kind).filter(|kind| *kind < 9));
         let moved = [0, 1, 2, 3, 4, 9, 5, 6].map(|entry| Some(entry).filter(|entry| *entry < 9));
         let mut story = Story::new();

@@ -15,6 +15,9 @@ use crate::machine::cpu_ns;
 
 const SIZES: [usize; 4] = [100, 1000, 10_000, 100_000];
 
+/// The nearest sentence to a unit vector, and its cosine.
+type Way<'a> = &'a dyn Fn(&[f32; EMBEDDING]) -> (usize, f32);
+
 /// CPU time that look-ups of one kind take together at least.
 const LONG_NS: u64 = 200_000_000;
 
@@ -53,7 +56,7 @@ pub fn vocabulary_table(folder: &Path) -> Result<()> {
             coded.bytes().table >> 10,
             scenes.bytes() >> 10
         );
-        let ways: [(&str, &dyn Fn(&[f32; EMBEDDING]) -> (usize, f32)); 3] = [
+        let ways: [(&str, Way<'_>); 3] = [
             ("flat", &|z| exact.nearest(z, 1)[0]),
             ("scenes", &|z| scenes.nearest(&exact, z, 1)[0]),
             ("codes", &|z| coded.nearest(z, 1)[0]),

@@ -299,7 +299,7 @@ fn many(seen: &Value) -> String {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         };
-        (0..digits.len() / 2).map(|_| format!("{:02x}", byte())).collect::<String>()
+        (0..digits.len() / 2).fold(String::new(), |text, _| text + &format!("{:02x}", byte()))
     };
     let line = |text: &str, digits: &str| format!("{{\"text\":\"{text}\",\"embedding\":\"{mark}.{digits}\"}}\n");
     let mut lines: String = (0..10_200).map(|n| line(&format!("Someone does thing {n}."), &elsewhere())).collect();
@@ -318,7 +318,7 @@ fn thousands_are_imported_and_one_of_them_is_named() {
     let lines_of_list = many(seen);
     std::fs::write(&list, &lines_of_list).expect("it is writable");
     // What an import left that was ended: whole lines, one of another list, and one that is torn.
-    let part: String = lines_of_list.lines().take(1000).map(|line| format!("{line}\n")).collect();
+    let part: String = lines_of_list.split_inclusive('\n').take(1000).collect();
     let other = part.lines().next().expect("a line").replace("thing 0.", "another thing.");
     let torn = "{\"text\":\"Someone does thing 10";
     let part_path = folder.path().join("vocabulary.jsonl.importing");

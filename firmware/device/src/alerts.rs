@@ -17,6 +17,7 @@ use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
 use crate::escalate::Escalation;
 use crate::sentences::{SeverityName, check_text};
+use crate::wiring;
 
 /// The most conditions of a config: each costs some hundred additions a picture.
 const MOST_ALERTS: usize = 256;
@@ -163,7 +164,7 @@ impl AlertTable {
             let found = names.iter().map(|name| pack.vocabulary.kind_of(name).ok_or(name));
             let found: Result<BTreeSet<_>, _> = found.collect();
             found.map(|kinds| kinds.into_iter().collect()).map_err(|name| {
-                let known = pack.vocabulary.kinds.join(", ");
+                let known = wiring::kinds_text(&pack.vocabulary);
                 format!(
                     "neither the pack {} nor a sentence of yours knows `{name}`; there are: {known}",
                     pack.manifest.name
@@ -181,7 +182,7 @@ impl AlertTable {
         let after = After { kinds: kinds(&self.after)?, unless: kinds(&self.unless)?, within_us };
         let seen = kinds(names)?;
         if let Some(both) = seen.iter().find(|kind| !absent && after.kinds.contains(kind)) {
-            let kind = &pack.vocabulary.kinds[*both];
+            let kind = pack.vocabulary.kind(*both);
             return Err(format!("`{kind}` is what is to be seen and also what is to go `after`; take it out of one"));
         }
         Ok(AlertRule {
@@ -200,7 +201,7 @@ impl AlertTable {
     /// does not know of it.
     fn stays_down(pack: &Pack) -> Option<Self> {
         let known = |names: &[&str]| -> Vec<String> {
-            let known = names.iter().filter(|name| pack.vocabulary.kinds.iter().any(|kind| kind == *name));
+            let known = names.iter().filter(|name| pack.vocabulary.kind_named(name).is_some());
             known.map(ToString::to_string).collect()
         };
         let (fall, kinds) = (known(&["fall"]), known(&["lie_still", "lie"]));
@@ -285,7 +286,7 @@ pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
     for alert in &config.alerts {
         let words = alert.words();
         let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{words}`: {why}")))?;
-        let names: Vec<&str> = rule.kinds.iter().map(|&kind| pack.vocabulary.kinds[kind].as_str()).collect();
+        let names: Vec<_> = rule.kinds.iter().map(|&kind| pack.vocabulary.kind(kind)).collect();
         let (seen, names, at) = (if rule.absent { "none of" } else { "any of" }, names.join(", "), rule.threshold);
         let hold = match rule.hold {
             Hold::For(hold_us) => format!("for {:.1} s", hold_us.seconds()),

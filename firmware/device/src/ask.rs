@@ -1,6 +1,7 @@
 //! `ocelli ask` and `ocelli digest`: questions about the past. What is understood and answered is in `ocelli_journal::ask`; here it gets
 //! the journal, the date and a text encoder, which is loaded when the first question needs it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, BufRead as _};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ocelli_drivers::SystemClock;
-use ocelli_infer::{Pack, TextEncoder, Vocabulary};
+use ocelli_infer::{Entry, Pack, TextEncoder, Vocabulary};
 use ocelli_journal::Journal;
 use ocelli_journal::ask::{Answer, Asker, Digest, Form, Gap, Meaning, Period, Sentence, Value};
 use ocelli_types::Clock as _;
@@ -55,8 +56,7 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
 fn taught(config: &Config, pack: &Pack) -> Result<Vec<String>, Error> {
     let Some(path) = &config.vocabulary else { return Ok(Vec::new()) };
     let own = Sentences::read(path, pack)?;
-    let taught = own.iter().filter(|sentence| sentence.prototype(pack).is_some());
-    Ok(taught.map(|sentence| sentence.text.clone()).collect())
+    Ok(own.taught()?.into_iter().map(|sentence| sentence.text).collect())
 }
 
 /// Tells a day.
@@ -243,12 +243,12 @@ enum Encoder {
 
 impl Words {
     fn new(vocabulary: Arc<Vocabulary>, taught: &[String]) -> Self {
-        let sentence = |entry: &ocelli_infer::Entry| Sentence {
-            kind: vocabulary.kinds[entry.kind].clone(),
-            text: entry.text.clone(),
+        let sentence = |entry: Cow<'_, Entry>| Sentence {
+            kind: vocabulary.kind(entry.kind).into_owned(),
+            text: entry.into_owned().text,
         };
-        let sentences: Vec<Sentence> = vocabulary.entries.iter().map(sentence).collect();
-        let taught = (0..sentences.len()).filter(|index| taught.contains(&sentences[*index].text)).collect();
+        let sentences: Vec<Sentence> = vocabulary.entries().map(sentence).collect();
+        let taught = taught.iter().filter_map(|text| vocabulary.find(text)).collect();
         Self { vocabulary, sentences, taught, encoder: Encoder::Unloaded, known: HashMap::new() }
     }
 
@@ -290,7 +290,7 @@ impl Meaning for Words {
 
     fn near(&mut self, phrase: &str) -> Option<Vec<f32>> {
         let place = self.embed(phrase)?;
-        let mut near: Vec<f32> = self.vocabulary.cosines(&place).map(|(_, cosine)| cosine).collect();
+        let mut near: Vec<f32> = self.vocabulary.cosines(&place);
         for index in self.taught.clone() {
             let text = self.sentences[index].text.clone();
             near[index] = dot(&place, &self.embed(&text)?);

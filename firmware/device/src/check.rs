@@ -47,7 +47,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
             manifest.name,
             manifest.version,
             pack.folder.display(),
-            pack.vocabulary.entries.len(),
+            pack.vocabulary.len(),
             macs as f64 / 1e6,
         );
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -135,7 +135,7 @@ pub fn packs(args: &PacksArgs) -> Result<(), Error> {
         lines += &match (&pack, args.json) {
             (Ok(pack), true) => {
                 let (name, version) = (&pack.manifest.name, &pack.manifest.version);
-                let (entries, bytes) = (pack.vocabulary.entries.len(), pack.file_bytes());
+                let (entries, bytes) = (pack.vocabulary.len(), pack.file_bytes());
                 format!(
                     "{}\n",
                     json!({"name": name, "version": version, "folder": path, "entries": entries, "bytes": bytes})
@@ -143,7 +143,7 @@ pub fn packs(args: &PacksArgs) -> Result<(), Error> {
             }
             (Ok(pack), false) => {
                 let (name, version) = (&pack.manifest.name, &pack.manifest.version);
-                let (entries, size) = (pack.vocabulary.entries.len(), mebibytes(pack.file_bytes()));
+                let (entries, size) = (pack.vocabulary.len(), mebibytes(pack.file_bytes()));
                 format!("{name:<12} {version:<8} {entries:>5} sentences  {size:>9}  {path}\n")
             }
             (Err(error), true) => format!("{}\n", json!({"folder": path, "error": error.to_string()})),

@@ -151,11 +151,13 @@ Examples:
                                                                placed by what was seen then, not by its words
   ocelli vocab suggest                                         what had no name, in groups (FILE is --journal FILE)
   ocelli vocab add 'the cat jumps on the counter' --seen u3,u5 names one of them
-  ocelli vocab import sentences.txt                            one a line; or TOML with [[entry]] tables
+  ocelli vocab import sentences.txt                            one a line; or TOML with [[entry]] tables; or JSON lines (.jsonl)
   ocelli vocab list
   ocelli vocab remove 'the cat jumps on the counter'
 The file is --vocabulary FILE, or `vocabulary` in the config; a running `ocelli run` with the same one follows it within two
-seconds. A sentence counts from its floor on, a cosine between what is seen and what it means: raise the --floor of one that is
+seconds, as far as memory was set aside for it at the start: for 2000 sentences, or `vocabulary_room` of the config, 100,000 at
+most, which `ocelli check` shows. An import is whole or not at all; one that was interrupted goes on where it was when it is begun
+again, and does not keep others from changing the file meanwhile. A sentence counts from its floor on, a cosine between what is seen and what it means: raise the --floor of one that is
 said too often. The camera knows by words what it was trained on, and little else; what was seen once it knows again with --seen.";
 
 const SOAK_NOTES: &str = "\
@@ -708,7 +710,7 @@ pub enum Vocab {
     /// Show what can be said.
     List(ListArgs),
     /// Add all sentences of a file: one a line, TOML (.toml) with text, kind, severity, floor and texts in `[[entry]]` tables, or
-    /// what `ocelli teach --export` wrote (.jsonl).
+    /// lines of another such file (.jsonl), which may have their embeddings.
     Import(ImportArgs),
     /// Show what went on and had no name, in groups of what looked alike, and how to name it.
     Suggest(SuggestArgs),

@@ -75,6 +75,9 @@ pub struct Config {
     pub pack: String,
     /// The file of one's own sentences, which `ocelli vocab` writes; a running program follows it. Default: none.
     pub vocabulary: Option<PathBuf>,
+    /// For how many sentences of one's own memory is set aside, 0 to 100000; where the file has more at the start, for those. A
+    /// running program takes no more. Default 2000.
+    pub vocabulary_room: usize,
     /// Where pictures come from: `[camera]`, or several, each `[[camera]]`.
     #[serde(rename = "camera", deserialize_with = "cameras")]
     #[schemars(with = "OneOrMany")]
@@ -119,6 +122,7 @@ impl Default for Config {
             enforce: false,
             pack: "home".into(),
             vocabulary: None,
+            vocabulary_room: 2000,
             cameras: vec![CameraTable::default()],
             output: OutputTable::default(),
             speak: SpeakTable::default(),
@@ -461,6 +465,9 @@ impl Config {
         }
         if let Some(language) = &self.output.language {
             sentences::check_language(language)?;
+        }
+        if self.vocabulary_room > sentences::MOST_SENTENCES {
+            return Err(format!("`vocabulary_room` is {}; it may be 0 to 100000 sentences", self.vocabulary_room));
         }
         self.memory.check()?;
         self.journal.check()?;

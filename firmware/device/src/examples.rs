@@ -72,7 +72,7 @@ fn example(args: &TeachArgs, config: &Config, text: &str) -> Result<(), Error> {
     lessons::check("what was seen", &example, &place.pack)?;
     let _lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
-    let old = held.iter().find(|held| held.text == text).cloned();
+    let old = held.whole(text)?;
     let near = old.as_ref().and_then(|old| old.prototype(&place.pack)).map(|(before, _)| before.cosine(&example));
     let mut sentence = match old {
         Some(old) => Sentence { kind: given.kind.or(old.kind), severity: given.severity.or(old.severity), ..old },
@@ -200,13 +200,10 @@ pub fn correct(
     let place = Place::of(config)?;
     let _lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
-    let taught = |sentence: &&Sentence| sentence.prototype(&place.pack).is_some();
     let of_said = (said, !wrong && was.is_none_or(|was| was == said));
     let mut changed = false;
     for (text, right) in [Some(of_said), was.filter(|was| *was != said).map(|was| (was, true))].into_iter().flatten() {
-        let Some(mut sentence) = held.iter().filter(taught).find(|sentence| sentence.says(text)).cloned() else {
-            continue;
-        };
+        let Some(mut sentence) = held.taught()?.into_iter().find(|sentence| sentence.says(text)) else { continue };
         sentence.learn(evidence, 1.0, right, &place.pack);
         let (examples, floor) = (sentence.examples.unwrap_or(1), sentence.floor.unwrap_or(SEEN_FLOOR));
         note(format_args!("`{}` is known by {examples} examples, from a cosine of {floor:.2}", sentence.text));
@@ -222,9 +219,7 @@ pub fn correct(
 /// The sentences that were taught by examples.
 fn taught(config: &Config) -> Result<(Pack, Vec<Sentence>), Error> {
     let place = Place::of(config)?;
-    let held = place.read()?;
-    let taught = held.iter().filter(|sentence| sentence.prototype(&place.pack).is_some());
-    let taught = taught.cloned().collect();
+    let taught = place.read()?.taught()?;
     Ok((place.pack, taught))
 }
 
@@ -262,8 +257,7 @@ fn delete(config: &Config, text: &str, more: Option<&str>) -> Result<(), Error> 
     let place = Place::of(config)?;
     let lock = sentences::lock(&place.path)?;
     let mut held = place.read()?;
-    let taught: Vec<Sentence> =
-        held.iter().filter(|sentence| sentence.prototype(&place.pack).is_some()).cloned().collect();
+    let taught = held.taught()?;
     let sentence =
         taught.iter().find(|sentence| sentence.text == text.trim()).ok_or_else(|| not_taught(text, &taught))?;
     held.remove(&sentence.text);

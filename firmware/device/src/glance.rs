@@ -41,7 +41,7 @@ pub fn command(args: &GlanceArgs) -> Result<(), Error> {
     let mut thinking = wiring::thinking(&pack, config.profile, stab, narrator)?;
     let (mut eye, mut slot) = (Eye::new(&pack)?, PatchSlot::new(pack.grid));
     let (clock, mut events, mut number) = (SystemClock::new(), EventBuf::new(), 0);
-    let mut best = vec![0.0_f32; pack.vocabulary.entries.len()];
+    let mut best = vec![0.0_f32; pack.vocabulary.len()];
     let mut rest = &bytes[..];
     let mut pictures = 0;
     while !rest.is_empty() {
@@ -76,13 +76,13 @@ pub fn command(args: &GlanceArgs) -> Result<(), Error> {
         best.into_iter().zip(0..).filter(|(probability, _)| *probability >= LEAST).collect();
     seen.sort_by(|a, b| b.0.total_cmp(&a.0));
     let all = &pack.vocabulary;
-    let told = seen.iter().map(|(probability, entry)| (probability, &all.entries[*entry]));
-    let told = told.filter(|(_, entry)| all.kinds[entry.kind] != SILENCE).take(MOST_TOLD);
+    let told = seen.iter().map(|(probability, entry)| (probability, all.entry(*entry)));
+    let told = told.filter(|(_, entry)| all.kind(entry.kind) != SILENCE).take(MOST_TOLD);
     let told: Value = told
         .map(|(probability, entry)| {
             json!({
                 "text": entry.text_in(config.output.language.as_deref()),
-                "kind": all.kinds[entry.kind],
+                "kind": all.kind(entry.kind),
                 "severity": word(entry.severity.into()),
                 "probability": events::rounded((*probability).into()),
             })

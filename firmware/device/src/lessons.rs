@@ -112,7 +112,7 @@ pub fn learn(
             Some(kind) => kind,
             None => pack.vocabulary.kind_of(&said).ok_or_else(|| at(format!("nobody says `{said}`")))?,
         };
-        let (kind, evidence) = (pack.vocabulary.kinds[kind].clone(), evidence.to_string());
+        let (kind, evidence) = (pack.vocabulary.kind(kind).into_owned(), evidence.to_string());
         new.retain(|before| before.evidence != evidence);
         new.push(Lesson { kind, right: !wrong, said, evidence });
     }
@@ -179,7 +179,7 @@ pub fn check(place: &str, evidence: &Evidence, pack: &Pack) -> Result<(), Error>
 /// The kind that is meant.
 fn known(was: &str, pack: &Pack) -> Result<usize, Error> {
     pack.vocabulary.kind_of(was).ok_or_else(|| {
-        let kinds = pack.vocabulary.kinds.join(", ");
+        let kinds = wiring::kinds_text(&pack.vocabulary);
         let name = &pack.manifest.name;
         Error::Teach(format!(
             "the pack {name} knows no `{was}`; it knows {kinds}; `ocelli teach --help` says how to teach more"

@@ -105,9 +105,9 @@ impl Moments {
 
 /// Which kinds mean that nothing goes on: those of which nothing is worth telling.
 fn rest(vocabulary: &Vocabulary) -> Vec<bool> {
-    let mut rest = vec![true; vocabulary.kinds.len()];
-    for entry in &vocabulary.entries {
-        rest[entry.kind] &= entry.severity == Severity::None;
+    let mut rest = vec![true; vocabulary.kinds()];
+    for (kind, severity) in vocabulary.senses() {
+        rest[kind] &= severity == Severity::None;
     }
     rest
 }

@@ -46,6 +46,9 @@ const TIMES: [&str; 17] = [
     "sunday",
 ];
 
+/// So many kinds of those that are meant are shown.
+const SHOWN: usize = 20;
+
 /// Gives each alert that has `when` the kinds that it means in this pack, with the user's sentences in it.
 ///
 /// # Errors
@@ -63,23 +66,29 @@ pub fn understand(config: &mut Config, pack: &Pack) -> Result<(), Error> {
         let length = place.values().iter().map(|&value| f32::from(value).powi(2)).sum::<f32>().sqrt();
         let z = place.values().map(|value| f32::from(value) / length);
         let near = pack.vocabulary.nearest_of_kinds(&z);
+        let said = |entry: usize| pack.vocabulary.entry(entry).into_owned();
         let most = near.first().map_or(0.0, |(_, cosine)| *cosine);
         let meant: Vec<_> = near.iter().filter(|(_, cosine)| *cosine >= ALIKE.max(most - NEARLY)).collect();
         if meant.is_empty() {
-            let nearest = near.first().map_or("", |(entry, _)| &entry.text);
+            let nearest = near.first().map_or_else(String::new, |(entry, _)| said(*entry).text);
             return Err(ConfigError::Usage(format!(
                 "alert `{when}`: nothing that can be said is like it (the nearest is `{nearest}`, at a cosine of {most:.2}); \
                  write `kinds`, or let it be said: ocelli vocab add '{when}'"
             ))
             .into());
         }
-        if let Some(advice) = unheard(when, &near[0].0.text, if alert.camera.is_none() { &cameras } else { &[] }) {
+        if let Some(advice) = unheard(when, &said(near[0].0).text, if alert.camera.is_none() { &cameras } else { &[] })
+        {
             return Err(ConfigError::Usage(format!("alert `{when}`: {advice}")).into());
         }
-        let kind = |index: usize| pack.vocabulary.kinds[index].clone();
-        let said = meant.iter().map(|(entry, cosine)| format!("{} (`{}`, {cosine:.2})", kind(entry.kind), entry.text));
-        note(format_args!("alert `{when}` is understood as {}", said.collect::<Vec<_>>().join(", ")));
-        alert.kinds = meant.iter().map(|(entry, _)| kind(entry.kind)).collect();
+        let kind = |index: usize| pack.vocabulary.kind(said(index).kind).into_owned();
+        let told = meant
+            .iter()
+            .take(SHOWN)
+            .map(|(entry, cosine)| format!("{} (`{}`, {cosine:.2})", kind(*entry), said(*entry).text));
+        let more = if meant.len() > SHOWN { format!(", and {} more", meant.len() - SHOWN) } else { String::new() };
+        note(format_args!("alert `{when}` is understood as {}{more}", told.collect::<Vec<_>>().join(", ")));
+        alert.kinds = meant.iter().map(|(entry, _)| kind(*entry)).collect();
     }
     Ok(())
 }

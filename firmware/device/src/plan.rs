@@ -7,16 +7,16 @@
 
 use std::fmt;
 
-use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab, Taught};
+use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab, Taught, Vocabulary};
 use ocelli_journal::HEAP_BYTES;
-use ocelli_pipeline::{MemoryRing, PatchSlot, TokenGate, TokenSlot};
+use ocelli_pipeline::{Lexicon, MemoryRing, PatchSlot, TokenGate, TokenSlot};
 use ocelli_types::SizePx;
 use serde::Serialize;
 
 use crate::config::{CameraTable, Config};
 use crate::gateway;
 use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
-use crate::sentences::{COPIES, MOST_FILE_BYTES, WATCHER_STACK_BYTES};
+use crate::sentences::{Room, WATCHER_STACK_BYTES};
 use crate::signs;
 use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::thermal::WARDEN_STACK_BYTES;
@@ -89,7 +89,14 @@ const JOURNAL_CODE_BYTES: u64 = 1 << 20;
 const SIGNS: &str = "display, pins and sensors";
 
 /// Sentences beside the pack's, where a file of them is named: whatever the file has, and while it is read anew.
+
+/// Sentences beside the pack's, where a file of them is named: those that are said, the next ones, and what is held while those are
+/// read; and what each camera has of each (its probability, of its kind that of now and the smoothed one, what the best lessons
+/// for and against it say, and whether it is rest). Beside the vocabulary are what the policy knows of it, and which old number
+/// each sentence and kind has in the next one.
 const SENTENCES: &str = "your sentences";
+const LIKELIHOODS: &str = "how likely your sentences are";
+const LIKELIHOOD_BYTES: usize = 3 * size_of::<f32>() + 2 * size_of::<f32>() + 1;
 
 /// The gateway: what it holds at most, its code that was read, and its threads' whole stacks.
 const GATEWAY: &str = "gateway";
@@ -142,7 +149,7 @@ impl Item {
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
             SIGNS => Some("no display"),
-            SENTENCES => Some("no vocabulary of your own"),
+            SENTENCES | LIKELIHOODS => Some("fewer sentences of your own (the file, or vocabulary_room)"),
             _ => Some("a smaller pack"),
         }
     }
@@ -207,7 +214,7 @@ impl Plan {
             item(SEGMENTS, MemoryRing::segments_bytes(&memory) as u64),
             item(ABSTRACT, MemoryRing::abstract_bytes(&memory) as u64),
             item(LESSONS, Taught::bytes() as u64),
-            item("vocabulary", (2 * pack.vocabulary.entries.len() * (EMBEDDING + 64)) as u64),
+            item("vocabulary", (2 * pack.vocabulary.of_pack() * (EMBEDDING + 64)) as u64),
             item(PICTURE, picture_bytes(pack) + token_slot_bytes(pack)),
             item(SOURCE, source_bytes(picture)),
         ];
@@ -226,7 +233,12 @@ impl Plan {
             plan.items.push(item(GATEWAY_STACKS, ocelli_gateway::STACKS_BYTES + gateway::ANSWER_STACKS_BYTES));
         }
         if config.vocabulary.is_some() {
-            plan.items.push(item(SENTENCES, COPIES * MOST_FILE_BYTES));
+            let Room { sentences, text_bytes } = wiring::room(config, pack);
+            let [held, reading] = Vocabulary::bytes_of(sentences, text_bytes);
+            let numbers = 2 * sentences * size_of::<Option<usize>>();
+            let bytes = 2 * (held + Lexicon::bytes(sentences)) + reading + numbers;
+            plan.items.push(item(SENTENCES, bytes as u64));
+            plan.items.push(item(LIKELIHOODS, (sentences * LIKELIHOOD_BYTES) as u64));
         }
         let sensors = if config.thermal.watches() { WARDEN_STACK_BYTES as u64 } else { 0 };
         if sensors + signs::bytes(config) > 0 {
@@ -366,7 +378,7 @@ fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
         PICTURE => Some(picture_bytes(pack)),
         // What a start reads is freed before the next file is read.
         SNAPSHOT => Some(item.bytes / 2 + pack.grid.bytes() as u64),
-        STAB_STATE | RECENT | SEGMENTS | ABSTRACT | LESSONS | SOURCE => Some(item.bytes),
+        STAB_STATE | RECENT | SEGMENTS | ABSTRACT | LESSONS | SOURCE | LIKELIHOODS => Some(item.bytes),
         _ => None,
     }
 }

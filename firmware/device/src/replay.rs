@@ -37,6 +37,10 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     plan.require()?;
     let dates = args.at.map_or(Dates::Unknown, Dates::From);
     let mut voice = Voice::open(&config, None)?.kept_by(Scribe::open(&config.journal, dates, Micros(0), true)?);
+    let kinds: Vec<String> = match &args.trace {
+        Some(_) => (0..pack.vocabulary.kinds()).map(|kind| pack.vocabulary.kind(kind).into_owned()).collect(),
+        None => Vec::new(),
+    };
     let mut trace = args.trace.as_deref().map(Trace::create).transpose()?;
     let mut eye = Eye::new(&pack)?;
     let narrator = RefCell::new(narrator);
@@ -109,7 +113,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         voice.remind(0, seen_us)?;
         moments.look(0, &mind, moved, seen_us, &mut voice);
         if let Some(trace) = &mut trace {
-            trace.add(seen_us, &pack.vocabulary.kinds, mind.kind_probabilities())?;
+            trace.add(seen_us, &kinds, mind.kind_probabilities())?;
         }
     };
     eye.finish().iter().try_for_each(|held| voice.moved(0, held))?;

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use ocelli_drivers::SystemClock;
 use ocelli_heap::{CountingAlloc, Pool};
+use ocelli_infer::Pack;
 use ocelli_pipeline::{HoleCause, Mind, PatchSlot};
 use ocelli_types::{Clock, EventKind, Micros, SizePx};
 
@@ -39,7 +40,7 @@ use crate::moments::Moments;
 use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::pulse::Pulse;
-use crate::sentences::{Sentences, Watcher};
+use crate::sentences::{self, Loaded, Watcher};
 use crate::signs::Signs;
 use crate::state::{Keeper, Kept, Reference, Store};
 use crate::thermal::{Shared, Warden};
@@ -114,9 +115,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let count = wishes.len();
     let pack = wiring::open_pack(&config.pack)?;
     let of_pack = pack.clone();
-    let own = config.vocabulary.as_deref().map(|path| Sentences::read(path, &of_pack)).transpose()?;
+    let own = config.vocabulary.as_deref().map(|path| Loaded::read(path, &of_pack, sentences::MOST)).transpose()?;
     let pack = match &own {
-        Some(own) => wiring::with_sentences(pack, own),
+        Some(own) => Pack { vocabulary: Arc::clone(&own.vocabulary), ..pack },
         None => pack,
     };
     plain::understand(&mut config, &pack)?;
@@ -171,13 +172,14 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let start = |outside| gateway::start(&config, &args.common, &pack, outside, canvases.clone());
     // It answers until the end, whatever the end is.
     let _gateway = outside.as_ref().map_or(Ok(None), start)?;
-    for fault in own.iter().flat_map(Sentences::faults) {
-        note(&fault);
-        voice.tell(0, EventKind::Health, (start_us, start_us), &fault)?;
+    for fault in own.iter().flat_map(|own| &own.faults) {
+        note(fault);
+        voice.tell(0, EventKind::Health, (start_us, start_us), fault)?;
     }
     let every_us = Micros::from_seconds(config.memory.save_every_s);
     let no_thread = |source| Error::System { what: "a thread", source };
-    let watcher = own.as_ref().map(|own| Watcher::start(own, of_pack, Arc::clone(&stop)));
+    let (room, verbosity) = (wiring::room(&config, &pack), config.speak.verbosity);
+    let watcher = own.map(|own| Watcher::start(&own, of_pack, room, verbosity, Arc::clone(&stop)));
     let watcher = watcher.transpose().map_err(no_thread)?;
 
     let warden = config.thermal.watches().then(|| Warden::start(&config.thermal, &pace));
@@ -196,6 +198,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (tell_tokens, messages) = sync_channel(SLOTS);
     let (give_tokens, token_slots) = sync_channel(SLOTS);
     let (mut cameras, mut captures, mut gives) = (Vec::new(), Vec::new(), Vec::new());
+    let lexicon = wiring::lexicon(&pack, &pack.vocabulary, verbosity)?;
     for (camera, ((wish, store), kept)) in wishes.into_iter().zip(stores).zip(kept).enumerate() {
         let mut eye = Eye::new(&pack)?;
         let picture = Reference::default();
@@ -250,8 +253,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         });
         let head = wiring::taught(&pack, &narrator, &config.cameras[camera])?;
         let (rules, tells) = alerts::of_camera(&config, camera, &pack)?;
-        let lexicon = wiring::lexicon(&pack, &pack.vocabulary, config.speak.verbosity)?;
-        let mind = Mind::new(head, memory, lexicon).watching(rules);
+        let mind = Mind::new(head, memory, lexicon.clone()).watching(rules);
         let mind = mind.learning(wiring::normal(&config, &pack, &learnt));
         cameras.push(Watched { tells, ..Watched::new(mind, keeper, Moments::new(&pack, &pack.vocabulary), start_us) });
     }
@@ -279,9 +281,10 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     // Last, for threads are bound as the one that starts them.
     threads::pin(&cpus.think)?;
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
-    let (narrator, verbosity) = (&narrator, config.speak.verbosity);
+    // What can be said now is the watcher's: these sentences should not outlive it.
+    drop(pack);
     let mut think =
-        Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside, warden };
+        Think { cameras, voice, narrator: &narrator, vocabulary, watcher, dates, week, outside, warden };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

@@ -413,7 +413,7 @@ mod tests {
         let mut config = Config::default();
         config.alerting.unusual = true;
         let mut normal = wiring::normal(&config, pack, &[]).expect("it is wanted");
-        let kinds = vec![0.5; pack.vocabulary.kinds.len()];
+        let kinds = vec![0.5; pack.vocabulary.kinds()];
         for minute in 0..70 {
             let captured_us = Micros(u64::from(minute) * 60_000_000);
             let seen = ocelli_pipeline::Seen { entry: ocelli_types::EntryId(1), captured_us };

@@ -11,6 +11,7 @@ use crate::error::{Error, note};
 use crate::events;
 use crate::sentences::SEEN_FLOOR;
 use crate::vocab::Place;
+use crate::wiring;
 
 /// The cosine from which two look alike: that from which a sentence is meant that is placed by one of them.
 const ALIKE: f32 = SEEN_FLOOR;
@@ -31,7 +32,7 @@ pub fn command(args: &SuggestArgs) -> Result<(), Error> {
     let config = args.common.config()?;
     let place = Place::of(&config)?;
     let journal = Journal::open(&events::file(args.journal.as_ref(), &config)?)?;
-    let all = place.pack.vocabulary.with(&place.read()?.added());
+    let all = wiring::open(&config)?.vocabulary;
     let (mut unknown, mut others, mut named) = (Vec::new(), 0, 0);
     let all_seen = journal.seen(Ring::Unknowns, args.camera.as_deref())?;
     if all_seen.is_empty() {
@@ -61,10 +62,11 @@ pub fn command(args: &SuggestArgs) -> Result<(), Error> {
     let mut lines = String::new();
     for group in groups.iter().take(args.limit.into()) {
         let members: Vec<&Unknown> = group.iter().map(|index| &unknown[*index]).collect();
-        let mut near: Vec<(&str, f32)> =
-            all.cosines(&members[0].unit).map(|(entry, cosine)| (&*entry.text, cosine)).collect();
+        let mut near: Vec<(usize, f32)> = all.cosines(&members[0].unit).into_iter().enumerate().collect();
         near.sort_by(|a, b| b.1.total_cmp(&a.1));
         near.truncate(NEAREST);
+        let near: Vec<(String, f32)> =
+            near.into_iter().map(|(entry, cosine)| (all.entry(entry).into_owned().text, cosine)).collect();
         if args.json {
             let of = |unknown: &&Unknown| {
                 let Seen { camera, start_us, start_ms, .. } = &unknown.seen;

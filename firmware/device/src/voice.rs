@@ -126,11 +126,11 @@ impl Voice {
         let wanted = spoken.kind == EventKind::Narration && (self.evidence || self.scribe.is_some());
         let seen = wanted.then(|| head.evidence());
         let evidence = seen.as_ref().filter(|_| self.evidence).map(ToString::to_string);
-        let (entry, language) = (&vocabulary.entries[spoken.entry as usize], self.language.clone());
+        let (entry, language) = (vocabulary.entry(spoken.entry as usize), self.language.clone());
         let about = self.is_heard().then(|| About {
-            kind: vocabulary.kinds[entry.kind].clone(),
+            kind: vocabulary.kind(entry.kind).into_owned(),
             severity: entry.severity,
-            entities: vocabulary.about[entry.kind].clone(),
+            entities: vocabulary.about(entry.kind).to_vec(),
             vector: seen.as_ref().map(vector),
         });
         let event = Event {
@@ -169,9 +169,9 @@ impl Voice {
     ) -> Result<(), Error> {
         let Tells { text, severity } = tells;
         let about = self.is_heard().then(|| About {
-            kind: alerted.kind.map_or("absence", |kind| &vocabulary.kinds[kind]).to_owned(),
+            kind: alerted.kind.map_or_else(|| "absence".into(), |kind| vocabulary.kind(kind).into_owned()),
             severity: *severity,
-            entities: alerted.kind.map_or_else(Vec::new, |kind| vocabulary.about[kind].clone()),
+            entities: alerted.kind.map_or_else(Vec::new, |kind| vocabulary.about(kind).to_vec()),
             vector: None,
         });
         let is_quiet = minute.is_some_and(|now| self.quiet.iter().any(|span| span.contains(now)));
@@ -207,10 +207,11 @@ impl Voice {
             self.await_somebody(&event, camera, *severity);
         }
         // Of its kind; of an absence whatever is seen.
-        let of_kind = vocabulary.entries.iter().zip(probabilities);
-        let of_kind = of_kind.filter(|(entry, _)| alerted.kind.is_none_or(|kind| entry.kind == kind));
-        let Some((sentence, _)) = of_kind.max_by(|a, b| a.1.total_cmp(b.1)) else { return Ok(()) };
-        let text = sentence.text_in(self.language.as_deref()).to_owned();
+        let of_kind = vocabulary.senses().zip(probabilities).enumerate();
+        let of_kind = of_kind.filter(|(_, ((of, _), _))| alerted.kind.is_none_or(|kind| *of == kind));
+        let most = of_kind.max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
+        let Some((sentence, _)) = most else { return Ok(()) };
+        let text = vocabulary.entry(sentence).text_in(self.language.as_deref()).to_owned();
         if !hush {
             let update = Event { kind: EventKind::Update, text: &text, ..event };
             self.emit(&update)?;
@@ -232,8 +233,8 @@ impl Voice {
         minute: Option<u16>,
     ) -> Result<(), Error> {
         let Deviation { over, kind, score, from, to } = *deviation;
-        let sentence = kind.and_then(|kind| vocabulary.entries.iter().find(|entry| entry.kind == kind));
-        let what = sentence.map_or("nothing happens", |entry| entry.text_in(self.language.as_deref()));
+        let sentence = kind.and_then(|kind| vocabulary.first_of(kind));
+        let what = sentence.as_ref().map_or("nothing happens", |entry| entry.text_in(self.language.as_deref()));
         let tells = Tells { text: format!("Unusual at this hour: {what}"), severity: Severity::Notice };
         // One of what is seen and one of nothing may be open beside each other, and beside all conditions.
         let rule = usize::MAX - usize::from(kind.is_none());

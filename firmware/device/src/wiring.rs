@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use ocelli_drivers::{DriverError, Fitter, Sampler};
 use ocelli_heap::CountingAlloc;
@@ -17,7 +16,7 @@ use ocelli_types::{Clock, Content, Frame, Micros};
 use crate::config::{CameraTable, Config, Profile, Verbosity};
 use crate::error::{Error, note};
 use crate::lessons;
-use crate::sentences::Sentences;
+use crate::sentences::{self, Loaded, Room};
 use crate::thermal::Pace;
 
 /// Environment variable with a folder of packs that is searched first.
@@ -58,15 +57,25 @@ pub fn open_pack(name: &str) -> Result<Pack, PackError> {
 pub fn open(config: &Config) -> Result<Pack, Error> {
     let pack = open_pack(&config.pack)?;
     let Some(path) = &config.vocabulary else { return Ok(pack) };
-    let own = Sentences::read(path, &pack)?;
-    own.faults().for_each(note);
-    Ok(with_sentences(pack, &own))
+    let own = Loaded::read(path, &pack, sentences::MOST)?;
+    own.faults.iter().for_each(note);
+    Ok(Pack { vocabulary: own.vocabulary, ..pack })
 }
 
-/// The pack with sentences beside its own.
-pub fn with_sentences(pack: Pack, own: &Sentences) -> Pack {
-    let vocabulary = Arc::new(pack.vocabulary.with(&own.added()));
-    Pack { vocabulary, ..pack }
+/// For how many sentences memory is set aside, with those in this pack there already.
+pub fn room(config: &Config, pack: &Pack) -> Room {
+    Room::of(config.vocabulary_room).max(Room::held(&pack.vocabulary))
+}
+
+/// What kinds there are, for people: by name, of those that are sentences how many.
+pub fn kinds_text(vocabulary: &Vocabulary) -> String {
+    let (names, own) = (vocabulary.names().join(", "), vocabulary.kinds() - vocabulary.names().len());
+    match own {
+        0 => names,
+        // As many as one would read.
+        1..=20 => (0..vocabulary.kinds()).map(|kind| vocabulary.kind(kind)).collect::<Vec<_>>().join(", "),
+        _ => format!("{names}, and {own} sentences of yours (`ocelli vocab list`)"),
+    }
 }
 
 /// Opens the pack and loads both graphs.
@@ -231,14 +240,14 @@ pub fn remembering(pack: &Pack, stab: Stab, narrator: Narrator, memory: MemoryRi
 
 /// How many of the kinds, the first ones, are the pack's own.
 pub fn own_kinds(pack: &Pack) -> usize {
-    let own = &pack.vocabulary.entries[..pack.vocabulary.of_pack()];
-    own.iter().map(|entry| entry.kind + 1).max().unwrap_or(0)
+    let own = pack.vocabulary.senses().take(pack.vocabulary.of_pack());
+    own.map(|(kind, _)| kind + 1).max().unwrap_or(0)
 }
 
 /// What is normal at a camera, as it was kept, where it is to be learnt.
 pub fn normal(config: &Config, pack: &Pack, kept: &[u8]) -> Option<Normal> {
     config.alerting.unusual.then(|| {
-        let kinds = &pack.vocabulary.kinds[..own_kinds(pack)];
+        let kinds = &pack.vocabulary.names()[..own_kinds(pack)];
         let speak = &pack.manifest.speak;
         let threshold = |kind: &String| speak.kinds.get(kind).map_or(speak.threshold, |own| own.threshold);
         let learning = NormalConfig {
@@ -273,9 +282,9 @@ pub fn lexicon(pack: &Pack, vocabulary: &Vocabulary, verbosity: Verbosity) -> Re
     let [who, things] = [&part.who, &part.things].map(|kinds| kinds.iter().map(String::as_str).collect::<Vec<_>>());
     let config =
         SpeakConfig { smoothing: part.smoothing, default, kinds: &kinds, calibration, who: &who, things: &things };
-    let entries = vocabulary.entries.iter().map(|entry| (entry.kind, entry.severity));
+    let names = (0..vocabulary.kinds()).map(|kind| vocabulary.kind(kind));
     let config_error = |error: ConfigError| inconsistent(pack, &error);
-    let lexicon = Lexicon::new(&config, &vocabulary.kinds, entries).map_err(config_error)?;
+    let lexicon = Lexicon::new(&config, names, vocabulary.senses()).map_err(config_error)?;
     Ok(lexicon.lasting(vocabulary.of_pack()).telling(verbosity.into()))
 }
 

@@ -40,6 +40,9 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// How long its text is.
+    pub const TEXT_BYTES: usize = MARK + 1 + 2 * EMBEDDING;
+
     fn new(mark: &str, z: &[f32]) -> Self {
         let largest = z.iter().fold(0.0f32, |largest, value| largest.max(value.abs())).max(f32::MIN_POSITIVE);
         let z = z.iter().map(|value| (value / largest * 127.0).round() as i8).collect();
@@ -145,9 +148,13 @@ impl FromStr for Evidence {
         if mark.len() != MARK || digits.len() != 2 * EMBEDDING || !is_hex(mark) || !is_hex(digits) {
             return Err(NoEvidence);
         }
-        let byte = |index: usize| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).map(u8::cast_signed);
-        let z: Result<Vec<i8>, _> = (0..EMBEDDING).map(byte).collect();
-        let z = z.ok().filter(|z| z.iter().any(|&value| value != 0)).ok_or(NoEvidence)?;
+        // A large vocabulary reads 64 of these a picture.
+        let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { (digit | 0x20) - b'a' + 10 };
+        let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
+        let z: Vec<i8> = pairs.map(|[high, low]| ((value(*high) << 4) | value(*low)).cast_signed()).collect();
+        if z.iter().all(|&value| value == 0) {
+            return Err(NoEvidence);
+        }
         Ok(Self { mark: mark.into(), z })
     }
 }
@@ -177,11 +184,11 @@ impl Lessons {
         added
     }
 
-    /// Goes on with a vocabulary whose kinds are `now` where they were `before`; lessons on what has gone are left out.
-    fn renumber(&mut self, before: &[String], now: &[String]) {
+    /// Goes on with other numbers of kinds, `now` for each of those before; lessons on what has gone are left out.
+    fn renumber(&mut self, now: &[Option<usize>]) {
         let mut lessons = Self::default();
         for (row, (kind, right)) in self.rows.iter().zip(&self.kinds) {
-            if let Some(kind) = now.iter().position(|name| *name == before[*kind]) {
+            if let Some(kind) = now[*kind] {
                 lessons.rows.push(row.iter().copied());
                 lessons.kinds.push((kind, *right));
             }
@@ -206,13 +213,13 @@ impl Lessons {
             return;
         }
         self.likeness.clear();
-        self.likeness.resize(vocabulary.kinds.len(), [0.0; 2]);
+        self.likeness.resize(vocabulary.kinds(), [0.0; 2]);
         for ((kind, right), cosine) in self.kinds.iter().zip(self.rows.cosines(z)) {
             let most = &mut self.likeness[*kind][usize::from(!right)];
             *most = most.max((-SHARPNESS * (1.0 - cosine)).exp());
         }
-        for (entry, p) in vocabulary.entries.iter().zip(probabilities.iter_mut()) {
-            let [best, worst] = self.likeness[entry.kind];
+        for ((kind, _), p) in vocabulary.senses().zip(probabilities.iter_mut()) {
+            let [best, worst] = self.likeness[kind];
             *p *= (WEIGHT * (best - worst)).exp();
         }
         let sum: f32 = probabilities.iter().sum();
@@ -260,9 +267,9 @@ impl<'a> Taught<'a> {
         self.nearest
     }
 
-    /// Goes on with another vocabulary than `before`, which the narrator has by then.
-    pub fn relearn(&mut self, before: &Vocabulary) {
-        self.lessons.renumber(&before.kinds, &self.narrator.borrow().vocabulary().kinds);
+    /// Goes on with another vocabulary, which the narrator has by then: `kinds` says for each of the old ones which it is now.
+    pub fn relearn(&mut self, kinds: &[Option<usize>]) {
+        self.lessons.renumber(kinds);
     }
 
     /// Bytes of all lessons that a camera may have, and of what it keeps for the next one.
@@ -311,11 +318,11 @@ mod tests {
     }
 
     fn even(vocabulary: &Vocabulary) -> Vec<f32> {
-        vec![1.0 / vocabulary.entries.len() as f32; vocabulary.entries.len()]
+        vec![1.0 / vocabulary.len() as f32; vocabulary.len()]
     }
 
     fn of_kind(vocabulary: &Vocabulary, probabilities: &[f32], kind: usize) -> f32 {
-        vocabulary.entries.iter().zip(probabilities).filter(|(entry, _)| entry.kind == kind).map(|(_, p)| p).sum()
+        vocabulary.senses().zip(probabilities).filter(|((of, _), _)| *of == kind).map(|(_, p)| p).sum()
     }
 
     #[test]
@@ -374,12 +381,11 @@ mod tests {
 
     #[test]
     fn lessons_follow_their_kinds_into_another_vocabulary() {
-        let names = |names: [&str; 3]| names.map(String::from);
         let mut lessons = Lessons::default();
         for kind in [0, 2, 1] {
             assert!(lessons.add(kind, kind != 1, &Evidence::new("0badcafe", &lean(kind, 100, 0.0))));
         }
-        lessons.renumber(&names(["walk", "the cat jumps", "sit"]), &names(["walk", "sit", "the dog barks"]));
+        lessons.renumber(&[Some(0), None, Some(1)]);
         assert_eq!(lessons.kinds, [(0, true), (1, true)]);
         assert!((lessons.rows.row(1)[2] - 1.0).abs() < 1e-6, "each with its own evidence");
     }

@@ -39,4 +39,6 @@ pub use reference::ReferenceStab;
 pub use rows::EMBEDDING;
 pub use stab::Stab;
 pub use text::{Embedded, MOST_PIECES, TextEncoder, TextPack};
-pub use vocabulary::{Added, Book, BookBytes, Entry, FLOOR, Pairs, Vocabulary, Way};
+pub use vocabulary::{
+    Added, Binding, Book, BookBytes, Composer, Entry, FLOOR, MOST_EXACT, Renumbering, Scenes, Vocabulary,
+};

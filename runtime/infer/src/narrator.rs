@@ -121,7 +121,7 @@ impl Narrator {
         z: &mut [f32; EMBEDDING],
         probabilities: &mut [f32],
     ) -> Result<f32, InferError> {
-        let entries = self.vocabulary.entries.len();
+        let entries = self.vocabulary.len();
         if view.width != self.token_width || view.slots.len() != self.slots || probabilities.len() != entries {
             let (slots, width) = (view.slots.len(), view.width);
             let found = format!("{slots} tokens of width {width} and room for {} sentences", probabilities.len());

@@ -283,11 +283,11 @@ impl Pack {
         let part = &manifest.vocabulary;
         let mut vocabulary = Vocabulary::read(&folder.join(&part.file), &folder.join(&part.embeddings))?;
         vocabulary.floor = part.floor.unwrap_or(vocabulary.floor);
-        if vocabulary.entries.len() != part.entries {
-            let why = format!("it names {} sentences, and there are {}", part.entries, vocabulary.entries.len());
+        if vocabulary.len() != part.entries {
+            let why = format!("it names {} sentences, and there are {}", part.entries, vocabulary.len());
             return Err(PackError::Inconsistent { path, why });
         }
-        if let Some(kind) = manifest.speak.kinds.keys().find(|kind| !vocabulary.kinds.contains(kind)) {
+        if let Some(kind) = manifest.speak.kinds.keys().find(|kind| vocabulary.kind_named(kind).is_none()) {
             let why = format!("[speak.kinds.{kind}] is of a kind that no sentence has");
             return Err(PackError::Inconsistent { path, why });
         }

@@ -41,6 +41,11 @@ impl Rows {
         self.values.chunks_exact(EMBEDDING).zip(&self.to_unit).map(move |(row, to_unit)| dot(row, z) * to_unit)
     }
 
+    /// One row as it was added.
+    pub fn values(&self, index: usize) -> &[i8; EMBEDDING] {
+        self.values[index * EMBEDDING..].first_chunk().expect("a row should have the width of an embedding")
+    }
+
     /// How many rows.
     pub const fn len(&self) -> usize {
         self.to_unit.len()
@@ -51,19 +56,24 @@ impl Rows {
         dot(&self.values[index * EMBEDDING..][..EMBEDDING], z) * self.to_unit[index]
     }
 
-    /// One row as a unit vector.
-    pub fn unit(&self, index: usize) -> [f32; EMBEDDING] {
-        std::array::from_fn(|i| f32::from(self.values[index * EMBEDDING + i]) * self.to_unit[index])
+    /// Some of the numbers of one row as a unit vector.
+    pub fn part<const N: usize>(&self, index: usize, from: usize) -> [f32; N] {
+        std::array::from_fn(|i| f32::from(self.values[index * EMBEDDING + from + i]) * self.to_unit[index])
     }
 
-    /// Cosine of two rows.
-    ///
-    /// # Panics
-    /// If there is no such row.
-    pub fn likeness(&self, index: usize, other: usize) -> f32 {
-        let [a, b] = [index, other].map(|index| &self.values[index * EMBEDDING..][..EMBEDDING]);
-        let product: i64 = a.iter().zip(b).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
-        product as f32 * self.to_unit[index] * self.to_unit[other]
+    /// One row as a unit vector.
+    pub fn unit(&self, index: usize) -> [f32; EMBEDDING] {
+        self.part(index, 0)
+    }
+
+    /// Leaves out every second one.
+    pub fn halve(&mut self) {
+        let mut halved = Self::with_capacity(self.len());
+        for (row, to_unit) in self.iter().zip(&self.to_unit).step_by(2) {
+            halved.values.extend_from_slice(row);
+            halved.to_unit.push(*to_unit);
+        }
+        *self = halved;
     }
 
     #[cfg(test)]

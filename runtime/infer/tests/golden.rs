@@ -316,7 +316,7 @@ fn look_up(pack: &Pack, golden: &Path, mut narrator: Narrator) {
         to: EntryId(10),
         captured_us: Micros(0),
     };
-    let mut found = vec![0.0; pack.vocabulary.entries.len()];
+    let mut found = vec![0.0; pack.vocabulary.len()];
     narrator.describe(&view, &mut found).expect("it runs");
     let z: ArrayD<f32> = array(&golden.join("narrator_out.npy"));
     let mut wanted = vec![0.0; found.len()];

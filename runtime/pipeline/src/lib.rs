@@ -21,7 +21,7 @@
 //! let default = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
 //! let calibration = Calibration::default();
 //! let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[], calibration, who: &[], things: &[] };
-//! let lexicon = Lexicon::new(&speak, &["silence", "walk"], [(0, Severity::None), (1, Severity::Info)])?;
+//! let lexicon = Lexicon::new(&speak, ["silence", "walk"], [(0, Severity::None), (1, Severity::Info)])?;
 //!
 //! let (encoder, head) = (FakeEncoder::new(grid, 8), FakeHead::new(2).says(1, 0.9, 10));
 //! let mut pipeline = Pipeline::new(encoder, head, PipelineConfig { memory, lexicon })?;

@@ -7,6 +7,7 @@
 //! like any other, of which nothing is said: saying nothing is an answer.
 
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -65,19 +66,24 @@ impl Default for Calibration<'_> {
     }
 }
 
-/// What the policy knows of the vocabulary: numbers, and no words.
+/// What the policy knows of the vocabulary: numbers, and no words. Its lists are shared by all that are made of one.
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     smoothing: f32,
     slope: f32,
-    kinds: Vec<Kind>,
-    entries: Vec<Entry>,
+    /// Kinds up to the last one that has something of its own.
+    kinds: Arc<[Kind]>,
+    /// All others, as a user's sentences are, which may be a hundred thousand.
+    other: Kind,
+    /// How many kinds there are.
+    count: usize,
+    entries: Arc<[Entry]>,
     verbosity: Verbosity,
     /// The first entries, of which scenes are remembered; those behind may go, and their numbers with them.
     lasting: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Kind {
     speak: Speak,
     silent: bool,
@@ -87,7 +93,7 @@ struct Kind {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    kind: usize,
+    kind: u32,
     severity: Severity,
 }
 
@@ -98,29 +104,63 @@ impl Lexicon {
     /// No entries; a kind without entries; an entry without a kind; a number out of its range.
     pub fn new(
         config: &SpeakConfig<'_>,
-        kinds: &[impl AsRef<str>],
+        kinds: impl IntoIterator<Item = impl AsRef<str>>,
         entries: impl IntoIterator<Item = (usize, Severity)>,
     ) -> Result<Self, ConfigError> {
-        let entries: Vec<Entry> = entries.into_iter().map(|(kind, severity)| Entry { kind, severity }).collect();
         check_numbers(config)?;
-        check_kinds(config, kinds, &entries)?;
-        let kinds = kinds.iter().map(|kind| {
-            let kind = kind.as_ref();
-            let Calibration { offset, offsets, .. } = config.calibration;
-            Kind {
-                speak: own(config.kinds, kind).unwrap_or(config.default),
-                silent: kind == SILENCE,
-                about: match () {
-                    () if config.who.contains(&kind) => About::Who,
-                    () if config.things.contains(&kind) => About::Thing,
-                    () => About::Deed,
-                },
-                offset: own(offsets, kind).unwrap_or(offset),
+        let Calibration { slope, offset, offsets } = config.calibration;
+        let other = Kind { speak: config.default, silent: false, offset, about: About::Deed };
+        let (mut own, mut count) = (Vec::new(), 0);
+        // What the config says something of, and whether there is such a kind.
+        let mut named: Vec<(&str, Option<usize>)> =
+            config.kinds.iter().map(|(name, _)| *name).chain(offsets.iter().map(|(name, _)| *name)).map(none).collect();
+        named.extend(config.who.iter().chain(config.things).copied().map(none));
+        for kind in kinds {
+            let name = kind.as_ref();
+            named.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, found)| *found = Some(count));
+            let about = match () {
+                () if config.who.contains(&name) => About::Who,
+                () if config.things.contains(&name) => About::Thing,
+                () => About::Deed,
+            };
+            let speak = own_of(config.kinds, name).unwrap_or(config.default);
+            let offset = own_of(offsets, name).unwrap_or(offset);
+            let kind = Kind { speak, silent: name == SILENCE, offset, about };
+            if kind != other {
+                own.resize(count, other);
+                own.push(kind);
             }
-        });
-        let (smoothing, slope, lasting) = (config.smoothing, config.calibration.slope, entries.len());
-        let verbosity = Verbosity::default();
-        Ok(Self { smoothing, slope, kinds: kinds.collect(), entries, verbosity, lasting })
+            count += 1;
+        }
+        let (mut said, mut list) = (vec![false; count], Vec::new());
+        for (entry, (kind, severity)) in entries.into_iter().enumerate() {
+            *said.get_mut(kind).ok_or(ConfigError::NoSuchKind { entry, kind, kinds: count })? = true;
+            list.push(Entry { kind: kind as u32, severity });
+        }
+        if list.is_empty() {
+            return Err(ConfigError::EmptyVocabulary);
+        }
+        let is_said = |found: &Option<usize>| found.is_some_and(|kind| said[kind]);
+        if let Some((name, _)) = named.iter().find(|(_, found)| !is_said(found)) {
+            return Err(ConfigError::UnknownKind { kind: name.to_string() });
+        }
+        if let Some(kind) = said.iter().position(|said| !said) {
+            return Err(ConfigError::UnknownKind { kind: kind.to_string() });
+        }
+        Ok(Self {
+            smoothing: config.smoothing,
+            slope,
+            kinds: own.into(),
+            other,
+            count,
+            lasting: list.len(),
+            entries: list.into(),
+            verbosity: Verbosity::default(),
+        })
+    }
+
+    fn kind(&self, kind: usize) -> &Kind {
+        self.kinds.get(kind).unwrap_or(&self.other)
     }
 
     /// The same where only the first `entries` keep their numbers for as long as scenes are remembered.
@@ -139,7 +179,7 @@ impl Lexicon {
     fn calibrated(&self, kind: usize, smoothed: f32) -> f32 {
         // Sums of f32 probabilities may come to a millionth more than 1.
         let p = smoothed.clamp(NEVER, 1.0 - NEVER);
-        let logit = self.slope * libm::logf(p / (1.0 - p)) + self.kinds[kind].offset;
+        let logit = self.slope * libm::logf(p / (1.0 - p)) + self.kind(kind).offset;
         1.0 / (1.0 + libm::expf(-logit))
     }
 
@@ -147,10 +187,19 @@ impl Lexicon {
     pub fn entries(&self) -> usize {
         self.entries.len()
     }
+
+    /// What so many entries and kinds take, of which most have nothing of their own.
+    pub const fn bytes(entries: usize) -> usize {
+        entries * size_of::<Entry>()
+    }
+}
+
+fn none(name: &str) -> (&str, Option<usize>) {
+    (name, None)
 }
 
 /// What a kind has of its own.
-fn own<T: Copy>(of: &[(&str, T)], kind: &str) -> Option<T> {
+fn own_of<T: Copy>(of: &[(&str, T)], kind: &str) -> Option<T> {
     of.iter().find(|(name, _)| *name == kind).map(|(_, value)| *value)
 }
 
@@ -169,25 +218,6 @@ fn check_numbers(config: &SpeakConfig<'_>) -> Result<(), ConfigError> {
     let mut thresholds = kinds.iter().map(|(_, speak)| speak.threshold).chain([default.threshold]);
     match thresholds.find(|threshold| !(0.0..=1.0).contains(threshold)) {
         Some(value) => Err(ConfigError::Speak { key: "threshold", value, range: "from 0 to 1" }),
-        None => Ok(()),
-    }
-}
-
-fn check_kinds(config: &SpeakConfig<'_>, kinds: &[impl AsRef<str>], entries: &[Entry]) -> Result<(), ConfigError> {
-    if entries.is_empty() {
-        return Err(ConfigError::EmptyVocabulary);
-    }
-    if let Some((entry, &Entry { kind, .. })) = entries.iter().enumerate().find(|(_, entry)| entry.kind >= kinds.len())
-    {
-        return Err(ConfigError::NoSuchKind { entry, kind, kinds: kinds.len() });
-    }
-    let is_said = |name: &str| entries.iter().any(|entry| kinds[entry.kind].as_ref() == name);
-    let own =
-        config.kinds.iter().map(|(name, _)| *name).chain(config.calibration.offsets.iter().map(|(name, _)| *name));
-    let sorted = config.who.iter().chain(config.things).copied();
-    let mut names = kinds.iter().map(AsRef::as_ref).chain(own).chain(sorted);
-    match names.find(|name| !is_said(name)) {
-        Some(name) => Err(ConfigError::UnknownKind { kind: name.to_string() }),
         None => Ok(()),
     }
 }
@@ -250,7 +280,7 @@ pub struct SpeakPolicy {
 impl SpeakPolicy {
     /// A policy that has seen nothing.
     pub fn new(lexicon: Lexicon) -> Self {
-        let (kinds, telling) = (lexicon.kinds.len(), Telling::new(lexicon.verbosity));
+        let (kinds, telling) = (lexicon.count, Telling::new(lexicon.verbosity));
         Self {
             lexicon,
             telling,
@@ -285,9 +315,9 @@ impl SpeakPolicy {
             _ => *self.pending.insert(Pending { kind, since: seen }),
         };
         let held_us = seen.captured_us.since(pending.since.captured_us);
-        if self.current != Some(kind) && held_us >= self.lexicon.kinds[kind].speak.hold_off_us {
+        if self.current != Some(kind) && held_us >= self.lexicon.kind(kind).speak.hold_off_us {
             self.current = Some(kind);
-            if !self.lexicon.kinds[kind].silent {
+            if !self.lexicon.kind(kind).silent {
                 self.say(probabilities, pending, seen, likeness, events);
             }
         } else if self.current == Some(kind) {
@@ -309,8 +339,8 @@ impl SpeakPolicy {
         entries: &[Option<usize>],
         at_us: Micros,
     ) -> Option<Spoken> {
-        assert_eq!(kinds.len(), self.lexicon.kinds.len(), "each old kind should have an answer");
-        let count = lexicon.kinds.len();
+        assert_eq!(kinds.len(), self.lexicon.count, "each old kind should have an answer");
+        let count = lexicon.count;
         let mut smoothed = Vec::with_capacity(count);
         if !self.smoothed.is_empty() {
             smoothed.resize(count, 0.0);
@@ -345,7 +375,7 @@ impl SpeakPolicy {
     fn smooth(&mut self, probabilities: &[f32]) {
         self.fresh.fill(0.0);
         for (entry, probability) in self.lexicon.entries.iter().zip(probabilities) {
-            self.fresh[entry.kind] += probability;
+            self.fresh[entry.kind as usize] += probability;
         }
         if self.smoothed.is_empty() {
             self.smoothed.extend_from_slice(&self.fresh);
@@ -359,7 +389,8 @@ impl SpeakPolicy {
 
     /// The kind furthest above its threshold, or at it; of equals the first.
     fn candidate(&self) -> Option<usize> {
-        let margins = self.smoothed.iter().zip(&self.lexicon.kinds).map(|(score, kind)| score - kind.speak.threshold);
+        let kinds = self.lexicon.kinds.iter().chain(core::iter::repeat(&self.lexicon.other));
+        let margins = self.smoothed.iter().zip(kinds).map(|(score, kind)| score - kind.speak.threshold);
         first_largest(margins).filter(|&(_, margin)| margin >= 0.0).map(|(kind, _)| kind)
     }
 
@@ -385,9 +416,9 @@ impl SpeakPolicy {
         let (kind, severity) = (pending.kind, self.lexicon.entries[entry].severity);
         // What raises an alert is told beside it.
         let must = severity == Severity::Alarm && self.alert.is_none();
-        let about = self.lexicon.kinds[kind].about;
+        let about = self.lexicon.kind(kind).about;
         let new = Told { kind, about, severity, said: narration, held_us: seen.captured_us };
-        let holds = |kind: usize| self.smoothed[kind] >= self.lexicon.kinds[kind].speak.threshold;
+        let holds = |kind: usize| self.smoothed[kind] >= self.lexicon.kind(kind).speak.threshold;
         events.extend(self.telling.weigh(new, must, holds, likeness));
         match (severity, self.alert) {
             (Severity::Alarm, None) => {
@@ -407,7 +438,7 @@ impl SpeakPolicy {
     fn most_probable(&self, kind: usize, probabilities: &[f32]) -> usize {
         // An entry of another kind never wins, as no probability is below 0.
         let of_kind = self.lexicon.entries.iter().zip(probabilities);
-        let of_kind = of_kind.map(|(entry, probability)| if entry.kind == kind { *probability } else { -1.0 });
+        let of_kind = of_kind.map(|(entry, probability)| if entry.kind as usize == kind { *probability } else { -1.0 });
         first_largest(of_kind).map_or(0, |(entry, _)| entry)
     }
 }
@@ -455,7 +486,7 @@ mod tests {
     const FRAME_US: u64 = 200_000;
 
     fn lexicon() -> Lexicon {
-        Lexicon::new(&CONFIG, &KINDS, ENTRIES).expect("a valid vocabulary")
+        Lexicon::new(&CONFIG, KINDS, ENTRIES).expect("a valid vocabulary")
     }
 
     /// A policy at 5 frames a second, and what it said as lines.
@@ -527,7 +558,7 @@ mod tests {
         let calibration = Calibration { slope: 2.0, offset: -1.0, offsets: &[("fall", 0.5)] };
         let config = SpeakConfig { calibration, ..CONFIG };
         let mut story = Story::new();
-        story.policy = SpeakPolicy::new(Lexicon::new(&config, &KINDS, ENTRIES).expect("a valid vocabulary"));
+        story.policy = SpeakPolicy::new(Lexicon::new(&config, KINDS, ENTRIES).expect("a valid vocabulary"));
         story.sees("walk", 10).sees("fall", 4);
         assert_eq!(story.said, ["0.0-0.6 narration walk", "2.0-2.2 narration fall", "2.0-2.2 alert fall"]);
         let [walk, fall, alert] = story.events[..] else { panic!("three events") };
@@ -605,7 +636,7 @@ mod tests {
             (2, Severity::Alarm),
             (6, Severity::Info),
         ];
-        let now = Lexicon::new(&CONFIG, &kinds, entries).expect("a valid vocabulary");
+        let now = Lexicon::new(&CONFIG, kinds, entries).expect("a valid vocabulary");
         let kinds = [0, 1, 2, 3, 4, 9, 5].map(|kind| Some(kind).filter(|kind| *kind < 9));
         let moved = [0, 1, 2, 3, 4, 9, 5, 6].map(|entry| Some(entry).filter(|entry| *entry < 9));
         let mut story = Story::new();

@@ -245,7 +245,7 @@ mod tests {
         let calibration = Calibration::default();
         let config = SpeakConfig { smoothing: 0.0, default, kinds: &[], calibration, who, things };
         let severities = KINDS.iter().enumerate().map(|(index, (_, severity))| (index, *severity));
-        Lexicon::new(&config, &KINDS.map(|(kind, _)| kind), severities).expect("a valid vocabulary")
+        Lexicon::new(&config, KINDS.map(|(kind, _)| kind), severities).expect("a valid vocabulary")
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Device {
             things: &[],
         };
         let severities = [(0, Severity::None), (1, Severity::Info), (2, Severity::Alarm)];
-        let lexicon = Lexicon::new(&speak, &["silence", "walk", "fall"], severities).expect("a valid vocabulary");
+        let lexicon = Lexicon::new(&speak, ["silence", "walk", "fall"], severities).expect("a valid vocabulary");
         // A quiet hour, a walk of a minute, a fall, a walk again: 3,660 s over and over.
         let head = FakeHead::new(3).says(0, 0.9, 18_000).says(1, 0.9, 180).says(2, 0.9, 20).says(1, 0.9, 100);
         let config = PipelineConfig { memory, lexicon };

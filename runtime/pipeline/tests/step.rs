@@ -23,7 +23,7 @@ fn config() -> PipelineConfig {
     let default = Speak { threshold: 0.5, hold_off_us: Micros(200_000) };
     let speak =
         SpeakConfig { smoothing: 0.0, default, kinds: &[], calibration: Calibration::default(), who: &[], things: &[] };
-    PipelineConfig { memory, lexicon: Lexicon::new(&speak, &KINDS, SEVERITIES).expect("a valid vocabulary") }
+    PipelineConfig { memory, lexicon: Lexicon::new(&speak, KINDS, SEVERITIES).expect("a valid vocabulary") }
 }
 
 fn pipeline<E: Encoder, H: Head>(encoder: E, head: H) -> Pipeline<E, H> {

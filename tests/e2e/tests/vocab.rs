@@ -110,7 +110,7 @@ fn a_file_of_sentences_is_imported_whole_or_not_at_all() {
     let ran = vocab(&file, &["import", plain(&list)]);
     assert!(ran.code == Some(0) && ran.err.contains("2 sentences added from"), "{}", ran.err);
     let ran = vocab(&file, &["import", plain(&toml)]);
-    let counts = "1 sentences added, 1 of the pack in more languages from";
+    let counts = "1 sentence added, 1 of the pack in more languages from";
     assert!(ran.code == Some(0) && ran.err.contains(counts), "{}", ran.err);
     let again = vocab(&file, &["import", plain(&list)]);
     assert!(again.err.contains("0 sentences added, 2 that were there already from"), "{}", again.err);
@@ -123,9 +123,19 @@ fn a_file_of_sentences_is_imported_whole_or_not_at_all() {
         assert!(vocab(&file, &["list"]).out.contains(text));
         assert_eq!(vocab(&file, &["remove", text]).code, Some(0));
     }
-    std::fs::write(&list, "A sentence.\n".repeat(2000)).expect("it is writable");
-    let many = vocab(&file, &["import", plain(&list)]);
-    assert!(many.code == Some(2) && many.err.contains("has 2000 sentences; the most are 1310"), "{}", many.err);
+    // What the pack says, what is there, and what is said twice is none that is added.
+    std::fs::write(&list, "The oven is open.\r\nThe room is empty.\r\nA tap drips.\r\nA tap drips.\r\n")
+        .expect("writable");
+    let counted = vocab(&file, &["import", plain(&list)]);
+    let counts = "1 sentence added, 2 that were there already, 1 that the list has twice from";
+    assert!(counted.code == Some(0) && counted.err.contains(counts), "{}", counted.err);
+    assert_eq!(vocab(&file, &["remove", "A tap drips."]).code, Some(0));
+    let before = std::fs::read(&file).expect("it was written");
+    std::fs::write(&list, b"A right one.\nA caf\xe9.\nAnother.\na\x07b\n").expect("it is writable");
+    let wrong = vocab(&file, &["import", plain(&list)]);
+    assert!(wrong.code == Some(2) && wrong.err.contains(":2: it is no text (UTF-8)"), "{}", wrong.err);
+    assert!(wrong.err.contains(":4: it has characters") && wrong.err.contains("nothing was imported"), "{}", wrong.err);
+    assert_eq!(std::fs::read(&file).expect("it is there"), before);
     let all = own(&file);
     assert_eq!((all.len(), &all[2]["severity"]), (3, &"alarm".into()));
     let before = std::fs::read(&file).expect("it was written");
@@ -279,17 +289,88 @@ fn what_had_no_name_is_suggested_and_named() {
     assert!(hint("alert").ends_with("nothing was found\n"), "{}", hint("alert"));
 }
 
+/// A list of more than ten thousand with their embeddings: one of them lies where something was seen.
+fn many(seen: &Value) -> String {
+    let evidence = seen["evidence"].as_str().expect("it was asked for");
+    let (mark, digits) = evidence.split_once('.').expect("a mark and a place");
+    let mut state = 1u64;
+    let mut elsewhere = || {
+        let mut byte = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        (0..digits.len() / 2).fold(String::new(), |text, _| text + &format!("{:02x}", byte()))
+    };
+    let line = |text: &str, digits: &str| format!("{{\"text\":\"{text}\",\"embedding\":\"{mark}.{digits}\"}}\n");
+    let mut lines: String = (0..10_200).map(|n| line(&format!("Someone does thing {n}."), &elsewhere())).collect();
+    lines += &line(CAT, digits);
+    lines
+}
+
+/// More come in at once than are compared one by one, and what is seen is named, by their codes, by the one of them that lies there.
+/// An import that was interrupted goes on from what it left.
+#[test]
+fn thousands_are_imported_and_one_of_them_is_named() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let (file, list) = (folder.path().join("vocabulary.jsonl"), folder.path().join("list.jsonl"));
+    let events = lines(&ocelli(&["replay", DEMO, "--json", "--evidence"]).out);
+    let seen = events.iter().find(|event| event["text"] == "Someone comes in.").expect("somebody does");
+    let lines_of_list = many(seen);
+    std::fs::write(&list, &lines_of_list).expect("it is writable");
+    // What an import left that was ended: whole lines, one of another list, and one that is torn.
+    let part: String = lines_of_list.split_inclusive('\n').take(1000).collect();
+    let other = part.lines().next().expect("a line").replace("thing 0.", "another thing.");
+    let torn = "{\"text\":\"Someone does thing 10";
+    let part_path = folder.path().join("vocabulary.jsonl.importing");
+    std::fs::write(&part_path, format!("{part}{other}\n{torn}")).expect("it is writable");
+    let ran = vocab(&file, &["import", plain(&list)]);
+    assert!(ran.code == Some(0) && ran.err.contains("10201 sentences added from"), "{}", ran.err);
+    assert!(ran.err.contains("1000 of 10201 sentences are there from an import that was interrupted"), "{}", ran.err);
+    assert!(!part_path.exists());
+    assert_eq!(own(&file).len(), 10201, "each once, and nothing of the other list");
+    let again = vocab(&file, &["import", plain(&list)]);
+    assert!(again.err.contains("0 sentences added, 10201 that were there already"), "{}", again.err);
+    let (ran, peak) = watched(&["replay", DEMO, "--json", "--vocabulary", plain(&file)]);
+    let told = lines(&ran.out);
+    let plan = &lines(&ocelli(&["check", "--json", "--vocabulary", plain(&file)]).out)[0];
+    let planned = plan["planned_bytes"].as_u64().expect("a number");
+    assert!(peak.bytes <= planned, "{peak:?}, planned {planned}");
+    let near = |event: &&Value| {
+        let time = |event: &Value| event["t_end_s"].as_f64().expect("a time");
+        event["text"] == CAT && (time(event) - time(seen)).abs() < 1.0
+    };
+    assert!(told.iter().any(|event| near(&event)), "{told:?}");
+    // A file of a list can be imported elsewhere, and the plan says what it needs.
+    let copy = folder.path().join("copy.jsonl");
+    let copied = vocab(&copy, &["import", plain(&file)]);
+    assert!(copied.err.contains("10201 sentences added from"), "{}", copied.err);
+    let small = ocelli(&["check", "--memory-budget", "40MiB", "--vocabulary", plain(&file)]);
+    assert!(small.code != Some(0), "{}", small.out);
+}
+
 #[test]
 fn the_plan_has_a_line_for_your_sentences() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
-    let file = folder.path().join("vocabulary.jsonl");
-    let items = |more: &[&str]| -> Vec<Value> {
-        let ran = ocelli(&[&["check", "--json"], more].concat());
+    let (file, config) = (folder.path().join("vocabulary.jsonl"), folder.path().join("ocelli.toml"));
+    let items = |room: usize, more: &[&str]| -> Vec<Value> {
+        std::fs::write(&config, format!("vocabulary_room = {room}\n")).expect("it is writable");
+        let ran = ocelli(&[&["check", "--json", "--config", plain(&config)], more].concat());
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         lines(&ran.out)[0]["items"].as_array().expect("a list").clone()
     };
     let find = |items: &[Value]| items.iter().find(|item| item["name"] == "your sentences").cloned();
-    assert!(find(&items(&[])).is_none());
-    let line = find(&items(&["--vocabulary", plain(&file)])).expect("a file is named");
-    assert_eq!(line["bytes"], 4 << 20);
+    assert!(find(&items(2000, &[])).is_none());
+    let bytes =
+        |room: usize| find(&items(room, &["--vocabulary", plain(&file)])).expect("a file is named")["bytes"].as_u64();
+    let [few, many, most] = [2000, 10_000, 100_000].map(|room| bytes(room).expect("a number"));
+    assert!(few < 4 << 20 && few < many && many < most && most < 72 << 20, "{few} {many} {most}");
+    // Ten times as many by their codes take less than five times the memory.
+    assert!(most < 5 * many, "{many} {most}");
+    std::fs::write(&config, "vocabulary_room = 100000\nprofile = \"pico\"\n").expect("it is writable");
+    let over = ocelli(&["check", "--config", plain(&config), "--vocabulary", plain(&file)]);
+    assert!(
+        over.code != Some(0) && over.err.contains("fewer sentences of your own (the file, or vocabulary_room)"),
+        "{}",
+        over.err
+    );
 }

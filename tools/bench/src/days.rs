@@ -62,15 +62,15 @@ pub fn write_days(lines: impl BufRead, pack: &Pack, path: &Path) -> Result<u64> 
                 let said = text("text")?;
                 let about = match kind {
                     EventKind::Narration => {
-                        let entries = &pack.vocabulary.entries;
-                        let entry = entries.iter().position(|entry| entry.text == said);
-                        let entry = entry.with_context(|| format!("the pack does not say `{said}`"))?;
-                        let row = &embeddings[entry * ROW_BYTES + 4..][..EMBEDDING];
+                        let index = pack.vocabulary.find(said);
+                        let index = index.with_context(|| format!("the pack does not say `{said}`"))?;
+                        let entry = pack.vocabulary.entry(index);
+                        let row = &embeddings[index * ROW_BYTES + 4..][..EMBEDDING];
                         let values: Box<[i8; EMBEDDING]> = Box::new(std::array::from_fn(|at| row[at].cast_signed()));
-                        let kind = pack.vocabulary.kinds[entries[entry].kind].clone();
-                        let entities = pack.vocabulary.about[entries[entry].kind].clone();
+                        let kind = pack.vocabulary.kind(entry.kind).into_owned();
+                        let entities = pack.vocabulary.about(entry.kind).to_vec();
                         let vector = Some(Vector { mark: MARK.into(), values });
-                        Some(About { kind, severity: entries[entry].severity, vector, entities })
+                        Some(About { kind, severity: entry.severity, vector, entities })
                     }
                     EventKind::Blind => None,
                     _ => {

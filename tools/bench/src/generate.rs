@@ -148,7 +148,7 @@ fn look_up(folder: &Path, rounds: usize) -> Result<Value> {
         memory.commit(&tokens, &all, Micros(200_000 * frame));
     }
     let view = memory.view().context("a memory with a frame in it should have a view")?;
-    let (mut z, mut probabilities) = ([0.0; EMBEDDING], vec![0.0; pack.vocabulary.entries.len()]);
+    let (mut z, mut probabilities) = ([0.0; EMBEDDING], vec![0.0; pack.vocabulary.len()]);
     narrator.place(&view, &mut z, &mut probabilities)?;
     let start = Watch::start()?;
     for _ in 0..rounds {
@@ -163,6 +163,6 @@ fn look_up(folder: &Path, rounds: usize) -> Result<Value> {
     let alone = start.stop()?[0] / often as f64;
     Ok(json!({
         "narrator_s": whole, "look_up_s": alone,
-        "sentences": pack.vocabulary.entries.iter().map(|entry| &entry.text).collect::<Vec<_>>(),
+        "sentences": pack.vocabulary.entries().map(|entry| entry.into_owned().text).collect::<Vec<_>>(),
     }))
 }

@@ -117,7 +117,7 @@ impl Models<'_> {
         let mut said = Vec::with_capacity(tokens.len());
         for (shot, tokens) in play.shots.iter().zip(tokens) {
             memory.commit(tokens, &shot.kept, shot.captured_us);
-            let mut probabilities = vec![0.0; self.pack.vocabulary.entries.len()];
+            let mut probabilities = vec![0.0; self.pack.vocabulary.len()];
             let view = memory.view().context("a memory with a frame in it should have a view")?;
             self.narrator.describe(&view, &mut probabilities)?;
             said.push(probabilities);
@@ -158,9 +158,9 @@ pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) ->
     }
     let mut sums = vec![Dropped::default(); ways.len()];
     let mut models = Models { pack, stab: Stab::load(pack)?, narrator: Narrator::load(pack)? };
-    let kinds: Vec<usize> = pack.vocabulary.entries.iter().map(|entry| entry.kind).collect();
+    let kinds: Vec<usize> = pack.vocabulary.senses().map(|(kind, _)| kind).collect();
     let kind_of = |probabilities: &[f32]| {
-        let mut by_kind = vec![0.0; pack.vocabulary.kinds.len()];
+        let mut by_kind = vec![0.0; pack.vocabulary.kinds()];
         kinds.iter().zip(probabilities).for_each(|(kind, probability)| by_kind[*kind] += probability);
         largest(&by_kind)
     };
@@ -226,7 +226,7 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
     let mut memory = MemoryRing::new(config(pack, None))?;
     let width = pack.manifest.stab.token_width;
     let mut tokens = vec![0.0; pack.manifest.stab.tokens * width];
-    let mut probabilities = vec![0.0; pack.vocabulary.entries.len()];
+    let mut probabilities = vec![0.0; pack.vocabulary.len()];
     let (mut frames, mut at_us, mut hour) = (0, 0, 0);
     while at_us < end_us {
         if at_us / 3_600_000_000 >= hour {
@@ -243,9 +243,9 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
         frames += 1;
         at_us += if is_still { STILL_US } else { FRAME_US };
     }
-    let kind = pack.vocabulary.kinds.iter().position(|known| known == kind).context("no such kind")?;
+    let kind = pack.vocabulary.kind_named(kind).context("no such kind")?;
     let mut moments = Vec::new();
-    for (sentence, _) in (0..).zip(&pack.vocabulary.entries).filter(|(_, entry)| entry.kind == kind) {
+    for (sentence, _) in (0..).zip(pack.vocabulary.senses()).filter(|(_, (of, _))| *of == kind) {
         moments.extend(memory.recall(sentence));
     }
     moments.sort_by(|a, b| b.peak.probability.total_cmp(&a.peak.probability));

@@ -109,7 +109,7 @@ impl Server {
         let mut narrator = Narrator::load(&self.pack)?;
         let (rows, width) = (self.pack.manifest.stab.tokens, self.pack.manifest.stab.token_width);
         let mut tokens = vec![0.0; rows * width];
-        let mut probabilities = vec![0.0; self.pack.vocabulary.entries.len()];
+        let mut probabilities = vec![0.0; self.pack.vocabulary.len()];
         let mut worst = [Tally::default(); 2];
         self.stab.reset()?;
         for (frame, batch) in play.batches().enumerate() {

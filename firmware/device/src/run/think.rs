@@ -6,24 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ocelli_infer::{InferError, Narrator, Pack, Taught, Vocabulary};
-use ocelli_pipeline::{AlertBuf, DeviationBuf, EventBuf, HoleCause, Lexicon, Mind, TokenSlot};
+use ocelli_infer::{InferError, Narrator, Renumbering, Taught, Vocabulary};
+use ocelli_pipeline::{AlertBuf, DeviationBuf, EventBuf, HoleCause, Mind, TokenSlot};
 use ocelli_types::{Clock, EventKind, Micros};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::alerts::{Tells, WeekClock};
-use crate::config::Verbosity;
 use crate::error::{Error, note};
 use crate::gateway::Outside;
 use crate::journal::Dates;
 use crate::moments::Moments;
 use crate::plan::SLOTS;
 use crate::pulse::Pulse;
-use crate::sentences::Watcher;
+use crate::sentences::{Next, Watcher};
 use crate::state::Keeper;
 use crate::thermal::Warden;
 use crate::voice::Voice;
-use crate::wiring;
 
 /// How often the program tells how it is.
 const PULSE_US: u64 = 60_000_000;
@@ -57,13 +55,10 @@ impl<'a> Watched<'a> {
 pub(super) struct Think<'a> {
     pub(super) cameras: Vec<Watched<'a>>,
     pub(super) voice: Voice,
-    pub(super) pack: &'a Pack,
     /// That of all cameras.
     pub(super) narrator: &'a RefCell<Narrator>,
     /// What can be said now.
     pub(super) vocabulary: Arc<Vocabulary>,
-    /// How much of it.
-    pub(super) verbosity: Verbosity,
     /// Of the user's sentences, where a file is named.
     pub(super) watcher: Option<Watcher>,
     pub(super) dates: Dates,
@@ -143,14 +138,10 @@ impl Think<'_> {
     /// Says from now on what the user's file says, where that has changed.
     fn follow(&mut self) -> Result<(), Error> {
         let Some(news) = self.watcher.as_ref().and_then(Watcher::news) else { return Ok(()) };
-        let lexicon = |now: Arc<Vocabulary>| {
-            let lexicon = wiring::lexicon(self.pack, &now, self.verbosity).map_err(|error| error.to_string())?;
-            Ok((lexicon, now))
-        };
-        let text = match news.and_then(lexicon) {
-            Ok((lexicon, now)) => {
-                self.relearn(now, &lexicon)?;
-                let own = self.vocabulary.entries.len() - self.vocabulary.of_pack();
+        let text = match news {
+            Ok(next) => {
+                self.relearn(next)?;
+                let (own, _) = self.vocabulary.own_size();
                 format!("the vocabulary has changed; sentences of yours: {own}")
             }
             Err(why) => format!("the vocabulary stays as it was: {why}"),
@@ -160,17 +151,13 @@ impl Think<'_> {
     }
 
     /// Gives all cameras another vocabulary. Alerts on sentences that have gone are over.
-    fn relearn(&mut self, now: Arc<Vocabulary>, lexicon: &Lexicon) -> Result<(), Error> {
-        self.narrator.borrow_mut().relearn(Arc::clone(&now));
-        let before = std::mem::replace(&mut self.vocabulary, now);
-        let now = &self.vocabulary;
-        let kind_now = |kind: &String| now.kinds.iter().position(|new| new == kind);
-        let entry_now = |text: &str| now.entries.iter().position(|entry| entry.text == text);
-        let kinds: Vec<Option<usize>> = before.kinds.iter().map(kind_now).collect();
-        let entries: Vec<Option<usize>> = before.entries.iter().map(|entry| entry_now(&entry.text)).collect();
+    fn relearn(&mut self, Next { vocabulary, lexicon, numbers }: Next) -> Result<(), Error> {
+        let Renumbering { kinds, entries } = numbers;
+        self.narrator.borrow_mut().relearn(Arc::clone(&vocabulary));
+        let before = std::mem::replace(&mut self.vocabulary, vocabulary);
         for (index, Watched { mind, moments, now_us, .. }) in self.cameras.iter_mut().enumerate() {
             let over = mind.relearn(lexicon.clone(), &kinds, &entries, *now_us);
-            mind.head_mut().relearn(&before);
+            mind.head_mut().relearn(&kinds);
             moments.relearn(&self.vocabulary);
             if let Some(over) = over {
                 self.voice.say(index, &over, &before, mind.head())?;
@@ -282,8 +269,8 @@ mod tests {
     use ocelli_types::{ColorMatrix, Frame, FrameSeq, PixelRange, Pixels, SizePx};
 
     use super::*;
-    use crate::config::{CameraTable, Config, Profile};
-    use crate::wiring::Eye;
+    use crate::config::{CameraTable, Config, Profile, Verbosity};
+    use crate::wiring::{self, Eye};
 
     /// The pack of the tests, as the think thread has it with cameras of these names, and what they say.
     fn thought(
@@ -313,11 +300,8 @@ mod tests {
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
-        let (narrator, watcher, warden, dates) = (&narrator, None, None, Dates::Unknown);
-        let verbosity = Verbosity::Normal;
-        let outside = None;
-        let mut think =
-            Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside, warden };
+        let (narrator, watcher, warden, outside, dates) = (&narrator, None, None, None, Dates::Unknown);
+        let mut think = Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

@@ -1,7 +1,7 @@
 //! Product quantization (Jegou, Douze and Schmid, TPAMI 2011): an embedding as 48 bytes, each the nearest of 256 centroids of
 //! eight of its numbers. The products of what is looked up with all centroids are computed once; a row is then 48 additions.
 
-use crate::rows::EMBEDDING;
+use crate::rows::{EMBEDDING, Rows};
 
 /// Bytes of a row, and numbers that each of them stands for.
 const CODE_BYTES: usize = 48;
@@ -33,18 +33,34 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    /// Learns centroids from unit rows, `[rows][EMBEDDING]`, and encodes all of them. The same rows give the same codes.
-    pub fn new(rows: &[[f32; EMBEDDING]]) -> Self {
+    /// Learns centroids from rows, of which it looks at 8,192. The same rows give the same centroids.
+    pub fn learn(rows: &Rows) -> Self {
         let step = rows.len().div_ceil(MOST_LEARNT).max(1);
         let learn = |part: usize| {
-            let points: Vec<[f32; PART]> = rows.iter().step_by(step).map(|row| part_of(row, part)).collect();
-            Part::of(&points)
+            let points = (0..rows.len()).step_by(step).map(|index| rows.part(index, part * PART));
+            Part::of(&points.collect::<Vec<_>>())
         };
-        let parts: Vec<Part> = (0..CODE_BYTES).map(learn).collect();
-        let code = |row: &[f32; EMBEDDING], index: usize| parts[index].nearest(&part_of(row, index)) as u8;
-        let codes = rows.iter().flat_map(|row| (0..CODE_BYTES).map(move |index| (row, index)));
-        let codes = codes.map(|(row, index)| code(row, index)).collect();
-        Self { parts, codes }
+        Self { parts: (0..CODE_BYTES).map(learn).collect(), codes: Vec::new() }
+    }
+
+    /// Makes room for so many rows, which are zeros until they are [`set`](Self::set).
+    pub fn resize(&mut self, rows: usize) {
+        self.codes = vec![0; rows * CODE_BYTES];
+    }
+
+    /// Encodes a unit row as this one.
+    pub fn set(&mut self, index: usize, unit: &[f32; EMBEDDING]) {
+        let codes = &mut self.codes[index * CODE_BYTES..][..CODE_BYTES];
+        for (index, (part, code)) in self.parts.iter().zip(codes).enumerate() {
+            *code = part.nearest(&part_of(unit, index)) as u8;
+        }
+    }
+
+    /// About the row of this number.
+    pub fn unit(&self, index: usize) -> [f32; EMBEDDING] {
+        let codes = &self.codes[index * CODE_BYTES..][..CODE_BYTES];
+        let unit = std::array::from_fn(|i| self.parts[i / PART].values[i % PART][codes[i / PART] as usize]);
+        normalized(&unit)
     }
 
     /// About the cosine of each row to a unit vector `z`, `[EMBEDDING]`.
@@ -65,7 +81,12 @@ impl Quantized {
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        self.parts.len() * size_of::<Part>() + self.codes.len()
+        Self::bytes_of(self.codes.len() / CODE_BYTES)
+    }
+
+    /// Bytes that so many rows take.
+    pub const fn bytes_of(rows: usize) -> usize {
+        CODE_BYTES * (size_of::<Part>() + rows)
     }
 }
 
@@ -121,6 +142,12 @@ impl Part {
     }
 }
 
+/// The same direction with length 1; zeros as they are.
+fn normalized(row: &[f32; EMBEDDING]) -> [f32; EMBEDDING] {
+    let length = row.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    row.map(|value| value / length)
+}
+
 fn part_of(row: &[f32; EMBEDDING], part: usize) -> [f32; PART] {
     *row[part * PART..].first_chunk().expect("parts should make up a row")
 }
@@ -150,18 +177,28 @@ mod tests {
 
     #[test]
     fn codes_are_near_to_what_they_stand_for_and_are_the_same_each_time() {
-        let rows = rows(600);
-        let quantized = Quantized::new(&rows);
+        let units = rows(600);
+        let mut rows = Rows::with_capacity(600);
+        units.iter().for_each(|unit| assert!(rows.push(unit.iter().map(|value| (value * 500.0) as i8))));
+        let coded = || {
+            let mut quantized = Quantized::learn(&rows);
+            quantized.resize(600);
+            (0..600).for_each(|index| quantized.set(index, &rows.unit(index)));
+            quantized
+        };
+        let quantized = coded();
         assert_eq!(quantized.bytes(), (EMBEDDING + CODE_BYTES) * CENTROIDS * 4 + 600 * CODE_BYTES);
-        assert_eq!(quantized.codes, Quantized::new(&rows).codes);
+        assert_eq!(quantized.codes, coded().codes);
         let mut worst = 0.0f32;
-        for z in rows.iter().step_by(50) {
-            for (row, near) in rows.iter().zip(quantized.cosines(z)) {
-                let cosine: f32 = row.iter().zip(z).map(|(a, b)| a * b).sum();
-                worst = worst.max((cosine - near).abs());
+        for asked in (0..600).step_by(50) {
+            let z = rows.unit(asked);
+            for (index, near) in quantized.cosines(&z).enumerate() {
+                worst = worst.max((rows.cosine(index, &z) - near).abs());
             }
+            let decoded: f32 = quantized.unit(asked).iter().zip(&z).map(|(a, b)| a * b).sum();
+            assert!(decoded > 0.9, "{asked}: {decoded}");
         }
         assert!(worst < 0.2, "{worst}");
-        assert_eq!(Quantized::new(&[]).cosines(&rows[0]).count(), 0);
+        assert_eq!(Quantized::learn(&Rows::default()).cosines(&units[0]).count(), 0);
     }
 }

@@ -24,6 +24,9 @@ use crate::{events, vocab, wiring};
 /// No question has more.
 const LONGEST_BYTES: usize = 1024;
 
+/// The last millisecond of 9999-12-30 at noon: every time zone has a date for it.
+const LAST_UNIX_MS: u64 = 253_402_171_199_999;
+
 /// Phrases that are kept with their embeddings: words of questions come again.
 const KEPT: usize = 1024;
 
@@ -87,6 +90,9 @@ fn open(of: &OfJournal, config: &Config) -> Result<(Journal, Zoned), Error> {
         TimeZone::UTC
     });
     let now_ms = of.now.unwrap_or_else(|| SystemClock::new().unix_ms());
+    if now_ms > LAST_UNIX_MS {
+        return Err(ConfigError::Usage("--now is beyond the last day that has a date, 9999-12-30".into()).into());
+    }
     Ok((journal, at(now_ms, zone)))
 }
 
@@ -188,6 +194,7 @@ fn digest_json(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
         .collect();
     let all = json!({
         "day": day.to_string(),
+        "to_come": day > now.date(),
         "events": digest.events,
         "chapters": chapters,
         "kinds": kinds_json(&digest.kinds),
@@ -199,6 +206,9 @@ fn digest_json(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
 
 fn digest_lines(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
     let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+    if day > asker.now.date() {
+        return format!("{}: this day is still to come\n", day.strftime("%A %-d %B %Y"));
+    }
     let clock = |at_ms: u64| asker.clock(at_ms, digest.period);
     let events = if digest.events == 1 { "1 event".into() } else { format!("{} events", digest.events) };
     let mut lines = format!("{}: {events}\n", day.strftime("%A %-d %B %Y"));

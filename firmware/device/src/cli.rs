@@ -329,6 +329,9 @@ pub struct CheckArgs {
     /// Print the JSON schema of the config file and end.
     #[arg(long)]
     pub schema: bool,
+    /// The file of the journal, as for `ocelli run`.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }

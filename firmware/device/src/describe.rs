@@ -24,10 +24,12 @@ pub fn command(args: &DescribeArgs) -> Result<(), Error> {
     let journal = Journal::open(&events::file(args.journal.as_ref(), &config)?)?;
     events::require_camera(&journal, args.camera.as_deref())?;
     let zone = events::local();
+    let (since_ms, until_ms) = (args.since.map(|at| at.unix_ms(&zone)), args.until.map(|at| at.unix_ms(&zone)));
+    events::require_order(since_ms, until_ms)?;
     let query = Query {
         camera: args.camera.as_deref(),
-        since_ms: args.since.map(|at| at.unix_ms(&zone)),
-        until_ms: args.until.map(|at| at.unix_ms(&zone)),
+        since_ms,
+        until_ms,
         limit: ocelli_journal::MOST_FOUND,
         ..Query::default()
     };

@@ -454,7 +454,12 @@ fn a_camera_that_was_moved_is_told_of_and_can_be_asked() {
         ("How long was the camera moving between 9 and 13?", Value::Seconds(30.0), &[1, 2, 3]),
     ] {
         let answer = ask(&place.path, question);
-        assert_eq!((answer.value.as_ref(), &answer.evidence[..]), (Some(&value), evidence), "{question}: {}", answer.text);
+        assert_eq!(
+            (answer.value.as_ref(), &answer.evidence[..]),
+            (Some(&value), evidence),
+            "{question}: {}",
+            answer.text
+        );
     }
     for (question, why) in [
         ("Is the camera moving?", "when it is over"),

@@ -48,7 +48,6 @@ mod error;
 mod gate;
 mod memory;
 mod pipeline;
-mod scene;
 mod speak;
 mod telling;
 mod unknown;

@@ -10,7 +10,7 @@ use super::chapters;
 use super::question::{self, Form, Question, Side};
 use super::subject::{self, Meaning, Meant, Subject, quoted};
 use super::timeline::{self, Gap, State};
-use super::when::{Period, When, unix_ms, zoned};
+use super::when::{Period, When, clock, unix_ms, zoned};
 use crate::{Found, Journal, JournalError, Query};
 
 /// Most events that an answer names.
@@ -487,8 +487,7 @@ impl Asker<'_> {
     /// Where nothing tells in the time whether it was so, and nobody looked shortly before, that is not known.
     fn unknown_before(&self, case: &Case, subject: &Subject, told: u64) -> Result<Option<Answer>, JournalError> {
         let told = told > 0 || matches!(subject, Subject::Motion(_) | Subject::Type(EventKind::Blind));
-        let Some(watched) = self.watched()?.filter(|watched| !told && case.period.start_ms > watched.start_ms)
-        else {
+        let Some(watched) = self.watched()?.filter(|watched| !told && case.period.start_ms > watched.start_ms) else {
             return Ok(None);
         };
         let before = self.state_at(case, subject, case.period.start_ms, false)?;
@@ -835,16 +834,13 @@ impl Asker<'_> {
     /// `today at 14:05`
     pub fn moment(&self, at_ms: u64) -> String {
         let at = zoned(at_ms, &self.now);
-        format!("{} at {}", self.day(at.date()), at.strftime("%H:%M"))
+        format!("{} at {}", self.day(at.date()), clock(&at, false))
     }
 
     /// `14:05`, with its day where the time is longer than one.
     pub fn clock(&self, at_ms: u64, within: Period) -> String {
-        if within.length_ms() > 86_400_000 {
-            self.moment(at_ms)
-        } else {
-            zoned(at_ms, &self.now).strftime("%H:%M").to_string()
-        }
+        // A day has 25 hours at most.
+        if within.length_ms() > 90_000_000 { self.moment(at_ms) } else { clock(&zoned(at_ms, &self.now), false) }
     }
 
     fn day(&self, date: Date) -> String {
@@ -864,7 +860,10 @@ impl Asker<'_> {
     pub fn period(&self, period: Period) -> String {
         let (start, end) = (zoned(period.start_ms, &self.now), zoned(period.end_ms, &self.now));
         let midnight = |at: &Zoned| at.hour() == 0 && at.minute() == 0 && at.second() == 0;
-        let (from, to) = (start.strftime("%H:%M"), end.strftime("%H:%M"));
+        let [mut from, mut to] = [&start, &end].map(|at| clock(at, false));
+        if from == to && period.length_ms() < 60_000 {
+            [from, to] = [&start, &end].map(|at| clock(at, true));
+        }
         if period.start_ms == 0 {
             return format!("before {}", self.moment(period.end_ms));
         }
@@ -876,7 +875,7 @@ impl Asker<'_> {
             return self.day(start.date());
         }
         if start.date() == end.date() || (midnight(&end) && next == Some(end.date())) {
-            let to = if midnight(&end) { "24:00".to_owned() } else { to.to_string() };
+            let to = if midnight(&end) { "24:00".to_owned() } else { to };
             return format!("{} from {from} to {to}", self.day(start.date()));
         }
         format!("from {} to {}", self.moment(period.start_ms), self.moment(period.end_ms))

@@ -147,7 +147,8 @@ const MOVES: [(&str, &[&str]); 6] = [
 ];
 
 /// Words that a question about a movement may have beside these.
-const MOTION_WORDS: [&str; 10] = ["camera", "cameras", "left", "right", "up", "down", "out", "itself", "around", "side"];
+const MOTION_WORDS: [&str; 10] =
+    ["camera", "cameras", "left", "right", "up", "down", "out", "itself", "around", "side"];
 
 /// Words that change what is asked, by their stems: they must be in a sentence that is meant. Negations, and what is nearly so; who it
 /// was; what is only within a body; things and doings that an encoder takes for others.
@@ -396,10 +397,15 @@ fn motion(words: &[String], content: &[&str]) -> Option<Result<Subject, String>>
     let verb = stem(&words[at]);
     let of = MOVES.iter().find(|of| of.0 == verb).map_or(&[][..], |of| of.1);
     // `in` leads to other things than a way.
-    let goes = |way: &str| words.iter().any(|word| word == way && way != "in") || words.get(at + 1).is_some_and(|word| word == way);
+    let goes = |way: &str| {
+        words.iter().any(|word| word == way && way != "in") || words.get(at + 1).is_some_and(|word| word == way)
+    };
     let is_way = |way: &str| MOTIONS.iter().any(|motion| motion.2 == way && goes(way));
     let none = !["left", "right", "up", "down", "in", "out"].into_iter().any(is_way);
-    let meant = MOTIONS.iter().filter(|motion| motion.1 == verb || of.contains(&motion.1)).filter(|motion| none || goes(motion.2));
+    let meant = MOTIONS
+        .iter()
+        .filter(|motion| motion.1 == verb || of.contains(&motion.1))
+        .filter(|motion| none || goes(motion.2));
     let meant: Vec<&str> = meant.map(|motion| motion.0).collect();
     let other = content.iter().find(|word| !MOTION_WORDS.contains(word) && stem(word) != verb);
     let other = other.copied().or_else(|| meant.is_empty().then(|| words.last().map_or("", String::as_str)));

@@ -241,7 +241,9 @@ impl State {
                 let query = Query { camera: Some(camera), kind, since_ms, until_ms, ..Query::default() };
                 journal.each(&query, false, &mut |event| {
                     let whole = Period { start_ms: event.start_ms.unwrap_or(0), end_ms: end_ms(&event) };
-                    if let Some(stretch) = whole.with(period).filter(|_| texts.iter().any(|text| event.text.contains(text))) {
+                    if let Some(stretch) =
+                        whole.with(period).filter(|_| texts.iter().any(|text| event.text.contains(text)))
+                    {
                         see(&event, stretch);
                     }
                     true

@@ -55,6 +55,8 @@ pub struct GateReport {
     pub sent: u32,
     /// Whether the picture was kept whole.
     pub whole_frame: bool,
+    /// Whether the camera itself moves.
+    pub moving: bool,
     /// A movement of the camera that is over.
     pub camera_move: Option<CameraMove>,
 }
@@ -137,6 +139,7 @@ impl TokenGate {
             let moved = self.quiet.iter().filter(|difference| **difference > least).count();
             let much = moved * 10 > self.quiet.len() * MUCH_TENTHS;
             report.camera_move = self.camera.see(picture, &self.previous, content, much, captured_us);
+            report.moving = self.camera.moves(captured_us);
             report
         } else {
             self.start_over(content, slot)
@@ -196,6 +199,7 @@ impl TokenGate {
             sent: count,
             whole_frame: true,
             camera_move,
+            moving: false,
         }
     }
 

@@ -111,7 +111,7 @@ fn at(unix_ms: u64, zone: TimeZone) -> Zoned {
 enum Wanted {
     Plain,
     Json,
-    Worded(Speaker),
+    Worded(Box<Speaker>),
 }
 
 /// The generative head, for answers in its words.
@@ -126,9 +126,9 @@ impl Speaker {
     const SECONDS: f64 = 30.0;
 
     /// The head, where there is one; else that is said.
-    fn load() -> Result<Option<Self>, Error> {
+    fn load() -> Result<Option<Box<Self>>, Error> {
         match describe::load() {
-            Ok(head) => Ok(Some(Self { head, cancel: describe::cancelled()? })),
+            Ok(head) => Ok(Some(Box::new(Self { head, cancel: describe::cancelled()? }))),
             Err(error) => {
                 note(format_args!("answers are told as they are: {error}"));
                 Ok(None)

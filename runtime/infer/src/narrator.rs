@@ -57,7 +57,7 @@ impl Narrator {
         ];
         let outputs =
             [Port { name: "z", datum: f32, shape: &[EMBEDDING] }, Port { name: "speak", datum: f32, shape: &[HEADS] }];
-        let outputs = &outputs[..1 + usize::from(news)];
+        let outputs = &outputs[..=usize::from(news)];
         let path = pack.folder.join(file);
         let mut engine = Engine::load(backend, &path, "narrator", &inputs, outputs)?;
         // With the oldest age and the last position, so that the tables have them all.

@@ -48,7 +48,7 @@ def with_thresholds(pack, option, folder):
     """A pack like `pack` that speaks by other thresholds, in `folder`."""
     text = (pack / "pack.toml").read_text()
     kinds = {k: (v["threshold"], v["hold_off_s"]) for k, v in option["speak"].get("kinds", {}).items()}
-    sorts = {k: v for k, v in tomllib.loads(text)["speak"].items() if k in ("who", "things")}
+    sorts = {k: v for k, v in tomllib.loads(text)["speak"].items() if k in ("who", "things", "news")}
     speak = "\n".join(export.speak_lines(option["speak"] | sorts | {"kinds": kinds}))
     text, tables = re.subn(r"\[speak\]\n.*?\n(?=\[budget\])", lambda _: speak + "\n\n", text, flags=re.DOTALL)
     text, lines = re.subn(r"(?m)^temperature = .*$", f"temperature = {option['temperature']:.4f}", text)

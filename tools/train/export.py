@@ -2,7 +2,11 @@
 
     python export.py tiny ../../models/tiny-test
     python export.py pack ../../models/home --checkpoint data/checkpoints/home.pt
+    python export.py pack ../../models/home --checkpoint data/checkpoints/home.pt --news 0.5 2
     python export.py held-out ../../models/home --checkpoint data/checkpoints/base-a.pt data/checkpoints/base-b.pt
+
+With --news the int8 narrator has a second output `speak` f32 [2], the heads of the switch of that name (switches.py), and pack.toml a
+table `[speak.news]` with the thresholds from which what they find is told.
 
 The graphs have fixed shapes and no control flow, because that is what runtimes plan best. `int8.py` makes the int8 ones.
 """
@@ -10,6 +14,7 @@ The graphs have fixed shapes and no control flow, because that is what runtimes 
 import argparse
 import hashlib
 import json
+import re
 import tomllib
 import warnings
 from pathlib import Path
@@ -194,8 +199,9 @@ def check_int8(folder, rtol=1e-3):
 FLOOR = 0.2
 
 
-def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.4.0", note=""):
-    """Write everything except the vocabulary, which must already lie in `folder`."""
+def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.4.0", note="", heads=None):
+    """Write everything except the vocabulary, which must already lie in `folder`. `heads` is a linear layer W -> 2, informative and
+    relevant, and goes with `speak["news"]`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "vocabulary.toml").exists():
@@ -209,7 +215,7 @@ def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.4
     stab_args, narrator_args = write_reference_goldens(reference / "golden", step, narrate, canvas, keep)
     _export(step, stab_args, STAB_IN, STAB_OUT, reference / "stab.onnx")
     _export(narrate, narrator_args, NARRATOR_IN, ["z"], reference / "narrator.onnx")
-    stab8, narrator8 = int8.Int8Stab(stab), int8.Int8Narrator(narrator)
+    stab8, narrator8 = int8.Int8Stab(stab), int8.Int8Narrator(narrator, heads)
     int8.write_stab(stab8, folder / "stab.onnx")
     int8.write_narrator(narrator8, folder / "narrator.onnx")
     write_int8_goldens(folder / "golden", stab8, narrator8, patches, canvas, keep)
@@ -254,6 +260,9 @@ def speak_lines(speak, table="speak"):
     lines += [f"hold_off_s = {speak['hold_off_s']}"]
     # A list of names in JSON is one in TOML.
     lines += [f"{key} = {json.dumps(list(speak[key]))}" for key in ("who", "things") if key in speak]
+    if news := speak.get("news"):
+        lines += ["", "# From where on what the narrator's output `speak` finds is told.", f"[{table}.news]"]
+        lines += [f"threshold = {news['threshold']}", f"cumulative = {news['cumulative']}"]
     for kind, (threshold, hold_off_s) in speak["kinds"].items():
         lines += ["", f"[{table}.kinds.{kind}]", f"threshold = {threshold}", f"hold_off_s = {hold_off_s}"]
     if c := speak.get("calibration"):
@@ -333,7 +342,39 @@ def tiny(folder):
     n = nar.NarratorConfig(token_width=32, width=32, layers=1, heads=2, mlp=2)
     worst = write_pack(folder, "tiny-test", randomise(st.Stab(c)), nar.Narrator(n), note="Random weights, for tests.")
     write_published(folder / "published")
+    write_heads(folder, nar_config=n)
     return worst
+
+
+@torch.no_grad()
+def write_heads(folder, nar_config, seed=2):
+    """heads/: a pack that shares all but its narrator with the one in `folder`: that has random heads of what is worth telling; and what
+    they say of the golden narration."""
+    torch.manual_seed(1)
+    c = st.StabConfig(d=24, heads=2, width=32, hidden=32)
+    randomise(st.Stab(c))
+    narrator = nar.Narrator(nar_config).eval()
+    torch.manual_seed(seed)
+    told = int8.Int8Narrator(narrator, torch.nn.Linear(nar_config.width, 2))
+    heads = Path(folder) / "heads"
+    heads.mkdir(exist_ok=True)
+    int8.write_narrator(told, heads / "narrator.onnx")
+    args = [torch.from_numpy(np.load(Path(folder) / f"golden/narrator_in_{name}.npy")).unsqueeze(0) for name in NARRATOR_IN]
+    np.save(heads / "speak_out.npy", told.speak(*args)[0].numpy())
+    manifest = (Path(folder) / "pack.toml").read_text().replace('"tiny-test"', '"tiny-heads"').split("[golden]")[0] + "[golden]\nfiles = []\n"
+    manifest = re.sub(r'"((reference/)?(stab|narrator)\.onnx|vocabulary\.(toml|bin))"', r'"../\1"', manifest)
+    manifest = manifest.replace('"../narrator.onnx"', '"narrator.onnx"')
+    manifest = manifest.replace(_sha256(Path(folder) / "narrator.onnx"), _sha256(heads / "narrator.onnx"))
+    news = "\n".join(speak_lines(SPEAK | {"kinds": {}, "news": {"threshold": 0.5, "cumulative": 2.0}})[4:])
+    (heads / "pack.toml").write_text(manifest.replace("\n[budget]", f"\n{news}\n\n[budget]"))
+
+
+def heads_of(saved):
+    """The trained heads of a checkpoint."""
+    weight, bias = (saved["switches"][f"speak.{name}"] for name in ("weight", "bias"))
+    linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
+    linear.load_state_dict({"weight": weight, "bias": bias})
+    return linear
 
 
 def load_models(checkpoint):
@@ -352,6 +393,8 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--checkpoint", type=Path, nargs="+", help="held-out: that of the pack first")
     parser.add_argument("--name", default=None)
+    parser.add_argument("--news", type=float, nargs=2, metavar=("THRESHOLD", "CUMULATIVE"),
+                        help="with the heads of a checkpoint that was trained with train.py --speak; MMDuet's are 0.5 and 2")  # fmt: skip
     args = parser.parse_args()
     name = args.name or args.folder.resolve().name
     if args.what == "held-out":
@@ -365,7 +408,10 @@ def main():
     else:
         stab, narrator, saved = load_models(args.checkpoint[0])
         speak = saved.get("speak") or SPEAK
-        worst = write_pack(args.folder, name, stab, narrator, saved.get("tau", 0.05), speak)
+        heads = None
+        if args.news:
+            heads, speak = heads_of(saved), speak | {"news": dict(zip(("threshold", "cumulative"), args.news))}
+        worst = write_pack(args.folder, name, stab, narrator, saved.get("tau", 0.05), speak, heads=heads)
     print("largest relative error against PyTorch:", worst)
 
 

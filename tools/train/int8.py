@@ -185,8 +185,9 @@ def turn(width, seed=0):
 
 
 @torch.no_grad()
-def fold_narrator(narrator):
-    """Trained Narrator -> {embed, age, position, blocks: [{qkv, out, up, down}], head}.
+def fold_narrator(narrator, speak=None):
+    """Trained Narrator -> {embed, age, position, blocks: [{qkv, out, up, down}], head}, and `speak` of the linear layer of that
+    name, informative and relevant (switches.py), where there is one.
 
     The residual stream is turned (QuaRot, Ashkboos et al. 2024): the same function, but no channel stands out of the rows
     that are quantized. On clips of ASSIST-IoT and scenes the narrator's own error of z falls from 0.0078 to 0.0051."""
@@ -205,6 +206,9 @@ def fold_narrator(narrator):
         })  # fmt: skip
     (embed, embed_bias), (head, head_bias) = after_norm(n.norm_in, n.embed), after_norm(n.norm_out, n.head)
     ends = {"embed": quantize(embed @ t, embed_bias @ t), "head": quantize(t.t() @ head, head_bias)}
+    if speak is not None:
+        weight, bias = after_norm(n.norm_out, copy.deepcopy(speak).double())
+        ends["speak"] = quantize(t.t() @ weight, bias)
     return ends | {"age": (n.age @ t).float(), "position": (n.position @ t).float(), "blocks": blocks}
 
 
@@ -282,13 +286,22 @@ class Int8Stab:
 
 
 class Int8Narrator:
-    """Called as Narrator: tokens [B, 128, H], index i64 [B, 128, 2], valid f32 [B, 128] -> z [B, 384]."""
+    """Called as Narrator: tokens [B, 128, H], index i64 [B, 128, 2], valid f32 [B, 128] -> z [B, 384]; `speak` -> logits [B, 2]."""
 
-    def __init__(self, narrator):
-        self.config, self.folded = narrator.config, fold_narrator(narrator)
+    def __init__(self, narrator, speak=None):
+        self.config, self.folded = narrator.config, fold_narrator(narrator, speak)
 
     @torch.no_grad()
     def __call__(self, tokens, index, valid):
+        z = lin(norm(self.last(tokens, index, valid)), self.folded["head"])
+        return z / torch.sqrt((z * z).sum(-1, keepdim=True) + 1e-12)
+
+    @torch.no_grad()
+    def speak(self, tokens, index, valid):
+        return lin(norm(self.last(tokens, index, valid)), self.folded["speak"])
+
+    def last(self, tokens, index, valid):
+        """-> [B, W]: the retrieval token, before its norm."""
         t, heads = self.folded, self.config.heads
         live = valid.unsqueeze(-1)
         x = (lin(norm(tokens), t["embed"]) + (t["age"][index[..., 0]] + t["position"][index[..., 1]])) * live
@@ -302,8 +315,7 @@ class Int8Narrator:
             mixed = torch.matmul(score.masked_fill(~seen, -torch.inf).softmax(-1), v)
             x = lin(mixed.transpose(1, 2).flatten(-2), b["out"]) + x
             x = lin(F.gelu(lin(norm(x), b["up"])), b["down"]) + x
-        z = lin(norm(x[:, 0]), t["head"])
-        return z / torch.sqrt((z * z).sum(-1, keepdim=True) + 1e-12)
+        return x[:, 0]
 
 
 # -- graphs ---------------------------------------------------------------------------------------
@@ -377,7 +389,8 @@ def write_stab(emulated, path):
 
 
 def write_narrator(emulated, path):
-    """Int8Narrator -> narrator.onnx: tokens f32 [128, H], index i64 [128, 2], valid f32 [128] -> z f32 [384]."""
+    """Int8Narrator -> narrator.onnx: tokens f32 [128, H], index i64 [128, 2], valid f32 [128] -> z f32 [384], and where there
+    are heads for it `speak` f32 [2]: logits of informative and relevant."""
     c, t = emulated.config, emulated.folded
     n, width = tok.SLOTS, c.width
     u8, f32, i64 = TensorProto.UINT8, TensorProto.FLOAT, TensorProto.INT64
@@ -426,4 +439,8 @@ def write_narrator(emulated, path):
     length = g.floats("Sqrt", "length", [power], [1, 1])
     unit = g.floats("Div", "unit", [z, length], [1, nar.EMBEDDING])
     g.floats("Reshape", "z", [unit, whole("embedding", nar.EMBEDDING)], [nar.EMBEDDING])
-    g.save(path, ["z"])
+    outputs = ["z"]
+    if "speak" in t:
+        logits = qlinear("speak_row", 1, x, t["speak"], norm=1)
+        outputs.append(g.floats("Reshape", "speak", [logits, whole("speak_heads", 2)], [2]))
+    g.save(path, outputs)

@@ -304,6 +304,8 @@ def test_folding_alone_changes_nothing(tiny, monkeypatch):
     assert relative(int8.Int8Stab(stab)(patches), stab(patches)) < 1e-5
     args = (tokens, torch.randint(0, 32, (1, 128, 2)), (torch.rand(1, 128) < 0.7).float())
     assert relative(int8.Int8Narrator(narrator)(*args), narrator(*args)) < 1e-5
+    heads = torch.nn.Linear(32, 2)
+    assert relative(int8.Int8Narrator(narrator, heads).speak(*args), heads(narrator.trunk(*args)[:, -1])) < 1e-5
 
 
 def test_int8_frame_by_frame_is_the_whole_clip(tiny):
@@ -316,7 +318,7 @@ def test_int8_frame_by_frame_is_the_whole_clip(tiny):
 
 
 def test_the_int8_graphs_say_what_their_emulation_says(tiny, tmp_path):
-    stab, narrator = int8.Int8Stab(tiny[0]), int8.Int8Narrator(tiny[1])
+    stab, narrator = int8.Int8Stab(tiny[0]), int8.Int8Narrator(tiny[1], torch.nn.Linear(32, 2))
     int8.write_stab(stab, tmp_path / "stab.onnx")
     int8.write_narrator(narrator, tmp_path / "narrator.onnx")
     patches, graph = patches_of(6), ops.graph(tmp_path / "stab.onnx")
@@ -325,9 +327,10 @@ def test_the_int8_graphs_say_what_their_emulation_says(tiny, tmp_path):
         assert relative(torch.from_numpy(graph.run(None, feed)[0]), wanted) < 1e-3, t
     feed = {"tokens": torch.randn(128, 32), "index": torch.randint(0, 32, (128, 2)), "valid": torch.ones(128)}
     feed["valid"][100:] = 0
-    z = narrator(*(v.unsqueeze(0) for v in feed.values()))[0]
-    got = ops.graph(tmp_path / "narrator.onnx").run(None, {k: v.numpy() for k, v in feed.items()})[0]
-    assert relative(torch.from_numpy(got), z) < 1e-3
+    args = [v.unsqueeze(0) for v in feed.values()]
+    got = ops.graph(tmp_path / "narrator.onnx").run(None, {k: v.numpy() for k, v in feed.items()})
+    for found, wanted in zip(got, (narrator(*args)[0], narrator.speak(*args)[0]), strict=True):
+        assert relative(torch.from_numpy(found), wanted) < 1e-3
 
 
 # -- vocabulary ---------------------------------------------------------------------------------

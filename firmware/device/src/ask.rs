@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, BufRead as _};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ocelli_drivers::SystemClock;
-use ocelli_infer::{Entry, Pack, TextEncoder, Vocabulary};
+use ocelli_infer::{Entry, Generator, Pack, TextEncoder, Vocabulary, Wording};
 use ocelli_journal::Journal;
 use ocelli_journal::ask::{Answer, Asker, Digest, Form, Gap, Meaning, Period, Sentence, Value};
 use ocelli_types::Clock as _;
@@ -20,10 +21,13 @@ use crate::cli::{AskArgs, DigestArgs, OfJournal};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
 use crate::sentences::Sentences;
-use crate::{events, vocab, wiring};
+use crate::{describe, events, vocab, wiring};
 
 /// No question has more.
 const LONGEST_BYTES: usize = 1024;
+
+/// The last millisecond of 9999-12-30 at noon: every time zone has a date for it.
+const LAST_UNIX_MS: u64 = 253_402_171_199_999;
 
 /// Phrases that are kept with their embeddings: words of questions come again.
 const KEPT: usize = 1024;
@@ -36,17 +40,22 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
     let mut words = Words::new(Arc::clone(&pack.vocabulary), &taught(&config, &pack)?);
     let mut asker = Asker { journal: &journal, meaning: &mut words, now, camera: args.of.camera.clone() };
     let question = args.question.join(" ");
+    let mut form = match (args.of.json, args.word) {
+        (true, _) => Wanted::Json,
+        (_, true) => Speaker::load()?.map_or(Wanted::Plain, Wanted::Worded),
+        _ => Wanted::Plain,
+    };
     if question != "-" {
-        return tell(&mut asker, &question, args.of.json);
+        return tell(&mut asker, &question, &mut form);
     }
     for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
         let line = line.map_err(|source| Error::System { what: "to read questions from standard input", source })?;
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         if let Ok(question) = str::from_utf8(line) {
-            tell(&mut asker, question, args.of.json)?;
+            tell(&mut asker, question, &mut form)?;
         } else {
             let why = format!("Line {} is no text (UTF-8); write it anew.", index + 1);
-            say(&asker, &String::from_utf8_lossy(line), &Answer::refused(why), args.of.json)?;
+            say(&asker, &String::from_utf8_lossy(line), &Answer::refused(why), &mut form)?;
         }
     }
     Ok(())
@@ -87,6 +96,9 @@ fn open(of: &OfJournal, config: &Config) -> Result<(Journal, Zoned), Error> {
         TimeZone::UTC
     });
     let now_ms = of.now.unwrap_or_else(|| SystemClock::new().unix_ms());
+    if now_ms > LAST_UNIX_MS {
+        return Err(ConfigError::Usage("--now is beyond the last day that has a date, 9999-12-30".into()).into());
+    }
     Ok((journal, at(now_ms, zone)))
 }
 
@@ -95,25 +107,73 @@ fn at(unix_ms: u64, zone: TimeZone) -> Zoned {
     moment.unwrap_or(Timestamp::MAX).to_zoned(zone)
 }
 
-fn tell(asker: &mut Asker<'_>, question: &str, json: bool) -> Result<(), Error> {
+/// How an answer is told.
+enum Wanted {
+    Plain,
+    Json,
+    Worded(Box<Speaker>),
+}
+
+/// The generative head, for answers in its words.
+struct Speaker {
+    head: Generator,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Speaker {
+    /// Tokens of a sentence, and how long it may take.
+    const TOKENS: u16 = 48;
+    const SECONDS: f64 = 30.0;
+
+    /// The head, where there is one; else that is said.
+    fn load() -> Result<Option<Box<Self>>, Error> {
+        match describe::load() {
+            Ok(head) => Ok(Some(Box::new(Self { head, cancel: describe::cancelled()? }))),
+            Err(error) => {
+                note(format_args!("answers are told as they are: {error}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The answer in the head's words. A denial stays as it is, for a word less would make its contrary of it, and so does what was not
+    /// seen.
+    fn word(&mut self, answer: &Answer) -> Result<String, Error> {
+        let denies = matches!(answer.value, None | Some(Value::Yes(false)));
+        if answer.abstained || answer.evidence.is_empty() || denies {
+            return Ok(answer.text.clone());
+        }
+        let (first, rest) = answer.text.split_once(" But ").map_or((answer.text.as_str(), None), |(a, b)| (a, Some(b)));
+        let clock = SystemClock::new();
+        let bounds = describe::bounds(Self::TOKENS, Self::SECONDS, &clock, &self.cancel);
+        let worded = Wording { notes: &[first], facts: &[] }.word(&mut self.head, &bounds, &mut |_| {})?;
+        if let Some(Some(why)) = worded.told.first() {
+            note(format_args!("the answer is told as it is, because {why}"));
+        }
+        Ok(rest.map_or(worded.text.clone(), |rest| format!("{} But {rest}", worded.text)))
+    }
+}
+
+fn tell(asker: &mut Asker<'_>, question: &str, form: &mut Wanted) -> Result<(), Error> {
     // Half of it might ask for something else.
     let answer = if question.len() > LONGEST_BYTES {
         Answer::refused(format!("The question has {} bytes; ask it in {LONGEST_BYTES} at most.", question.len()))
     } else {
         asker.ask(question)?
     };
-    say(asker, question, &answer, json)
+    say(asker, question, &answer, form)
 }
 
-fn say(asker: &Asker<'_>, question: &str, answer: &Answer, json: bool) -> Result<(), Error> {
-    let text = if json {
+fn say(asker: &Asker<'_>, question: &str, answer: &Answer, form: &mut Wanted) -> Result<(), Error> {
+    let text = if matches!(form, Wanted::Json) {
         answer_json(question, answer, &asker.now).to_string()
     } else {
+        let said = if let Wanted::Worded(speaker) = form { speaker.word(answer)? } else { answer.text.clone() };
         let ids: Vec<String> = answer.evidence.iter().take(5).map(|id| format!("#{id}")).collect();
         let more = if answer.evidence.len() > ids.len() { ", ..." } else { "" };
         let ids = if ids.is_empty() { String::new() } else { format!("  ({}{more})", ids.join(", ")) };
         // What comes from a pack or a question must not break the line or steer the terminal.
-        let said: String = answer.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let said: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         said + &ids
     };
     events::print(&(text + "\n"))
@@ -188,6 +248,7 @@ fn digest_json(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
         .collect();
     let all = json!({
         "day": day.to_string(),
+        "to_come": day > now.date(),
         "events": digest.events,
         "chapters": chapters,
         "kinds": kinds_json(&digest.kinds),
@@ -199,6 +260,9 @@ fn digest_json(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
 
 fn digest_lines(digest: &Digest, asker: &Asker<'_>, day: Date) -> String {
     let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+    if day > asker.now.date() {
+        return format!("{}: this day is still to come\n", day.strftime("%A %-d %B %Y"));
+    }
     let clock = |at_ms: u64| asker.clock(at_ms, digest.period);
     let events = if digest.events == 1 { "1 event".into() } else { format!("{} events", digest.events) };
     let mut lines = format!("{}: {events}\n", day.strftime("%A %-d %B %Y"));

@@ -23,6 +23,9 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         return events::print(&schema());
     }
     let mut config = args.common.config()?;
+    if args.journal.is_some() {
+        config.journal.file.clone_from(&args.journal);
+    }
     let pack = wiring::open(&config)?;
     plain::understand(&mut config, &pack)?;
     let (pack, stab, narrator) = wiring::load_models(pack)?;

@@ -109,6 +109,7 @@ Examples (FILE is --journal FILE, or what the config says):
                                                      a camera is meant by its name
   ocelli ask 'What came right after the door opened?'
   ocelli ask - --json < questions.txt                a question a line, an answer a line
+  ocelli ask --word 'When did someone last come in?' in the words of the model that `cargo xtask pack smollm2` makes
 Times are those of this machine's time zone; an hour without am or pm is that of a clock with 24 hours. What is asked about is
 found among the sentences that can be said, by the text encoder (models/minilm); without it by their words alone. An answer names
 the events that it rests on (`ocelli events` shows them) and the times in which nobody looked. What is not known is not answered.";
@@ -125,6 +126,7 @@ Examples (FILE is --journal FILE, or what the config says):
   ocelli describe --since 1h                         what happened in the last hour
   ocelli describe --since 2026-11-26 --camera hall   in the hall on a day
   ocelli describe --since 3h --seconds 5             in what words can be found in 5 seconds
+  ocelli describe --since 1h --schema note.json      as JSON of this form
 The words are those of a small language model (`cargo xtask pack smollm2` makes it; 170 MB on disk, and as much memory while it
 words). It may say only what the events say: each sentence is held against its event, names, times, numbers and all. Where it says
 more, or where there is no such model, the event itself is told. Ctrl-C ends the wording; the rest is told as it is.";
@@ -349,6 +351,9 @@ pub struct CheckArgs {
     /// Print the JSON schema of the config file and end.
     #[arg(long)]
     pub schema: bool,
+    /// The file of the journal, as for `ocelli run`.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -518,6 +523,10 @@ pub struct AskArgs {
     /// The question, in English; `-` for one a line on standard input.
     #[arg(required = true)]
     pub question: Vec<String>,
+    /// Tell an answer that rests on events in the words of the small language model of `ocelli describe`, as far as the answer bears them
+    /// out; else, or without the model, as ever.
+    #[arg(long, conflicts_with = "json")]
+    pub word: bool,
     #[command(flatten)]
     pub of: OfJournal,
 }
@@ -572,6 +581,10 @@ pub struct DescribeArgs {
     /// How long wording may take; then the events themselves are told.
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = parse_seconds)]
     pub seconds: f64,
+    /// A JSON schema (a small part of it: object, array, string, integer, number, boolean, null, enum) that the answer follows, a line of
+    /// JSON. Its texts are held against the events, else the answer is `null`; numbers and what an enum names are the model's own opinion.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }

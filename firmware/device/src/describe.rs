@@ -1,17 +1,22 @@
 //! `ocelli describe`: what happened in a while, worded by the generative head where there is one, as far as the events bear it out.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 use ocelli_drivers::{SinkError, SystemClock};
-use ocelli_infer::{Bounds, Generator, GeneratorPack, MOST_NOTES, PackError, Wording};
+use ocelli_infer::{Bounds, End, Generator, GeneratorPack, MOST_NOTES, PackError, Schema, Wording, faithful};
 use ocelli_journal::{Found, Journal, Query};
 use ocelli_types::{EventKind, Micros};
+use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::DescribeArgs;
+use crate::config::ConfigError;
 use crate::error::{Error, note};
 use crate::{events, wiring};
 
@@ -21,13 +26,16 @@ const HEAD: &str = "smollm2";
 /// Words what is asked for.
 pub fn command(args: &DescribeArgs) -> Result<(), Error> {
     let config = args.common.config()?;
+    let schema = args.schema.as_deref().map(read_schema).transpose()?;
     let journal = Journal::open(&events::file(args.journal.as_ref(), &config)?)?;
     events::require_camera(&journal, args.camera.as_deref())?;
     let zone = events::local();
+    let (since_ms, until_ms) = (args.since.map(|at| at.unix_ms(&zone)), args.until.map(|at| at.unix_ms(&zone)));
+    events::require_order(since_ms, until_ms)?;
     let query = Query {
         camera: args.camera.as_deref(),
-        since_ms: args.since.map(|at| at.unix_ms(&zone)),
-        until_ms: args.until.map(|at| at.unix_ms(&zone)),
+        since_ms,
+        until_ms,
         limit: ocelli_journal::MOST_FOUND,
         ..Query::default()
     };
@@ -43,7 +51,51 @@ pub fn command(args: &DescribeArgs) -> Result<(), Error> {
         found.drain(..found.len() - MOST_NOTES);
     }
     let lines = lines(&found, &zone);
-    word(&lines.iter().map(String::as_str).collect::<Vec<_>>(), args)
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    match schema {
+        Some(schema) => structured(&lines, &schema, args),
+        None => word(&lines, args),
+    }
+}
+
+/// A schema from a file.
+fn read_schema(path: &Path) -> Result<Schema, Error> {
+    let wrong = |why: String| ConfigError::Usage(format!("{}: {why}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Ok(Schema::read(&text).map_err(wrong)?)
+}
+
+/// What the head is to do where a schema says how its answer looks.
+const JSON_TASK: &str = "Answer in JSON about these notes of a home camera. Use only words and times of the notes.";
+
+/// Tells the events as a schema asks, in a line of JSON; `null` where the answer did not come to its end or has a text that no event
+/// bears out.
+fn structured(lines: &[&str], schema: &Schema, args: &DescribeArgs) -> Result<(), Error> {
+    let mut generator = load()?;
+    let (cancel, clock) = (cancelled()?, SystemClock::new());
+    let bounds = bounds(args.tokens, args.seconds, &clock, &cancel);
+    let prompt = generator.chat(&[("system", JSON_TASK), ("user", &lines.join("\n"))]);
+    let told = generator.generate(&prompt, Some(schema), &bounds, &mut |_| ControlFlow::Continue(()))?;
+    let answer = serde_json::from_str(&told.text).ok().filter(|_| told.end == End::Whole);
+    let refused = match &answer {
+        None => Some("it did not come to its end in the tokens and the time that there were".to_owned()),
+        Some(answer) => unfounded(answer, schema, lines),
+    };
+    if let Some(why) = refused {
+        note(format_args!("no answer: {why}"));
+        return events::print("null\n");
+    }
+    events::print(&(told.text + "\n"))
+}
+
+/// Why a text of an answer is not borne out, if one is not. What the schema itself names, and numbers, are the head's own.
+fn unfounded(answer: &Value, schema: &Schema, lines: &[&str]) -> Option<String> {
+    match answer {
+        Value::String(text) if !schema.names(text) => faithful(text, lines).err().map(|why| why.to_string()),
+        Value::Array(items) => items.iter().find_map(|item| unfounded(item, schema, lines)),
+        Value::Object(items) => items.values().find_map(|item| unfounded(item, schema, lines)),
+        _ => None,
+    }
 }
 
 /// Tells the events in the head's words, where there is a head and its words are borne out.
@@ -55,15 +107,8 @@ fn word(lines: &[&str], args: &DescribeArgs) -> Result<(), Error> {
             return say(&lines.join(" ")).and_then(|()| say("\n"));
         }
     };
-    let cancel = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // A second one ends the program, as it ends `run`.
-        let registered = signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&cancel))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)));
-        registered.map_err(|source| Error::Output { path: "signals".into(), source: SinkError::from(source) })?;
-    }
-    let time = Micros((args.seconds * 1e6) as u64);
-    let bounds = Bounds { tokens: args.tokens.into(), time, clock: &SystemClock::new(), cancel: &cancel };
+    let (cancel, clock) = (cancelled()?, SystemClock::new());
+    let bounds = bounds(args.tokens, args.seconds, &clock, &cancel);
     let mut printed = Ok(());
     let worded = Wording { notes: lines, facts: &[] }.word(&mut generator, &bounds, &mut |text| {
         if printed.is_ok() {
@@ -79,8 +124,25 @@ fn word(lines: &[&str], args: &DescribeArgs) -> Result<(), Error> {
     Ok(())
 }
 
+/// What bounds an answer of the head.
+pub fn bounds<'a>(tokens: u16, seconds: f64, clock: &'a SystemClock, cancel: &'a AtomicBool) -> Bounds<'a> {
+    Bounds { tokens: tokens.into(), time: Micros((seconds * 1e6) as u64), clock, cancel }
+}
+
+/// What a signal sets, so that the head's answer ends.
+pub fn cancelled() -> Result<Arc<AtomicBool>, Error> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // A second one ends the program, as it ends `run`.
+        let registered = signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&cancel))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)));
+        registered.map_err(|source| Error::Output { path: "signals".into(), source: SinkError::from(source) })?;
+    }
+    Ok(cancel)
+}
+
 /// The head, where there is one.
-fn load() -> Result<Generator, Error> {
+pub fn load() -> Result<Generator, Error> {
     let mut folders = wiring::pack_roots().into_iter().map(|root| root.join(HEAD));
     let folder = folders.find(|folder| folder.join(GeneratorPack::MANIFEST).is_file());
     let folder = folder.ok_or(PackError::NoGenerator { name: HEAD })?;

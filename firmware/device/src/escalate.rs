@@ -13,6 +13,7 @@ pub struct Told {
     pub id: u64,
     pub camera: usize,
     pub text: String,
+    pub severity: Severity,
     pub start_us: Micros,
     pub score: f32,
     pub entries: Option<(EntryId, EntryId)>,
@@ -43,11 +44,11 @@ impl Escalation {
     }
 
     /// An alert was told at this stream time of its camera.
-    pub fn told(&mut self, told: Told, severity: Severity, now_us: Micros) {
+    pub fn told(&mut self, told: Told, now_us: Micros) {
         if self.waiting.len() == MOST {
             self.waiting.pop_front();
         }
-        let after_us = self.after_us.filter(|_| severity == Severity::Alarm && self.times > 0);
+        let after_us = self.after_us.filter(|_| told.severity == Severity::Alarm && self.times > 0);
         self.waiting.push_back(Waiting { told, times: 1, due_us: after_us.map(|after_us| now_us + after_us) });
     }
 
@@ -80,7 +81,8 @@ mod tests {
     use super::*;
 
     fn told(id: u64) -> Told {
-        Told { id, camera: 0, text: "Somebody fell".into(), start_us: Micros(0), score: 0.5, entries: None }
+        let (text, severity) = ("Somebody fell".into(), Severity::Alarm);
+        Told { id, camera: 0, text, severity, start_us: Micros(0), score: 0.5, entries: None }
     }
 
     fn second(n: u64) -> Micros {
@@ -101,18 +103,19 @@ mod tests {
     #[test]
     fn an_alarm_is_told_again_a_few_times_and_no_more() {
         let mut escalation = Escalation::new(Some(second(60)), 3);
-        escalation.told(told(7), Severity::Alarm, second(10));
-        escalation.told(told(8), Severity::Notice, second(10));
+        let notice = Told { severity: Severity::Notice, ..told(8) };
+        escalation.told(told(7), second(10));
+        escalation.told(notice.clone(), second(10));
         assert_eq!(again(&mut escalation, 0, 0, 1000), [(70, 7, 2), (130, 7, 3), (190, 7, 4)]);
         assert_eq!(escalation.acknowledged(7), Some(told(7)), "it still can be");
-        assert_eq!(escalation.acknowledged(8), Some(told(8)));
+        assert_eq!(escalation.acknowledged(8), Some(notice));
     }
 
     #[test]
     fn who_acknowledges_is_not_told_again() {
         let mut escalation = Escalation::new(Some(second(60)), 3);
-        escalation.told(told(7), Severity::Alarm, second(0));
-        escalation.told(Told { camera: 1, ..told(9) }, Severity::Alarm, second(0));
+        escalation.told(told(7), second(0));
+        escalation.told(Told { camera: 1, ..told(9) }, second(0));
         assert_eq!(again(&mut escalation, 0, 0, 100), [(60, 7, 2)]);
         assert_eq!((escalation.acknowledged(7), escalation.acknowledged(7)), (Some(told(7)), None));
         assert_eq!(again(&mut escalation, 0, 100, 1000), []);
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn without_a_time_nothing_is_told_again_and_what_waits_is_bounded() {
         let mut escalation = Escalation::new(None, 3);
-        (0..100).for_each(|id| escalation.told(told(id), Severity::Alarm, second(id)));
+        (0..100).for_each(|id| escalation.told(told(id), second(id)));
         assert_eq!(again(&mut escalation, 0, 0, 10_000), []);
         assert_eq!((escalation.acknowledged(67), escalation.acknowledged(68)), (None, Some(told(68))));
     }

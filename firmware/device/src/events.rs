@@ -75,6 +75,7 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
     let like = like.as_ref().map(|evidence| evidence.values().map(f32::from));
     let zone = if args.utc { TimeZone::UTC } else { local() };
     let (since_ms, until_ms) = (args.since.map(|at| at.unix_ms(&zone)), args.until.map(|at| at.unix_ms(&zone)));
+    require_order(since_ms, until_ms)?;
     let query = Query {
         words: &words,
         like: like.as_ref(),
@@ -215,6 +216,13 @@ pub fn require_camera(journal: &Journal, camera: Option<&str>) -> Result<(), Err
     Err(ConfigError::Usage(format!("the journal has no camera `{camera}`; it has: {known}")).into())
 }
 
+/// Refuses a time that ends before it begins.
+pub fn require_order(since_ms: Option<u64>, until_ms: Option<u64>) -> Result<(), Error> {
+    let wrong = since_ms.zip(until_ms).is_some_and(|(since_ms, until_ms)| until_ms <= since_ms);
+    let why = "--until is no later than --since; name a time that ends after it begins";
+    if wrong { Err(ConfigError::Usage(why.into()).into()) } else { Ok(()) }
+}
+
 /// The journal's file: the one that is given, else the config's.
 pub fn file(given: Option<&PathBuf>, config: &Config) -> Result<PathBuf, Error> {
     let file = given.or(config.journal.file.as_ref()).cloned();
@@ -249,7 +257,7 @@ fn event_line(text: &mut String, event: &Found, json: bool, zone: &TimeZone) {
             t_end_s: Some(rounded(event.end_us.seconds())),
             kind: event.about.as_deref(),
             about: event.about.as_ref().map(|_| &event.entities[..]),
-            severity: event.about.as_ref().map(|_| severity(event.severity)),
+            severity: event.about.as_ref().map(|_| event.severity.name()),
             text: &event.text,
             score: Some(rounded(event.score.into())),
             entries: event.entries.map(|(from, to)| [from.0, to.0]),
@@ -325,15 +333,6 @@ fn json_line(text: &mut String, line: &Line<'_>) {
     text.push('\n');
 }
 
-const fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::None => "none",
-        Severity::Info => "info",
-        Severity::Notice => "notice",
-        Severity::Alarm => "alarm",
-    }
-}
-
 /// To 3 decimals, as in what `run` writes.
 pub fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
@@ -346,9 +345,12 @@ pub fn date(unix_ms: u64) -> String {
 
 /// `2026-11-26 18:30:00Z`, or without the Z and as wide in another time zone.
 fn for_people(unix_ms: u64, zone: &TimeZone) -> String {
-    let time = Timestamp::from_millisecond(unix_ms.min(LAST_UNIX_MS).cast_signed()).expect("its year has four digits");
-    let (time, mark) = (zone.to_datetime(time), if *zone == TimeZone::UTC { 'Z' } else { ' ' });
+    let stamp = Timestamp::from_millisecond(unix_ms.min(LAST_UNIX_MS).cast_signed()).expect("its year has four digits");
+    let (time, mark) = (zone.to_datetime(stamp), if *zone == TimeZone::UTC { 'Z' } else { ' ' });
     let (date, clock) = (time.date(), time.time());
+    // An hour that the clocks show twice.
+    let twice = zone.to_ambiguous_timestamp(time).is_ambiguous();
+    let mark = if twice { stamp.to_zoned(zone.clone()).strftime("%:z").to_string() } else { mark.to_string() };
     format!("{date} {:02}:{:02}:{:02}{mark}", clock.hour(), clock.minute(), clock.second())
 }
 

@@ -664,6 +664,7 @@ mod tests {
             score: 0.5,
             entries: None,
             evidence: None,
+            severity: Some(Severity::Alarm),
         };
         outside.tell(&event, Some("fall"), Some(Severity::Alarm), &["person".into()]);
         outside.tell(&Event { id: 8, kind: EventKind::Narration, ..event }, Some("fall"), None, &[]);

@@ -112,8 +112,6 @@ pub struct Pulse {
     pub kept: u64,
     /// Pictures of which everything had changed.
     pub whole: u64,
-    /// Pictures of which far more had changed than is usual.
-    pub scenes: u64,
     /// From the source, per picture.
     pub decode: Times,
     /// Resizing and conversion, per picture seen.
@@ -135,7 +133,6 @@ impl Pulse {
         // The first picture is kept with its bars.
         self.kept += u64::from(look.gate.kept.min(look.gate.content));
         self.whole += u64::from(look.gate.whole_frame);
-        self.scenes += u64::from(look.gate.new_scene);
         self.fit.add(look.fit_us);
         self.gate.add(look.gate_us);
         self.fit.allocated(look.allocations[0]);
@@ -200,8 +197,8 @@ impl fmt::Display for Pulse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} pictures, {} seen, {} late, {} lost, {} damaged; {:.0}% of patches kept, {} whole, \
-             {} new scenes; STAB {:.1} ms, narrator {:.1} ms",
+            "{} pictures, {} seen, {} late, {} lost, {} damaged; {:.0}% of patches kept, {} whole; \
+             STAB {:.1} ms, narrator {:.1} ms",
             self.pictures,
             self.seen,
             self.late,
@@ -209,7 +206,6 @@ impl fmt::Display for Pulse {
             self.damaged,
             self.kept_percent(),
             self.whole,
-            self.scenes,
             self.stab.mean_ms(),
             self.narrator.mean_ms(),
         )?;

@@ -84,6 +84,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         let moved = match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
             Ok(look) => {
                 pulse.looked(&look);
+                mind.moves(look.gate.moving);
                 look.gate.camera_move.iter().try_for_each(|held| voice.moved(0, held))?;
                 look.gate.changed > 0
             }

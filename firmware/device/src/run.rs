@@ -283,8 +283,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     // What can be said now is the watcher's: these sentences should not outlive it.
     drop(pack);
-    let mut think =
-        Think { cameras, voice, narrator: &narrator, vocabulary, watcher, dates, week, outside, warden };
+    let mut think = Think { cameras, voice, narrator: &narrator, vocabulary, watcher, dates, week, outside, warden };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

@@ -141,6 +141,7 @@ impl Voice {
             end_us: spoken.end_us,
             text: entry.text_in(language.as_deref()),
             language: entry.language_of(language.as_deref()),
+            severity: (spoken.kind != EventKind::Narration).then_some(Severity::Alarm),
             relation: spoken.relation,
             score: spoken.score,
             entries: Some((spoken.from, spoken.to)),
@@ -188,6 +189,7 @@ impl Voice {
             end_us: alerted.to.captured_us,
             text,
             language: OURS,
+            severity: Some(*severity),
             relation: None,
             score: alerted.score,
             entries: Some((alerted.from.entry, alerted.to.entry)),
@@ -245,8 +247,8 @@ impl Voice {
     /// Whoever acknowledges it is told nothing more of this alert.
     fn await_somebody(&mut self, event: &Event<'_>, camera: usize, severity: Severity) {
         let Event { id, start_us, end_us, score, entries, .. } = *event;
-        let told = escalate::Told { id, camera, text: event.text.to_owned(), start_us, score, entries };
-        self.escalation.told(told, severity, end_us);
+        let told = escalate::Told { id, camera, text: event.text.to_owned(), severity, start_us, score, entries };
+        self.escalation.told(told, end_us);
     }
 
     /// Tells which alerts were acknowledged, and again which alarms of this camera were not, at this stream time of it.
@@ -278,7 +280,7 @@ impl Voice {
     }
 
     fn emit_again(&mut self, kind: EventKind, told: &escalate::Told, text: &str, end_us: Micros) -> Result<(), Error> {
-        let escalate::Told { id, start_us, score, entries, .. } = *told;
+        let escalate::Told { id, severity, start_us, score, entries, .. } = *told;
         let camera = &self.cameras[told.camera].clone();
         let event = Event {
             id,
@@ -291,6 +293,7 @@ impl Voice {
             entries,
             evidence: None,
             language: OURS,
+            severity: Some(severity),
             relation: None,
         };
         self.emit(&event)?;
@@ -434,8 +437,8 @@ fn of_device<'a>(
     (start_us, end_us): (Micros, Micros),
     text: &'a str,
 ) -> Event<'a> {
-    let (language, relation, score, entries, evidence) = (OURS, None, 1.0, None, None);
-    Event { id, kind, camera, start_us, end_us, text, language, relation, score, entries, evidence }
+    let (language, severity, relation, score, entries, evidence) = (OURS, None, None, 1.0, None, None);
+    Event { id, kind, camera, start_us, end_us, text, language, severity, relation, score, entries, evidence }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Lessons, Narrator, Pack, PackError, Stab, Taught, Vocabulary};
 use ocelli_pipeline::{
     Calibration, CameraMove, ConfigError, DropReference, FeatureDrop, GateConfig, GateReport, Lexicon, MemoryConfig,
-    MemoryRing, Normal, NormalConfig, PatchSlot, Pipeline, SILENCE, SegmentConfig, Selection, Speak, SpeakConfig,
+    MemoryRing, News, Normal, NormalConfig, PatchSlot, Pipeline, SILENCE, SegmentConfig, Selection, Speak, SpeakConfig,
     TokenGate,
 };
 use ocelli_types::{Clock, Content, Frame, Micros};
@@ -280,8 +280,9 @@ pub fn lexicon(pack: &Pack, vocabulary: &Vocabulary, verbosity: Verbosity) -> Re
     });
     let default = speak(part.threshold, part.hold_off_s);
     let [who, things] = [&part.who, &part.things].map(|kinds| kinds.iter().map(String::as_str).collect::<Vec<_>>());
-    let config =
-        SpeakConfig { smoothing: part.smoothing, default, kinds: &kinds, calibration, who: &who, things: &things };
+    let news = part.news.map(|news| News { threshold: news.threshold, cumulative: news.cumulative });
+    let smoothing = part.smoothing;
+    let config = SpeakConfig { smoothing, default, kinds: &kinds, calibration, who: &who, things: &things, news };
     let names = (0..vocabulary.kinds()).map(|kind| vocabulary.kind(kind));
     let config_error = |error: ConfigError| inconsistent(pack, &error);
     let lexicon = Lexicon::new(&config, names, vocabulary.senses()).map_err(config_error)?;

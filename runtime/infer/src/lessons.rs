@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
-use ocelli_types::{Head, MemoryView};
+use ocelli_types::{Head, MemoryView, Worth};
 use sha2::{Digest, Sha256};
 
 use crate::rows::{EMBEDDING, Rows};
@@ -241,6 +241,8 @@ pub struct Taught<'a> {
     recent: Vec<f32>,
     /// Cosine of the sentence that was nearest to the last picture.
     nearest: f32,
+    /// How worth telling the last picture is, where the narrator says so.
+    worth: Option<Worth>,
 }
 
 impl<'a> Taught<'a> {
@@ -254,6 +256,7 @@ impl<'a> Taught<'a> {
             z: Box::new([0.0; EMBEDDING]),
             recent: Vec::with_capacity(EMBEDDING),
             nearest: 0.0,
+            worth: None,
         }
     }
 
@@ -284,6 +287,7 @@ impl Head for Taught<'_> {
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
         let mut narrator = self.narrator.borrow_mut();
         self.nearest = narrator.place(view, &mut self.z, probabilities)?;
+        self.worth = narrator.worth();
         self.lessons.apply(&*self.z, narrator.vocabulary(), probabilities);
         if self.recent.is_empty() {
             self.recent.extend_from_slice(&*self.z);
@@ -292,6 +296,10 @@ impl Head for Taught<'_> {
             *recent = self.smoothing * *recent + (1.0 - self.smoothing) * z;
         }
         Ok(())
+    }
+
+    fn worth(&self) -> Option<Worth> {
+        self.worth
     }
 
     fn likeness(&self, entry: usize, other: usize) -> f32 {

@@ -33,7 +33,7 @@ pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;
 pub use pack::{
     CalibrationPart, DropPart, DropReference, GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest,
-    NarratorPart, Pack, PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
+    NarratorPart, NewsPart, Pack, PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
 };
 pub use reference::ReferenceStab;
 pub use rows::EMBEDDING;

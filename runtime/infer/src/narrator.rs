@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
-use ocelli_types::{Head, MemoryView};
+use ocelli_types::{Head, MemoryView, Worth};
 
 use crate::engine::{Backend, Engine, Port};
 use crate::{EMBEDDING, InferError, Pack, Vocabulary};
+
+/// Numbers of the output `speak`, where a pack has it: logits of informative and relevant.
+const HEADS: usize = 2;
 
 /// The oldest age that the narrator tells apart.
 const MAX_AGE: i64 = 31;
@@ -23,6 +26,7 @@ pub struct Narrator {
     temperature: f32,
     slots: usize,
     token_width: usize,
+    worth: Option<Worth>,
 }
 
 impl Narrator {
@@ -31,18 +35,18 @@ impl Narrator {
     /// # Errors
     /// tract refuses it, or it is not the graph that the manifest describes.
     pub fn load(pack: &Pack) -> Result<Self, InferError> {
-        Self::load_graph(pack, Backend::Cpu, &pack.manifest.narrator.file)
+        Self::load_graph(pack, Backend::Cpu, &pack.manifest.narrator.file, pack.manifest.speak.news.is_some())
     }
 
-    /// Loads the f32 graph that the int8 one was made from.
+    /// Loads the f32 graph that the int8 one was made from; it has no heads of what is worth telling.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_reference(pack: &Pack, backend: Backend) -> Result<Self, InferError> {
-        Self::load_graph(pack, backend, &pack.manifest.reference.narrator)
+        Self::load_graph(pack, backend, &pack.manifest.reference.narrator, false)
     }
 
-    fn load_graph(pack: &Pack, backend: Backend, file: &str) -> Result<Self, InferError> {
+    fn load_graph(pack: &Pack, backend: Backend, file: &str, news: bool) -> Result<Self, InferError> {
         let part = &pack.manifest.narrator;
         let token_width = pack.manifest.stab.token_width;
         let f32 = f32::datum_type();
@@ -51,9 +55,11 @@ impl Narrator {
             Port { name: "index", datum: i64::datum_type(), shape: &[part.slots, 2] },
             Port { name: "valid", datum: f32, shape: &[part.slots] },
         ];
-        let outputs = [Port { name: "z", datum: f32, shape: &[EMBEDDING] }];
+        let outputs =
+            [Port { name: "z", datum: f32, shape: &[EMBEDDING] }, Port { name: "speak", datum: f32, shape: &[HEADS] }];
+        let outputs = &outputs[..=usize::from(news)];
         let path = pack.folder.join(file);
-        let mut engine = Engine::load(backend, &path, "narrator", &inputs, &outputs)?;
+        let mut engine = Engine::load(backend, &path, "narrator", &inputs, outputs)?;
         // With the oldest age and the last position, so that the tables have them all.
         let oldest = [MAX_AGE, i64::from(pack.grid.windows() as u32)].repeat(part.slots);
         let rehearsal = tensors(part.slots, &vec![0.0; part.slots * token_width], &oldest, &vec![1.0; part.slots]);
@@ -65,6 +71,7 @@ impl Narrator {
             temperature: pack.manifest.vocabulary.temperature,
             slots: part.slots,
             token_width,
+            worth: None,
         })
     }
 
@@ -133,6 +140,14 @@ impl Narrator {
         let outputs = self.engine.run(inputs)?;
         let plain = outputs[0].try_as_plain_ram().map_err(failed)?;
         z.copy_from_slice(plain.as_slice().map_err(failed)?);
+        self.worth = match outputs.get(1) {
+            None => None,
+            Some(logits) => {
+                let logits = logits.try_as_plain_ram().and_then(|plain| plain.as_slice::<f32>()).map_err(failed)?;
+                let [informative, relevant] = [logits[0], logits[1]].map(|logit| 1.0 / (1.0 + (-logit).exp()));
+                Some(Worth { informative, relevant })
+            }
+        };
         Ok(self.vocabulary.look_up(z, self.temperature, probabilities))
     }
 
@@ -152,6 +167,10 @@ impl Head for Narrator {
 
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), InferError> {
         self.place(view, &mut [0.0; EMBEDDING], probabilities).map(drop)
+    }
+
+    fn worth(&self) -> Option<Worth> {
+        self.worth
     }
 
     fn likeness(&self, entry: usize, other: usize) -> f32 {

@@ -196,6 +196,19 @@ pub struct SpeakPart {
     pub things: Vec<String>,
     /// How a score follows from a smoothed probability; without it, it is that.
     pub calibration: Option<CalibrationPart>,
+    /// Says that the narrator's graph also tells how worth telling a picture is, and from where on it is; without it, it is not asked.
+    pub news: Option<NewsPart>,
+}
+
+/// `[speak.news]`: with it the int8 graph of the narrator has a second output `speak`, f32 `[2]`: logits of informative (something
+/// began within the last second) and relevant (what goes on is worth telling), as in `tools/train/switches.py`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewsPart {
+    /// A narration is told when both probabilities together are at least this, 0 to 2;
+    pub threshold: f32,
+    /// or when those of informative add up to this since something was told.
+    pub cumulative: f32,
 }
 
 /// `[speak.calibration]`

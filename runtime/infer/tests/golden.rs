@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::read_npy;
-use ocelli_infer::{Backend, Form, InferError, Narrator, Pack, ReferenceStab, Stab, StabShape, read_graph};
+use ocelli_infer::{Backend, Form, InferError, Narrator, NewsPart, Pack, ReferenceStab, Stab, StabShape, read_graph};
 use ocelli_types::{
-    Content, Encoder, EntryId, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch, PatchMask, TokenRef,
+    Content, Encoder, EntryId, FrameSeq, FrameTokens, Head, MemoryView, Micros, PatchBatch, PatchMask, TokenRef, Worth,
 };
 use tract_onnx::prelude::{Framework, InferenceModelExt, TypedModel, *};
 use tract_onnx::tract_core::runtime::Runnable;
@@ -277,7 +277,8 @@ fn the_encoder_carries_canvas_and_states_from_frame_to_frame() {
 #[test]
 fn the_heads_gather_the_recorded_tokens_and_look_them_up() {
     for pack in packs() {
-        look_up(&pack, &pack.folder.join("golden"), Narrator::load(&pack).expect("the pack is whole"));
+        let narrator = Narrator::load(&pack).expect("the pack is whole");
+        assert_eq!(look_up(&pack, &pack.folder.join("golden"), narrator), None, "no heads of what is worth telling");
         on_each(|backend| {
             let narrator = Narrator::load_reference(&pack, backend).expect("the pack is whole");
             look_up(&pack, &pack.folder.join("reference/golden"), narrator);
@@ -285,7 +286,7 @@ fn the_heads_gather_the_recorded_tokens_and_look_them_up() {
     }
 }
 
-fn look_up(pack: &Pack, golden: &Path, mut narrator: Narrator) {
+fn look_up(pack: &Pack, golden: &Path, mut narrator: Narrator) -> Option<Worth> {
     let tokens: ArrayD<f32> = array(&golden.join("narrator_in_tokens.npy"));
     let index: ArrayD<i64> = array(&golden.join("narrator_in_index.npy"));
     let valid: ArrayD<f32> = array(&golden.join("narrator_in_valid.npy"));
@@ -326,6 +327,23 @@ fn look_up(pack: &Pack, golden: &Path, mut narrator: Narrator) {
     let off = found.iter().zip(&wanted).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
     println!("{}: probabilities differ by {off} at most", pack.manifest.name);
     assert!(off < 0.02, "{found:?} {wanted:?}");
+    narrator.worth()
+}
+
+#[test]
+fn heads_of_what_is_worth_telling_say_what_was_recorded_and_must_be_there_where_they_are_promised() {
+    let tiny = models().join("tiny-test");
+    let pack = Pack::open(&tiny.join("heads")).expect("a pack beside its like");
+    let worth = look_up(&pack, &tiny.join("golden"), Narrator::load(&pack).expect("the pack is whole"));
+    let worth = worth.expect("it has heads");
+    let logits: ArrayD<f32> = array(&tiny.join("heads/speak_out.npy"));
+    for (found, logit) in [worth.informative, worth.relevant].into_iter().zip(&logits) {
+        assert!((found - 1.0 / (1.0 + (-logit).exp())).abs() < 0.02, "{worth:?} {logits:?}");
+    }
+    let mut without = Pack::open(&tiny).expect("the pack is whole");
+    without.manifest.speak.news = Some(NewsPart { threshold: 0.5, cumulative: 2.0 });
+    let refused = Narrator::load(&without).expect_err("its graph has no heads").to_string();
+    assert!(refused.contains("output"), "{refused}");
 }
 
 /// What our ops state is what the formula counts, to the last one: norms and activations are in neither.

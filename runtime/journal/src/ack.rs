@@ -5,7 +5,7 @@ use std::path::Path;
 use ocelli_types::EventKind;
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 
-use crate::writer::type_number;
+use crate::writer::{lock, type_number};
 use crate::{JournalError, schema};
 
 /// What came of it.
@@ -24,10 +24,18 @@ pub enum Acknowledged {
 /// Notes that somebody knows of an alert, at this time in milliseconds since 1970. A program that writes the journal sees it with
 /// [`Writer::acknowledged`](crate::Writer::acknowledged).
 ///
+/// An older journal is brought up to date first, where no program of that time writes it.
+///
 /// # Errors
-/// The journal is not there, is of another format, or cannot be written.
+/// The journal is not there, is of another kind or a newer format, or cannot be written.
 pub fn acknowledge(path: &Path, id: u64, unix_ms: u64) -> Result<Acknowledged, JournalError> {
-    let mut db = schema::open_to_change(path)?;
+    let mut db = match schema::open_to_change(path) {
+        Err(older @ JournalError::Older { .. }) => {
+            let Ok(_lock) = lock(path) else { return Err(older) };
+            schema::open_to_write(path)?
+        }
+        opened => opened?,
+    };
     let mut change = || -> rusqlite::Result<Acknowledged> {
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let alert = "SELECT type, text.said, acked_ms FROM event JOIN text ON text.id = event.text WHERE event.id = ?1";

@@ -146,6 +146,17 @@ pub enum Entry {
     },
 }
 
+/// Takes a journal for oneself, beside readers, for as long as the file is held.
+pub fn lock(path: &Path) -> Result<File, JournalError> {
+    let lock_path = beside(path, ".lock");
+    let lock = File::create(&lock_path).map_err(|error| JournalError::disk(&lock_path, &error))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => JournalError::Taken { path: path.to_path_buf() },
+        TryLockError::Error(error) => JournalError::disk(&lock_path, &error),
+    })?;
+    Ok(lock)
+}
+
 /// The one that writes a journal. It has the file to itself, beside readers.
 #[derive(Debug)]
 pub struct Writer {
@@ -218,12 +229,7 @@ impl Writer {
             return Err(JournalError::Foreign { path: path.to_path_buf() });
         }
         let was_ours = lock_path.exists();
-        let lock = File::create(&lock_path).map_err(|error| JournalError::disk(&lock_path, &error))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => JournalError::Taken { path: path.to_path_buf() },
-            TryLockError::Error(error) => JournalError::disk(&lock_path, &error),
-        })?;
-        let lock = Arc::new(lock);
+        let lock = Arc::new(lock(path)?);
         let begun = |db| Self::begin(path, db, limits, start, &lock);
         let opened = match damage {
             Some(why) => Err(JournalError::Damaged { path: path.to_path_buf(), why: why.into() }),

@@ -411,6 +411,85 @@ fn the_text_of_an_alert_is_no_fact_about_its_words() {
     assert_eq!(ask(&place.path, "Was the bin full?").value, Some(Value::Yes(true)));
 }
 
+/// The hall's camera is turned twice and the kitchen's once nearer, each for ten seconds.
+fn moved(path: &Path) {
+    let start = Start { unix_ms: Some(at(9, 0)), stream_us: Micros(0), least_id: 1 };
+    let (mut writer, _) = Writer::open(path, LIMITS, start).expect("it can be written");
+    let of = [("hall", 10, "pans left"), ("hall", 11, "tilts up"), ("kitchen", 12, "moves or zooms in")];
+    for (id, (camera, hour, what)) in (1..).zip(of) {
+        let start_us = Micros((at(hour, 0) - at(9, 0)) * 1000);
+        let told = Told {
+            id,
+            kind: EventKind::Camera,
+            camera: camera.into(),
+            start_us,
+            end_us: start_us + Micros(10_000_000),
+            start_ms: Some(at(hour, 0)),
+            text: format!("The camera {what}."),
+            score: 1.0,
+            entries: None,
+            about: None,
+            quiet: false,
+        };
+        writer.write(&[Entry::Told(told)]).expect("there is room");
+    }
+    let end = at(19, 59);
+    writer.finish(4, Micros((end - at(9, 0)) * 1000), Some(end)).expect("there is room");
+}
+
+#[test]
+fn a_camera_that_was_moved_is_told_of_and_can_be_asked() {
+    let place = place();
+    moved(&place.path);
+    for (question, value, evidence) in [
+        ("Was the camera moved today?", Value::Yes(true), &[1, 2, 3][..]),
+        ("Was the camera panned?", Value::Yes(true), &[1]),
+        ("Was the camera panned to the right today?", Value::Yes(false), &[]),
+        ("Did the hall camera turn left?", Value::Yes(true), &[1]),
+        ("Did the kitchen camera turn?", Value::Yes(false), &[]),
+        ("Was the camera in the kitchen moved?", Value::Yes(true), &[3]),
+        ("How often was the camera turned today?", Value::Count(2), &[1, 2]),
+        ("When did the camera last zoom in?", Value::Time(at(12, 0)), &[3]),
+        ("Was the camera moving at 11?", Value::Yes(true), &[2]),
+        ("How long was the camera moving between 9 and 13?", Value::Seconds(30.0), &[1, 2, 3]),
+    ] {
+        let answer = ask(&place.path, question);
+        assert_eq!(
+            (answer.value.as_ref(), &answer.evidence[..]),
+            (Some(&value), evidence),
+            "{question}: {}",
+            answer.text
+        );
+    }
+    for (question, why) in [
+        ("Is the camera moving?", "when it is over"),
+        ("Since when has the camera been moving?", "when it is over"),
+        ("Was the camera moved by the cat?", "`cat`"),
+        ("Was the camera panned up?", "of a camera's movement"),
+        ("Did someone move the camera?", "someone move the camera"),
+        ("Was the garden camera moved?", "`garden`"),
+    ] {
+        let answer = ask(&place.path, question);
+        assert!(answer.abstained && answer.text.contains(why), "{question}: {}", answer.text);
+    }
+    let what = ask(&place.path, "What happened today?");
+    assert_eq!(what.value, Some(Value::Kinds(vec![("camera".into(), 3)])), "{}", what.text);
+    assert!(what.text.starts_with("3 events today: 10:00 hall: \"The camera pans left\"; "), "{}", what.text);
+    let journal = Journal::open(&place.path).expect("it is there");
+    let mut asker = Asker { journal: &journal, meaning: &mut (), now: now(), camera: None };
+    let digest = asker.digest(date(2026, 3, 27)).expect("readable");
+    assert_eq!((digest.events, &digest.chapters[0].title[..]), (3, "The camera pans left"));
+}
+
+#[test]
+fn blindness_has_a_length() {
+    let place = place();
+    day(&place.path);
+    let answer = ask(&place.path, "How long was the kitchen camera blind today?");
+    assert_eq!((answer.value, &answer.evidence[..]), (Some(Value::Seconds(3600.0)), &[8][..]), "{}", answer.text);
+    assert_eq!(ask(&place.path, "How long was the hall camera blind today?").value, Some(Value::Seconds(0.0)));
+}
+
 /// An encoder that finds these sentences near, and words like one another as told.
 struct Near(Words, Vec<(&'static str, f32)>, f32);
 

@@ -161,6 +161,11 @@ impl CameraWatch {
         self.moving.take().filter(|(_, pictures)| *pictures >= LEAST_PICTURES).map(|(held, _)| held)
     }
 
+    /// Whether the camera moves now: from the second picture of a movement on, until it has stood for a while.
+    pub fn moves(&self, at_us: Micros) -> bool {
+        self.moving.is_some_and(|(held, pictures)| pictures >= 2 && at_us.since(held.end_us) < PAUSE_US)
+    }
+
     fn side(&self) -> usize {
         self.grid.input_px() / self.shrink
     }
@@ -422,6 +427,21 @@ mod tests {
             let (start_us, end_us) = (Micros(5 * FRAME_US), Micros(13 * FRAME_US));
             assert_eq!(told, [CameraMove { primitive, start_us, end_us }], "{way:?}");
         }
+    }
+
+    #[test]
+    fn it_moves_from_its_second_picture_until_it_has_stood() {
+        let grid = PatchGrid::new(224, 14).expect("the home grid");
+        let (mut watch, mut before) = (CameraWatch::new(grid), None);
+        let moves: Vec<u64> = (0..20)
+            .filter(|frame| {
+                let picture = view(grid, 5.0 * (*frame as f32 - 5.0).clamp(0.0, 8.0), 0.0, 0.0, 1.0);
+                let last = before.replace(picture.clone()).unwrap_or_else(|| picture.clone());
+                watch.see(&picture, &last, Content::whole(grid), true, Micros(frame * FRAME_US));
+                watch.moves(Micros(frame * FRAME_US))
+            })
+            .collect();
+        assert!(moves.iter().copied().eq(7..16), "6 to 13 is the movement: {moves:?}");
     }
 
     #[test]

@@ -15,7 +15,6 @@ use ocelli_types::{Content, FrameSeq, Micros, PatchBatch, PatchGrid, PatchMask};
 
 use crate::ConfigError;
 use crate::camera::{CameraMove, CameraWatch};
-use crate::scene::SceneTrigger;
 
 /// The running noise is kept in sixteenths, so that small steps are not rounded away.
 const NOISE_SCALE: i64 = 16;
@@ -58,8 +57,8 @@ pub struct GateReport {
     pub deferred: u32,
     /// Whether the picture was kept whole.
     pub whole_frame: bool,
-    /// Whether far more changed than is usual here.
-    pub new_scene: bool,
+    /// Whether the camera itself moves.
+    pub moving: bool,
     /// A movement of the camera that is over.
     pub camera_move: Option<CameraMove>,
 }
@@ -88,7 +87,6 @@ pub struct TokenGate {
     frames: u64,
     /// Where the picture was in the last frame; `None` starts over.
     content: Option<Content>,
-    scene: SceneTrigger,
     camera: CameraWatch,
 }
 
@@ -114,7 +112,6 @@ impl TokenGate {
             noise16: 0,
             frames: 0,
             content: None,
-            scene: SceneTrigger::new(),
             camera: CameraWatch::new(grid),
         })
     }
@@ -146,13 +143,12 @@ impl TokenGate {
         assert_eq!(slot.grid, self.grid, "the slot should be of the gate's grid");
         let report = if self.content == Some(content) {
             let mut report = self.choose(picture, content, slot);
-            let dropped = 1.0 - report.changed as f32 / report.content.max(1) as f32;
-            report.new_scene = self.scene.see(dropped, captured_us);
             // Not the threshold that follows noise: what changes everywhere is noise to it.
             let least = self.grid.patch_bytes() as u32 * self.config.min_mad;
             let moved = self.quiet.iter().filter(|difference| **difference > least).count();
             let much = moved * 10 > self.quiet.len() * MUCH_TENTHS;
             report.camera_move = self.camera.see(picture, &self.previous, content, much, captured_us);
+            report.moving = self.camera.moves(captured_us);
             report
         } else {
             self.start_over(content, slot)
@@ -218,8 +214,8 @@ impl TokenGate {
             sent: count,
             whole_frame: true,
             camera_move,
-            new_scene: false,
             deferred: 0,
+            moving: false,
         }
     }
 

@@ -20,7 +20,7 @@
 //! let memory = MemoryConfig::new(grid, 8, selection, gate.refresh_frames);
 //! let default = Speak { threshold: 0.5, hold_off_us: Micros(600_000) };
 //! let calibration = Calibration::default();
-//! let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[], calibration, who: &[], things: &[] };
+//! let speak = SpeakConfig { smoothing: 0.5, default, kinds: &[], calibration, who: &[], things: &[], news: None };
 //! let lexicon = Lexicon::new(&speak, ["silence", "walk"], [(0, Severity::None), (1, Severity::Info)])?;
 //!
 //! let (encoder, head) = (FakeEncoder::new(grid, 8), FakeHead::new(2).says(1, 0.9, 10));
@@ -48,7 +48,6 @@ mod error;
 mod gate;
 mod memory;
 mod pipeline;
-mod scene;
 mod speak;
 mod telling;
 mod unknown;
@@ -63,7 +62,7 @@ pub use memory::{
     MemoryRing, Peak, Recalled, SegmentConfig, Selection, SnapshotError, Tier,
 };
 pub use pipeline::{Mind, Pipeline, PipelineConfig, StepError, StepReport, TokenSlot};
-pub use speak::{Calibration, EventBuf, Lexicon, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};
+pub use speak::{Calibration, EventBuf, Lexicon, News, SILENCE, Seen, Speak, SpeakConfig, SpeakPolicy, Spoken};
 pub use telling::Verbosity;
 pub use unknown::{Described, UnknownConfig, Unknowns};
 pub use unusual::{APART_DAYS, Deviation, DeviationBuf, Normal, NormalConfig};

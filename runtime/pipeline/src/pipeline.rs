@@ -188,6 +188,7 @@ impl<H: Head> Mind<H> {
         self.describe(entry)?;
         let describe_us = clock.now() - start_us;
         self.memory.hear(&self.probabilities[..self.policy.lasting()]);
+        self.policy.finds(self.head.worth());
         let seen = Seen { entry, captured_us: *captured_us };
         self.policy.hear(&self.probabilities, seen, |entry, other| self.head.likeness(entry, other), events);
         self.seen = Some(seen);
@@ -200,6 +201,11 @@ impl<H: Head> Mind<H> {
             describe_us,
             memory,
         })
+    }
+
+    /// Says whether the camera itself moves in the pictures that come; see [`SpeakPolicy::moves`].
+    pub const fn moves(&mut self, moving: bool) {
+        self.policy.moves(moving);
     }
 
     /// Judges the standing conditions on the frame that was just [`take`](Self::take)n from `slot`, at this minute of the week

@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ocelli_types::{EntryId, EventKind, Micros, Relation, Severity};
+use ocelli_types::{EntryId, EventKind, Micros, Relation, Severity, Worth};
 
 use crate::ConfigError;
 use crate::telling::{About, Telling, Told, Verbosity};
@@ -46,6 +46,18 @@ pub struct SpeakConfig<'a> {
     pub who: &'a [&'a str],
     /// Kinds that say how things are, not people.
     pub things: &'a [&'a str],
+    /// From where on the head itself finds something worth telling; `None` for one that does not say.
+    pub news: Option<News>,
+}
+
+/// When something is worth telling by a head that says so (`MMDuet`, Wang et al. 2024): its two scores together reach the threshold, or the
+/// informative ones add up to `cumulative` since something was told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct News {
+    /// Of the sum of both, 0 to 2.
+    pub threshold: f32,
+    /// Of the sum over pictures, above 0.
+    pub cumulative: f32,
 }
 
 /// From the smoothed probability p of what is said to the probability that it is right (Platt's scaling):
@@ -78,6 +90,7 @@ pub struct Lexicon {
     /// How many kinds there are.
     count: usize,
     entries: Arc<[Entry]>,
+    news: Option<News>,
     verbosity: Verbosity,
     /// The first entries, of which scenes are remembered; those behind may go, and their numbers with them.
     lasting: usize,
@@ -155,8 +168,14 @@ impl Lexicon {
             count,
             lasting: list.len(),
             entries: list.into(),
+            news: config.news,
             verbosity: Verbosity::default(),
         })
+    }
+
+    /// Whether one of its entries raises an alert.
+    fn alarms(&self, kind: usize) -> bool {
+        self.entries.iter().any(|entry| entry.kind as usize == kind && entry.severity == Severity::Alarm)
     }
 
     fn kind(&self, kind: usize) -> &Kind {
@@ -204,7 +223,7 @@ fn own_of<T: Copy>(of: &[(&str, T)], kind: &str) -> Option<T> {
 }
 
 fn check_numbers(config: &SpeakConfig<'_>) -> Result<(), ConfigError> {
-    let SpeakConfig { smoothing, default, kinds, calibration, .. } = config;
+    let SpeakConfig { smoothing, default, kinds, calibration, news, .. } = config;
     if !(0.0..1.0).contains(smoothing) {
         return Err(ConfigError::Speak { key: "smoothing", value: *smoothing, range: "from 0 to less than 1" });
     }
@@ -214,6 +233,14 @@ fn check_numbers(config: &SpeakConfig<'_>) -> Result<(), ConfigError> {
     let mut offsets = calibration.offsets.iter().map(|(_, offset)| *offset).chain([calibration.offset]);
     if let Some(value) = offsets.find(|offset| !offset.is_finite()) {
         return Err(ConfigError::Speak { key: "offset", value, range: "a number" });
+    }
+    if let Some(News { threshold, cumulative }) = *news {
+        if !(0.0..=2.0).contains(&threshold) {
+            return Err(ConfigError::Speak { key: "news threshold", value: threshold, range: "from 0 to 2" });
+        }
+        if !(cumulative > 0.0 && cumulative.is_finite()) {
+            return Err(ConfigError::Speak { key: "news cumulative", value: cumulative, range: "above 0" });
+        }
     }
     let mut thresholds = kinds.iter().map(|(_, speak)| speak.threshold).chain([default.threshold]);
     match thresholds.find(|threshold| !(0.0..=1.0).contains(threshold)) {
@@ -275,6 +302,10 @@ pub struct SpeakPolicy {
     /// The alert that is open.
     alert: Option<Spoken>,
     telling: Telling,
+    moving: bool,
+    /// What the head found of the next picture to be heard of, and the sum of what was informative since something was told.
+    worth: Option<Worth>,
+    news: f32,
 }
 
 impl SpeakPolicy {
@@ -289,7 +320,21 @@ impl SpeakPolicy {
             pending: None,
             current: None,
             alert: None,
+            moving: false,
+            worth: None,
+            news: 0.0,
         }
+    }
+
+    /// Says whether the camera itself moves in the pictures that come. Then nothing but an alarm is told, and nothing ends an alert: each
+    /// place shows something else in each picture, which the head takes for what people do.
+    pub const fn moves(&mut self, moving: bool) {
+        self.moving = moving;
+    }
+
+    /// Says how worth telling the next picture is, where the head says so.
+    pub const fn finds(&mut self, worth: Option<Worth>) {
+        self.worth = worth;
     }
 
     /// Takes the probability of each entry in one frame, `[entries]`, and adds what is to be said to `events`; `likeness` says how
@@ -306,7 +351,8 @@ impl SpeakPolicy {
     ) {
         assert_eq!(probabilities.len(), self.lexicon.entries.len(), "there should be one probability per entry");
         self.smooth(probabilities);
-        let Some(kind) = self.candidate() else {
+        self.news += self.worth.map_or(0.0, |worth| worth.informative);
+        let Some(kind) = self.candidate().filter(|kind| !self.moving || self.lexicon.alarms(*kind)) else {
             self.pending = None;
             return;
         };
@@ -315,8 +361,9 @@ impl SpeakPolicy {
             _ => *self.pending.insert(Pending { kind, since: seen }),
         };
         let held_us = seen.captured_us.since(pending.since.captured_us);
-        if self.current != Some(kind) && held_us >= self.lexicon.kind(kind).speak.hold_off_us {
-            self.current = Some(kind);
+        let due = self.current != Some(kind) && held_us >= self.lexicon.kind(kind).speak.hold_off_us;
+        if due && self.is_news(kind) {
+            (self.current, self.news) = (Some(kind), 0.0);
             if !self.lexicon.kind(kind).silent {
                 self.say(probabilities, pending, seen, likeness, events);
             }
@@ -385,6 +432,15 @@ impl SpeakPolicy {
         for (smoothed, fresh) in self.smoothed.iter_mut().zip(&self.fresh) {
             *smoothed = past * *smoothed + (1.0 - past) * fresh;
         }
+    }
+
+    /// Whether a kind is worth telling now. Alarms are, and silence needs no telling.
+    fn is_news(&self, kind: usize) -> bool {
+        let (Some(News { threshold, cumulative }), Some(worth)) = (self.lexicon.news, self.worth) else { return true };
+        self.lexicon.kind(kind).silent
+            || self.lexicon.alarms(kind)
+            || worth.informative + worth.relevant >= threshold
+            || self.news >= cumulative
     }
 
     /// The kind furthest above its threshold, or at it; of equals the first.
@@ -481,6 +537,7 @@ mod tests {
         calibration: PLAIN,
         who: &["nobody"],
         things: &[],
+        news: None,
     };
     const PLAIN: Calibration<'_> = Calibration { slope: 1.0, offset: 0.0, offsets: &[] };
     const FRAME_US: u64 = 200_000;
@@ -587,6 +644,54 @@ mod tests {
         let mut story = Story::new();
         story.sees("walk", 2).sees_nothing_certain(3).sees("walk", 5);
         assert_eq!(story.said, ["1.0-1.6 narration walk"], "what was pending is forgotten");
+    }
+
+    #[test]
+    fn while_the_camera_moves_only_alarms_are_told_and_none_ends() {
+        let mut story = Story::new();
+        story.sees("walk", 10).policy.moves(true);
+        story.sees("stand", 10).sees("fall", 4).sees("get_up", 10);
+        assert_eq!(story.said, ["0.0-0.6 narration walk", "4.0-4.2 narration fall", "4.0-4.2 alert fall"]);
+        story.policy.moves(false);
+        story.sees("get_up", 5);
+        assert_eq!(story.said[3..], ["6.8-7.4 narration get_up", "4.0-7.4 alert_end fall"]);
+    }
+
+    #[test]
+    fn what_the_head_finds_worth_telling_is_told_then_and_an_alarm_whatever_it_finds() {
+        let of = |news: Option<News>| {
+            let mut story = Story::new();
+            story.policy =
+                SpeakPolicy::new(Lexicon::new(&SpeakConfig { news, ..CONFIG }, &KINDS, ENTRIES).expect("valid"));
+            story
+        };
+        let finds = |story: &mut Story, informative: f32, relevant: f32| {
+            story.policy.finds(Some(Worth { informative, relevant }));
+        };
+        let news = Some(News { threshold: 0.5, cumulative: 2.0 });
+        let mut story = of(news);
+        finds(&mut story, 0.0, 0.4);
+        story.sees("walk", 10);
+        assert!(story.said.is_empty());
+        finds(&mut story, 0.1, 0.4);
+        story.sees("walk", 3);
+        assert_eq!(story.said, ["0.0-2.0 narration walk"], "as soon as it is worth it");
+        finds(&mut story, 0.0, 0.0);
+        story.sees("fall", 4);
+        assert_eq!(story.said[1..], ["2.6-2.8 narration fall", "2.6-2.8 alert fall"]);
+        // What is only a little informative adds up: 2.0 in twenty pictures.
+        finds(&mut story, 0.1, 0.0);
+        story.sees("stand", 30);
+        assert_eq!(story.said[3..], ["3.6-7.2 narration stand", "2.6-7.2 alert_end fall"]);
+        // Without thresholds, or without heads, nothing is held back.
+        let mut story = of(None);
+        finds(&mut story, 0.0, 0.0);
+        assert_eq!(story.sees("walk", 4).said.len(), 1);
+        assert_eq!(of(news).sees("walk", 4).said.len(), 1);
+        for wrong in [News { threshold: 2.1, cumulative: 2.0 }, News { threshold: 0.5, cumulative: 0.0 }] {
+            let config = SpeakConfig { news: Some(wrong), ..CONFIG };
+            assert!(matches!(Lexicon::new(&config, &KINDS, ENTRIES), Err(ConfigError::Speak { .. })));
+        }
     }
 
     #[test]

@@ -243,7 +243,7 @@ mod tests {
         let default = Speak { threshold: 0.2, hold_off_us: Micros(400_000) };
         let (who, things) = (&["nobody", "enter"], &["light_on"]);
         let calibration = Calibration::default();
-        let config = SpeakConfig { smoothing: 0.0, default, kinds: &[], calibration, who, things };
+        let config = SpeakConfig { smoothing: 0.0, default, kinds: &[], calibration, who, things, news: None };
         let severities = KINDS.iter().enumerate().map(|(index, (_, severity))| (index, *severity));
         Lexicon::new(&config, KINDS.map(|(kind, _)| kind), severities).expect("a valid vocabulary")
     }

@@ -57,6 +57,7 @@ impl Device {
             calibration: Calibration::default(),
             who: &[],
             things: &[],
+            news: None,
         };
         let severities = [(0, Severity::None), (1, Severity::Info), (2, Severity::Alarm)];
         let lexicon = Lexicon::new(&speak, ["silence", "walk", "fall"], severities).expect("a valid vocabulary");

@@ -21,8 +21,15 @@ fn config() -> PipelineConfig {
     let selection = Selection { slots: 12, frame_tokens: 3, max_age_frames: 4 };
     let memory = MemoryConfig { tokens: 100, ..MemoryConfig::new(grid(), 2, selection, 6) };
     let default = Speak { threshold: 0.5, hold_off_us: Micros(200_000) };
-    let speak =
-        SpeakConfig { smoothing: 0.0, default, kinds: &[], calibration: Calibration::default(), who: &[], things: &[] };
+    let speak = SpeakConfig {
+        smoothing: 0.0,
+        default,
+        kinds: &[],
+        calibration: Calibration::default(),
+        who: &[],
+        things: &[],
+        news: None,
+    };
     PipelineConfig { memory, lexicon: Lexicon::new(&speak, KINDS, SEVERITIES).expect("a valid vocabulary") }
 }
 

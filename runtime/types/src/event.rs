@@ -16,6 +16,18 @@ pub enum Severity {
     Alarm,
 }
 
+impl Severity {
+    /// As it is written in the output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Alarm => "alarm",
+        }
+    }
+}
+
 /// The kinds of event, as they are written in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
@@ -100,6 +112,8 @@ pub struct Event<'a> {
     pub text: &'a str,
     /// The language of the sentence, such as `en`.
     pub language: &'a str,
+    /// How much it matters; only of an alert, its end, and what is told of it later.
+    pub severity: Option<Severity>,
     /// How it stands to what was said before; only of a narration.
     pub relation: Option<Relation>,
     /// 0 to 1, as calibrated in the pack; 1 where nothing is estimated.

@@ -17,5 +17,5 @@ pub use event::{Event, EventKind, Relation, Severity};
 pub use frame::{ColorMatrix, Frame, PixelRange, Pixels, SizePx};
 pub use memory::{MemoryView, TokenRef};
 pub use patch::{Content, MAX_PATCHES, PatchBatch, PatchGrid, PatchMask};
-pub use port::{Clock, Encoder, Fault, Faulty, FrameSource, FrameTokens, Head, Heat, Sink, Thermometer};
+pub use port::{Clock, Encoder, Fault, Faulty, FrameSource, FrameTokens, Head, Heat, Sink, Thermometer, Worth};
 pub use unit::{EntryId, FrameSeq, Micros};

@@ -73,11 +73,25 @@ pub trait Head {
     /// The model failed.
     fn describe(&mut self, view: &MemoryView<'_>, probabilities: &mut [f32]) -> Result<(), Self::Error>;
 
+    /// How worth telling what was described last is; `None` for a head that does not say.
+    fn worth(&self) -> Option<Worth> {
+        None
+    }
+
     /// How alike two entries are in what they mean, -1 to 1: the cosine of their embeddings. A head that has none knows an entry
     /// from all others.
     fn likeness(&self, entry: usize, other: usize) -> f32 {
         if entry == other { 1.0 } else { 0.0 }
     }
+}
+
+/// What a head finds of a picture, beside what it shows (`MMDuet`'s two heads, Wang et al. 2024): probabilities.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Worth {
+    /// That something began within the last second.
+    pub informative: f32,
+    /// That what goes on is worth telling.
+    pub relevant: f32,
 }
 
 /// A place where events go. Slow sinks buffer inside themselves, bounded; the pipeline never waits for one.

@@ -150,6 +150,8 @@ fn an_alert_comes_first_its_sentence_under_the_same_id_and_it_is_acknowledged() 
     let (alert, update) = (&told[at], &told[at + 1]);
     assert_eq!((&update["type"], &update["id"]), (&"update".into(), &alert["id"]), "{told:?}");
     assert_eq!((&update["entries"], &update["t_end_s"]), (&alert["entries"], &alert["t_end_s"]));
+    assert_eq!((&alert["severity"], &update["severity"]), (&"alarm".into(), &"alarm".into()), "{alert}");
+    assert!(told.iter().all(|event| event["severity"].is_null() == (event["type"] == "narration")), "{told:?}");
     let ids: Vec<u64> =
         told.iter().filter(|event| event["type"] != "update").filter_map(|e| e["id"].as_u64()).collect();
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");

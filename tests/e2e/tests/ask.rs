@@ -144,6 +144,11 @@ fn a_day_is_told_in_chapters() {
     assert!(people.out.contains("nothing was watched"), "{}", people.out);
     let yesterday = good(digest(&[]));
     assert!(yesterday.out.starts_with("Wednesday 25 November 2026: 0 events"), "{}", yesterday.out);
+    let to_come = good(digest(&["--day", "2030-01-01"]));
+    assert_eq!(to_come.out, "Tuesday 1 January 2030: this day is still to come\n");
+    assert_eq!(lines(&good(digest(&["--day", "2030-01-01", "--json"])).out)[0]["to_come"], true);
+    let late = ocelli(&["digest", "--journal", &journal, "--now", "9999-12-31T23:59:59Z"]);
+    assert!(late.code == Some(2) && late.err.contains("--now is beyond"), "{}", late.err);
     let wrong = digest(&["--day", "someday"]);
     assert_eq!((wrong.code, wrong.err.lines().count()), (Some(2), 1), "{}", wrong.err);
     assert!(wrong.err.contains("write today, yesterday or a date"), "{}", wrong.err);

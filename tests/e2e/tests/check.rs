@@ -36,6 +36,19 @@ fn people_see_pack_board_camera_and_memory() {
 }
 
 #[test]
+fn a_journal_can_be_named_as_for_a_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("ocelli.toml");
+    std::fs::write(&config, "[alerts]\nescalate_after = \"1min\"\n").expect("it is writable");
+    let (config, journal) = (config.to_str().expect("plain"), folder.path().join("x.journal"));
+    let refused = ocelli(&["check", "--config", config]);
+    assert!(refused.code == Some(2) && refused.err.contains("needs a journal"), "{}", refused.err);
+    let ran = ocelli(&["check", "--config", config, "--journal", journal.to_str().expect("plain")]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("x.journal: none yet") && ran.out.contains("told again after 1min"), "{}", ran.out);
+}
+
+#[test]
 fn both_packs_of_the_project_are_listed() {
     let ran = ocelli(&["packs", "--json"]);
     let packs = lines(&ran.out);

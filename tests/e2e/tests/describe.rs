@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ocelli_e2e::{Ran, finish, lines, ocelli, program, root};
+use serde_json::Value;
 
 const FILES: [&str; 6] = ["generator.toml", "head.onnx", "weights.bin", "words.bin", "tokens.txt", "joins.txt"];
 
@@ -63,4 +64,72 @@ fn the_events_are_told_where_the_head_says_something_else() {
     assert!(none.err.contains("no camera `nowhere`; it has: camera"), "{}", none.err);
     assert_eq!(describe(folder.path(), &folder.path().join("no.journal"), &[]).code, Some(1));
     assert_eq!(describe(folder.path(), &journal, &["--seconds", "-1"]).code, Some(2));
+}
+
+#[test]
+fn an_answer_has_the_form_that_a_schema_asks_for_or_is_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    packs(folder.path());
+    let journal = folder.path().join("events.journal");
+    let path = journal.to_str().expect("a plain path");
+    let ran = ocelli(&["replay", "tests/clips/demo.mp4", "--json", "--journal", path]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let schema = folder.path().join("schema.json");
+    let told = |text: &str, more: &[&str]| {
+        fs::write(&schema, text).expect("it is writable");
+        let schema = schema.to_str().expect("a plain path");
+        describe(folder.path(), &journal, &[&["--schema", schema], more].concat())
+    };
+    // Random weights choose at random, but within the form.
+    let form = r#"{"type":"object","properties":{"calm":{"type":"boolean"},"what":{"enum":["much","little"]}}}"#;
+    let ran = told(form, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let answer = &lines(&ran.out)[0];
+    assert!(answer["calm"].is_boolean() && ["much", "little"].map(Value::from).contains(&answer["what"]), "{answer}");
+    // What random weights say in words of their own no event bears out.
+    let ran = told(r#"{"type":"string","maxLength":12}"#, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "null\n"), "{}", ran.err);
+    assert!(ran.err.contains("no answer: "), "{}", ran.err);
+    let ran = told(form, &["--seconds", "0"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "null\n"), "{}", ran.err);
+    let ran = told(r#"{"type":"hexagon"}"#, &[]);
+    assert!(ran.code == Some(2) && ran.err.contains("schema.json: ") && ran.err.lines().count() == 1, "{}", ran.err);
+    fs::remove_dir_all(folder.path().join("smollm2")).expect("it was there");
+    let ran = told(form, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(4), ""), "{}", ran.err);
+}
+
+#[test]
+fn an_answer_is_told_as_it_is_where_the_head_says_something_else_or_is_not_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    packs(folder.path());
+    let journal = folder.path().join("events.journal");
+    let path = journal.to_str().expect("a plain path");
+    let ran = ocelli(&["replay", "tests/clips/demo.mp4", "--json", "--journal", path, "--at", "2026-11-26T18:00:00Z"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let ask = |more: &[&str]| {
+        let mut command = Command::new(program());
+        let pack = root().join("models/home");
+        command.current_dir(root()).env("OCELLI_PACKS", folder.path()).args(["ask", "--journal", path]).args(more);
+        command.args([
+            "--now",
+            "2026-11-26T18:10:00Z",
+            "--pack",
+            pack.to_str().expect("a plain path"),
+            "What happened today?",
+        ]);
+        finish(command)
+    };
+    let (plain, worded) = (ask(&[]), ask(&["--word"]));
+    assert_eq!((worded.code, &worded.out), (Some(0), &plain.out), "{}", worded.err);
+    assert!(
+        plain.out.contains(" events today: ") && worded.err.contains("is told as it is, because "),
+        "{}",
+        worded.err
+    );
+    fs::remove_dir_all(folder.path().join("smollm2")).expect("it was there");
+    let without = ask(&["--word"]);
+    assert_eq!((without.code, &without.out), (Some(0), &plain.out));
+    assert!(without.err.contains("answers are told as they are: "), "{}", without.err);
+    assert_eq!(ask(&["--word", "--json"]).code, Some(2));
 }

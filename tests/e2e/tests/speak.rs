@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ocelli_e2e::{lines, ocelli};
+use ocelli_e2e::{lines, ocelli, root};
 use serde_json::Value;
 
 const DEMO: &str = "tests/clips/demo.mp4";
@@ -62,4 +62,28 @@ fn what_comes_again_says_so_beside_its_text_for_programs_and_before_it_for_peopl
     }
     let before = events[0]["text"].as_str().expect("a text");
     assert!(events[0].get("relation").is_none() && people.contains(&format!("  {before}\n")), "{people}");
+}
+
+/// The fixture's heads are random; its thresholds are what is changed.
+#[test]
+fn a_pack_with_heads_of_what_is_worth_telling_tells_only_that_and_every_alarm() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let tiny = root().join("models/tiny-test");
+    let manifest = fs::read_to_string(tiny.join("heads/pack.toml")).expect("the fixture");
+    let told_from = |threshold: &str| {
+        let manifest = manifest.replace("\"../", &format!("\"{}/", tiny.display()));
+        let manifest = manifest.replace("threshold = 0.5\ncumulative = 2.0", threshold);
+        fs::write(folder.path().join("pack.toml"), manifest).expect("it is writable");
+        fs::copy(tiny.join("heads/narrator.onnx"), folder.path().join("narrator.onnx")).expect("it is writable");
+        told(&["--pack", folder.path().to_str().expect("a plain path")])
+    };
+    let all = told_from("threshold = 0.0\ncumulative = 2.0");
+    assert_eq!(all, told(&["--pack", "models/tiny-test"]), "whatever is found is enough");
+    assert!(!texts(&all).is_empty(), "{all:?}");
+    let few = told_from("threshold = 2.0\ncumulative = 1e9");
+    assert!(texts(&few).len() < texts(&all).len(), "{few:?}");
+    let alarms = |events: &[Value]| events.iter().filter(|event| event["type"] == "alert").count();
+    assert!(alarms(&few) >= alarms(&all), "{few:?}");
+    let ran = ocelli(&["replay", DEMO, "--pack", "models/tiny-test/heads"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
 }

@@ -53,6 +53,7 @@ impl std::fmt::Display for OwnedEvent {
 ///     end_us: Micros(1_200_000),
 ///     text: "a person walks",
 ///     language: "en",
+///     severity: None,
 ///     relation: None,
 ///     score: 0.9,
 ///     entries: None,

@@ -102,6 +102,7 @@ fn the_sink_wants_events_that_make_sense() {
         end_us: Micros(6),
         text: "a person falls",
         language: "en",
+        severity: None,
         relation: None,
         score: 1.0,
         entries: Some((EntryId(1), EntryId(2))),

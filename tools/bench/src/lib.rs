@@ -29,7 +29,7 @@ pub use journal::journal_table;
 pub use kernels::{Product, SHAPES, products};
 pub use kv::{KvDistance, KvFigures, KvLayer, kv_report, measure as measure_kv, synthetic as synthetic_kv};
 pub use machine::{Cache, caches, holder};
-pub use memory::{config as memory_config, drop_curve, needle, table};
+pub use memory::{config as memory_config, drop_curve, needle, recall, table};
 pub use peak::{Line, dot, read};
 pub use serve::{Server, answer};
 pub use vocabulary::vocabulary_table;

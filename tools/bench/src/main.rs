@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use ocelli_bench::{
-    Server, Talker, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, table,
+    Server, Talker, answer, cases, clips, conditions, drop_curve, journal_table, kv_report, needle, recall, table,
     vocabulary_table, watch, write_days,
 };
 use ocelli_heap::CountingAlloc;
@@ -47,6 +47,14 @@ enum What {
         /// Write the figures into this file.
         #[arg(long)]
         json: Option<PathBuf>,
+    },
+    /// What the memory's tiers recall of a clip, and what was told of it; a line of JSON. `tools/eval/language/memory.py` asks.
+    Recall {
+        /// Folder of the pack.
+        #[arg(long)]
+        pack: PathBuf,
+        /// The clip.
+        clip: PathBuf,
     },
     /// What standing conditions cost a picture, many at once; a line of JSON.
     Conditions,
@@ -103,6 +111,11 @@ fn main() -> Result<()> {
         What::Stab { on, out } => stab(on, &out),
         What::Conditions => {
             println!("{}", conditions());
+            Ok(())
+        }
+        What::Recall { pack, clip } => {
+            let pack = Pack::open(&pack)?;
+            println!("{}", recall(&pack, &watch(&pack, &clip)?)?);
             Ok(())
         }
         What::Vocabulary { from } => vocabulary_table(&from),

@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use ocelli_infer::{Narrator, Pack, Stab};
-use ocelli_pipeline::{DropReference, FeatureDrop, MemoryConfig, MemoryRing, PatchSlot, Selection, Tier};
-use ocelli_types::{Encoder, FrameSeq, FrameTokens, Head, Micros, PatchMask};
+use ocelli_drivers::SystemClock;
+use ocelli_infer::{InferError, Narrator, Pack, Stab};
+use ocelli_pipeline::{
+    Calibration, DropReference, EventBuf, FeatureDrop, Lexicon, MemoryConfig, MemoryRing, Mind, PatchSlot, Selection,
+    Speak, SpeakConfig, Tier,
+};
+use ocelli_types::{Encoder, EventKind, FrameSeq, FrameTokens, Head, Micros, PatchMask};
 use serde_json::{Value, json};
 
 use crate::clip::token_gate;
@@ -273,6 +277,57 @@ pub fn needle(pack: &Pack, background: &[Vec<Seen>], event: &[Seen], kind: &str,
         "hours": hours, "frames": frames, "needles": rows, "moments": moments.len(), "segments": report.segments,
         "evicted_segments": report.evicted_segments, "centroids": report.centroids, "evicted_frames": report.evicted,
     }))
+}
+
+/// What the tiers recall of a clip, at the end of it: for each kind its moments, the most probable first; and what was told meanwhile.
+///
+/// # Errors
+/// A model fails, or the pack is inconsistent.
+pub fn recall(pack: &Pack, pictures: &[Seen]) -> Result<Value> {
+    let (mut gate, mut slot) = (token_gate(pack)?, PatchSlot::new(pack.grid));
+    let (mut stab, narrator) = (Stab::load(pack)?, Narrator::load(pack)?);
+    let mut mind = Mind::new(narrator, MemoryRing::new(config(pack, None))?, lexicon(pack)?);
+    let (mut tokens, mut events, clock) = (mind.slot(), EventBuf::new(), SystemClock::new());
+    let mut told = Vec::new();
+    for (frame, seen) in (0..).zip(pictures) {
+        gate.select(&seen.pixels, seen.content, FrameSeq(frame), seen.captured_us, &mut slot);
+        tokens.fill::<_, InferError>(&mut stab, &slot.batch(), &clock)?;
+        mind.take::<InferError>(&tokens, &clock, &mut events)?;
+        let narrations = events.iter().filter(|event| event.kind == EventKind::Narration);
+        told.extend(narrations.map(|event| {
+            let kind = pack.vocabulary.kind(pack.vocabulary.entry(event.entry as usize).kind);
+            json!({"kind": kind, "start_s": event.start_us.seconds(), "end_s": event.end_us.seconds()})
+        }));
+    }
+    let mut moments = Vec::new();
+    for (sentence, entry) in (0..).zip(pack.vocabulary.entries()) {
+        let kind = pack.vocabulary.kind(entry.kind);
+        moments.extend(mind.memory().recall(sentence).iter().map(
+            |moment| json!({"kind": kind, "at_s": moment.peak.at_us.seconds(), "probability": moment.peak.probability}),
+        ));
+    }
+    Ok(json!({"moments": moments, "told": told}))
+}
+
+/// What can be said, as the program reads it.
+fn lexicon(pack: &Pack) -> Result<Lexicon> {
+    let part = &pack.manifest.speak;
+    let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
+    let kinds: Vec<_> =
+        part.kinds.iter().map(|(kind, own)| (kind.as_str(), speak(own.threshold, own.hold_off_s))).collect();
+    let [who, things] = [&part.who, &part.things].map(|kinds| kinds.iter().map(String::as_str).collect::<Vec<_>>());
+    let (default, calibration) = (speak(part.threshold, part.hold_off_s), Calibration::default());
+    let config = SpeakConfig {
+        smoothing: part.smoothing,
+        default,
+        kinds: &kinds,
+        calibration,
+        who: &who,
+        things: &things,
+        news: None,
+    };
+    let names = (0..pack.vocabulary.kinds()).map(|kind| pack.vocabulary.kind(kind));
+    Ok(Lexicon::new(&config, names, pack.vocabulary.senses())?)
 }
 
 /// The picture of this time, and whether nobody is there: for one clip in each ten minutes somebody is; the rest of the time

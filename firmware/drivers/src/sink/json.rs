@@ -9,7 +9,7 @@ use super::SinkError;
 /// Writes `{"id","type","camera","t_start_s","t_end_s","text","score","entries"}` lines and flushes each.
 ///
 /// Times are seconds since the start of the stream with 3 decimals; `entries` is `[oldest,newest]` or `null`. Behind them come
-/// `relation` and `evidence`, where an event has them. `text` is the sentence of the vocabulary, whatever its relation.
+/// `severity` (of alerts), `relation` and `evidence`, where an event has them. `text` is the sentence of the vocabulary, whatever its relation.
 #[derive(Debug)]
 pub struct JsonSink<W> {
     out: W,
@@ -46,6 +46,9 @@ fn write_line(line: &mut Vec<u8>, event: &Event<'_>) -> std::io::Result<()> {
         Some((from, to)) => write!(line, "[{},{}]", from.0, to.0)?,
         None => line.extend_from_slice(b"null"),
     }
+    if let Some(severity) = event.severity {
+        write!(line, r#","severity":"{}""#, severity.name())?;
+    }
     if let Some(relation) = event.relation {
         write!(line, r#","relation":"{}""#, relation.name())?;
     }
@@ -61,7 +64,7 @@ fn write_line(line: &mut Vec<u8>, event: &Event<'_>) -> std::io::Result<()> {
 mod tests {
     use super::super::fixtures::{Broken, falls};
     use super::*;
-    use ocelli_types::Relation;
+    use ocelli_types::{Relation, Severity};
     use std::io::ErrorKind;
 
     fn line(event: &Event<'_>) -> String {
@@ -83,7 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn relation_and_evidence_come_last_and_change_no_text() {
+    fn severity_relation_and_evidence_come_last_and_change_no_text() {
+        let alert = line(&Event { severity: Some(Severity::Alarm), ..falls() });
+        assert!(alert.ends_with("\"entries\":[312,319],\"severity\":\"alarm\"}\n"), "{alert}");
         let relation = Some(Relation::Again);
         let line = line(&Event { relation, evidence: Some("0badcafe.7f00"), ..falls() });
         let end = "\"entries\":[312,319],\"relation\":\"again\",\"evidence\":\"0badcafe.7f00\"}\n";

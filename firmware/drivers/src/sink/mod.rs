@@ -61,6 +61,7 @@ pub(crate) mod fixtures {
             end_us: Micros(63_800_400),
             text: "a person falls to the floor",
             language: "en",
+            severity: None,
             relation: None,
             score: 0.875,
             entries: Some((EntryId(312), EntryId(319))),

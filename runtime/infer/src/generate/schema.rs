@@ -19,6 +19,8 @@ pub struct Schema {
     /// States in which an answer may end.
     ends: Vec<bool>,
     first: Vec<u32>,
+    /// Texts of all `enum`.
+    named: Vec<String>,
 }
 
 impl Schema {
@@ -32,7 +34,14 @@ impl Schema {
         let mut made = Builder::default();
         let first = made.state()?;
         let end = made.node(&node, first)?;
-        Ok(made.finish(first, end))
+        let mut named = Vec::new();
+        node.texts(&mut named);
+        Ok(Self { named, ..made.finish(first, end) })
+    }
+
+    /// Whether a text is one of those that the schema names with `enum`.
+    pub fn names(&self, text: &str) -> bool {
+        self.named.iter().any(|named| named == text)
     }
 
     /// Where an answer begins.
@@ -108,6 +117,15 @@ struct Node {
     _description: Option<String>,
     #[serde(default, rename = "$schema")]
     _schema: Option<String>,
+}
+
+impl Node {
+    /// Texts of its `enum`, and of those within it.
+    fn texts(&self, named: &mut Vec<String>) {
+        named.extend(self.r#enum.iter().flatten().filter_map(|value| value.as_str().map(str::to_owned)));
+        let properties = self.properties.iter().flat_map(|properties| &properties.0).map(|(_, node)| node);
+        properties.chain(self.items.as_deref()).for_each(|node| node.texts(named));
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -331,7 +349,7 @@ impl Builder {
             ends.push(reached.contains(&end));
             edges.push(reached.iter().flat_map(|state| &self.edges[*state as usize]).copied().collect());
         }
-        Schema { edges, ends, first: vec![first] }
+        Schema { edges, ends, first: vec![first], named: Vec::new() }
     }
 }
 

@@ -10,7 +10,7 @@ use super::chapters;
 use super::question::{self, Form, Question, Side};
 use super::subject::{self, Meaning, Meant, Subject, quoted};
 use super::timeline::{self, Gap, State};
-use super::when::{Period, When, unix_ms, zoned};
+use super::when::{Period, When, clock, unix_ms, zoned};
 use crate::{Found, Journal, JournalError, Query};
 
 /// Most events that an answer names.
@@ -251,7 +251,13 @@ impl Asker<'_> {
             return Ok(Answer::refused(refused.into()));
         }
         let kind = if let Subject::Kind(kind) = &subject { Some(kind.clone()) } else { None };
+        let moment = matches!(case.question.when, When::At(_));
+        if matches!(subject, Subject::Motion(_)) && (form == Form::Since || form == Form::State && !moment) {
+            let why = "I cannot tell whether a camera moves now, for that is told when it is over. Ask whether it moved, in a time.";
+            return Ok(Answer::refused(why.into()));
+        }
         let answer = match form {
+            Form::State if matches!(subject, Subject::Motion(_)) => self.happened(case, &subject, seen),
             Form::State => self.state(case, &subject),
             Form::Since => self.since(case, &subject),
             Form::Duration => self.duration(case, &subject, seen),
@@ -317,6 +323,7 @@ impl Asker<'_> {
             Subject::Kind(kind) => Query { kind: Some(kind), ..query },
             Subject::Words(words) => Query { words, ..query },
             Subject::Type(of) => Query { kind: Some(of.name()), ..query },
+            Subject::Motion(_) => Query { kind: Some(EventKind::Camera.name()), ..query },
         };
         self.journal.each(&query, false, &mut |event| {
             let fits = match subject {
@@ -324,6 +331,7 @@ impl Asker<'_> {
                 Subject::Kind(_) => event.kind == EventKind::Narration,
                 Subject::Words(_) => event.kind != EventKind::AlertEnd,
                 Subject::Type(_) => true,
+                Subject::Motion(texts) => texts.iter().any(|text| event.text.contains(text)),
             };
             if fits {
                 tally.add(&event);
@@ -417,6 +425,9 @@ impl Asker<'_> {
             let start_ms = span.map_or(stretch.start_ms, |span| span.start_ms.min(stretch.start_ms));
             span = Some(Period { start_ms, end_ms: span.map_or(0, |span| span.end_ms).max(stretch.end_ms) });
         })?;
+        if *subject == Subject::Type(EventKind::Blind) {
+            return self.blind(case, seen_ms);
+        }
         if let Some(unknown) = self.unknown_before(case, subject, tally.count)? {
             return Ok(unknown);
         }
@@ -428,6 +439,20 @@ impl Asker<'_> {
         let text = format!("{}{often}{}: {}.", capital(&length(total_ms)), case.said, quoted(&last.text));
         let value = Value::Seconds(total_ms as f64 / 1000.0);
         Ok(Answer { span, ..self.found(case, text, value, tally.ids.clone(), tally.sure()) })
+    }
+
+    /// For how long cameras were blind, each for itself.
+    fn blind(&self, case: &Case, seen_ms: u64) -> Result<Answer, JournalError> {
+        let tally = self.tally(case, &Subject::Type(EventKind::Blind), case.period)?;
+        let blind: Vec<Gap> = case.gaps.iter().filter(|gap| gap.camera.is_some()).cloned().collect();
+        let (Some(first), Some(last)) = (blind.first(), blind.last()) else {
+            return Ok(self.never(case, seen_ms, Some(Value::Seconds(0.0))));
+        };
+        let span = Period { start_ms: first.period.start_ms, end_ms: last.period.end_ms };
+        let total_ms = blind.iter().map(|gap| gap.period.length_ms()).sum::<u64>();
+        let text = format!("{}{}.", capital(&length(total_ms)), case.said);
+        let value = Value::Seconds(total_ms as f64 / 1000.0);
+        Ok(Answer { span: Some(span), ..self.found(case, text, value, tally.ids, 1.0) })
     }
 
     /// For how long nobody was so: what of the time is in no stretch of any camera, and was watched by all.
@@ -461,8 +486,8 @@ impl Asker<'_> {
 
     /// Where nothing tells in the time whether it was so, and nobody looked shortly before, that is not known.
     fn unknown_before(&self, case: &Case, subject: &Subject, told: u64) -> Result<Option<Answer>, JournalError> {
-        let Some(watched) = self.watched()?.filter(|watched| told == 0 && case.period.start_ms > watched.start_ms)
-        else {
+        let told = told > 0 || matches!(subject, Subject::Motion(_) | Subject::Type(EventKind::Blind));
+        let Some(watched) = self.watched()?.filter(|watched| !told && case.period.start_ms > watched.start_ms) else {
             return Ok(None);
         };
         let before = self.state_at(case, subject, case.period.start_ms, false)?;
@@ -809,16 +834,13 @@ impl Asker<'_> {
     /// `today at 14:05`
     pub fn moment(&self, at_ms: u64) -> String {
         let at = zoned(at_ms, &self.now);
-        format!("{} at {}", self.day(at.date()), at.strftime("%H:%M"))
+        format!("{} at {}", self.day(at.date()), clock(&at, false))
     }
 
     /// `14:05`, with its day where the time is longer than one.
     pub fn clock(&self, at_ms: u64, within: Period) -> String {
-        if within.length_ms() > 86_400_000 {
-            self.moment(at_ms)
-        } else {
-            zoned(at_ms, &self.now).strftime("%H:%M").to_string()
-        }
+        // A day has 25 hours at most.
+        if within.length_ms() > 90_000_000 { self.moment(at_ms) } else { clock(&zoned(at_ms, &self.now), false) }
     }
 
     fn day(&self, date: Date) -> String {
@@ -838,7 +860,10 @@ impl Asker<'_> {
     pub fn period(&self, period: Period) -> String {
         let (start, end) = (zoned(period.start_ms, &self.now), zoned(period.end_ms, &self.now));
         let midnight = |at: &Zoned| at.hour() == 0 && at.minute() == 0 && at.second() == 0;
-        let (from, to) = (start.strftime("%H:%M"), end.strftime("%H:%M"));
+        let [mut from, mut to] = [&start, &end].map(|at| clock(at, false));
+        if from == to && period.length_ms() < 60_000 {
+            [from, to] = [&start, &end].map(|at| clock(at, true));
+        }
         if period.start_ms == 0 {
             return format!("before {}", self.moment(period.end_ms));
         }
@@ -850,7 +875,7 @@ impl Asker<'_> {
             return self.day(start.date());
         }
         if start.date() == end.date() || (midnight(&end) && next == Some(end.date())) {
-            let to = if midnight(&end) { "24:00".to_owned() } else { to.to_string() };
+            let to = if midnight(&end) { "24:00".to_owned() } else { to };
             return format!("{} from {from} to {to}", self.day(start.date()));
         }
         format!("from {} to {}", self.moment(period.start_ms), self.moment(period.end_ms))
@@ -862,7 +887,7 @@ fn turned(form: Form, subject: &Subject) -> Option<&'static str> {
     let lasts = match subject {
         Subject::Presence => true,
         Subject::Kind(kind) => timeline::lasts(kind),
-        Subject::Words(_) | Subject::Type(_) => false,
+        Subject::Words(_) | Subject::Type(_) | Subject::Motion(_) => false,
     };
     match form {
         Form::Count | Form::First | Form::Last => Some(

@@ -54,11 +54,11 @@ pub struct Digest {
     pub period: Period,
     /// Its parts.
     pub chapters: Vec<Chapter>,
-    /// Narrations by kind, the most frequent first.
+    /// Narrations by kind, and movements of a camera as `camera`, the most frequent first.
     pub kinds: Vec<(String, u64)>,
     /// Alerts: when, which camera, what, and their ids.
     pub alerts: Vec<Telling>,
-    /// Narrations, and alerts that say what no narration said.
+    /// Narrations, movements of a camera, and alerts that say what no narration said.
     pub events: u64,
     /// When nobody looked.
     pub gaps: Vec<Gap>,
@@ -93,6 +93,7 @@ struct Row {
     camera: u16,
     severity: Severity,
     alert: bool,
+    moved: bool,
 }
 
 /// Index of a name, which is added where it is new.
@@ -113,8 +114,9 @@ pub fn digest(journal: &Journal, period: Period, camera: Option<&str>, gaps: Vec
     let query = Query { camera, since_ms: Some(period.start_ms), until_ms: Some(period.end_ms), ..Query::default() };
     journal.each(&query, false, &mut |event| {
         let alert = event.kind == EventKind::Alert;
-        if alert || event.kind == EventKind::Narration {
-            // A condition of one's own is known by its text.
+        let moved = event.kind == EventKind::Camera;
+        if alert || moved || event.kind == EventKind::Narration {
+            // A condition of one's own is known by its text, and so is a movement.
             let kind = if alert { &event.text } else { event.about.as_ref().unwrap_or(&event.text) };
             rows.push(Row {
                 id: event.id,
@@ -124,8 +126,9 @@ pub fn digest(journal: &Journal, period: Period, camera: Option<&str>, gaps: Vec
                 text: index(&mut texts, &event.text) as u32,
                 kind: index(&mut kinds, kind) as u16,
                 camera: index(&mut cameras, &event.camera) as u16,
-                severity: event.severity,
+                severity: if moved { Severity::Info } else { event.severity },
                 alert,
+                moved,
             });
         }
         true
@@ -153,10 +156,11 @@ pub fn digest(journal: &Journal, period: Period, camera: Option<&str>, gaps: Vec
     let chapters = parts.iter().map(|part| chapter(part, parts.len(), &in_parts, &telling)).collect();
     let mut counts: Vec<(String, u64)> = kinds.iter().map(|kind| (kind.clone(), 0)).collect();
     let (mut score, mut narrations) = (0.0, 0u64);
-    for row in rows.iter().filter(|row| !row.alert) {
+    for row in rows.iter().filter(|row| !row.alert && !row.moved) {
         counts[usize::from(row.kind)].1 += 1;
         (score, narrations) = (score + f64::from(row.score), narrations + 1);
     }
+    counts.push((EventKind::Camera.name().to_owned(), rows.iter().filter(|row| row.moved).count() as u64));
     counts.retain(|(_, count)| *count > 0);
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Ok(Digest {

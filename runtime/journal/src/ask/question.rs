@@ -2,7 +2,8 @@
 
 use jiff::Zoned;
 
-use super::text::{is_content, tokens};
+use super::subject::moves;
+use super::text::{PERSON, is_content, tokens};
 use super::when::{self, When};
 
 /// What kind of answer is wanted.
@@ -166,7 +167,11 @@ fn take_camera(words: &mut Vec<String>, cameras: &[String]) -> Option<String> {
         };
         let start = at - words[..at].iter().rev().take_while(|word| leads(word)).count().min(3);
         let end = at + parts.len() + usize::from(words.get(at + parts.len()).is_some_and(|word| word == "camera"));
-        words.drain(start..end);
+        let named = words.drain(start..end).any(|word| word == "camera");
+        // `Was the kitchen camera panned?` is about the camera, and not what it saw.
+        if named && words.iter().any(|word| moves(word)) && !words.iter().any(|word| PERSON.contains(&word.as_str())) {
+            words.insert(start, "camera".into());
+        }
         return Some(name.clone());
     }
     None

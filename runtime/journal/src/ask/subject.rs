@@ -60,6 +60,8 @@ pub enum Subject {
     Words(String),
     /// A type of event: alerts, blindness.
     Type(EventKind),
+    /// Movements of a camera itself, whose texts have one of these.
+    Motion(Vec<&'static str>),
 }
 
 /// How it was understood.
@@ -121,6 +123,32 @@ const ALERT_WORDS: [&str; 19] = [
     "trigger",
 ];
 const BLIND_WORDS: [&str; 6] = ["blind", "camera", "cameras", "lens", "view", "picture"];
+
+/// What a camera does when it moves, as its events say it: with the stem of the verb, and the way.
+const MOTIONS: [(&str, &str, &str); 8] = [
+    ("pans left", "pan", "left"),
+    ("pans right", "pan", "right"),
+    ("tilts up", "tilt", "up"),
+    ("tilts down", "tilt", "down"),
+    ("rolls to the left", "roll", "left"),
+    ("rolls to the right", "roll", "right"),
+    ("zooms in", "zoom", "in"),
+    ("zooms out", "zoom", "out"),
+];
+
+/// Stems of verbs that may mean several of them, with those of what they mean.
+const MOVES: [(&str, &[&str]); 6] = [
+    ("mov", &["pan", "tilt", "roll", "zoom"]),
+    ("movement", &["pan", "tilt", "roll", "zoom"]),
+    ("motion", &["pan", "tilt", "roll", "zoom"]),
+    ("shift", &["pan", "tilt"]),
+    ("turn", &["pan", "tilt", "roll"]),
+    ("rotat", &["pan", "roll"]),
+];
+
+/// Words that a question about a movement may have beside these.
+const MOTION_WORDS: [&str; 10] =
+    ["camera", "cameras", "left", "right", "up", "down", "out", "itself", "around", "side"];
 
 /// Words that change what is asked, by their stems: they must be in a sentence that is meant. Negations, and what is nearly so; who it
 /// was; what is only within a body; things and doings that an encoder takes for others.
@@ -298,6 +326,9 @@ pub fn resolve(
     if content.contains(&"blind") && !somebody && content.iter().all(|word| BLIND_WORDS.contains(word)) {
         return sure(Subject::Type(EventKind::Blind));
     }
+    if !somebody && let Some(motion) = motion(&words, &content) {
+        return Ok(motion.map(|motion| Meant { subject: motion, confidence: 1.0 }));
+    }
     if somebody && content.iter().all(|word| PLACES.contains(word)) {
         if let Some(word) = strange(&words, &[]) {
             return Ok(Err(not_understood(phrase, word)));
@@ -350,6 +381,41 @@ pub fn resolve(
         return Ok(Err(other));
     }
     Ok(Err(unknown(phrase, ranked.first().map(|(kind, _)| kind.as_str()), meaning)))
+}
+
+/// Whether a verb may be that of a camera which moves.
+pub fn moves(word: &str) -> bool {
+    MOTIONS.iter().any(|motion| motion.1 == stem(word)) || MOVES.iter().any(|of| of.0 == stem(word))
+}
+
+/// What a phrase asks of a camera's own movements, `the camera panned left`; `None` where it is of something else.
+fn motion(words: &[String], content: &[&str]) -> Option<Result<Subject, String>> {
+    let at = words.iter().position(|word| moves(word))?;
+    if !content.iter().any(|word| matches!(*word, "camera" | "cameras")) {
+        return None;
+    }
+    let verb = stem(&words[at]);
+    let of = MOVES.iter().find(|of| of.0 == verb).map_or(&[][..], |of| of.1);
+    // `in` leads to other things than a way.
+    let goes = |way: &str| {
+        words.iter().any(|word| word == way && way != "in") || words.get(at + 1).is_some_and(|word| word == way)
+    };
+    let is_way = |way: &str| MOTIONS.iter().any(|motion| motion.2 == way && goes(way));
+    let none = !["left", "right", "up", "down", "in", "out"].into_iter().any(is_way);
+    let meant = MOTIONS
+        .iter()
+        .filter(|motion| motion.1 == verb || of.contains(&motion.1))
+        .filter(|motion| none || goes(motion.2));
+    let meant: Vec<&str> = meant.map(|motion| motion.0).collect();
+    let other = content.iter().find(|word| !MOTION_WORDS.contains(word) && stem(word) != verb);
+    let other = other.copied().or_else(|| meant.is_empty().then(|| words.last().map_or("", String::as_str)));
+    Some(match other {
+        Some(other) => Err(format!(
+            "I do not understand `{other}` of a camera's movement: I can tell whether, when, how often and for how long a camera panned \
+             left or right, tilted up or down, rolled, or moved or zoomed in or out."
+        )),
+        None => Ok(Subject::Motion(meant)),
+    })
 }
 
 /// A word of the phrase that changes its sense and is not in these others.

@@ -233,6 +233,24 @@ impl State {
         see: &mut dyn FnMut(&Found, Period),
     ) -> Result<(), JournalError> {
         let since_ms = period.start_ms.saturating_sub(STATE_MS);
+        if let Subject::Motion(texts) = &self.subject {
+            // A movement has an end of its own.
+            for camera in cameras {
+                let kind = Some(EventKind::Camera.name());
+                let (since_ms, until_ms) = (Some(since_ms), Some(period.end_ms));
+                let query = Query { camera: Some(camera), kind, since_ms, until_ms, ..Query::default() };
+                journal.each(&query, false, &mut |event| {
+                    let whole = Period { start_ms: event.start_ms.unwrap_or(0), end_ms: end_ms(&event) };
+                    if let Some(stretch) =
+                        whole.with(period).filter(|_| texts.iter().any(|text| event.text.contains(text)))
+                    {
+                        see(&event, stretch);
+                    }
+                    true
+                })?;
+            }
+            return Ok(());
+        }
         for camera in cameras {
             let gaps = gaps(journal, watched, Period { start_ms: since_ms, ..period }, Some(camera))?;
             let mut open: Option<Found> = None;

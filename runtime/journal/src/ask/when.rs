@@ -13,6 +13,7 @@
 //! - what happened `at` a time happened within ten minutes of it, and within half of what has passed since.
 
 use jiff::civil::{Date, DateTime, Weekday, time};
+use jiff::tz::AmbiguousOffset;
 use jiff::{Span as Length, Timestamp, ToSpan as _, Unit, Zoned};
 
 /// A period, milliseconds since 1970, without its end.
@@ -385,12 +386,20 @@ impl Pieces {
 
     fn of_days(&self, first: Date, last: Date, now: &Zoned) -> Result<When, String> {
         let now_ms = unix_ms(now);
-        let at = |date: Date, minute: i32| -> Result<u64, String> {
+        // An hour that the clocks show twice is meant both times.
+        let both = |date: Date, minute: i32| -> Result<[u64; 2], String> {
             let start = DateTime::from_parts(date, time(0, 0, 0, 0));
-            let moment =
-                start.checked_add(i64::from(minute).minutes()).and_then(|at| at.to_zoned(now.time_zone().clone()));
-            moment.map(|at| unix_ms(&at)).map_err(|error| error.to_string())
+            let at = start.checked_add(i64::from(minute).minutes()).map_err(|error| error.to_string())?;
+            let zone = now.time_zone();
+            let moments = match zone.to_ambiguous_timestamp(at).offset() {
+                AmbiguousOffset::Fold { before, after } => [before, after].map(|offset| offset.to_timestamp(at)),
+                _ => [zone.to_timestamp(at), zone.to_timestamp(at)],
+            };
+            let [first, second] = moments.map(|at| at.map(|at| unix_ms(&at.to_zoned(zone.clone()))));
+            Ok([first.map_err(|error| error.to_string())?, second.map_err(|error| error.to_string())?])
         };
+        let at = |date: Date, minute: i32| both(date, minute).map(|at| at[0]);
+        let until = |date: Date, minute: i32| both(date, minute).map(|at| at[1]);
         let pm = matches!(self.part, Some(Part::Afternoon | Part::Evening | Part::Night | Part::Tonight));
         let minute = |hour: Hour| {
             // At night the small hours are those after midnight.
@@ -403,13 +412,18 @@ impl Pieces {
         let (from, to) = self.part.map_or((0, 24), Part::hours);
         let (start_ms, end_ms) = (at(first, from * 60)?, at(last, to * 60)?);
         Ok(match self.bound {
-            Some(Bound::At(hour)) => When::At(at(first, minute(hour))?),
+            Some(Bound::At(hour)) => match both(first, minute(hour))? {
+                [one, other] if one == other => When::At(one),
+                [one, other] => When::In(Period { start_ms: one.saturating_sub(ABOUT_MS), end_ms: other + ABOUT_MS }),
+            },
             Some(Bound::Between(a, b)) => {
                 let (a, b) = (minute(a), minute(b));
                 let b = if b <= a { b + 24 * 60 } else { b };
-                When::In(Period { start_ms: at(first, a)?, end_ms: at(first, b)? })
+                When::In(Period { start_ms: at(first, a)?, end_ms: until(first, b)? })
             }
-            Some(Bound::Before(hour)) => When::In(Period { start_ms, end_ms: at(last, minute(hour))?.max(start_ms) }),
+            Some(Bound::Before(hour)) => {
+                When::In(Period { start_ms, end_ms: until(last, minute(hour))?.max(start_ms) })
+            }
             Some(Bound::After(hour)) => {
                 let start_ms = at(first, minute(hour))?;
                 When::In(Period { start_ms, end_ms: end_ms.max(start_ms) })
@@ -626,6 +640,18 @@ pub fn unix_ms(at: &Zoned) -> u64 {
     u64::try_from(at.timestamp().as_millisecond()).unwrap_or(0)
 }
 
+/// `14:05`, or with seconds; with the offset where the clocks show it twice.
+pub fn clock(at: &Zoned, seconds: bool) -> String {
+    let twice = at.time_zone().to_ambiguous_timestamp(at.datetime()).is_ambiguous();
+    at.strftime(match (seconds, twice) {
+        (false, false) => "%H:%M",
+        (false, true) => "%H:%M%:z",
+        (true, false) => "%H:%M:%S",
+        (true, true) => "%H:%M:%S%:z",
+    })
+    .to_string()
+}
+
 /// A moment in the time zone of another; the last one that jiff knows for what lies beyond.
 pub fn zoned(at_ms: u64, now: &Zoned) -> Zoned {
     let at = i64::try_from(at_ms).ok().and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
@@ -690,6 +716,20 @@ mod tests {
             assert_eq!(when, When::In(expected), "{text}");
             assert_eq!(left, "did it rain", "{text}");
         }
+    }
+
+    /// On 26 October 2025 the clocks showed two to three twice.
+    #[test]
+    fn an_hour_that_comes_twice_is_meant_both_times() {
+        let first = ms("2025-10-26T02:30");
+        let second = first + 3_600_000;
+        let period = |start_ms: u64, end_ms: u64| When::In(Period { start_ms, end_ms });
+        assert_eq!(of("at 2:30 on 26 october 2025").0, period(first - ABOUT_MS, second + ABOUT_MS));
+        let quarter = 15 * 60_000;
+        assert_eq!(of("between 2:15 and 2:45 on 26 october 2025").0, period(first - quarter, second + quarter));
+        assert_eq!(of("at 3:30 on 26 october 2025").0, When::At(second + 3_600_000));
+        let clocks = [first, second, second + 3_600_000].map(|at_ms| clock(&zoned(at_ms, &now()), false));
+        assert_eq!(clocks, ["02:30+02:00", "02:30+01:00", "03:30"]);
     }
 
     #[test]

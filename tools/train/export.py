@@ -194,7 +194,7 @@ def check_int8(folder, rtol=1e-3):
 FLOOR = 0.2
 
 
-def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.4.0", note=""):
+def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.3.0", note=""):
     """Write everything except the vocabulary, which must already lie in `folder`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,8 @@ NOTES = """| notes: BlazePose (mediapipe 0.10.9) + tuned rules | 0.75 [0.62, 0.8
 | notes: small STAB from scratch on 33 real clips | 0.24 to 0.47, one class only | 0 of 6 |"""
 
 LIMITS = """- It tells one thing at a time: of several people the most telling, never who is who. Children are not in its training.
-- Many of its kinds it hardly knows yet: `kneel`, `bend`, `clap`, `point`, `two_people` and doors are found seldom or never on scenes
-  of its own generator (table above), `sit_down`, `leave`, `wave`, `pick_up`, `carry` and the television not often.
+- Many of its kinds it hardly knows yet: `kneel`, `bend`, `clap`, `point`, `pick_up`, `two_people`, doors and the television are
+  found seldom or never on scenes of its own generator (table above), `sit_down`, `leave`, `wave` and `carry` not often.
 - Kinds that are not in its vocabulary it cannot tell; it then says the nearest kind or nothing.
 - Hands at a table are rendered only, nothing real was tested there. Faces are not modelled.
 - Fish-eye lenses, strong back light and rain outdoors: untrained. Night vision, ceiling cameras and H.264 artefacts: a small part of the
@@ -58,49 +58,51 @@ ROWS = (
     ("home", "scenes-val", "the pack itself on synthetic scenes (thresholds were chosen on them)"),
 )
 COLUMNS = (("home", "scenes-val"), ("base-a", "subject-3"), ("base-b", "subject-1"))
-TRIED = """It came about in four goes, each from the weights of the one before:
+TRIED = """It came about in three goes, each from the weights of the one before. The last is the one whose minutes stand above:
 
 | pack | minutes, steps | what was new |
 |---|---|---|
 | 0.1.0 | 96, 6464 | 14 kinds; each window shown once, mostly behind the gate |
 | 0.2.0 | 85, 5224 | each window shown undropped and dropped, the same to be told of both (Kullback-Leibler, weight 1); as old as in a stream |
 | 0.3.0 | 95, 7950 | 39 kinds, 117 sentences; 1461 clips of a generator with several people, pets, doors, lights, gestures and hands at a table, beside the 1795 before; what is said of those clips told apart, with hard negatives of verb and noun (weight 0.3) |
-| 0.4.0 | 128, 6834 | more of the same at 4e-4; the pack is the mean of the weights of 0.3.0 and of what came out of that, each weight by itself |
 
-| f32, thresholds chosen anew each time | 0.1.0 | 0.2.0 | 0.3.0 | 0.4.0 |
-|---|---|---|---|---|
-| five classes, subject 3, subject 1 | 0.557, 0.714 | 0.626, 0.690 | 0.739, 0.810 | 0.730, 0.786 |
-| five classes, validation scenes (first three: the 60 that all were tested on) | 0.677 | 0.671 | 0.680; of all 133 0.687 | 0.702 |
-| all kinds, the 133 | - | - | 0.381 | 0.409 |
-| falls of the two people found (false) | 6 of 8 (0) | 6 of 8 (0) | 7 of 8 (0) | 6 of 8 (0) |
-| falls of validation scenes found (false) | 8 of 14 (2) | 7 of 14 (0) | 5 of 14 (0); of all 8 of 24 (0) | 13 of 24 (1) |
+| f32, thresholds chosen anew each time | 0.1.0 | 0.2.0 | 0.3.0 |
+|---|---|---|---|
+| five classes, subject 3, subject 1 | 0.557, 0.714 | 0.626, 0.690 | 0.739, 0.810 |
+| five classes, the 60 scenes that all three were tested on | 0.677 | 0.671 | 0.680 |
+| falls of the two people found (false) | 6 of 8 (0) | 6 of 8 (0) | 7 of 8 (0) |
+| falls of those scenes found (false) | 8 of 14 (2) | 7 of 14 (0) | 5 of 14 (0) |
 
-**How 0.4.0 was chosen.** There were two candidates, the longer training by itself (`next`) and the mean (`soup`), and validation scenes to choose by
-(133 clips; temperature 0.0374 and smoothing 0.5 for all; intervals of differences by clips drawn anew, of both alike):
+What brought how much was not told apart: more training, other scenes and the sentences came together. The first 2050 steps of all
+ran at 1.5e-3, at which the losses on kinds nearly stood still; at 5e-4 they fell, and 0.2.0 and 0.3.0 had 4e-4. The model still underfits:
+in its last minutes 0.37 of the reads of training clips, drawn evenly over the 39 kinds, were right. Of a read's sentence and its 16 nearest with
+another verb the true one was the nearest in 0.4 of the cases (chance 0.06), with another noun (mostly who, in which colour) in
+0.05 (chance 0.06): who wears what it does not see.
 
-| validation scenes | 0.3.0 | next | soup | next - soup [95%] | soup - 0.3.0 [95%] |
+In the old 1795 clips `raise_hands` may be one hand, and some of `lie` would now be `lie_still`. **The recipe as it stands makes another
+pack**: it trains 180 minutes in one go, on clips of the new generator only. It was not run so. Its other switches (`switches.py`) are there
+and were not part of this training; **what they bring was not measured yet**: of nine runs of `ablations.py` none came to its end.
+
+**Tried as 0.4.0 and not shipped**: 128 minutes more of the same (6834 steps, 4e-4), by itself (*longer*), and the mean of its weights and those
+of 0.3.0 (*mean*, `mean.py`). Validation scenes (133 clips; temperature 0.0374 and smoothing 0.5 for all; intervals by clips drawn anew, of both alike):
+
+| validation scenes | 0.3.0 | longer | mean | longer - mean [95%] | mean - 0.3.0 [95%] |
 |---|---|---|---|---|---|
 | five classes | 0.687 | 0.696 | 0.703 | -0.007 [-0.023, +0.008] | +0.016 [-0.003, +0.038] |
 | all kinds | 0.381 | 0.424 | 0.411 | +0.012 [-0.001, +0.026] | +0.030 [+0.018, +0.043] |
 | nats a frame | 2.124 | 1.985 | 2.036 | -0.051 [-0.077, -0.025] | -0.088 [-0.111, -0.066] |
 | narrations, thresholds chosen there: F1 less silence | 0.459 | 0.519 | 0.502 | | |
 
-The rule: the mean, unless `next` is surely better by what is right (five classes, all kinds); it is not, though its likelihood is. Why the mean has
-the right of way: the scenes come from the generator that trained both, real rooms do not, and of a network and what it was tuned to, the mean of weights
-is known to bear such a change better than the tuned one, at little cost where it was tuned (WiSE-FT, Wortsman et al. 2022, who advise one half where
-the target cannot be validated on). By the mere figures of F1 and likelihood it would have been `next`. **Both had been run on the 15 test clips
-before, and were known to whoever wrote this rule**: through the program `next` had five classes 0.71, falls 1.00, events 0.78, and 0.74 on rendered clips;
-`soup` 0.77, 0.88, 0.74 and 0.71; 0.3.0 0.78, 0.88, 0.70 and 0.68. Intervals of all overlap widely.
+| through the program | 0.3.0 | longer | mean |
+|---|---|---|---|
+| two people: five classes, events, falls | 0.78, 0.70, 0.88 | 0.71, 0.78, 1.00 | 0.77 [0.68, 0.86], 0.74 [0.52, 0.91], 0.88 [0.60, 1.00] |
+| rendered: five classes | 0.68 | 0.74 | 0.71 [0.53, 0.83] |
 
-What brought how much in earlier goes was not told apart: more training, other scenes and the sentences came together. The first 2050 steps of all
-ran at 1.5e-3, at which the losses on kinds nearly stood still; at 5e-4 they fell, and all after that had 4e-4. The model still underfits:
-in the last minutes of 0.3.0 0.37 of the reads of training clips, drawn evenly over the 39 kinds, were right. Of a read's sentence and its 16 nearest with
-another verb the true one was the nearest in 0.38 of the cases (`next`; chance 0.06), with another noun (mostly who, in which colour) in
-0.07 (chance 0.06): who wears what it does not see.
-
-In the old 1795 clips `raise_hands` may be one hand, and some of `lie` would now be `lie_still`. **The recipe as it stands makes another
-pack**: it trains 180 minutes in one go, on clips of the new generator only, and takes no mean. It was not run so. Its other switches (`switches.py`)
-were not part of this training; what they bring at once is below.
+By validation the mean was taken, because longer training is not surely better by what is right, and because the mean of a network and of what
+it was tuned to is known to bear other data better than the tuned one (WiSE-FT, Wortsman et al. 2022); by mere likelihood and F1 it would have been
+*longer*. Both had been run on the test clips before that. **It is not the pack because with the thresholds that its calibration chose it says
+nothing of ASSIST-IoT's multiple_jumps**, where 0.3.0 speaks, and because it is not surely better for real people. What it needs is a calibration in
+which no clip where something happens may pass in silence.
 
 Tried before all this, with the same real clips and 2022 synthetic ones: a narrator 128 wide, no masks on its trunk, 1.5e-3, single
 precision (97 minutes, 3678 steps): 0.36 [0.22, 0.53] and 0.55 [0.41, 0.75] in the two directions, no fall found. All of that was changed
@@ -268,8 +270,8 @@ def dropped(rows):
 
 LEARN = """What a camera gains from its user's answers to ten narrations, or as many as there were (`ocelli teach`; `learn.py`): half of the
 recordings of one camera come first and are answered, the others are scored, over 40 random halves, in int8. Nothing is
-trained. The form's two numbers (weight 2, sharpness 10) were chosen on these very recordings, with the network of 0.2.0,
-from a grid in which nearly all neighbours gained. **The gain is not certain**: its intervals reach zero."""
+trained. The form's two numbers (weight 2, sharpness 10) were chosen on these very recordings, with the network before this one,
+from a grid in which nearly all neighbours gained. **The gain is not certain**: its intervals reach below zero."""
 
 
 PROGRAM = """The int8 pack through the program itself (`cargo xtask eval home --test-clips 24`, [tools/eval](../../tools/eval/README.md)), each person with the
@@ -308,9 +310,10 @@ def learnt(rows):
 TEMPORAL = """Whether what the pack makes of pictures holds what only time tells: a small head, trained on questions about rendered training clips
 while the pack stays as it is, is asked about sets of clips that differ in one thing only, in rooms and of people that nothing was
 trained on (`temporal.py`; the head is no part of the pack). Controls: the same clips with their frames shuffled, and the question
-without a clip. **The aim, 0.9, is reached by the change of light alone**, of which most is still there in shuffled frames; of a direction
-there is a trace, of order, speed, count, duration and doors nothing. What fails may be the head as well as the tokens: on its own questions
-it came to 0.25 nats, which is to know them by heart, and of each kind it had but some hundred clips."""
+without a clip. Frozen here was *mean* (above), not the
+pack. **The aim, 0.9, is reached by the change of light alone**, of which most is still there in shuffled frames; order, direction, speed, count,
+duration and doors stay at chance. What fails may be the head as well as the tokens: on its own questions it came to 0.25 nats, which is to know
+them by heart, and of most kinds it had but some hundred clips."""
 
 
 def temporal(report):
@@ -328,8 +331,9 @@ and ten shapes in it whose noise moves the other way. A frame by itself is noise
 from nothing (`spooky.py`), so this is a figure of the architecture and **not of the pack**, which knows no shapes. Noise, places and
 sizes of the test come from seeds of their own, and it runs behind the gate. The narrator's trunk is asked which cells of 7 px are inside;
 *mask* is how often the right shape of ten explains its answer best, at any place, size and turn, a fit in which nothing is learnt; *head*
-are ten outputs on the retrieval token. Controls: frames shuffled so that none stands beside one that it stood beside, and the first
-frame repeated. Intervals are exact for so many clips."""
+are ten outputs on the retrieval token. The fit came in when the head lagged behind the masks, and was tried on other seeds than the
+test's. STAB had five minutes more than stand below, in which it learnt together with a trunk that was then begun anew. Controls: frames
+shuffled so that none stands beside one that it stood beside, and the first frame repeated. Intervals are exact for so many clips."""
 
 
 def only_motion(rows):

@@ -252,7 +252,7 @@ fn a_condition_in_plain_words_is_understood_or_refused() {
         ran.err
     );
     assert!(
-        ran.out.contains("alert   somebody has fallen: each camera, any of fall from 0.35 for 1.0 s\n"),
+        ran.out.contains("alert   somebody has fallen: each camera, any of fall from 0.25 for 1.0 s\n"),
         "{}",
         ran.out
     );

@@ -18,7 +18,7 @@ def test_the_document_is_true(program, token):
         from hypothesis import HealthCheck, Phase, given, settings
 
         @given(case=case_of)
-        @settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
         def tries(case):
             case.call_and_validate(
                 headers={"Authorization": f"Bearer {token}"},

@@ -23,11 +23,11 @@ impl Drop for Running {
     }
 }
 
-/// `run` of the pack of the tests on a clip that a command plays, with these lines in its config; `None` where it ends instead.
+/// `run` of the pack of the tests on a clip that a command plays, with these lines in [gateway].
 fn run(folder: &Path, gateway: &str) -> Running {
-    let clip = root().join("tests/clips/walk.y4m");
-    let clip = if clip.exists() { clip } else { made(folder) };
-    let play = format!("while true; do cat {}; done; exit 1", clip.display());
+    made(folder);
+    let at = folder.display();
+    let play = format!("cat {at}/head; while true; do cat {at}/frames; sleep 1; done");
     let config = folder.join("ocelli.toml");
     let text = format!(
         "pack = \"{}\"\nvocabulary = \"{folder}/words.jsonl\"\n[camera]\nname = \"hall\"\ncommand = '''{play}'''\n\
@@ -54,17 +54,16 @@ fn run(folder: &Path, gateway: &str) -> Running {
     Running { child, address }
 }
 
-/// Two seconds in which something moves.
-fn made(folder: &Path) -> std::path::PathBuf {
-    let path = folder.join("walk.y4m");
-    let mut clip = b"YUV4MPEG2 W64 H48 F15:1 C420\n".to_vec();
+/// Pictures in which something moves: what stands before them, and two seconds of them, which may be repeated.
+fn made(folder: &Path) {
+    let mut frames = Vec::new();
     for frame in 0..30_usize {
-        clip.extend_from_slice(b"FRAME\n");
-        clip.extend((0..64 * 48).map(|at| if (at % 64 + 2 * frame) % 64 < 16 { 200_u8 } else { 60 }));
-        clip.extend([128; 2 * 32 * 24]);
+        frames.extend_from_slice(b"FRAME\n");
+        frames.extend((0..64 * 48).map(|at| if (at % 64 + 2 * frame) % 64 < 16 { 200_u8 } else { 60 }));
+        frames.extend([128; 2 * 32 * 24]);
     }
-    fs::write(&path, clip).expect("it is writable");
-    path
+    fs::write(folder.join("head"), "YUV4MPEG2 W64 H48 F15:1 C420\n").expect("it is writable");
+    fs::write(folder.join("frames"), frames).expect("it is writable");
 }
 
 impl Running {
@@ -115,8 +114,9 @@ fn what_is_said_is_told_found_and_counted() {
     let running = run(folder.path(), "");
     assert_eq!(running.ask("GET", "/api/events", "", None).0, 401);
     let who = running.claimed();
-    let mut stream = running.send("GET", "/api/events/stream", &who, None);
-    // The first picture is told; that it is "watching" is the program's own word.
+    // The first picture may have been told before somebody could listen: who has had nothing yet gets it from the journal.
+    let headers = format!("{who}Last-Event-ID: 0\r\n");
+    let mut stream = running.send("GET", "/api/events/stream", &headers, None);
     let (mut heard, mut byte) = (Vec::new(), [0]);
     while !heard.ends_with(b"watching") {
         assert_eq!(stream.read(&mut byte).expect("it is told"), 1, "{}", String::from_utf8_lossy(&heard));

@@ -1,4 +1,4 @@
-//! The gateway of a running program, with a browser, OpenAI's client and a tester of APIs.
+//! The gateway of a running program, with a browser, `OpenAI`'s client and a tester of APIs.
 
 use std::process::Command;
 

@@ -78,7 +78,7 @@ enum Task {
 /// A part of the tests that needs more than cargo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// A browser, OpenAI's client and a tester of APIs against a running program.
+    /// A browser, `OpenAI`'s client and a tester of APIs against a running program.
     Gateway,
 }
 

@@ -88,7 +88,7 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator, error: &Value) -> Val
     };
     responses.insert("200".into(), given);
     let mut codes = vec![("408", "it took too long"), ("500", "it failed"), ("503", "it cannot be done now")];
-    if route.takes.is_some() || route.query.is_some() {
+    if route.takes.is_some() || route.query.is_some() || route.path.contains('{') {
         codes.push(("400", "it cannot be understood"));
     }
     if route.path.contains('{') || route.query.is_some() || route.takes.is_some() {

@@ -209,6 +209,9 @@ pub enum Command {
     /// Where each line of standard input lies in the vocabulary's space: the program starts itself so.
     #[command(hide = true)]
     Embed,
+    /// What the model sees in pictures on standard input: the program starts itself so.
+    #[command(hide = true)]
+    Glance(GlanceArgs),
     /// Add sentences that can be said, in plain words, and take them back.
     #[command(after_help = VOCAB_EXAMPLES)]
     Vocab(VocabArgs),
@@ -638,12 +641,19 @@ fn parse_last(text: &str) -> Result<Duration, String> {
 }
 
 /// A time, or how long ago it was.
-fn parse_since(text: &str) -> Result<When, String> {
+pub fn parse_since(text: &str) -> Result<When, String> {
     if let Ok(ago) = humantime::parse_duration(text) {
         return Ok(When::At(SystemClock::new().unix_ms().saturating_sub(ago.as_millis() as u64)));
     }
     let time = parse_time(text).map_err(|error| format!("{error}, or how long ago it was, like 2h"))?;
     Ok(if text.ends_with('Z') { When::At(time) } else { When::Shown(time) })
+}
+
+/// `ocelli glance`
+#[derive(Debug, Args)]
+pub struct GlanceArgs {
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// `ocelli vocab`

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,8 @@ pub struct Config {
     pub memory: MemoryTable,
     /// Where what was said is kept.
     pub journal: JournalTable,
+    /// How others reach the program.
+    pub gateway: GatewayTable,
     /// What to be told of besides what the pack alarms about, each `[[alert]]`.
     #[serde(rename = "alert")]
     pub alerts: Vec<AlertTable>,
@@ -103,6 +106,7 @@ impl Default for Config {
             speak: SpeakTable::default(),
             memory: MemoryTable::default(),
             journal: JournalTable::default(),
+            gateway: GatewayTable::default(),
             alerts: Vec::new(),
             alerting: AlertsTable::default(),
         }
@@ -309,6 +313,56 @@ impl JournalTable {
     }
 }
 
+/// `[gateway]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayTable {
+    /// Where `ocelli run` serves its web page and API, such as `"0.0.0.0:8971"`. Until somebody can log in it listens at 127.0.0.1
+    /// with this port, whatever is written here. Default: nowhere.
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<SocketAddr>,
+    /// The file of users and tokens, which the program writes. Without it nobody can be added. Default: none.
+    pub users: Option<PathBuf>,
+    /// A file with the password of the user `admin`; a bare name is that of a credential of systemd. Default: none.
+    pub password_file: Option<PathBuf>,
+    /// The certificate in PEM. Where neither it nor its key is there, a self-signed pair is made. Default: none, and not encrypted.
+    pub certificate: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub private_key: Option<PathBuf>,
+    /// The file in which it is noted who changed what, 1 MiB and one before it. Default: standard error.
+    pub audit: Option<PathBuf>,
+    /// Whether pictures may be shown to those who may see the camera. Without it no picture leaves the program. Default false.
+    pub live: bool,
+    /// How long somebody stays logged in, in hours, 0.1 to 8760. Default 12.
+    pub session_hours: f64,
+}
+
+impl Default for GatewayTable {
+    fn default() -> Self {
+        let (users, password_file, certificate, private_key, audit) = (None, None, None, None, None);
+        let (listen, live, session_hours) = (None, false, 12.0);
+        Self { listen, users, password_file, certificate, private_key, audit, live, session_hours }
+    }
+}
+
+impl GatewayTable {
+    /// What no type says.
+    pub fn check(&self, profile: Profile) -> Result<(), String> {
+        if !(0.1..=8760.0).contains(&self.session_hours) {
+            return Err(format!("`session_hours` is {}; it may be 0.1 to 8760", self.session_hours));
+        }
+        if self.certificate.is_some() != self.private_key.is_some() {
+            return Err("`certificate` and `private_key` go together; write both or none".into());
+        }
+        if self.listen.is_some() && profile == Profile::Pico {
+            return Err(
+                "the profile `pico` serves no web pages; take `listen` out of [gateway], or the profile `home`".into(),
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Config {
     /// What may be planned for with a pack that asks for `pack_bytes`.
     pub fn budget_bytes(&self, pack_bytes: u64) -> u64 {
@@ -353,6 +407,7 @@ impl Config {
         }
         self.memory.check()?;
         self.journal.check()?;
+        self.gateway.check(self.profile)?;
         alerts::check(self)
     }
 

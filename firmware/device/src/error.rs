@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
 use ocelli_drivers::{DriverError, SinkError};
+use ocelli_gateway::GatewayError;
 use ocelli_infer::{InferError, PackError};
 use ocelli_journal::JournalError;
 use ocelli_pipeline::StepError;
@@ -108,6 +109,9 @@ pub enum Error {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The gateway cannot start.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// Some of what was said is not in the journal.
     #[error("{lost} events are not in the journal: {why}")]
     Lost {
@@ -152,10 +156,12 @@ impl Error {
             | Self::Trace { .. }
             | Self::State { .. }
             | Self::Journal(_)
+            | Self::Gateway(GatewayError::Listen { .. } | GatewayError::Random(_) | GatewayError::System { .. })
             | Self::Lost { .. }
             | Self::Enforce { .. }
             | Self::System { .. } => 1,
             Self::Config(_)
+            | Self::Gateway(_)
             | Self::Lessons { .. }
             | Self::Teach(_)
             | Self::NoSuchEvent(_)

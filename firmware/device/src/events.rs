@@ -63,7 +63,7 @@ struct OfAlert<'a> {
 }
 
 /// What a hole says.
-const NOT_RUNNING: &str = "nothing was watched";
+pub const NOT_RUNNING: &str = "nothing was watched";
 
 /// Lists what fits.
 pub fn command(args: &EventsArgs) -> Result<(), Error> {
@@ -84,6 +84,8 @@ pub fn command(args: &EventsArgs) -> Result<(), Error> {
         severity: args.severity.map_or(Severity::None, Severity::from),
         since_ms,
         until_ms,
+        after_id: None,
+        before_id: None,
         limit: args.limit.into(),
     };
     let mut found = journal.search(&query)?;

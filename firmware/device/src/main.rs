@@ -12,6 +12,8 @@ mod error;
 mod escalate;
 mod events;
 mod examples;
+mod gateway;
+mod glance;
 mod journal;
 mod lessons;
 mod moments;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Yes(args) => events::teach(&args.about, None, false),
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
         Command::Embed => plain::embed(),
+        Command::Glance(args) => glance::command(args),
         Command::Ack(args) => events::acknowledge(args),
         Command::Vocab(args) => vocab::command(args),
     };

@@ -14,6 +14,7 @@ use ocelli_types::SizePx;
 use serde::Serialize;
 
 use crate::config::{CameraTable, Config};
+use crate::gateway;
 use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
 use crate::sentences::{COPIES, MOST_FILE_BYTES, WATCHER_STACK_BYTES};
 use crate::state::{KEEPER_STACK_BYTES, Store};
@@ -84,6 +85,11 @@ const JOURNAL_CODE_BYTES: u64 = 1 << 20;
 /// Sentences beside the pack's, where a file of them is named: whatever the file has, and while it is read anew.
 const SENTENCES: &str = "your sentences";
 
+/// The gateway: what it holds at most, its code that was read, and its threads' whole stacks.
+const GATEWAY: &str = "gateway";
+const GATEWAY_CODE: &str = "gateway: code and libraries";
+const GATEWAY_STACKS: &str = "gateway: thread stacks";
+
 /// The part that depends on the clip's length.
 const INDEX: &str = "index of the clip";
 
@@ -125,6 +131,7 @@ impl Item {
     fn lowered_by(&self) -> Option<&'static str> {
         match self.name {
             CODE | STACKS | SLACK | OUTPUT | JOURNAL => None,
+            GATEWAY | GATEWAY_CODE | GATEWAY_STACKS => Some("no [gateway]"),
             SOURCE => Some("a smaller picture (size_px)"),
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
@@ -203,6 +210,14 @@ impl Plan {
             waiting.expect("there is always output").bytes += (WAITING << 10) as u64;
             plan.items.push(item(JOURNAL, HEAP_BYTES + JOURNAL_CODE_BYTES + SCRIBE_STACK_BYTES as u64));
         }
+        if config.gateway.listen.is_some() {
+            let shown = if config.gateway.live { config.cameras.len() } else { 0 };
+            let canvas = ocelli_gateway::Canvas::bytes(pack.grid.side, pack.grid.patch_px);
+            let viewers = if shown > 0 { ocelli_gateway::viewer_bytes(pack.grid.side, pack.grid.patch_px) } else { 0 };
+            plan.items.push(item(GATEWAY, ocelli_gateway::HEAP_BYTES + (shown * canvas) as u64 + viewers));
+            plan.items.push(item(GATEWAY_CODE, ocelli_gateway::CODE_BYTES));
+            plan.items.push(item(GATEWAY_STACKS, ocelli_gateway::STACKS_BYTES + gateway::ANSWER_STACKS_BYTES));
+        }
         if config.vocabulary.is_some() {
             plan.items.push(item(SENTENCES, COPIES * MOST_FILE_BYTES));
         }
@@ -218,6 +233,12 @@ impl Plan {
     fn of(budget_bytes: u64, items: Vec<Item>) -> Self {
         let planned_bytes = items.iter().map(|item| item.bytes).sum();
         Self { budget_bytes, planned_bytes, items, fits: planned_bytes <= budget_bytes }
+    }
+
+    /// One without parts.
+    #[cfg(test)]
+    pub fn empty(budget_bytes: u64) -> Self {
+        Self::of(budget_bytes, Vec::new())
     }
 
     /// The same plan with these cameras beside the first, which share its weights, narrator and slots for tokens.
@@ -261,12 +282,12 @@ impl Plan {
 
     /// Code, which is mapped from files and not written.
     pub fn code_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE])
+        self.bytes_of(&[CODE, GATEWAY_CODE])
     }
 
     /// All that is held beside blocks of the heap. SQLite has one of its own.
     pub fn beside_heap_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL])
+        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL, GATEWAY_CODE, GATEWAY_STACKS])
     }
 
     fn bytes_of(&self, names: &[&str]) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ocelli_gateway::house::Stage;
 use ocelli_heap::{CountingAlloc, Pool};
 use ocelli_types::Micros;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,12 @@ impl Times {
             let edge = f64::from(1 << (bin / PARTS).min(30)) * (1.0 + (bin % PARTS + 1) as f64 / PARTS as f64);
             edge / 1000.0
         })
+    }
+
+    /// How many lie below powers of two of microseconds, from 2^8 (0.256 ms) to 2^22 (4.2 s), with each in seconds.
+    fn buckets(&self) -> Vec<(f64, u64)> {
+        let below = |octave: usize| self.bins[..octave].as_flattened().iter().map(|&count| u64::from(count)).sum();
+        (8..=22).map(|octave| (f64::from(1_u32 << octave) / 1e6, below(octave))).collect()
     }
 
     /// Mean in milliseconds; zero without a time.
@@ -147,6 +154,26 @@ impl Pulse {
         100.0 * self.kept as f64 / self.content.max(1) as f64
     }
 
+    /// What each stage cost, for others.
+    pub fn stages(&self) -> Vec<Stage> {
+        let stages = [
+            ("decode", &self.decode),
+            ("fit", &self.fit),
+            ("gate", &self.gate),
+            ("stab", &self.stab),
+            ("narrator", &self.narrator),
+        ];
+        let stage = |(name, times): (&str, &Times)| Stage {
+            name: name.into(),
+            count: times.count,
+            sum_s: times.sum_us as f64 / 1e6,
+            p50_s: times.quantile_ms(0.5) / 1e3,
+            p95_s: times.quantile_ms(0.95) / 1e3,
+            buckets: times.buckets(),
+        };
+        stages.map(stage).into()
+    }
+
     /// A table of what a picture costs, in milliseconds and calls of the allocator.
     pub fn table(&self) -> String {
         let mut table = format!(
@@ -227,5 +254,11 @@ mod tests {
         assert!(Times::default().quantile_ms(0.5).abs() < 1e-9);
         times.add(Micros(0));
         times.add(Micros(u64::MAX >> 20));
+        let buckets = times.buckets();
+        // 1 to 16 ms lie below 16.384 ms, and the one of no time.
+        assert!(
+            buckets.contains(&(0.016_384, 17)) && buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1),
+            "{buckets:?}"
+        );
     }
 }

@@ -33,10 +33,12 @@ use crate::cli::RunArgs;
 use crate::config::ConfigError;
 use crate::enforce::Fence;
 use crate::error::{Error, note};
+use crate::gateway::{self, Outside};
 use crate::journal::{Dates, Scribe};
 use crate::moments::Moments;
 use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
+use crate::pulse::Pulse;
 use crate::sentences::{Sentences, Watcher};
 use crate::state::{Keeper, Kept, Reference, Store};
 use crate::voice::Voice;
@@ -81,6 +83,18 @@ struct Counts {
     damaged: u64,
     lost: u64,
     decode_us: Micros,
+}
+
+impl Counts {
+    fn add_to(self, pulse: &mut Pulse) {
+        pulse.pictures += self.pictures;
+        pulse.late += self.late;
+        pulse.damaged += self.damaged;
+        pulse.lost += self.lost;
+        if self.pictures > 0 {
+            pulse.decode.add(self.decode_us);
+        }
+    }
 }
 
 /// Narrates until the clip ends, the time is over or somebody stops it.
@@ -140,7 +154,14 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let clock = SystemClock::starting_at(start_us);
     let voice = Voice::open(&config, live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000)))?;
     let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
+    let plan = Arc::new(Mutex::new(plan));
+    let outside = config.gateway.listen.map(|_| Arc::new(Outside::new(&config, dates, Arc::clone(&plan))));
+    let voice = voice.heard_by(outside.clone());
     let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false)?);
+    let canvases: Vec<_> = config.cameras.iter().map(|_| gateway::canvas(&config, &pack)).collect();
+    let start = |outside| gateway::start(&config, &args.common, &pack, outside, canvases.clone());
+    // It answers until the end, whatever the end is.
+    let _gateway = outside.as_ref().map_or(Ok(None), start)?;
     for fault in own.iter().flat_map(Sentences::faults) {
         note(&fault);
         voice.tell(0, EventKind::Health, (start_us, start_us), &fault)?;
@@ -156,7 +177,6 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     for _ in 1..count {
         stabs.push(stabs[0].sibling()?);
     }
-    let plan = Arc::new(Mutex::new(plan));
     let hopeful = Arc::new(AtomicUsize::new(count));
     // Room for each camera's slots: one that is busy does not keep another from sending.
     let (tell, pictures) = sync_channel(SLOTS * count);
@@ -198,6 +218,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             wish,
             eye,
             reference: keeper.is_some().then_some(picture),
+            canvas: canvases[camera].clone(),
             slots,
             tell: tell.clone(),
             stop: Arc::clone(&stop),
@@ -234,7 +255,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     let (narrator, verbosity) = (&narrator, config.speak.verbosity);
-    let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
+    let mut think =
+        Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

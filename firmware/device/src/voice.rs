@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
 use ocelli_infer::{Taught, Vocabulary};
@@ -14,6 +15,7 @@ use crate::alerts::{self, Tells};
 use crate::config::Config;
 use crate::error::Error;
 use crate::escalate::{self, Escalation};
+use crate::gateway::Outside;
 use crate::journal::{Scribe, vector};
 use crate::moments::Moment;
 
@@ -40,6 +42,8 @@ pub struct Voice {
     language: Option<String>,
     /// Who keeps it.
     scribe: Option<Scribe>,
+    /// Where it is told to others, besides.
+    outside: Option<Arc<Outside>>,
     /// Alerts that wait for somebody.
     escalation: Escalation,
     /// Quiet hours.
@@ -71,14 +75,33 @@ impl Voice {
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
         let (evidence, language) = (config.output.evidence, config.output.language.clone());
         let (escalation, quiet) = alerts::for_all(&config.alerting)?;
-        let (scribe, hushed, said, next_id) = (None, BTreeSet::new(), 0, 1);
-        Ok(Self { lines, place, cameras, evidence, language, scribe, escalation, quiet, hushed, said, next_id })
+        let (scribe, outside, hushed, said, next_id) = (None, None, BTreeSet::new(), 0, 1);
+        Ok(Self {
+            lines,
+            place,
+            cameras,
+            evidence,
+            language,
+            scribe,
+            outside,
+            escalation,
+            quiet,
+            hushed,
+            said,
+            next_id,
+        })
     }
 
     /// One whose events are kept, and have ids that go on with those that are.
     #[must_use]
     pub fn kept_by(self, scribe: Option<Scribe>) -> Self {
         Self { scribe, ..self }
+    }
+
+    /// One whose events are told to others too.
+    #[must_use]
+    pub fn heard_by(self, outside: Option<Arc<Outside>>) -> Self {
+        Self { outside, ..self }
     }
 
     /// Says what the policy decided in the picture that `head` described last.
@@ -93,7 +116,7 @@ impl Voice {
         let seen = wanted.then(|| head.evidence());
         let evidence = seen.as_ref().filter(|_| self.evidence).map(ToString::to_string);
         let (entry, language) = (&vocabulary.entries[spoken.entry as usize], self.language.clone());
-        let about = self.scribe.is_some().then(|| About {
+        let about = self.is_heard().then(|| About {
             kind: vocabulary.kinds[entry.kind].clone(),
             severity: entry.severity,
             entities: vocabulary.about[entry.kind].clone(),
@@ -113,6 +136,7 @@ impl Voice {
             evidence: evidence.as_deref(),
         };
         self.emit(&event)?;
+        self.pass_on(&event, about.as_ref());
         self.keep(&event, about, false);
         if spoken.kind == EventKind::Alert {
             self.await_somebody(&event, camera, Severity::Alarm);
@@ -133,7 +157,7 @@ impl Voice {
         minute: Option<u16>,
     ) -> Result<(), Error> {
         let Tells { text, severity } = tells;
-        let about = self.scribe.is_some().then(|| About {
+        let about = self.is_heard().then(|| About {
             kind: alerted.kind.map_or("absence", |kind| &vocabulary.kinds[kind]).to_owned(),
             severity: *severity,
             entities: alerted.kind.map_or_else(Vec::new, |kind| vocabulary.about[kind].clone()),
@@ -162,6 +186,7 @@ impl Voice {
             self.next_id = event.id + 1;
         } else {
             self.emit(&event)?;
+            self.pass_on(&event, about.as_ref());
         }
         self.keep(&event, about, hush);
         if alerted.over {
@@ -176,7 +201,9 @@ impl Voice {
         let Some((sentence, _)) = of_kind.max_by(|a, b| a.1.total_cmp(b.1)) else { return Ok(()) };
         let text = sentence.text_in(self.language.as_deref()).to_owned();
         if !hush {
-            self.emit(&Event { kind: EventKind::Update, text: &text, ..event })?;
+            let update = Event { kind: EventKind::Update, text: &text, ..event };
+            self.emit(&update)?;
+            self.pass_on(&update, None);
         }
         if let Some(scribe) = &mut self.scribe {
             scribe.write(Entry::Said { id: event.id, text });
@@ -231,7 +258,7 @@ impl Voice {
     fn emit_again(&mut self, kind: EventKind, told: &escalate::Told, text: &str, end_us: Micros) -> Result<(), Error> {
         let escalate::Told { id, start_us, score, entries, .. } = *told;
         let camera = &self.cameras[told.camera].clone();
-        self.emit(&Event {
+        let event = Event {
             id,
             kind,
             camera,
@@ -243,7 +270,10 @@ impl Voice {
             evidence: None,
             language: OURS,
             relation: None,
-        })
+        };
+        self.emit(&event)?;
+        self.pass_on(&event, None);
+        Ok(())
     }
 
     /// Tells that a camera itself moved.
@@ -262,6 +292,7 @@ impl Voice {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
         let event = of_device(id, kind, camera, (start_us, end_us), text);
         self.emit(&event)?;
+        self.pass_on(&event, None);
         self.keep(&event, None, false);
         Ok(())
     }
@@ -328,6 +359,18 @@ impl Voice {
 
     fn next_id(&self) -> u64 {
         self.scribe.as_ref().map_or(1, Scribe::least_id).max(self.next_id)
+    }
+
+    /// Whether somebody wants to know what an event is about.
+    fn is_heard(&self) -> bool {
+        self.scribe.is_some() || self.outside.is_some()
+    }
+
+    /// Tells others what was told here.
+    fn pass_on(&self, event: &Event<'_>, about: Option<&About>) {
+        let Some(outside) = &self.outside else { return };
+        let entities = about.map_or(&[][..], |about| &about.entities);
+        outside.tell(event, about.map(|about| about.kind.as_str()), about.map(|about| about.severity), entities);
     }
 
     /// Hands what was told to the journal.

@@ -12,7 +12,7 @@ mod sink;
 
 #[cfg(target_os = "linux")]
 pub use camera::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
-pub use camera::{Clip, Pipe, PipeConfig, PipeFormat, Release, Source, release_commands};
+pub use camera::{Clip, Pipe, PipeConfig, PipeFormat, Release, Source, release_commands, released};
 pub use clock::SystemClock;
 pub use error::DriverError;
 pub use fit::{Fitter, MAX_SIDE_PX};

@@ -36,6 +36,10 @@ pub struct Query<'a> {
     pub since_ms: Option<u64>,
     /// Began before.
     pub until_ms: Option<u64>,
+    /// Of larger ids.
+    pub after_id: Option<u64>,
+    /// Of smaller ids.
+    pub before_id: Option<u64>,
     /// How many at most, up to [`MOST_FOUND`].
     pub limit: usize,
 }
@@ -107,6 +111,8 @@ struct Wanted {
     severity: u8,
     since_ms: Option<i64>,
     until_ms: Option<i64>,
+    after_id: Option<i64>,
+    before_id: Option<i64>,
 }
 
 impl Journal {
@@ -281,6 +287,9 @@ impl Journal {
             severity: severity_number(query.severity),
             since_ms: query.since_ms.map(u64::cast_signed),
             until_ms: query.until_ms.map(u64::cast_signed),
+            // Ids are positive: a larger one is none.
+            after_id: query.after_id.map(|id| id.min(i64::MAX as u64).cast_signed()),
+            before_id: query.before_id.map(|id| id.min(i64::MAX as u64).cast_signed()),
         }))
     }
 
@@ -431,6 +440,8 @@ impl Wanted {
             ("type = ?", self.event_type),
             (since.as_str(), self.since_ms),
             ("start_ms < ?", self.until_ms),
+            ("event.id > ?", self.after_id),
+            ("event.id < ?", self.before_id),
         ] {
             if let Some(value) = value {
                 sql = sql + " AND " + condition;
@@ -461,6 +472,8 @@ impl Wanted {
             && label.severity >= self.severity
             && self.since_ms.is_none_or(|since_ms| label.start_ms >= since_ms)
             && self.until_ms.is_none_or(|until_ms| (0..until_ms).contains(&label.start_ms))
+            && self.after_id.is_none_or(|id| label.id > id.cast_unsigned())
+            && self.before_id.is_none_or(|id| label.id < id.cast_unsigned())
             && self.says(label.text)
     }
 }

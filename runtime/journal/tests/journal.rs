@@ -183,6 +183,9 @@ fn filters_narrow_what_is_found_and_go_together() {
     for (query, expected) in [
         (all, &[8, 7, 6, 5, 4, 3, 2, 1][..]),
         (Query { limit: 2, ..all }, &[8, 7]),
+        (Query { after_id: Some(6), ..all }, &[8, 7]),
+        (Query { after_id: Some(2), before_id: Some(6), ..all }, &[5, 4, 3]),
+        (Query { after_id: Some(u64::MAX), ..all }, &[]),
         (Query { camera: Some("porch"), ..all }, &[5, 2]),
         (Query { camera: Some("attic"), ..all }, &[]),
         (Query { kind: Some("fall"), ..all }, &[7, 6, 3]),

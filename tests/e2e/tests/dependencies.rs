@@ -3,7 +3,7 @@
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Crate, and the crates of the workspace that it may depend on outside its tests.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("ocelli-types", &[]),
     ("ocelli-pipeline", &["ocelli-types"]),
     ("ocelli-kernels", &[]),
@@ -11,7 +11,19 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("ocelli-journal", &["ocelli-types"]),
     ("ocelli-heap", &[]),
     ("ocelli-drivers", &["ocelli-types"]),
-    ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-journal", "ocelli-drivers", "ocelli-heap"]),
+    ("ocelli-gateway", &["ocelli-types"]),
+    (
+        "ocelli",
+        &[
+            "ocelli-types",
+            "ocelli-pipeline",
+            "ocelli-infer",
+            "ocelli-journal",
+            "ocelli-drivers",
+            "ocelli-gateway",
+            "ocelli-heap",
+        ],
+    ),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
     (

@@ -2,6 +2,7 @@
 
 mod bench;
 mod eval;
+mod gateway;
 mod kernels;
 mod pack;
 mod setup;
@@ -38,6 +39,8 @@ enum Task {
         /// Leave out clippy, the documentation and what `test-kernels` does.
         #[arg(long)]
         quick: bool,
+        /// Only this: the gateway with real clients, a browser among them.
+        what: Option<Part>,
     },
     /// Only the kernels' tests, on emulated ARM CPUs, under Miri and with checks of addresses.
     TestKernels,
@@ -69,10 +72,18 @@ enum Task {
     },
 }
 
+/// A part of the tests that needs more than cargo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// A browser, OpenAI's client and a tester of APIs against a running program.
+    Gateway,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Demo { ci } => demo(ci),
-        Task::Test { quick } => test(quick).map(|()| ExitCode::SUCCESS),
+        Task::Test { what: Some(Part::Gateway), .. } => gateway::test().map(|()| ExitCode::SUCCESS),
+        Task::Test { quick, what: None } => test(quick).map(|()| ExitCode::SUCCESS),
         Task::Bench { what } => bench::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Pack { what } => pack::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),

@@ -17,6 +17,8 @@ pub enum For {
     Bench,
     /// Build the program, and evaluate packs.
     Eval,
+    /// Build the program, and test its gateway with real clients.
+    Gateway,
     /// Build the kernels alone, and run their tests on an emulated ARM CPU.
     Arm,
 }
@@ -31,7 +33,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -43,15 +45,16 @@ const NEEDS: [Need; 8] = [
     Need {
         package: "ffmpeg",
         why: "makes and reads clips",
-        only: &[For::Tests, For::Eval],
+        only: &[For::Tests, For::Eval, For::Gateway],
         is_there: || on_path("ffmpeg"),
     },
     Need {
         package: "python3-venv",
         why: "holds what benchmarks and evaluations compare with",
-        only: &[For::Bench, For::Eval],
+        only: &[For::Bench, For::Eval, For::Gateway],
         is_there: || Command::new("python3").args(["-c", "import ensurepip, venv"]).status().is_ok_and(|s| s.success()),
     },
+    Need { package: "chromium", why: "shows the web page", only: &[For::Gateway], is_there: || on_path("chromium") },
     Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use ocelli_drivers::{Camera, CameraConfig, Clip, DriverError, Pipe, PipeConfig, Source, SystemClock, list_cameras};
+use ocelli_gateway::Canvas;
 use ocelli_pipeline::PatchSlot;
 use ocelli_types::{Clock, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
@@ -78,6 +79,8 @@ pub(super) struct Capture {
     pub(super) eye: Eye,
     /// Where the picture goes that a snapshot holds.
     pub(super) reference: Option<Reference>,
+    /// Where the live view gets it.
+    pub(super) canvas: Option<Arc<Canvas>>,
     pub(super) slots: Receiver<PatchSlot>,
     pub(super) tell: SyncSender<Sent<PatchSlot>>,
     pub(super) stop: Arc<AtomicBool>,
@@ -217,6 +220,10 @@ impl Capture {
                 }
             };
             self.show(&look);
+            if let Some((canvas, (pixels, _))) = self.canvas.as_ref().zip(self.eye.reference()) {
+                let batch = slot.batch();
+                canvas.show(pixels, batch.sent.iter(), batch.kept.iter(), captured_us.0);
+            }
             self.damaged_in_a_row = 0;
             let first = self.seen_us.replace(captured_us).is_none();
             if let Some(seen_us) = self.lost_us.take() {

@@ -14,6 +14,7 @@ use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::alerts::{Tells, WeekClock};
 use crate::config::Verbosity;
 use crate::error::{Error, note};
+use crate::gateway::Outside;
 use crate::journal::Dates;
 use crate::moments::Moments;
 use crate::plan::SLOTS;
@@ -48,13 +49,7 @@ impl<'a> Watched<'a> {
     }
 
     pub(super) fn count(&mut self, counts: Counts) {
-        self.pulse.pictures += counts.pictures;
-        self.pulse.late += counts.late;
-        self.pulse.damaged += counts.damaged;
-        self.pulse.lost += counts.lost;
-        if counts.pictures > 0 {
-            self.pulse.decode.add(counts.decode_us);
-        }
+        counts.add_to(&mut self.pulse);
     }
 }
 
@@ -72,6 +67,8 @@ pub(super) struct Think<'a> {
     pub(super) watcher: Option<Watcher>,
     pub(super) dates: Dates,
     pub(super) week: WeekClock,
+    /// Others who ask how it is.
+    pub(super) outside: Option<Arc<Outside>>,
 }
 
 impl Think<'_> {
@@ -205,6 +202,10 @@ impl Think<'_> {
                 look.gate.camera_move.iter().try_for_each(|held| self.voice.moved(index, held))?;
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
                 camera.pulse.thought(report.encode_us, report.describe_us);
+                if let Some(outside) = &self.outside {
+                    let times = (report.encode_us, report.describe_us);
+                    outside.saw(index, &look, times, |total| counts.add_to(total));
+                }
                 let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));
                 let (mut alerted, mut deviations) = (AlertBuf::new(), DeviationBuf::new());
                 camera.mind.judge(&slot, minute, &mut alerted);
@@ -228,6 +229,9 @@ impl Think<'_> {
             }
             Message::Lost { seen_us, at_us, why } => {
                 camera.now_us = at_us;
+                if let Some(outside) = &self.outside {
+                    outside.up(index, false);
+                }
                 self.voice.tell(index, EventKind::Blind, (seen_us, at_us), &why)?;
             }
             Message::Back { seen_us, at_us } => {
@@ -304,7 +308,9 @@ mod tests {
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
         let verbosity = Verbosity::Normal;
-        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
+        let outside = None;
+        let mut think =
+            Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

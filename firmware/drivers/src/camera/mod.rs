@@ -13,7 +13,7 @@ mod v4l;
 mod y4m;
 
 pub use file::Clip;
-pub use pipe::{Pipe, PipeConfig, PipeFormat, Release, release_commands};
+pub use pipe::{Pipe, PipeConfig, PipeFormat, Release, release_commands, released};
 #[cfg(target_os = "linux")]
 pub use v4l::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
 

@@ -46,6 +46,14 @@ pub fn release_commands(release: Release) {
     RELEASE.get_or_init(|| release);
 }
 
+/// Lets a command leave the limits of this program when it starts, where [`release_commands`] said how.
+pub fn released(command: &mut Command) {
+    if let Some(release) = RELEASE.get() {
+        // SAFETY: `leave` makes system calls and nothing else, as must be after a fork of a program with threads.
+        unsafe { command.pre_exec(|| release.leave()) };
+    }
+}
+
 impl Release {
     /// Done by a child between fork and exec, where nothing may be allocated.
     fn leave(&self) -> io::Result<()> {
@@ -227,10 +235,7 @@ impl Process {
     ) -> Result<(Self, Output), DriverError> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let failed = |why: io::Error| DriverError::Command { command: name.clone(), why: why.to_string() };
-        if let Some(release) = RELEASE.get() {
-            // SAFETY: `leave` makes system calls and nothing else, as must be after a fork of a program with threads.
-            unsafe { command.pre_exec(|| release.leave()) };
-        }
+        released(&mut command);
         let mut child = command.spawn().map_err(failed)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let last_words = Arc::new(Mutex::new(String::new()));

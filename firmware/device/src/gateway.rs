@@ -1,0 +1,703 @@
+//! The gateway's side of the program: what runs is counted for it, what is said is told to it, and what it is asked goes to the
+//! journal, or to a command of this program in a process of its own, which has models and memory of its own.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use ocelli_drivers::{SystemClock, released};
+use ocelli_gateway::house::{
+    Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Memory, NewSentence, PlanItem,
+    Question, Sentence, Verdict,
+};
+use ocelli_gateway::{
+    About, Answered, Camera, Canvas, Event as Told, Feed, Gateway, House, HouseError, OfAlert, Settings,
+    Severity as Weight, State,
+};
+use ocelli_heap::CountingAlloc;
+use ocelli_infer::Pack;
+use ocelli_journal::{Acknowledged, Found, Hole, Journal, JournalError, Query, acknowledge};
+use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity};
+use serde::de::DeserializeOwned;
+
+use crate::alerts;
+use crate::cli::{self, Common};
+use crate::config::Config;
+use crate::error::{Error, note};
+use crate::events::{NOT_RUNNING, date, rounded};
+use crate::journal::Dates;
+use crate::plan::Plan;
+use crate::pulse::{Pulse, status_bytes};
+use crate::wiring::Look;
+
+/// The longest answer of a command, and how long one may take.
+const MOST_ANSWER_BYTES: u64 = 2 << 20;
+const LONGEST: Duration = Duration::from_secs(100);
+
+/// How far a process that answers steps back behind those that watch.
+const NICE: i32 = 10;
+
+/// Kinds of which alerts are counted apart, of a camera.
+const MOST_COUNTED: usize = 64;
+
+/// A camera, as it runs.
+#[derive(Debug, Default)]
+struct Running {
+    total: Pulse,
+    up: bool,
+    seen: Option<Instant>,
+    saying: Option<String>,
+    alerts: BTreeMap<String, u64>,
+}
+
+/// What runs, for those who ask how it is. The threads that watch take a lock for as long as it takes to add some numbers.
+#[derive(Debug)]
+pub struct Outside {
+    feed: Feed,
+    started: Instant,
+    dates: Dates,
+    names: Vec<String>,
+    cameras: Vec<Mutex<Running>>,
+    events: AtomicU64,
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl Outside {
+    /// Cameras of these names, of which none has given a picture.
+    pub fn new(config: &Config, dates: Dates, plan: Arc<Mutex<Plan>>) -> Self {
+        let names: Vec<String> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
+        let cameras = names.iter().map(|_| Mutex::default()).collect();
+        let (feed, started, events) = (Feed::default(), Instant::now(), AtomicU64::new(0));
+        Self { feed, started, dates, names, cameras, events, plan }
+    }
+
+    fn with(&self, camera: usize, change: impl FnOnce(&mut Running)) {
+        if let Some(camera) = self.cameras.get(camera) {
+            change(&mut camera.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// The model saw a picture; `count` adds what came before it.
+    pub fn saw(&self, camera: usize, look: &Look, times: (Micros, Micros), count: impl FnOnce(&mut Pulse)) {
+        self.with(camera, |running| {
+            (running.up, running.seen) = (true, Some(Instant::now()));
+            running.total.looked(look);
+            count(&mut running.total);
+            running.total.thought(times.0, times.1);
+        });
+    }
+
+    /// A camera was lost, or sees again.
+    pub fn up(&self, camera: usize, up: bool) {
+        self.with(camera, |running| running.up = up);
+    }
+
+    /// Something was said: `kind` of the vocabulary, how much it matters, whom it is about.
+    pub fn tell(&self, event: &Event<'_>, kind: Option<&str>, severity: Option<Severity>, about: &[String]) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        if let Some(camera) = self.names.iter().position(|name| name == event.camera) {
+            self.with(camera, |running| {
+                if event.kind == EventKind::Narration {
+                    running.saying = Some(event.text.to_owned());
+                }
+                if event.kind == EventKind::Alert {
+                    let kind = kind.unwrap_or("condition");
+                    if running.alerts.contains_key(kind) || running.alerts.len() < MOST_COUNTED {
+                        *running.alerts.entry(kind.to_owned()).or_default() += 1;
+                    }
+                }
+            });
+        }
+        let (start_ms, lasted_us) = (self.dates.of(event.start_us), event.end_us.since(event.start_us));
+        self.feed.tell(Told {
+            id: Some(event.id),
+            r#type: event.kind.name().into(),
+            camera: Some(event.camera.into()),
+            start: start_ms.map(date),
+            end: start_ms.map(|start_ms| date(start_ms + lasted_us.0 / 1000)),
+            t_start_s: Some(rounded(event.start_us.seconds())),
+            t_end_s: Some(rounded(event.end_us.seconds())),
+            kind: kind.map(Into::into),
+            about: about.to_vec(),
+            severity: severity.map(weight),
+            text: event.text.into(),
+            score: Some(rounded(event.score.into())),
+            entries: event.entries.map(|(from, to)| [from.0, to.0]),
+            relation: event.relation.map(|relation| relation.name().into()),
+            narrations: (event.kind == EventKind::Narration).then_some(1),
+            alert: (event.kind == EventKind::Alert).then_some(OfAlert { said: None, told: 1, acknowledged: None }),
+        });
+    }
+
+    fn state(&self) -> State {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let item = |item: &crate::plan::Item| PlanItem {
+            name: item.name.into(),
+            camera: item.camera.clone(),
+            bytes: item.bytes,
+        };
+        let memory = Memory {
+            budget_bytes: plan.budget_bytes,
+            planned_bytes: plan.planned_bytes,
+            resident_bytes: status_bytes("VmRSS:").unwrap_or_default(),
+            heap_bytes: CountingAlloc::live_bytes() as u64,
+            heap_peak_bytes: CountingAlloc::peak_bytes() as u64,
+            plan: plan.items.iter().map(item).collect(),
+        };
+        let cameras = self.names.iter().zip(&self.cameras).map(|(name, running)| {
+            let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            let total = &running.total;
+            Camera {
+                name: name.clone(),
+                up: running.up,
+                frame_age_s: running.seen.map(|seen| rounded(seen.elapsed().as_secs_f64())),
+                frames: total.pictures,
+                processed: total.seen,
+                late: total.late,
+                damaged: total.damaged,
+                lost: total.lost,
+                kept_ratio: rounded(total.kept as f64 / total.content.max(1) as f64),
+                saying: running.saying.clone(),
+                alerts: running.alerts.clone(),
+                stages: total.stages(),
+            }
+        });
+        State {
+            uptime_s: rounded(self.started.elapsed().as_secs_f64()),
+            memory,
+            cameras: cameras.collect(),
+            events: self.events.load(Ordering::Relaxed),
+            soc_celsius: soc_celsius(),
+        }
+    }
+}
+
+/// The board's temperature, where the kernel tells one.
+fn soc_celsius() -> Option<f64> {
+    let text = std::fs::read_to_string("/sys/class/thermal/thermal_zone0/temp").ok()?;
+    Some(text.trim().parse::<f64>().ok()? / 1000.0)
+}
+
+/// What others may ask of this program.
+struct Program {
+    about: About,
+    outside: Arc<Outside>,
+    conditions: Vec<Condition>,
+    canvases: Vec<Option<Arc<Canvas>>>,
+    journal: Option<PathBuf>,
+    /// SQLite's heap is that of the whole process, so one reads at a time.
+    reading: Mutex<()>,
+    /// What each command gets, so that it means the same journal, pack and sentences.
+    arguments: Vec<String>,
+    of_journal: Vec<String>,
+}
+
+/// Starts the gateway, where the config wants one. `pack` is the one that runs, and the canvases are those of the capture threads.
+pub fn start(
+    config: &Config,
+    common: &Common,
+    pack: &Pack,
+    outside: &Arc<Outside>,
+    canvases: Vec<Option<Arc<Canvas>>>,
+) -> Result<Option<Gateway>, Error> {
+    let Some(settings) = settings(config) else { return Ok(None) };
+    let about = About {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pack: pack.manifest.name.clone(),
+        pack_version: pack.manifest.version.clone(),
+        profile: "home".into(),
+        cameras: outside.names.clone(),
+        live: config.gateway.live,
+    };
+    let conditions = config.alerts.iter().map(|alert| Condition {
+        text: alert.words().into(),
+        camera: alert.camera.clone(),
+        kinds: if alert.kinds.is_empty() { alert.absent.clone() } else { alert.kinds.clone() },
+        when: alert.when.clone(),
+        severity: alert.severity.map_or(Weight::Alarm, |severity| weight(severity.into())),
+    });
+    let mut arguments = vec!["--pack".to_owned(), config.pack.clone()];
+    let mut path = |name: &str, path: Option<&Path>| {
+        if let Some(path) = path {
+            arguments.extend([name.to_owned(), path.display().to_string()]);
+        }
+    };
+    path("--config", common.config.as_deref());
+    path("--vocabulary", config.vocabulary.as_deref());
+    let journal = config.journal.file.clone();
+    let of_journal = journal.iter().flat_map(|file| ["--journal".to_owned(), file.display().to_string()]).collect();
+    let program = Program {
+        about,
+        outside: Arc::clone(outside),
+        conditions: conditions.collect(),
+        canvases,
+        journal,
+        reading: Mutex::default(),
+        arguments,
+        of_journal,
+    };
+    let encrypted = settings.tls.is_some();
+    let (users, password, listen) = (settings.users.is_some(), settings.password_file.is_some(), settings.listen);
+    let gateway = Gateway::start(settings, Arc::new(program), outside.feed.clone(), || ())?;
+    let (address, scheme) = (gateway.address(), if encrypted { "https" } else { "http" });
+    note(format_args!("the gateway is at {scheme}://{address}/"));
+    if address.ip() != listen.ip() {
+        let how = if users || password {
+            "set one there"
+        } else {
+            "name a file for `users` in [gateway], then set one there"
+        };
+        note(format_args!("nobody else can reach it before a password is set: {how}"));
+    } else if !encrypted && !listen.ip().is_loopback() {
+        note("the gateway is not encrypted: name `certificate` and `private_key` in [gateway], or let a proxy do it");
+    }
+    Ok(Some(gateway))
+}
+
+/// How the config wants it; `None` for not at all.
+fn settings(config: &Config) -> Option<Settings> {
+    let table = &config.gateway;
+    let settings = Settings::new(table.listen?);
+    Some(Settings {
+        users: table.users.clone(),
+        password_file: table.password_file.as_deref().map(credential),
+        tls: table.certificate.clone().zip(table.private_key.clone()),
+        audit: table.audit.clone(),
+        session: Duration::from_secs_f64(table.session_hours * 3600.0),
+        ..settings
+    })
+}
+
+/// A bare name is that of a credential of systemd, where there is one.
+fn credential(path: &Path) -> PathBuf {
+    let bare = path.components().count() == 1;
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| bare);
+    folder
+        .map(|folder| Path::new(&folder).join(path))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| path.to_path_buf())
+}
+
+/// What a camera's model sees, for the live view, where the config allows it.
+pub fn canvas(config: &Config, pack: &Pack) -> Option<Arc<Canvas>> {
+    let shown = config.gateway.listen.is_some() && config.gateway.live;
+    let (side, patch_px) = (pack.grid.side, pack.grid.patch_px);
+    shown.then(|| Arc::new(Canvas::new(side as u16, patch_px as u16)))
+}
+
+const fn weight(severity: Severity) -> Weight {
+    match severity {
+        Severity::None => Weight::None,
+        Severity::Info => Weight::Info,
+        Severity::Notice => Weight::Notice,
+        Severity::Alarm => Weight::Alarm,
+    }
+}
+
+const fn severity(weight: Weight) -> Severity {
+    match weight {
+        Weight::None => Severity::None,
+        Weight::Info => Severity::Info,
+        Weight::Notice => Severity::Notice,
+        Weight::Alarm => Severity::Alarm,
+    }
+}
+
+/// As it is written on the command line.
+const fn word(weight: Weight) -> &'static str {
+    match weight {
+        Weight::None => "none",
+        Weight::Info => "info",
+        Weight::Notice => "notice",
+        Weight::Alarm => "alarm",
+    }
+}
+
+fn told(found: &Found) -> Told {
+    let end_ms = found.start_ms.map(|start_ms| start_ms + found.end_us.since(found.start_us).0 / 1000);
+    Told {
+        id: Some(found.id),
+        r#type: found.kind.name().into(),
+        camera: Some(found.camera.clone()),
+        start: found.start_ms.map(date),
+        end: end_ms.map(date),
+        t_start_s: Some(rounded(found.start_us.seconds())),
+        t_end_s: Some(rounded(found.end_us.seconds())),
+        kind: found.about.clone(),
+        about: found.entities.clone(),
+        severity: found.about.as_ref().map(|_| weight(found.severity)),
+        text: found.text.clone(),
+        score: Some(rounded(found.score.into())),
+        entries: found.entries.map(|(from, to)| [from.0, to.0]),
+        relation: None,
+        narrations: (found.kind == EventKind::Narration).then_some(found.parts),
+        alert: (found.kind == EventKind::Alert).then(|| OfAlert {
+            said: found.said.clone(),
+            told: found.told,
+            acknowledged: found.acked_ms.map(date),
+        }),
+    }
+}
+
+fn hole(hole: Hole) -> Told {
+    let (start, end) = (Some(date(hole.start_ms)), Some(date(hole.end_ms)));
+    Told { r#type: "hole".into(), start, end, text: NOT_RUNNING.into(), ..Told::default() }
+}
+
+/// What goes wrong with a journal, without the path of its file.
+fn of_journal(error: &JournalError) -> HouseError {
+    let text = error.to_string();
+    HouseError::Unavailable(text.split_once(": ").map_or(text.as_str(), |(_, why)| why).to_owned())
+}
+
+impl Program {
+    fn journal(&self) -> Answered<&Path> {
+        let none = "no journal is kept; name its file in the config: [journal] file";
+        self.journal.as_deref().ok_or_else(|| HouseError::Unavailable(none.into()))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Journal) -> Result<T, JournalError>) -> Answered<T> {
+        let path = self.journal()?;
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        Journal::open(path).and_then(|journal| read(&journal)).map_err(|error| of_journal(&error))
+    }
+
+    fn command(&self, words: &[&str]) -> Answered<Command> {
+        let program = std::env::current_exe();
+        let program =
+            program.map_err(|error| HouseError::Unavailable(format!("no process can be started: {error}")))?;
+        let mut command = Command::new(program);
+        command.args(words).args(&self.arguments);
+        Ok(command)
+    }
+
+    /// Runs a command of this program over the journal; gives its output and what it noted.
+    fn over_journal(&self, words: &[&str], more: &[&str], last: &[&str]) -> Answered<(String, String)> {
+        self.journal()?;
+        let mut command = self.command(words)?;
+        command.args(&self.of_journal).args(more);
+        run(command.arg("--").args(last), &[])
+    }
+
+    fn json<T: DeserializeOwned>(output: &str) -> Answered<T> {
+        let wrong = |error| HouseError::Unavailable(format!("the answer cannot be understood: {error}"));
+        serde_json::from_str(output).map_err(wrong)
+    }
+}
+
+/// Runs it to its end, within bounds, away from the limits of this process and behind it in the queue for the CPU.
+#[expect(unsafe_code, reason = "a child steps back by a system call before it becomes another program")]
+fn run(command: &mut Command, input: &[u8]) -> Answered<(String, String)> {
+    let failed = |what: &str, error: std::io::Error| HouseError::Unavailable(format!("{what}: {error}"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    released(command);
+    // SAFETY: `nice` is a system call that touches no memory, as must be after a fork of a program with threads.
+    unsafe {
+        command.pre_exec(|| {
+            libc::nice(NICE);
+            Ok(())
+        })
+    };
+    let mut child = command.spawn().map_err(|error| failed("no process can be started", error))?;
+    let (Some(mut to), Some(out), Some(err)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        return Err(HouseError::Unavailable("a process has no input".into()));
+    };
+    let hear = |from: Box<dyn std::io::Read + Send>| {
+        let listener = thread::Builder::new().name("answer".into()).stack_size(ANSWER_STACK_BYTES);
+        listener.spawn(move || {
+            let mut text = Vec::new();
+            let _ = from.take(MOST_ANSWER_BYTES).read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        })
+    };
+    let heard = hear(Box::new(out)).and_then(|out| Ok((out, hear(Box::new(err))?)));
+    // Who does not read it has ended and says why.
+    let _ = to.write_all(input);
+    drop(to);
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Ok(status),
+            Ok(None) if begun.elapsed() < LONGEST => thread::sleep(Duration::from_millis(20)),
+            Ok(None) => break Err(HouseError::Unavailable("it took too long".into())),
+            Err(error) => break Err(failed("a process cannot be waited for", error)),
+        }
+    };
+    if status.is_err() {
+        let _ = child.kill().and_then(|()| child.wait());
+    }
+    let (out, err) = heard.map_err(|error| failed("no thread can be started", error))?;
+    let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
+    let status = status?;
+    let notes = err.lines().map(|line| line.trim_start_matches("ocelli: ")).collect::<Vec<_>>().join("\n");
+    match status.code() {
+        Some(0) => Ok((out, notes)),
+        // The last line says why; what was asked makes no sense, or it is not known here.
+        Some(2) => Err(HouseError::Refused(notes.lines().last().unwrap_or("it was refused").to_owned())),
+        _ => Err(HouseError::Unavailable(notes.lines().last().unwrap_or("it failed").to_owned())),
+    }
+}
+
+/// Stack of a thread that reads what a process writes; each of two commands at a time has two.
+const ANSWER_STACK_BYTES: usize = 128 << 10;
+/// All of those.
+pub const ANSWER_STACKS_BYTES: u64 = 4 * ANSWER_STACK_BYTES as u64;
+
+impl House for Program {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn state(&self) -> State {
+        self.outside.state()
+    }
+
+    fn events(&self, query: &EventQuery, cameras: Option<&[String]>) -> Answered<EventPage> {
+        let zone = alerts::time_zone().unwrap_or(TimeZone::UTC);
+        let at = |text: &Option<String>| {
+            let parsed = text.as_deref().map(cli::parse_since).transpose().map_err(HouseError::Refused)?;
+            Ok(parsed.map(|at| at.unix_ms(&zone)))
+        };
+        let (since_ms, until_ms) = (at(&query.since)?, at(&query.until)?);
+        let limit = usize::from(query.limit.unwrap_or(50));
+        let wanted = |like| Query {
+            words: query.q.as_deref().unwrap_or_default(),
+            like,
+            camera: query.camera.as_deref(),
+            kind: query.kind.as_deref(),
+            about: query.about.as_deref(),
+            severity: severity(query.severity.unwrap_or_default()),
+            since_ms,
+            until_ms,
+            after_id: query.after,
+            before_id: query.before,
+            limit,
+        };
+        let sees = |event: &Found| cameras.is_none_or(|cameras| cameras.contains(&event.camera));
+        self.read(|journal| {
+            if let Some(like) = query.like {
+                let Some(vector) = journal.vector(like)? else { return Ok(EventPage::default()) };
+                let like = vector.values.map(f32::from);
+                // Those of other cameras are among the nearest.
+                let limit = if cameras.is_some() { ocelli_journal::MOST_FOUND } else { limit };
+                let found = journal.search(&Query { limit, ..wanted(Some(&like)) })?;
+                let events = found.iter().filter(|event| sees(event)).take(usize::from(query.limit.unwrap_or(50)));
+                return Ok(EventPage { events: events.map(told).collect(), holes: Vec::new() });
+            }
+            let mut events = Vec::new();
+            journal.each(&wanted(None), query.after.is_none(), &mut |event| {
+                if sees(&event) {
+                    events.push(told(&event));
+                }
+                events.len() < limit
+            })?;
+            // Of several things that are asked for nothing is said of a time in which nobody looked.
+            let only_time =
+                query.q.is_none() && query.camera.is_none() && query.kind.is_none() && query.about.is_none();
+            let only_time = only_time && query.severity.is_none() && query.after.is_none() && query.before.is_none();
+            let holes = if only_time { journal.holes(since_ms, until_ms)? } else { Vec::new() };
+            Ok(EventPage { events, holes: holes.into_iter().rev().take(limit).map(hole).collect() })
+        })
+    }
+
+    fn event(&self, id: u64) -> Answered<Told> {
+        let found = self.read(|journal| journal.event(id))?;
+        found.as_ref().map(told).ok_or_else(|| HouseError::Absent(format!("there is no event {id}")))
+    }
+
+    fn acknowledge(&self, id: u64) -> Answered<()> {
+        let path = self.journal()?;
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        match acknowledge(path, id, SystemClock::new().unix_ms()).map_err(|error| of_journal(&error))? {
+            Acknowledged::Now(_) | Acknowledged::Before(_) => Ok(()),
+            Acknowledged::NoAlert => Err(HouseError::Refused("only alerts are acknowledged".into())),
+            Acknowledged::Absent => Err(HouseError::Absent(format!("there is no alert {id}"))),
+        }
+    }
+
+    fn judge(&self, id: u64, verdict: &Verdict) -> Answered<Done> {
+        let word = if verdict.right { "yes" } else { "no" };
+        let was: Vec<&str> = verdict.was.iter().map(String::as_str).collect();
+        let was = was.first().map(|was| format!("--was={was}"));
+        let more: Vec<&str> = was.iter().map(String::as_str).collect();
+        let (_, message) = self.over_journal(&[word], &more, &[&id.to_string()])?;
+        Ok(Done { message })
+    }
+
+    fn teach(&self, lesson: &Lesson) -> Answered<Done> {
+        let mut more = Vec::new();
+        let mut give = |name: &str, value: Option<String>| more.extend(value.map(|value| format!("--{name}={value}")));
+        give("last", lesson.last_s.map(|seconds| format!("{seconds}s")));
+        give("from", lesson.from.clone());
+        give("to", lesson.to.clone());
+        give("camera", lesson.camera.clone());
+        give("kind", lesson.kind.clone());
+        give("severity", lesson.severity.map(|severity| word(severity).to_owned()));
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let (_, message) = self.over_journal(&["teach"], &more, &[&lesson.text])?;
+        Ok(Done { message })
+    }
+
+    fn ask(&self, question: &Question) -> Answered<Answer> {
+        if question.question.trim() == "-" {
+            return Err(HouseError::Refused("this is no question".into()));
+        }
+        let camera = question.camera.as_ref().map(|camera| format!("--camera={camera}"));
+        let more: Vec<&str> = ["--json"].into_iter().chain(camera.as_deref()).collect();
+        let asked = question.question.replace(char::is_control, " ");
+        Self::json(&self.over_journal(&["ask"], &more, &[&asked])?.0)
+    }
+
+    fn digest(&self, wish: &DigestQuery) -> Answered<Digest> {
+        let day = format!("--day={}", wish.day.as_deref().unwrap_or("yesterday"));
+        let camera = wish.camera.as_ref().map(|camera| format!("--camera={camera}"));
+        let more: Vec<&str> = ["--json", &day].into_iter().chain(camera.as_deref()).collect();
+        Self::json(&self.over_journal(&["digest"], &more, &[])?.0)
+    }
+
+    fn vocabulary(&self) -> Answered<Vec<Sentence>> {
+        let (lines, _) = run(self.command(&["vocab", "list", "--json"])?, &[])?;
+        #[derive(serde::Deserialize)]
+        struct Line {
+            text: String,
+            kind: String,
+            severity: Weight,
+            yours: bool,
+        }
+        let sentence = |line: &str| {
+            let Line { text, kind, severity, yours: own } = Self::json(line)?;
+            Ok(Sentence { text, kind, severity, own })
+        };
+        lines.lines().map(sentence).collect()
+    }
+
+    fn add(&self, sentence: &NewSentence) -> Answered<Done> {
+        let mut more = Vec::new();
+        let mut give = |name: &str, value: Option<String>| more.extend(value.map(|value| format!("--{name}={value}")));
+        give("kind", sentence.kind.clone());
+        give("severity", sentence.severity.map(|severity| word(severity).to_owned()));
+        give("floor", sentence.floor.map(|floor| floor.to_string()));
+        let mut command = self.command(&["vocab", "add"])?;
+        let (_, message) = run(command.args(more).arg("--").arg(&sentence.text), &[])?;
+        Ok(Done { message })
+    }
+
+    fn remove(&self, text: &str) -> Answered<Done> {
+        let mut command = self.command(&["vocab", "remove"])?;
+        let (_, message) = run(command.arg("--").arg(text), &[])?;
+        Ok(Done { message })
+    }
+
+    fn look(&self, pictures: &[Vec<u8>]) -> Answered<Vec<Glance>> {
+        let mut input = Vec::with_capacity(pictures.iter().map(|picture| picture.len() + 4).sum());
+        for picture in pictures {
+            input.extend_from_slice(&(picture.len() as u32).to_le_bytes());
+            input.extend_from_slice(picture);
+        }
+        let (out, _) = run(&mut self.command(&["glance"])?, &input)?;
+        Self::json(&out)
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn canvas(&self, camera: &str) -> Option<Arc<Canvas>> {
+        let index = self.about.cameras.iter().position(|name| name == camera)?;
+        self.canvases.get(index).cloned().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(journal: Option<PathBuf>) -> Program {
+        let config = Config::default();
+        let plan = Arc::new(Mutex::new(Plan::empty(1 << 20)));
+        let outside = Arc::new(Outside::new(&config, Dates::Unknown, plan));
+        Program {
+            about: About { cameras: outside.names.clone(), ..About::default() },
+            outside,
+            conditions: Vec::new(),
+            canvases: vec![None],
+            journal,
+            reading: Mutex::default(),
+            arguments: Vec::new(),
+            of_journal: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn without_a_journal_or_with_a_damaged_one_it_says_so_without_its_path() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let said = |program: Program| program.events(&EventQuery::default(), None).expect_err("no journal").to_string();
+        assert!(said(program(None)).starts_with("no journal is kept"));
+        let path = folder.path().join("journal");
+        let absent = said(program(Some(path.clone())));
+        assert!(absent.contains("there is no journal yet") && !absent.contains(folder.path().to_str().expect("plain")));
+        std::fs::write(&path, "no journal").expect("it is writable");
+        assert!(said(program(Some(path))).contains("this is no journal"));
+    }
+
+    #[test]
+    fn what_is_said_and_seen_is_counted_and_told() {
+        let program = program(None);
+        let outside = &program.outside;
+        let mut reader = outside.feed.reader();
+        let event = Event {
+            id: 7,
+            kind: EventKind::Alert,
+            camera: "camera",
+            start_us: Micros(1_500_000),
+            end_us: Micros(2_000_000),
+            text: "A person has fallen.",
+            language: "en",
+            relation: None,
+            score: 0.5,
+            entries: None,
+            evidence: None,
+        };
+        outside.tell(&event, Some("fall"), Some(Severity::Alarm), &["person".into()]);
+        outside.tell(&Event { id: 8, kind: EventKind::Narration, ..event }, Some("fall"), None, &[]);
+        outside.up(0, true);
+        let state = program.state();
+        let camera = &state.cameras[0];
+        assert_eq!((state.events, camera.up, camera.alerts["fall"]), (2, true, 1));
+        assert_eq!(camera.saying.as_deref(), Some("A person has fallen."));
+        let Some(ocelli_gateway::Heard::Event(told)) = reader.try_next() else { panic!("it was told") };
+        assert_eq!(
+            (told.id, told.r#type.as_str(), told.severity, told.t_start_s),
+            (Some(7), "alert", Some(Weight::Alarm), Some(1.5))
+        );
+        assert_eq!(told.alert.as_ref().map(|alert| alert.told), Some(1));
+    }
+
+    #[test]
+    fn a_process_that_fails_says_why_and_one_that_makes_no_sense_is_refused() {
+        let shell = |script: &str, input: &[u8]| {
+            let mut command = Command::new("sh");
+            run(command.args(["-c", script]), input)
+        };
+        assert_eq!(
+            shell("cat; echo 'ocelli: learnt' >&2", b"x").expect("it ends"),
+            ("x".to_owned(), "learnt".to_owned())
+        );
+        assert!(
+            matches!(shell("echo 'ocelli: no day' >&2; exit 2", b""), Err(HouseError::Refused(why)) if why == "no day")
+        );
+        assert!(
+            matches!(shell("echo 'ocelli: locked' >&2; exit 1", b""), Err(HouseError::Unavailable(why)) if why == "locked")
+        );
+        assert!(matches!(shell("exit 0", &[0; 1 << 20]), Ok(_)), "one that does not read");
+        let long = shell("head -c 5000000 /dev/zero", b"");
+        assert!(long.is_err() || long.is_ok_and(|(out, _)| out.len() as u64 <= MOST_ANSWER_BYTES));
+    }
+}

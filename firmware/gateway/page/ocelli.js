@@ -1,0 +1,496 @@
+// The page of Ocelli: plain web components over the program's own API. Nothing comes from elsewhere, and texts never become HTML.
+
+const state = { hello: null, about: null, stats: null, kinds: [] };
+const bus = new EventTarget();
+const $ = (id) => document.getElementById(id);
+
+// An element with properties and children; texts stay texts.
+function h(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key in node && key !== "list" && key !== "form") node[key] = value;
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+class Refused extends Error {
+  constructor(status, message) { super(message); this.status = status; }
+}
+
+async function api(method, path, body) {
+  const headers = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (method !== "GET" && state.hello?.csrf) headers["x-csrf-token"] = state.hello.csrf;
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch { throw new Refused(0, "the program does not answer"); }
+  const said = await response.json().catch(() => ({}));
+  if (response.ok) return said;
+  if (response.status === 401 && state.hello?.name) { state.hello = { ...state.hello, name: null, csrf: null }; leave(); }
+  throw new Refused(response.status, said.error?.message ?? `status ${response.status}`);
+}
+
+function note(text) { $("note").textContent = ""; requestAnimationFrame(() => { $("note").textContent = text; }); }
+
+// Does something that may be refused, and says so.
+async function attempt(button, work) {
+  if (button) button.disabled = true;
+  try { return await work(); } catch (error) { note(error.message); return undefined; }
+  finally { if (button) button.disabled = false; }
+}
+
+const may = (role) => ["viewer", "operator", "admin"].indexOf(state.hello?.role) >= ["viewer", "operator", "admin"].indexOf(role);
+const clock = (text) => text ? new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }) : "";
+const day = (text) => text ? new Date(text).toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" }) : "Without a date";
+const mib = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
+const lasted = (event) => event.start && event.end ? (new Date(event.end) - new Date(event.start)) / 1000 : (event.t_end_s ?? 0) - (event.t_start_s ?? 0);
+const span = (seconds) => seconds < 1 ? "" : seconds < 90 ? `${Math.round(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+
+// One event, with what one can do about it.
+function eventItem(event) {
+  const alert = event.type === "alert";
+  const kind = alert ? "alert" : ["blind", "hole"].includes(event.type) ? event.type : event.severity === "notice" || event.severity === "alarm" ? "notice" : "";
+  const mark = { alert: "Alert: ", alert_end: "Over: ", update: "Alert: ", blind: "Blind: ", hole: "Not running: ", health: "Device: " }[event.type] ?? "";
+  const said = alert && event.said ? ` ${event.said}` : "";
+  const time = h("time", { dateTime: event.start ?? "" }, event.start ? clock(event.start) : `${(event.t_start_s ?? 0).toFixed(1)} s`);
+  const acts = h("div", { className: "acts" });
+  const item = h("li", { className: kind, id: event.id === null ? "" : `event-${event.id}` },
+    h("div", { className: "dim" }, time, ` ${event.camera ?? ""} ${span(lasted(event))}`, event.id === null ? "" : ` #${event.id}`),
+    h("div", { className: "what" }, mark + event.text + said), acts);
+  if (alert && event.acknowledged) acts.append(h("span", { className: "dim" }, `acknowledged ${clock(event.acknowledged)}`));
+  else if (alert && may("operator")) {
+    acts.append(h("button", { type: "button", ariaLabel: `Acknowledge alert ${event.id}`, onclick: (click) => attempt(click.target, async () => {
+      const now = await api("POST", `/api/events/${event.id}/ack`);
+      note("Acknowledged.");
+      if ($("alarm").dataset.id === String(event.id)) $("alarm").textContent = "";
+      item.replaceWith(eventItem(now));
+    }) }, "Acknowledge"));
+  }
+  if (event.type === "narration" && may("operator")) {
+    const judge = (click, verdict) => attempt(click.target, async () => note((await api("POST", `/api/events/${event.id}/verdict`, verdict)).message || "Learnt."));
+    acts.append(
+      h("button", { type: "button", className: "quiet", ariaLabel: `Event ${event.id} is right`, onclick: (click) => judge(click, { right: true }) }, "Right"),
+      h("button", { type: "button", className: "quiet", ariaLabel: `Event ${event.id} is wrong`, onclick: () => wrong(event) }, "Wrong"));
+    if (event.start) acts.append(h("button", { type: "button", className: "quiet", ariaLabel: `Name what happened at event ${event.id}`, onclick: () => teach(event) }, "Name it"));
+  }
+  return item;
+}
+
+// A question with fields in a dialog.
+function dialog(title, fields, done) {
+  const form = h("form", { method: "dialog" }, h("h2", {}, title), ...fields,
+    h("p", { className: "row" }, h("button", { type: "submit" }, "Do it"), h("button", { type: "button", className: "quiet", onclick: () => box.close() }, "Cancel")));
+  const box = h("dialog", {}, form);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(event.submitter, async () => { await done(new FormData(form)); box.close(); });
+  });
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+}
+
+function field(label, control) { control.id ||= `f${Math.random().toString(36).slice(2)}`; return h("div", { className: "grow" }, h("label", { htmlFor: control.id }, label), control); }
+
+async function kinds() {
+  if (!state.kinds.length) state.kinds = [...new Set((await api("GET", "/api/vocabulary")).sentences.map((sentence) => sentence.kind))].sort();
+  return state.kinds;
+}
+
+async function wrong(event) {
+  const known = await attempt(null, kinds) ?? [];
+  const what = h("select", { name: "was" }, h("option", { value: "" }, "something else"), ...known.map((kind) => h("option", { value: kind }, kind)));
+  dialog(`“${event.text}” was wrong`, [field("What was it?", what)], async (form) => {
+    const was = form.get("was");
+    note((await api("POST", `/api/events/${event.id}/verdict`, was ? { right: false, was } : { right: false })).message || "Learnt.");
+  });
+}
+
+function teach(event) {
+  dialog("Name what happened then", [
+    h("p", { className: "dim" }, `${event.camera}, ${day(event.start)} ${clock(event.start)}. It is said from now on where it looks like that.`),
+    field("In your words", h("input", { name: "text", required: true, maxLength: 400 })),
+  ], async (form) => {
+    const to = new Date(Math.max(new Date(event.end ?? event.start), new Date(event.start).getTime() + 1000)).toISOString();
+    note((await api("POST", "/api/teach", { text: form.get("text"), from: event.start, to, camera: event.camera })).message || "Learnt.");
+  });
+}
+
+class Live extends HTMLElement {
+  connectedCallback() {
+    this.picture = h("canvas", { width: 224, height: 224, role: "img", ariaLabel: `What the model sees of ${this.camera}` });
+    this.overlay = h("canvas", { width: 224, height: 224, ariaHidden: "true" });
+    this.veil = h("div", { className: "veil" }, "…");
+    this.kept = h("p", { className: "dim" }, "");
+    this.shown = h("input", { type: "checkbox", checked: true, onchange: () => { this.overlay.hidden = !this.shown.checked; } });
+    this.saying = h("p", { className: "saying" }, this.last ?? "");
+    this.append(h("h2", {}, this.camera), h("div", { className: "view" }, this.picture, this.overlay, this.veil), this.saying, this.kept);
+    if (state.about.live) {
+      this.append(h("label", { className: "inline" }, this.shown, "show which patches were kept"));
+      this.watch();
+    } else {
+      this.veil.textContent = "Pictures stay in the program: the config does not allow that they are shown ([gateway] live = true).";
+    }
+    this.heard = ({ detail: event }) => {
+      if (event.camera !== this.camera || !["narration", "alert", "update", "blind"].includes(event.type)) return;
+      this.saying.textContent = (event.type === "alert" ? "Alert: " : event.type === "blind" ? "Blind: " : "") + event.text;
+    };
+    bus.addEventListener("event", this.heard);
+  }
+
+  disconnectedCallback() { this.gone = true; this.stop?.abort(); bus.removeEventListener("event", this.heard); }
+
+  async watch() {
+    while (!this.gone) {
+      try {
+        this.stop = new AbortController();
+        const response = await fetch(`/api/cameras/${encodeURIComponent(this.camera)}/live`, { signal: this.stop.signal });
+        if (!response.ok) throw new Refused(response.status, (await response.json()).error.message);
+        await this.read(response.body.getReader());
+      } catch (error) {
+        if (this.gone) return;
+        this.veil.hidden = false;
+        this.veil.textContent = error.message;
+        if (error.status === 401 || error.status === 403) return;
+      }
+      await new Promise((done) => setTimeout(done, 3000));
+    }
+  }
+
+  // Messages: see firmware/gateway/src/canvas.rs.
+  async read(reader) {
+    let held = new Uint8Array(0);
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const all = new Uint8Array(held.length + value.length);
+      all.set(held); all.set(value, held.length);
+      let at = 0;
+      while (all.length - at >= 4) {
+        const length = new DataView(all.buffer, at).getUint32(0, true);
+        if (all.length - at - 4 < length) break;
+        this.paint(new DataView(all.buffer, at + 4, length));
+        at += 4 + length;
+      }
+      held = all.slice(at);
+    }
+  }
+
+  paint(view) {
+    const [across, side, kept, sent] = [0, 2, 4, 6].map((at) => view.getUint16(at, true));
+    if (this.picture.width !== across * side) for (const canvas of [this.picture, this.overlay]) canvas.width = canvas.height = across * side;
+    const ink = this.picture.getContext("2d"), veil = this.overlay.getContext("2d");
+    let at = 16;
+    veil.clearRect(0, 0, across * side, across * side);
+    veil.fillStyle = "rgba(242, 184, 75, .38)";
+    for (let index = 0; index < kept; index++, at += 2) {
+      const patch = view.getUint16(at, true);
+      veil.fillRect((patch % across) * side, Math.floor(patch / across) * side, side - 1, side - 1);
+    }
+    const pixels = ink.createImageData(side, side);
+    for (let index = 0; index < sent; index++) {
+      const patch = view.getUint16(at, true); at += 2;
+      for (let pixel = 0; pixel < side * side; pixel++, at += 3) {
+        pixels.data[4 * pixel] = view.getUint8(at);
+        pixels.data[4 * pixel + 1] = view.getUint8(at + 1);
+        pixels.data[4 * pixel + 2] = view.getUint8(at + 2);
+        pixels.data[4 * pixel + 3] = 255;
+      }
+      ink.putImageData(pixels, (patch % across) * side, Math.floor(patch / across) * side);
+    }
+    this.veil.hidden = true;
+    this.kept.textContent = `kept ${kept} of ${across * across} patches of the newest picture`;
+    this.dataset.painted = String(Number(this.dataset.painted ?? 0) + 1);
+  }
+}
+
+class Now extends HTMLElement {
+  async connectedCallback() {
+    const cameras = state.about.cameras.map((camera) => {
+      const live = new Live();
+      live.camera = camera;
+      live.last = state.stats?.cameras.find((other) => other.name === camera)?.saying;
+      return h("section", {}, live);
+    });
+    this.list = h("ol", { className: "events", ariaLabel: "The newest events" });
+    this.append(h("div", { className: "two" }, h("div", {}, ...cameras), h("section", {}, h("h2", {}, "Lately"), this.list)));
+    this.heard = ({ detail: event }) => this.add(event);
+    bus.addEventListener("event", this.heard);
+    const page = await attempt(null, () => api("GET", "/api/events?limit=20"));
+    for (const event of [...(page?.events ?? [])].reverse()) this.add(event);
+    if (!this.list.children.length) this.list.append(h("li", { className: "empty dim" }, "Nothing yet."));
+  }
+
+  disconnectedCallback() { bus.removeEventListener("event", this.heard); }
+
+  add(event) {
+    this.list.querySelector(".empty")?.remove();
+    const known = event.id !== null && this.list.querySelector(`#event-${event.id}`);
+    if (event.type === "update" && known) {
+      known.querySelector(".what").append(` — ${event.text}`);
+      return;
+    }
+    if (known && event.type === known.dataset.type) { known.remove(); }
+    const item = eventItem(event);
+    item.dataset.type = event.type;
+    this.list.prepend(item);
+    while (this.list.children.length > 30) this.list.lastElementChild.remove();
+  }
+}
+
+class Past extends HTMLElement {
+  connectedCallback() {
+    this.words = h("input", { type: "search", name: "q", placeholder: "door, somebody falls, …" });
+    this.kind = h("select", { name: "kind" }, ...[["", "everything"], ["narration", "what was seen"], ["alert", "alerts"], ["blind", "blind"]].map(([value, text]) => h("option", { value }, text)));
+    this.camera = h("select", { name: "camera" }, h("option", { value: "" }, "all cameras"), ...state.about.cameras.map((camera) => h("option", { value: camera }, camera)));
+    this.since = h("select", { name: "since" }, ...[["1h", "last hour"], ["24h", "last day"], ["7d", "last week"], ["", "ever"]].map(([value, text]) => h("option", { value }, text)));
+    this.since.value = "24h";
+    this.strip = h("div", { className: "strip", role: "img" });
+    this.ends = h("div", { className: "ends dim" });
+    this.list = h("ol", { className: "events", ariaLabel: "Events that were found, the newest first" });
+    this.more = h("button", { type: "button", className: "quiet", hidden: true, onclick: (click) => attempt(click.target, () => this.load(this.oldest)) }, "Older");
+    const form = h("form", { role: "search", onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, () => this.load()); } },
+      h("div", { className: "row" }, field("Words", this.words), field("What", this.kind), field("Camera", this.camera), field("When", this.since), h("button", { type: "submit" }, "Search")));
+    this.append(h("section", {}, h("h2", {}, "Past"), form), h("section", {}, this.strip, this.ends,
+      h("p", { className: "key dim" }, h("span", {}, "seen"), h("span", { className: "notice" }, "notice"), h("span", { className: "alert" }, "alert"), h("span", { className: "blind" }, "nobody looked")),
+      this.list, this.more));
+    attempt(null, () => this.load());
+  }
+
+  async load(before) {
+    const query = new URLSearchParams({ limit: "100" });
+    for (const control of [this.words, this.kind, this.camera, this.since]) if (control.value) query.set(control.name, control.value);
+    if (before) query.set("before", before);
+    const { events, holes } = await api("GET", `/api/events?${query}`);
+    if (!before) { this.list.replaceChildren(); this.day = null; this.found = []; }
+    const all = [...events, ...(before ? [] : holes)].sort((a, b) => (b.start ?? "").localeCompare(a.start ?? "") || (b.id ?? 0) - (a.id ?? 0));
+    for (const event of all) {
+      const today = day(event.start);
+      if (today !== this.day) this.list.append(h("li", { className: "day" }, today));
+      this.day = today;
+      this.list.append(eventItem(event));
+    }
+    this.found.push(...all);
+    this.oldest = events.length ? Math.min(...events.map((event) => event.id)) : before;
+    this.more.hidden = events.length < 100;
+    if (!this.list.children.length) this.list.append(h("li", { className: "dim" }, "Nothing was found."));
+    this.draw();
+    note(`${events.length} events`);
+  }
+
+  draw() {
+    const dated = this.found.filter((event) => event.start);
+    this.strip.replaceChildren();
+    if (!dated.length) { this.ends.replaceChildren(); this.strip.ariaLabel = "No events with a date"; return; }
+    const at = (text) => new Date(text).getTime();
+    const from = Math.min(...dated.map((event) => at(event.start))), to = Math.max(...dated.map((event) => at(event.end ?? event.start)), from + 1000);
+    const rank = { hole: 0, blind: 1, narration: 2, alert: 3 };
+    for (const event of dated.filter((event) => event.type in rank).sort((a, b) => rank[a.type] - rank[b.type])) {
+      const bar = h("i", { className: event.type === "narration" ? (event.severity === "notice" || event.severity === "alarm" ? "notice" : "") : event.type, title: `${clock(event.start)} ${event.text}` });
+      bar.style.left = `${100 * (at(event.start) - from) / (to - from)}%`;
+      if (event.type === "blind" || event.type === "hole") bar.style.width = `${100 * (at(event.end ?? event.start) - at(event.start)) / (to - from)}%`;
+      this.strip.append(bar);
+    }
+    const count = (type) => dated.filter((event) => event.type === type).length;
+    this.strip.ariaLabel = `From ${new Date(from).toLocaleString()} to ${new Date(to).toLocaleString()}: ${count("narration")} narrations, ${count("alert")} alerts, ${count("blind") + count("hole")} times in which nobody looked. The list below has each.`;
+    this.ends.replaceChildren(h("span", {}, new Date(from).toLocaleString()), h("span", {}, new Date(to).toLocaleString()));
+  }
+}
+
+class Ask extends HTMLElement {
+  connectedCallback() {
+    const question = h("input", { name: "question", required: true, maxLength: 1024, placeholder: "When did somebody last come in?" });
+    const camera = h("select", { name: "camera" }, h("option", { value: "" }, "all cameras"), ...state.about.cameras.map((name) => h("option", { value: name }, name)));
+    this.answers = h("div", { ariaLive: "polite" });
+    const form = h("form", { onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, async () => this.show(await api("POST", "/api/ask", { question: question.value, ...(camera.value ? { camera: camera.value } : {}) }))); } },
+      h("div", { className: "row" }, field("Question", question), field("Camera", camera), h("button", { type: "submit" }, "Ask")));
+    this.digest = h("div", { ariaLive: "polite" });
+    const tell = (which) => (click) => attempt(click.target, async () => this.tell(await api("GET", `/api/digest?day=${which}`)));
+    this.append(h("section", {}, h("h2", {}, "Ask about the past"), form, this.answers),
+      h("section", {}, h("h2", {}, "A day"), h("div", { className: "row" }, h("button", { type: "button", onclick: tell("today") }, "Today"), h("button", { type: "button", onclick: tell("yesterday") }, "Yesterday")), this.digest));
+  }
+
+  show(answer) {
+    const evidence = answer.evidence.slice(0, 10).map((id) => h("button", { type: "button", className: "quiet", onclick: (click) => attempt(click.target, async () => {
+      const event = await api("GET", `/api/events/${id}`);
+      click.target.replaceWith(h("ol", { className: "events" }, eventItem(event)));
+    }) }, `event ${id}`));
+    this.answers.replaceChildren(h("p", { className: "answer" }, answer.answer),
+      h("p", { className: "dim" }, answer.abstained ? "Not answered. " : `Confidence ${Math.round(100 * answer.confidence)} %. `, answer.gaps.length ? `Nobody looked in ${answer.gaps.length} times of it. ` : ""),
+      h("div", { className: "row" }, ...evidence));
+  }
+
+  tell(digest) {
+    this.digest.replaceChildren(h("h3", {}, `${digest.day}: ${digest.events} events`),
+      h("ol", { className: "events" }, ...digest.chapters.map((chapter) => h("li", {}, h("div", { className: "dim" }, `${clock(chapter.start)} to ${clock(chapter.end)}, ${chapter.events} events`), chapter.title)),
+        ...digest.alerts.map((alert) => h("li", { className: "alert" }, h("div", { className: "dim" }, `${clock(alert.start)} ${alert.camera}`), `Alert: ${alert.text}`)),
+        ...digest.gaps.map((gap) => h("li", { className: "blind" }, `${gap.camera ? `${gap.camera} was blind` : "nothing was watched"} ${clock(gap.start)} to ${clock(gap.end)}`))));
+  }
+}
+
+class Words extends HTMLElement {
+  connectedCallback() {
+    this.conditions = h("ul");
+    this.list = h("table");
+    this.filter = h("input", { type: "search", oninput: () => this.show() });
+    this.append(h("section", {}, h("h2", {}, "Conditions"), h("p", { className: "dim" }, "What is told at once. They are written in the config: [[alert]]."), this.conditions));
+    const words = h("section", {}, h("h2", {}, "What can be said"));
+    if (may("admin") && !state.hello.cameras) {
+      const text = h("input", { required: true, maxLength: 400, placeholder: "the cat jumps on the counter" });
+      const severity = h("select", {}, ...["info", "notice", "alarm"].map((name) => h("option", { value: name }, name)));
+      words.append(h("form", { onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, async () => {
+        note((await api("POST", "/api/vocabulary", { text: text.value, severity: severity.value })).message || "Added.");
+        text.value = ""; state.kinds = []; await this.load();
+      }); } }, h("div", { className: "row" }, field("A sentence of yours", text), field("How much it matters", severity), h("button", { type: "submit" }, "Add"))));
+    }
+    words.append(field("Show only", this.filter), h("div", { className: "wide" }, this.list));
+    this.append(words);
+    attempt(null, () => this.load());
+  }
+
+  async load() {
+    const [{ conditions }, { sentences }] = await Promise.all([api("GET", "/api/conditions"), api("GET", "/api/vocabulary")]);
+    this.conditions.replaceChildren(...conditions.map((condition) => h("li", {}, condition.text, h("span", { className: "dim" }, ` ${condition.camera ?? "all cameras"}, ${condition.severity}, ${condition.kinds.join(", ")}`))));
+    if (!conditions.length) this.conditions.append(h("li", { className: "dim" }, "None beside what the pack alarms about."));
+    this.sentences = sentences;
+    this.show();
+  }
+
+  show() {
+    const wanted = this.filter.value.toLowerCase();
+    const rows = (this.sentences ?? []).filter((sentence) => `${sentence.text} ${sentence.kind}`.toLowerCase().includes(wanted)).sort((a, b) => Number(b.own) - Number(a.own)).map((sentence) => h("tr", {}, h("td", {}, sentence.text), h("td", { className: "dim" }, sentence.kind), h("td", { className: "dim" }, sentence.severity),
+      h("td", {}, sentence.own && may("admin") && !state.hello.cameras ? h("button", { type: "button", className: "quiet", ariaLabel: `Take back: ${sentence.text}`, onclick: (click) => attempt(click.target, async () => {
+        note((await api("DELETE", `/api/vocabulary?${new URLSearchParams({ text: sentence.text })}`)).message || "Taken back.");
+        await this.load();
+      }) }, "Take back") : sentence.own ? "yours" : "")));
+    this.list.replaceChildren(h("caption", { className: "dim" }, `${rows.length} sentences`), h("thead", {}, h("tr", {}, ...["Sentence", "Kind", "Severity", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...rows));
+  }
+}
+
+class System extends HTMLElement {
+  connectedCallback() {
+    this.memory = h("div"); this.cameras = h("div", { className: "wide" }); this.accounts = h("div");
+    this.append(h("section", {}, h("h2", {}, "Memory"), this.memory), h("section", {}, h("h2", {}, "What a picture costs"), this.cameras));
+    if (may("admin") && !state.hello.cameras) { this.append(h("section", {}, h("h2", {}, "Who may come in"), this.accounts)); attempt(null, () => this.people()); }
+    this.append(h("p", { className: "dim" }, `Ocelli ${state.about.version}, pack ${state.about.pack} ${state.about.pack_version}. `, h("a", { href: "/openapi.json" }, "The API")));
+    const tick = async () => { if (!document.hidden) await attempt(null, async () => this.show(await api("GET", "/api/stats"))); };
+    tick();
+    this.timer = setInterval(tick, 5000);
+  }
+
+  disconnectedCallback() { clearInterval(this.timer); }
+
+  show({ memory, cameras, uptime_s, events }) {
+    const share = (bytes) => `${Math.min(100, 100 * bytes / memory.budget_bytes)}%`;
+    const text = `${mib(memory.resident_bytes)} of ${mib(memory.budget_bytes)} are used; planned for: ${mib(memory.planned_bytes)}`;
+    const used = h("b"), planned = h("u");
+    used.style.width = share(memory.resident_bytes); planned.style.width = share(memory.planned_bytes);
+    const open = this.memory.querySelector("details")?.open;
+    this.memory.replaceChildren(h("div", { className: "bar", role: "meter", ariaLabel: "Memory", ariaValueMin: "0", ariaValueMax: String(memory.budget_bytes), ariaValueNow: String(memory.resident_bytes), ariaValueText: text }, used, planned),
+      h("p", {}, text), h("p", { className: "dim" }, `Heap ${mib(memory.heap_bytes)}, at most ${mib(memory.heap_peak_bytes)}. Running for ${span(uptime_s) || "a moment"}; ${events} events.`),
+      h("details", { open }, h("summary", {}, "The plan"), h("table", {}, h("tbody", {}, ...memory.plan.map((item) => h("tr", {}, h("td", {}, item.camera ? `${item.name} (${item.camera})` : item.name), h("td", { className: "n" }, mib(item.bytes))))))));
+    const ms = (seconds) => (1000 * seconds).toFixed(2);
+    this.cameras.replaceChildren(...cameras.map((camera) => h("div", {},
+      h("h3", {}, `${camera.name}: ${camera.up ? "sees" : "blind"}`),
+      h("p", { className: "dim" }, `${camera.frames} pictures, ${camera.processed} seen, ${camera.late} late, ${camera.damaged} damaged, ${camera.lost} lost; ${Math.round(100 * camera.kept_ratio)} % of patches kept`),
+      h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Stage"), ...["mean ms", "median ms", "p95 ms"].map((name) => h("th", { scope: "col", className: "n" }, name)))),
+        h("tbody", {}, ...camera.stages.map((stage) => h("tr", {}, h("th", { scope: "row" }, stage.name), ...[stage.count ? stage.sum_s / stage.count : 0, stage.p50_s, stage.p95_s].map((seconds) => h("td", { className: "n" }, ms(seconds))))))))));
+  }
+
+  async people() {
+    const [users, tokens] = await Promise.all([api("GET", "/api/users"), api("GET", "/api/tokens")]);
+    const row = (what, account) => h("tr", {}, h("td", {}, account.name), h("td", {}, what), h("td", {}, account.role), h("td", {}, account.cameras?.join(", ") ?? "all cameras"), h("td", {}, account.expires ? new Date(1000 * account.expires).toLocaleDateString() : ""),
+      h("td", {}, h("button", { type: "button", className: "quiet", ariaLabel: `Remove ${what} ${account.name}`, onclick: (click) => attempt(click.target, async () => { await api("DELETE", `/api/${what}s/${encodeURIComponent(account.name)}`); await this.people(); }) }, "Remove")));
+    const role = () => h("select", { name: "role" }, ...["viewer", "operator", "admin"].map((name) => h("option", { value: name }, name)));
+    const chosen = (form) => { const cameras = form.getAll("camera"); return cameras.length ? { cameras } : {}; };
+    const boxes = () => h("fieldset", {}, h("legend", { className: "dim" }, "Only these cameras (none: all)"), ...state.about.cameras.map((camera) => h("label", { className: "inline" }, h("input", { type: "checkbox", name: "camera", value: camera }), camera)));
+    this.accounts.replaceChildren(h("div", { className: "wide" }, h("table", {}, h("tbody", {}, ...users.accounts.map((user) => row("user", user)), ...tokens.accounts.map((token) => row("token", token))))),
+      h("p", { className: "row" },
+        h("button", { type: "button", onclick: () => dialog("A user", [field("Name", h("input", { name: "name", required: true, autocomplete: "off" })), field("Password", h("input", { name: "password", type: "password", required: true, minLength: 8, autocomplete: "new-password" })), field("Role", role()), boxes()], async (form) => {
+          await api("POST", "/api/users", { name: form.get("name"), password: form.get("password"), role: form.get("role"), ...chosen(form) }); await this.people();
+        }) }, "Add a user"),
+        h("button", { type: "button", className: "quiet", onclick: () => dialog("A token, for a program", [field("Name", h("input", { name: "name", required: true })), field("Role", role()), boxes()], async (form) => {
+          const { token } = await api("POST", "/api/tokens", { name: form.get("name"), role: form.get("role"), ...chosen(form) }); await this.people();
+          this.accounts.append(h("p", { role: "status" }, "This is told once: ", h("code", {}, token)));
+        }) }, "Make a token")));
+  }
+}
+
+for (const [name, part] of Object.entries({ "oc-live": Live, "oc-now": Now, "oc-past": Past, "oc-ask": Ask, "oc-words": Words, "oc-system": System })) customElements.define(name, part);
+const parts = { now: Now, past: Past, ask: Ask, words: Words, system: System };
+
+function show() {
+  if (!state.hello?.name) return;
+  const name = location.hash.slice(1) in parts ? location.hash.slice(1) : "now";
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+  }
+  document.title = `Ocelli: ${name}`;
+  $("note").textContent = "";
+  $("main").replaceChildren(new parts[name]());
+}
+
+let source = null;
+function listen() {
+  source?.close();
+  source = new EventSource("/api/events/stream");
+  const link = (up) => { $("link").textContent = up ? "connected" : "not connected"; $("link").className = up ? "up" : "down"; };
+  source.onopen = () => link(true);
+  source.onerror = () => {
+    link(false);
+    // A refusal ends it for good; look whether somebody is still logged in.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => attempt(null, start), 3000);
+  };
+  for (const type of ["narration", "alert", "alert_end", "update", "blind", "health", "camera"]) {
+    source.addEventListener(type, (message) => {
+      const event = JSON.parse(message.data);
+      if (type === "alert") { $("alarm").dataset.id = event.id; $("alarm").textContent = `Alert, ${event.camera}: ${event.text}`; }
+      bus.dispatchEvent(new CustomEvent("event", { detail: event }));
+    });
+  }
+}
+
+// Nobody is logged in (any more).
+function leave() {
+  source?.close();
+  document.querySelector("nav").hidden = $("logout").hidden = true;
+  $("link").textContent = "not logged in"; $("link").className = "";
+  $("alarm").textContent = "";
+  const first = !state.hello.claimed;
+  const name = h("input", { name: "name", autocomplete: "username", required: true, value: first ? "admin" : "", readOnly: first });
+  const password = h("input", { name: "password", type: "password", required: true, minLength: first ? 8 : 1, maxLength: 256, autocomplete: first ? "new-password" : "current-password" });
+  const form = h("form", { className: "card", onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, async () => {
+    state.hello = await api("POST", first ? "/api/setup" : "/api/login", first ? { password: password.value } : { name: name.value, password: password.value });
+    note("");
+    await enter();
+  }); } }, h("h2", {}, first ? "Set a password" : "Log in"),
+    first ? h("p", { className: "dim" }, "This is the first run. Until a password is set the program can be reached from this machine alone.") : null,
+    field("Name", name), field("Password", password), h("p", {}, h("button", { type: "submit" }, first ? "Set it" : "Log in")));
+  $("main").replaceChildren(form);
+  (first ? password : name).focus();
+}
+
+async function enter() {
+  [state.about, state.stats] = await Promise.all([api("GET", "/api/version"), api("GET", "/api/stats")]);
+  document.querySelector("nav").hidden = $("logout").hidden = false;
+  listen();
+  show();
+}
+
+async function start() {
+  state.hello = await api("GET", "/api/session");
+  if (state.hello.name) await enter(); else leave();
+}
+
+$("logout").addEventListener("click", (click) => attempt(click.target, async () => {
+  await api("POST", "/api/logout");
+  state.hello = { claimed: true, name: null };
+  leave();
+}));
+addEventListener("hashchange", () => { show(); $("main").focus(); });
+start().catch((error) => { note(error.message); setTimeout(() => location.reload(), 5000); });

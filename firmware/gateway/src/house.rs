@@ -1,0 +1,429 @@
+//! What the program lets others ask and do. The program implements [`House`] over its journal, its running state and its own
+//! commands; all of it may block for a while, and is called away from the threads that watch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Canvas, Event, Severity};
+
+/// Why something cannot be answered or done, in words for the person who asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HouseError {
+    /// There is no such event, camera, sentence.
+    #[error("{0}")]
+    Absent(String),
+    /// It was asked in a way that makes no sense, or is not allowed by the config.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be done now: the journal is locked or damaged, a part is missing, too much is asked at once.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Result of asking the program.
+pub type Answered<T> = Result<T, HouseError>;
+
+/// The program, as others may use it.
+pub trait House: Send + Sync + 'static {
+    /// What it is, which does not change while it runs.
+    fn about(&self) -> &About;
+
+    /// How it is.
+    fn state(&self) -> State;
+
+    /// Events that fit: the newest first, or, after an id, the oldest first. Of no camera but those that `cameras` names.
+    ///
+    /// # Errors
+    /// There is no journal, or it cannot be read, or a part of the query cannot be understood.
+    fn events(&self, query: &EventQuery, cameras: Option<&[String]>) -> Answered<EventPage>;
+
+    /// The event with this id.
+    ///
+    /// # Errors
+    /// There is no journal, no such event, or it cannot be read.
+    fn event(&self, id: u64) -> Answered<Event>;
+
+    /// Notes that somebody knows of an alert.
+    ///
+    /// # Errors
+    /// There is no such alert, or the journal cannot be written.
+    fn acknowledge(&self, id: u64) -> Answered<()>;
+
+    /// Learns whether an event was right; gives what was learnt, in words.
+    ///
+    /// # Errors
+    /// There is no such event, or it cannot be learnt from.
+    fn judge(&self, id: u64, verdict: &Verdict) -> Answered<Done>;
+
+    /// Learns what happened a while ago.
+    ///
+    /// # Errors
+    /// Nothing is known of that time.
+    fn teach(&self, lesson: &Lesson) -> Answered<Done>;
+
+    /// Answers a question about the past.
+    ///
+    /// # Errors
+    /// There is no journal, or it cannot be read.
+    fn ask(&self, question: &Question) -> Answered<Answer>;
+
+    /// Tells a day.
+    ///
+    /// # Errors
+    /// There is no journal, it cannot be read, or the day is none.
+    fn digest(&self, wish: &DigestQuery) -> Answered<Digest>;
+
+    /// All that can be said.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn vocabulary(&self) -> Answered<Vec<Sentence>>;
+
+    /// Adds a sentence, or changes one that was added.
+    ///
+    /// # Errors
+    /// The config names no vocabulary, or the sentence is no good.
+    fn add(&self, sentence: &NewSentence) -> Answered<Done>;
+
+    /// Takes a sentence back.
+    ///
+    /// # Errors
+    /// It was not added.
+    fn remove(&self, text: &str) -> Answered<Done>;
+
+    /// What the model sees in pictures of one scene in their order, each a JPEG: the most probable first.
+    ///
+    /// # Errors
+    /// One cannot be decoded.
+    fn look(&self, pictures: &[Vec<u8>]) -> Answered<Vec<Glance>>;
+
+    /// The standing conditions.
+    fn conditions(&self) -> &[Condition];
+
+    /// What a camera sees, where the config allows that it is shown.
+    fn canvas(&self, camera: &str) -> Option<Arc<Canvas>>;
+}
+
+/// What the program is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct About {
+    /// Its version.
+    pub version: String,
+    /// Name of the pack.
+    pub pack: String,
+    /// Version of the pack.
+    pub pack_version: String,
+    /// Profile: `home`.
+    pub profile: String,
+    /// Names of the cameras.
+    pub cameras: Vec<String>,
+    /// Whether the config allows that pictures are shown.
+    pub live: bool,
+}
+
+/// How the program is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct State {
+    /// Seconds since its start.
+    pub uptime_s: f64,
+    /// Memory.
+    pub memory: Memory,
+    /// Each camera.
+    pub cameras: Vec<Camera>,
+    /// Events that were told since the start.
+    pub events: u64,
+    /// Temperature of the board, where it tells one.
+    pub soc_celsius: Option<f64>,
+}
+
+/// Memory of the program.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Memory {
+    /// The most that may be planned for.
+    pub budget_bytes: u64,
+    /// Sum of the plan.
+    pub planned_bytes: u64,
+    /// What is resident now.
+    pub resident_bytes: u64,
+    /// The heap now.
+    pub heap_bytes: u64,
+    /// The most that the heap had.
+    pub heap_peak_bytes: u64,
+    /// The plan's parts.
+    pub plan: Vec<PlanItem>,
+}
+
+/// A part of the memory plan.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PlanItem {
+    /// Its name.
+    pub name: String,
+    /// The further camera that it is for.
+    pub camera: Option<String>,
+    /// What it holds at most.
+    pub bytes: u64,
+}
+
+/// A camera, counted from the start of the program.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Camera {
+    /// Its name.
+    pub name: String,
+    /// Whether it gives pictures.
+    pub up: bool,
+    /// Seconds since the newest picture that the model saw.
+    pub frame_age_s: Option<f64>,
+    /// Pictures that it gave.
+    pub frames: u64,
+    /// Of them the model saw.
+    pub processed: u64,
+    /// Were due while the model was busy.
+    pub late: u64,
+    /// Could not be read.
+    pub damaged: u64,
+    /// The source says that these were lost before they came.
+    pub lost: u64,
+    /// Share of patches that were kept.
+    pub kept_ratio: f64,
+    /// What is told of it now.
+    pub saying: Option<String>,
+    /// Alerts since the start, by condition or kind.
+    pub alerts: BTreeMap<String, u64>,
+    /// Time of each stage.
+    pub stages: Vec<Stage>,
+}
+
+/// Times of one stage, in a histogram.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Stage {
+    /// `decode`, `fit`, `gate`, `stab`, `narrator`.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+    /// Their sum.
+    pub sum_s: f64,
+    /// Median and 95th percentile.
+    pub p50_s: f64,
+    /// 95th percentile.
+    pub p95_s: f64,
+    /// Upper edges in seconds, and how many lie at or below.
+    pub buckets: Vec<(f64, u64)>,
+}
+
+/// What is looked for among events. Each part narrows it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventQuery {
+    /// Words of the text, or what they begin with, all of them.
+    pub q: Option<String>,
+    /// Of this camera.
+    pub camera: Option<String>,
+    /// Of this kind of the vocabulary, or this type, such as `alert`.
+    pub kind: Option<String>,
+    /// Whom or what it is about, such as `person`.
+    pub about: Option<String>,
+    /// As severe as this, or more.
+    pub severity: Option<Severity>,
+    /// Not before: so long ago (`2h`), or a time (`2026-11-26T18:30:00Z`).
+    pub since: Option<String>,
+    /// Only before: as `since`.
+    pub until: Option<String>,
+    /// Of larger ids, the oldest first.
+    pub after: Option<u64>,
+    /// Of smaller ids, the newest first.
+    pub before: Option<u64>,
+    /// What looked like the event with this id, the most alike first.
+    pub like: Option<u64>,
+    /// How many at most, 1 to 1000; 50 where it is not said.
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u16>,
+}
+
+/// Events that were found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Times in which no program watched, where nothing but a time was asked for.
+    pub holes: Vec<Event>,
+}
+
+/// Whether an event was right.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// Yes or no.
+    pub right: bool,
+    /// What it was instead: a kind, such as `sit`, or a sentence.
+    #[serde(default)]
+    pub was: Option<String>,
+}
+
+/// What happened a while ago.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lesson {
+    /// In words.
+    #[schemars(length(min = 1, max = 400))]
+    pub text: String,
+    /// It happened so long ago or less, in seconds.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 600))]
+    pub last_s: Option<u32>,
+    /// Or from this time on, as `since` of events.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Until this time. Default: now.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// The camera that saw it.
+    #[serde(default)]
+    pub camera: Option<String>,
+    /// Its kind. Default: one of its own.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// How much it matters.
+    #[serde(default)]
+    pub severity: Option<Severity>,
+}
+
+/// What was done, in words for people.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Done {
+    /// The words.
+    pub message: String,
+}
+
+/// A question about the past.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// In English.
+    #[schemars(length(min = 1, max = 1024))]
+    pub question: String,
+    /// Of this camera.
+    #[serde(default)]
+    pub camera: Option<String>,
+}
+
+/// What is known of it, with the keys of `ocelli ask --json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// The question.
+    pub question: String,
+    /// The answer in words.
+    pub answer: String,
+    /// How the question was understood: `when`, `count`, ...
+    pub form: Option<String>,
+    /// The answer as a value.
+    pub value: serde_json::Value,
+    /// Beginning of what it is about, RFC 3339.
+    pub t_start: Option<String>,
+    /// End of what it is about.
+    pub t_end: Option<String>,
+    /// The time that was searched.
+    pub searched: Option<[String; 2]>,
+    /// Of this camera.
+    pub camera: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Ids of the events that it rests on.
+    pub evidence: Vec<u64>,
+    /// Times in which nobody looked.
+    pub gaps: Vec<serde_json::Value>,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Whether nothing was answered.
+    pub abstained: bool,
+}
+
+/// Which day is told.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DigestQuery {
+    /// `today`, `yesterday` (default) or a date such as 2026-11-26.
+    pub day: Option<String>,
+    /// Of this camera.
+    pub camera: Option<String>,
+}
+
+/// A day, with the keys of `ocelli digest --json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Digest {
+    /// The date.
+    pub day: String,
+    /// How many events there were.
+    pub events: u64,
+    /// Chapters: start, end, title, events, evidence.
+    pub chapters: Vec<serde_json::Value>,
+    /// How often each kind was told.
+    pub kinds: Vec<serde_json::Value>,
+    /// Alerts: id, start, camera, text.
+    pub alerts: Vec<serde_json::Value>,
+    /// Times in which nobody looked.
+    pub gaps: Vec<serde_json::Value>,
+}
+
+/// A sentence that can be said.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Sentence {
+    /// The sentence.
+    pub text: String,
+    /// Its kind.
+    pub kind: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Whether it was added by the user.
+    pub own: bool,
+}
+
+/// A sentence to be said from now on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSentence {
+    /// The sentence, in English.
+    #[schemars(length(min = 1, max = 400))]
+    pub text: String,
+    /// Its kind. Default: one of its own.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// How much it matters; `alarm` raises an alert.
+    #[serde(default)]
+    pub severity: Option<Severity>,
+    /// The cosine from which it is meant.
+    #[serde(default)]
+    #[schemars(range(min = -1.0, max = 1.0))]
+    pub floor: Option<f32>,
+}
+
+/// What is seen in pictures.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Glance {
+    /// The sentence.
+    pub text: String,
+    /// Its kind.
+    pub kind: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// 0 to 1.
+    pub probability: f64,
+}
+
+/// A standing condition of the config.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Condition {
+    /// What it tells.
+    pub text: String,
+    /// Of this camera; `null` for all.
+    pub camera: Option<String>,
+    /// Kinds that it is judged on.
+    pub kinds: Vec<String>,
+    /// In plain words, where it was written so.
+    pub when: Option<String>,
+    /// How much it matters.
+    pub severity: Severity,
+}

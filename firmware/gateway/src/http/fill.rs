@@ -1,0 +1,377 @@
+//! Answers in a shape that somebody else asks for: a JSON schema, filled with what is known.
+//!
+//! What a field wants follows from its type, its bounds and words of its name (`title`, `confidence`, `threat_level`). Nothing is
+//! made up: a text that must be longer than what is known goes on with what the answer rests on. What cannot be filled so is refused.
+
+use serde_json::{Map, Value, json};
+
+use crate::Severity;
+
+/// Schemas may refer to themselves.
+const DEEPEST: usize = 16;
+
+/// No text is longer where nothing bounds it.
+const LONGEST: usize = 2000;
+
+/// What is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// What it was taken from.
+    pub of: String,
+    /// Sentences, the oldest first.
+    pub told: Vec<String>,
+    pub severity: Severity,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Whether nothing was answered.
+    pub abstained: bool,
+}
+
+impl Facts {
+    /// As one text.
+    pub fn text(&self) -> String {
+        if self.told.is_empty() { self.nothing() } else { self.told.join("\n") }
+    }
+
+    fn nothing(&self) -> String {
+        format!("Nothing was told of {}.", if self.of.is_empty() { "this" } else { &self.of })
+    }
+
+    /// The most telling sentence: the newest.
+    fn short(&self) -> String {
+        self.told.last().cloned().unwrap_or_else(|| self.nothing())
+    }
+
+    /// What can be said truly where more words are asked for than are known.
+    fn more(&self) -> [String; 5] {
+        let of = if self.of.is_empty() { "what was seen" } else { &self.of };
+        [
+            format!("This rests on {of} and on nothing else."),
+            format!("The highest probability among what was recognised is {:.2}.", self.confidence),
+            format!("In all {} things were told of it.", self.told.len()),
+            "What is not in the camera's vocabulary is not told.".into(),
+            "Colours, faces and writing are not read.".into(),
+        ]
+    }
+}
+
+/// A value that fits the schema.
+pub(super) fn fill(schema: &Value, facts: &Facts) -> Result<Value, String> {
+    Filler { root: schema, facts }.value(schema, "", 0)
+}
+
+struct Filler<'a> {
+    root: &'a Value,
+    facts: &'a Facts,
+}
+
+impl Filler<'_> {
+    fn value(&self, schema: &Value, name: &str, depth: usize) -> Result<Value, String> {
+        if depth > DEEPEST {
+            return Err("it nests too deep".into());
+        }
+        if let Some(pointer) = schema["$ref"].as_str() {
+            let target = pointer.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+            let target = target.ok_or_else(|| format!("`{}` is not in it", pointer.escape_debug()))?;
+            return self.value(target, name, depth + 1);
+        }
+        if let Some(value) = schema.get("const") {
+            return Ok(value.clone());
+        }
+        if let Some(values) = schema["enum"].as_array() {
+            return self.choose(values, name).ok_or_else(|| format!("`{name}` has no values to choose from"));
+        }
+        for any in ["anyOf", "oneOf"] {
+            if let Some(choices) = schema[any].as_array() {
+                // Something rather than nothing.
+                let (nothing, something): (Vec<&Value>, Vec<&Value>) =
+                    choices.iter().partition(|choice| choice["type"] == "null");
+                let choices = if self.is_nothing(name) { [nothing, something] } else { [something, nothing] };
+                let mut tried = choices.concat().into_iter().map(|choice| self.value(choice, name, depth + 1));
+                return tried
+                    .find(Result::is_ok)
+                    .unwrap_or_else(|| Err(format!("no part of {any} of `{name}` can be filled")));
+            }
+        }
+        if let Some(all) = schema["allOf"].as_array() {
+            let mut whole = schema.clone();
+            if let Some(whole) = whole.as_object_mut() {
+                whole.remove("allOf");
+                for part in all {
+                    let part =
+                        part["$ref"].as_str().and_then(|at| self.root.pointer(at.strip_prefix('#')?)).unwrap_or(part);
+                    merge(whole, part);
+                }
+            }
+            return self.value(&whole, name, depth + 1);
+        }
+        let types: Vec<&str> = match &schema["type"] {
+            Value::String(one) => vec![one],
+            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+            _ if schema.get("properties").is_some() => vec!["object"],
+            _ if schema.get("items").is_some() => vec!["array"],
+            _ => vec!["string"],
+        };
+        let nothing = types.contains(&"null") && self.is_nothing(name);
+        let kind = types.iter().find(|kind| **kind != "null").filter(|_| !nothing).copied().unwrap_or("null");
+        match kind {
+            "null" => Ok(Value::Null),
+            "object" => self.object(schema, depth),
+            "array" => self.array(schema, name, depth),
+            "string" => self.string(schema, name).map(Value::String),
+            "integer" => self.number(schema, name, true),
+            "number" => self.number(schema, name, false),
+            "boolean" => Ok(Value::Bool(
+                self.facts.severity == Severity::Alarm
+                    || (positive(name) && !self.facts.told.is_empty() && !self.facts.abstained),
+            )),
+            other => Err(format!("`{name}` is of the type `{}`", other.escape_debug())),
+        }
+    }
+
+    /// Whether there is nothing to say under this name.
+    fn is_nothing(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        name.contains("concern") || name.contains("error") || (self.facts.told.is_empty() && !name.contains("summary"))
+    }
+
+    fn object(&self, schema: &Value, depth: usize) -> Result<Value, String> {
+        let mut object = Map::new();
+        let properties = schema["properties"].as_object();
+        for (name, of) in properties.into_iter().flatten() {
+            object.insert(name.clone(), self.value(of, name, depth + 1)?);
+        }
+        for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if !object.contains_key(required) {
+                object.insert(required.into(), self.value(&json!({}), required, depth + 1)?);
+            }
+        }
+        Ok(Value::Object(object))
+    }
+
+    fn array(&self, schema: &Value, name: &str, depth: usize) -> Result<Value, String> {
+        let least = schema["minItems"].as_u64().unwrap_or(0).min(100) as usize;
+        let most = schema["maxItems"].as_u64().map_or(20, |most| most.min(100) as usize);
+        if most < least {
+            return Err(format!("`{name}` has at least {least} and at most {most} items"));
+        }
+        let items = &schema["items"];
+        let of_text = items["type"] == "string" && items.get("enum").is_none();
+        if !of_text {
+            let wanted = least.max(usize::from(!self.is_nothing(name) && most > 0));
+            return (0..wanted).map(|_| self.value(items, name, depth + 1)).collect::<Result<_, _>>().map(Value::Array);
+        }
+        if self.is_nothing(name) && least == 0 {
+            return Ok(json!([]));
+        }
+        let mut texts = Vec::new();
+        let newest = self.facts.told.len().saturating_sub(most);
+        for text in self.facts.told[newest..].iter().cloned().chain(self.facts.more()) {
+            let enough = texts.len() >= least && texts.len() >= self.facts.told.len();
+            if texts.len() == most || enough {
+                break;
+            }
+            texts.push(self.sized(text, items, name)?);
+        }
+        while texts.len() < least {
+            texts.push(self.sized(self.facts.nothing(), items, name)?);
+        }
+        Ok(json!(texts))
+    }
+
+    fn string(&self, schema: &Value, name: &str) -> Result<String, String> {
+        let lower = name.to_lowercase();
+        if let Some(format) = schema["format"].as_str().filter(|format| *format != "text") {
+            return Err(format!("`{name}` is a text of the format `{}`, which is not known", format.escape_debug()));
+        }
+        if schema.get("pattern").is_some() {
+            return Err(format!("`{name}` has a pattern, which is not followed"));
+        }
+        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        let text = if has(&["title", "short", "headline", "label", "name", "subject"]) {
+            self.facts.short()
+        } else if has(&["time", "date"]) {
+            // As far as what was told has one.
+            let first =
+                self.facts.told.first().and_then(|told| told.split_once("Z ")).map(|(clock, _)| format!("{clock}Z"));
+            first.unwrap_or_else(|| format!("during {}", self.facts.of))
+        } else {
+            self.facts.text().replace('\n', " ")
+        };
+        self.sized(text, schema, name)
+    }
+
+    /// Within the bounds, in characters.
+    fn sized(&self, mut text: String, schema: &Value, name: &str) -> Result<String, String> {
+        let least = schema["minLength"].as_u64().unwrap_or(0) as usize;
+        let most = schema["maxLength"].as_u64().map_or(LONGEST, |most| most.min(100_000) as usize);
+        if least > most {
+            return Err(format!("`{name}` has at least {least} and at most {most} characters"));
+        }
+        for more in self.facts.more().into_iter().cycle().take(200) {
+            if text.chars().count() >= least {
+                break;
+            }
+            text = if text.is_empty() { more } else { text + " " + &more };
+        }
+        if text.chars().count() < least {
+            return Err(format!("`{name}` has at least {least} characters, which is more than there is to say"));
+        }
+        if text.chars().count() > most {
+            text = text.chars().take(most).collect();
+            // At a word, if what is left is long enough.
+            if let Some(end) = text.rfind(' ').filter(|end| text[..*end].chars().count() >= least.max(1)) {
+                text.truncate(end);
+            }
+        }
+        Ok(text)
+    }
+
+    fn number(&self, schema: &Value, name: &str, whole: bool) -> Result<Value, String> {
+        let lower = name.to_lowercase();
+        let bound = |keys: [&str; 2], sign: f64| {
+            let exclusive = if whole { 1.0 } else { 1e-6 };
+            schema[keys[0]].as_f64().or_else(|| schema[keys[1]].as_f64().map(|bound| bound + sign * exclusive))
+        };
+        let (least, most) = (bound(["minimum", "exclusiveMinimum"], 1.0), bound(["maximum", "exclusiveMaximum"], -1.0));
+        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        let value = if has(&["confid", "prob", "score", "certain"]) {
+            self.facts.confidence * if most.is_some_and(|most| most > 1.5) { most.unwrap_or(1.0) } else { 1.0 }
+        } else if has(&["threat", "sever", "level", "danger", "risk", "importance", "priority"]) {
+            let share = match self.facts.severity {
+                Severity::None | Severity::Info => 0.0,
+                Severity::Notice => 0.5,
+                Severity::Alarm => 1.0,
+            };
+            share * most.unwrap_or(2.0)
+        } else {
+            self.facts.told.len() as f64
+        };
+        let value = value.max(least.unwrap_or(f64::MIN)).min(most.unwrap_or(f64::MAX));
+        if least.zip(most).is_some_and(|(least, most)| least > most) {
+            return Err(format!("`{name}` has no number between its bounds"));
+        }
+        if whole {
+            let value = if most.is_some_and(|most| value.ceil() > most) { value.floor() } else { value.ceil() };
+            return Ok(json!(value as i64));
+        }
+        Ok(json!((value * 1000.0).round() / 1000.0))
+    }
+
+    /// The value that says how much it matters, or the one that means yes or no, or the first.
+    fn choose(&self, values: &[Value], name: &str) -> Option<Value> {
+        let rank = match self.facts.severity {
+            Severity::None | Severity::Info => 0.0,
+            Severity::Notice => 0.5,
+            Severity::Alarm => 1.0,
+        };
+        let told = !self.facts.told.is_empty() && !self.facts.abstained;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+        let find = |words: &[&str]| values.iter().find(|value| words.contains(&text(value).as_str())).cloned();
+        let yes = find(&["yes", "true", "detected"]).zip(find(&["no", "false", "none", "clear"]));
+        if let Some((yes, no)) = yes {
+            return Some(if told { yes } else { no });
+        }
+        let lower = name.to_lowercase();
+        let ranked =
+            ["threat", "sever", "level", "risk", "priority", "importance"].iter().any(|word| lower.contains(word));
+        let place = if ranked { (rank * (values.len().saturating_sub(1)) as f64).round() as usize } else { 0 };
+        values.get(place).cloned()
+    }
+}
+
+/// Names that ask whether something is there.
+fn positive(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["detect", "present", "seen", "is_", "has_", "found"].iter().any(|word| name.contains(word))
+}
+
+/// Puts what another schema says beside it.
+fn merge(whole: &mut Map<String, Value>, part: &Value) {
+    for (key, value) in part.as_object().into_iter().flatten() {
+        match (whole.get_mut(key), value) {
+            (Some(Value::Object(held)), Value::Object(more)) => held.extend(more.clone()),
+            (Some(Value::Array(held)), Value::Array(more)) => held.extend(more.clone()),
+            _ => {
+                whole.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        let told = ["18:30:01Z Someone comes in.", "18:30:09Z Someone falls."].map(Into::into).to_vec();
+        Facts {
+            of: "the last 60 s of hall".into(),
+            told,
+            severity: Severity::Alarm,
+            confidence: 0.91,
+            abstained: false,
+        }
+    }
+
+    #[test]
+    fn the_shape_that_a_video_recorder_asks_for_is_filled_within_its_bounds() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "observations": {"type": "array", "minItems": 3, "maxItems": 8, "items": {"type": "string", "minLength": 20, "maxLength": 200}},
+                "scene": {"type": "string", "minLength": 150, "maxLength": 600},
+                "title": {"type": "string", "maxLength": 80},
+                "shortSummary": {"type": "string", "minLength": 70, "maxLength": 140},
+                "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+                "potential_threat_level": {"type": "integer", "minimum": 0, "maximum": 2},
+                "other_concerns": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
+                "time": {"type": "string"},
+            },
+            "required": ["observations", "scene", "title", "shortSummary", "confidence", "potential_threat_level"],
+        });
+        for facts in [facts(), Facts::default()] {
+            let value = fill(&schema, &facts).expect("it can be");
+            let length = |key: &str| value[key].as_str().expect(key).chars().count();
+            let observations = value["observations"].as_array().expect("a list");
+            assert!((3..=8).contains(&observations.len()), "{value}");
+            let lengths = observations.iter().map(|text| text.as_str().expect("a text").chars().count());
+            assert!(lengths.clone().all(|length| (20..=200).contains(&length)), "{value}");
+            assert!((150..=600).contains(&length("scene")) && length("title") <= 80, "{value}");
+            assert!((70..=140).contains(&length("shortSummary")), "{value}");
+            assert!((0.0..=1.0).contains(&value["confidence"].as_f64().expect("a number")));
+            assert!(value["other_concerns"].is_null());
+        }
+        let value = fill(&schema, &facts()).expect("it can be");
+        assert_eq!((value["potential_threat_level"].as_i64(), value["confidence"].as_f64()), (Some(2), Some(0.91)));
+        assert_eq!(value["title"], "18:30:09Z Someone falls.");
+        assert_eq!(value["time"], "18:30:01Z");
+    }
+
+    #[test]
+    fn references_choices_and_bounds_are_followed_and_what_is_impossible_is_refused() {
+        let schema = json!({
+            "$defs": {"level": {"enum": ["low", "medium", "high"]}},
+            "type": "object",
+            "properties": {
+                "risk": {"$ref": "#/$defs/level"}, "fell": {"enum": ["yes", "no"]}, "person_detected": {"type": "boolean"},
+                "count": {"type": ["integer", "null"], "maximum": 1}, "both": {"allOf": [{"type": "string"}, {"maxLength": 5}]},
+            },
+        });
+        let value = fill(&schema, &facts()).expect("it can be");
+        assert_eq!(value, json!({"risk": "high", "fell": "yes", "person_detected": true, "count": 1, "both": "18:30"}));
+        for (schema, why) in [
+            (json!({"type": "string", "pattern": "^x$"}), "pattern"),
+            (json!({"type": "string", "format": "uuid"}), "uuid"),
+            (json!({"type": "string", "minLength": 9, "maxLength": 3}), "at least 9"),
+            (json!({"type": "integer", "minimum": 9, "maximum": 3}), "no number"),
+            (json!({"type": "string", "minLength": 1_000_000}), "at least 1000000"),
+            (json!({"$ref": "#/nowhere"}), "not in it"),
+            (json!({"$ref": "#"}), "too deep"),
+            (json!({"enum": []}), "no values"),
+        ] {
+            let said = fill(&schema, &facts()).expect_err(why);
+            assert!(said.contains(why), "{schema}: {said}");
+        }
+    }
+}

@@ -1,0 +1,787 @@
+//! The gateway from outside, over real sockets, with a house that is none.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::auth::{Account, Role, hashed};
+use super::guard::Access;
+use super::routes::routes;
+use super::*;
+use crate::house::*;
+use crate::{Canvas, Event, OfAlert, Severity};
+
+/// A house whose journal can be locked, with two cameras.
+struct Doll {
+    about: About,
+    conditions: Vec<Condition>,
+    canvas: Option<Arc<Canvas>>,
+    locked: AtomicBool,
+    acked: AtomicUsize,
+    asked: Mutex<Vec<Option<String>>>,
+}
+
+fn doll() -> Arc<Doll> {
+    let cameras = vec!["hall".to_owned(), "bath".to_owned()];
+    let about = About { version: "0.0.0".into(), pack: "doll".into(), live: true, cameras, ..About::default() };
+    let condition = |camera: Option<&str>| Condition {
+        text: "fire".into(),
+        camera: camera.map(Into::into),
+        ..Condition::default()
+    };
+    Arc::new(Doll {
+        about,
+        conditions: vec![condition(None), condition(Some("bath"))],
+        canvas: Some(Arc::new(Canvas::new(2, 1))),
+        locked: AtomicBool::new(false),
+        acked: AtomicUsize::new(0),
+        asked: Mutex::default(),
+    })
+}
+
+fn event(id: u64, camera: &str, kind: &str) -> Event {
+    let alert = (kind == "alert").then(OfAlert::default);
+    let start = Some("2026-11-26T18:30:00.000Z".into());
+    Event {
+        id: Some(id),
+        r#type: kind.into(),
+        camera: Some(camera.into()),
+        text: format!("event {id}"),
+        start,
+        alert,
+        ..Event::default()
+    }
+}
+
+impl Doll {
+    fn all(&self) -> Answered<Vec<Event>> {
+        if self.locked.load(Ordering::Relaxed) {
+            return Err(HouseError::Unavailable("the journal is locked".into()));
+        }
+        Ok(vec![event(1, "hall", "narration"), event(2, "bath", "narration"), event(3, "hall", "alert")])
+    }
+}
+
+impl House for Doll {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn state(&self) -> State {
+        let camera = |name: &String| Camera { name: name.clone(), up: name == "hall", ..Camera::default() };
+        State { cameras: self.about.cameras.iter().map(camera).collect(), ..State::default() }
+    }
+
+    fn events(&self, query: &EventQuery, cameras: Option<&[String]>) -> Answered<EventPage> {
+        let fits = |event: &Event| {
+            let camera = event.camera.clone().unwrap_or_default();
+            cameras.is_none_or(|cameras| cameras.contains(&camera))
+                && query.camera.as_ref().is_none_or(|wanted| *wanted == camera)
+                && query.after.is_none_or(|after| event.id > Some(after))
+        };
+        let mut events: Vec<Event> = self.all()?.into_iter().filter(fits).collect();
+        if query.after.is_none() {
+            events.reverse();
+        }
+        Ok(EventPage { events, holes: Vec::new() })
+    }
+
+    fn event(&self, id: u64) -> Answered<Event> {
+        let found = self.all()?.into_iter().find(|event| event.id == Some(id));
+        found.ok_or_else(|| HouseError::Absent(format!("no event {id} in /var/lib/ocelli/journal")))
+    }
+
+    fn acknowledge(&self, _: u64) -> Answered<()> {
+        self.all()?;
+        self.acked.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn judge(&self, _: u64, _: &Verdict) -> Answered<Done> {
+        Ok(Done::default())
+    }
+
+    fn teach(&self, lesson: &Lesson) -> Answered<Done> {
+        lock(&self.asked).push(lesson.camera.clone());
+        Ok(Done::default())
+    }
+
+    fn ask(&self, question: &Question) -> Answered<Answer> {
+        lock(&self.asked).push(question.camera.clone());
+        Ok(Answer {
+            question: question.question.clone(),
+            answer: "At 18:30.".into(),
+            confidence: 0.9,
+            ..Answer::default()
+        })
+    }
+
+    fn digest(&self, _: &DigestQuery) -> Answered<Digest> {
+        Ok(Digest::default())
+    }
+
+    fn vocabulary(&self) -> Answered<Vec<Sentence>> {
+        Ok(vec![Sentence::default()])
+    }
+
+    fn add(&self, _: &NewSentence) -> Answered<Done> {
+        Err(HouseError::Refused("the config names no vocabulary".into()))
+    }
+
+    fn remove(&self, _: &str) -> Answered<Done> {
+        Ok(Done::default())
+    }
+
+    fn look(&self, pictures: &[Vec<u8>]) -> Answered<Vec<Glance>> {
+        assert!(pictures.iter().all(|picture| picture.starts_with(&[0xff, 0xd8, 0xff])));
+        Ok(vec![Glance {
+            text: "Someone falls.".into(),
+            severity: Severity::Alarm,
+            probability: 0.9,
+            ..Glance::default()
+        }])
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn canvas(&self, _: &str) -> Option<Arc<Canvas>> {
+        self.canvas.clone()
+    }
+}
+
+/// A gateway with its folder and house.
+struct Stage {
+    gateway: Gateway,
+    doll: Arc<Doll>,
+    feed: Feed,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new(doll: Arc<Doll>, change: impl FnOnce(&mut Settings, &Path)) -> Self {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let mut settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        settings.users = Some(folder.path().join("users"));
+        settings.audit = Some(folder.path().join("audit"));
+        change(&mut settings, folder.path());
+        let feed = Feed::default();
+        let gateway = Gateway::start(settings, Arc::clone(&doll) as Arc<dyn House>, feed.clone(), || ());
+        Self { gateway: gateway.expect("it starts"), doll, feed, folder }
+    }
+
+    fn open(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.gateway.address().port())).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+        stream
+    }
+
+    fn send(&self, head: &str, body: &[u8]) -> TcpStream {
+        let mut stream = self.open();
+        stream.write_all(&[head.as_bytes(), body].concat()).expect("it takes a request");
+        stream
+    }
+
+    fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Reply {
+        let body = body.map(Value::to_string);
+        read_reply(self.send(&self.head(method, path, headers, body.as_deref()), body.unwrap_or_default().as_bytes()))
+    }
+
+    fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> String {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n",
+            self.gateway.address().port()
+        );
+        if let Some(body) = body {
+            head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        }
+        headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        head + "\r\n"
+    }
+
+    fn get(&self, path: &str, token: &str) -> Reply {
+        self.call("GET", path, &[("Authorization", &format!("Bearer {token}"))], None)
+    }
+
+    fn post(&self, path: &str, token: &str, body: &Value) -> Reply {
+        self.call("POST", path, &[("Authorization", &format!("Bearer {token}"))], Some(body))
+    }
+}
+
+/// A gateway with a token of each kind: `viewer`, `hall` (a viewer of one camera), `operator`, `admin`, `warden` (an admin of one).
+fn claimed(doll: Arc<Doll>) -> (Stage, BTreeMap<&'static str, String>) {
+    let mut tokens = BTreeMap::new();
+    let stage = Stage::new(doll, |settings, _| {
+        let mut accounts = Accounts::open(settings.users.as_deref(), None, settings.session).expect("an empty file");
+        for (name, role, one) in [
+            ("viewer", Role::Viewer, false),
+            ("hall", Role::Viewer, true),
+            ("operator", Role::Operator, false),
+            ("admin", Role::Admin, false),
+            ("warden", Role::Admin, true),
+        ] {
+            let account = Account { name: name.into(), role, cameras: one.then(|| vec!["hall".into()]), expires: None };
+            tokens.insert(name, accounts.put_token(&account, 1).expect("it is written"));
+        }
+        let admin = Account { name: "ann".into(), role: Role::Admin, cameras: None, expires: None };
+        accounts.put_user(&admin, hashed("correct horse").expect("random")).expect("it is written");
+    });
+    (stage, tokens)
+}
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("JSON: {self:?}"))
+    }
+
+    fn message(&self) -> String {
+        self.json()["error"]["message"].as_str().unwrap_or_else(|| panic!("a refusal: {self:?}")).to_owned()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+fn read_head(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("an answer in time") == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).expect("a head is text")
+}
+
+fn status(head: &str) -> u16 {
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}
+
+fn read_reply(mut stream: TcpStream) -> Reply {
+    let (head, mut body) = (read_head(&mut stream), Vec::new());
+    // One that was refused while it still sent may be reset.
+    let _ = stream.read_to_end(&mut body);
+    Reply { status: status(&head), head, body }
+}
+
+/// Reads until this was heard, and no further.
+fn hear(stream: &mut TcpStream, wanted: &str) -> String {
+    let (mut heard, mut byte, begun) = (Vec::new(), [0], Instant::now());
+    while !heard.ends_with(wanted.as_bytes()) {
+        let so_far = || String::from_utf8_lossy(&heard[heard.len().saturating_sub(2000)..]).into_owned();
+        assert!(begun.elapsed() < Duration::from_secs(60), "`{wanted}` was not heard: {}", so_far());
+        match stream.read(&mut byte) {
+            Ok(0) => panic!("it ended before `{wanted}`: {}", so_far()),
+            Ok(_) => heard.push(byte[0]),
+            Err(error) => panic!("{error} before `{wanted}`: {}", so_far()),
+        }
+    }
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[test]
+fn every_route_lets_in_each_role_as_the_table_says_and_nobody_else() {
+    let (stage, tokens) = claimed(doll());
+    let (mut checked, mut port) = (0, 0);
+    for route in routes() {
+        let path = route.path.replace("{id}", "1").replace("{camera}", "hall").replace("{name}", "nobody");
+        let path = if route.id() == "delete_vocabulary" { path + "?text=x" } else { path };
+        let body = route.takes.map(|_| "{}");
+        let ask = |authorization: Option<&str>| {
+            let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("Authorization", *value)).collect();
+            let head = stage.head(route.method.as_str(), &path, &headers, body);
+            let mut stream = stage.send(&head, body.unwrap_or_default().as_bytes());
+            status(&read_head(&mut stream))
+        };
+        let strangers = [None, Some("Bearer wrong"), Some("Basic YTpi"), Some("Bearer"), Some("")];
+        for stranger in strangers {
+            let status = ask(stranger);
+            let open = route.access == Access::Open && stranger.is_none();
+            assert_eq!(status == 401, !open, "{} {path} for {stranger:?}: {status}", route.method);
+        }
+        for (name, role, one) in [
+            ("viewer", Role::Viewer, false),
+            ("hall", Role::Viewer, true),
+            ("operator", Role::Operator, false),
+            ("admin", Role::Admin, false),
+            ("warden", Role::Admin, true),
+        ] {
+            let status = ask(Some(&format!("Bearer {}", tokens[name])));
+            let welcome = match route.access {
+                // The first password is set.
+                Access::Open => path != "/api/setup" || body != Some("{}"),
+                Access::Of(least) => role >= least,
+                Access::OfAll(least) => role >= least && !one,
+            };
+            let let_in = status != 401 && status != 403 && status != 0;
+            let told = format!("{} {path} for {name}: {status}", route.method);
+            assert_eq!(let_in, welcome || route.access == Access::Open, "{told}");
+            checked += 1;
+        }
+        port = stage.gateway.address().port();
+    }
+    assert!(checked > 150 && port != 0, "{checked}");
+    let audit = std::fs::read_to_string(stage.folder.path().join("audit")).expect("what was refused is noted");
+    assert!(audit.contains("\"who\":\"viewer\"") && tokens.values().all(|token| !audit.contains(token)), "{audit}");
+}
+
+#[test]
+fn the_first_run_is_for_this_machine_alone_until_a_password_is_set() {
+    let listen = SocketAddr::from(([0, 0, 0, 0], 0));
+    let stage = Stage::new(doll(), |settings, _| settings.listen = listen);
+    assert!(stage.gateway.address().ip().is_loopback(), "nobody can log in");
+    assert_eq!(stage.call("GET", "/api/events", &[], None).status, 401);
+    assert_eq!(stage.call("GET", "/api/session", &[], None).json()["claimed"], false);
+    let rebound = stage.send("GET /api/session HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", b"");
+    assert_eq!(read_reply(rebound).status, 403, "a name that leads here from elsewhere");
+    let setup = |password: &str, headers: &[(&str, &str)]| {
+        stage.call("POST", "/api/setup", headers, Some(&json!({"password": password})))
+    };
+    assert_eq!(setup("correct horse", &[("Origin", "http://evil.example")]).status, 403);
+    assert_eq!(setup("correct horse", &[("Sec-Fetch-Site", "cross-site")]).status, 403);
+    assert_eq!(setup("short", &[]).status, 400);
+    let set = setup("correct horse", &[]);
+    assert_eq!(set.status, 200, "{set:?}");
+    let cookie = set.header("set-cookie").expect("a session");
+    assert!(cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("Secure"), "{cookie}");
+    let cookie = cookie.split(';').next().expect("its pair").to_owned();
+    let csrf = set.json()["csrf"].as_str().expect("what comes along").to_owned();
+    let begun = Instant::now();
+    while stage.gateway.address().ip().is_loopback() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "others may come in now");
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(setup("another horse", &[]).status, 403, "once");
+    let with = |headers: &[(&str, &str)]| {
+        let headers = [&[("Cookie", cookie.as_str())][..], headers].concat();
+        stage.call("POST", "/api/events/3/ack", &headers, Some(&json!({}))).status
+    };
+    assert_eq!((with(&[]), with(&[("X-CSRF-Token", "x")])), (403, 403), "another site has no token");
+    assert_eq!(with(&[("X-CSRF-Token", &csrf), ("Origin", "https://evil.example")]), 403);
+    assert_eq!((with(&[("X-CSRF-Token", &csrf)]), stage.doll.acked.load(Ordering::Relaxed)), (200, 1));
+    let out = stage.call("POST", "/api/logout", &[("Cookie", &cookie), ("X-CSRF-Token", &csrf)], None);
+    assert_eq!((out.status, with(&[("X-CSRF-Token", &csrf)])), (200, 401));
+}
+
+#[test]
+fn who_guesses_passwords_is_made_to_wait() {
+    let (stage, _) = claimed(doll());
+    let login = |name: &str, password: &str| {
+        stage.call("POST", "/api/login", &[], Some(&json!({"name": name, "password": password})))
+    };
+    assert_eq!(login("ann", "correct horse").status, 200);
+    let words: Vec<(u16, String)> = ["ann", "nobody"]
+        .map(|name| login(name, "wrong horse"))
+        .iter()
+        .map(|reply| (reply.status, reply.message()))
+        .collect();
+    assert_eq!(words[0], words[1], "a name is no secret that leaks");
+    let statuses: Vec<u16> = (0..5).map(|_| login("ann", "wrong").status).collect();
+    assert_eq!(statuses[..3], [401; 3]);
+    assert!(statuses[3..].contains(&429), "{statuses:?}");
+    let reply = login("ann", "correct horse");
+    if reply.status == 429 {
+        assert!(reply.header("retry-after").is_some(), "{reply:?}");
+    }
+    let audit = std::fs::read_to_string(stage.folder.path().join("audit")).expect("it is noted");
+    assert!(audit.contains("POST /api/login\",\"status\":429") && !audit.contains("horse"), "{audit}");
+}
+
+#[test]
+fn who_may_see_one_camera_learns_nothing_of_the_others() {
+    let (stage, tokens) = claimed(doll());
+    let hall = &tokens["hall"];
+    let ids = |reply: Reply| -> Vec<u64> {
+        let events = reply.json()["events"].as_array().expect("a list").clone();
+        events.iter().filter_map(|event| event["id"].as_u64()).collect()
+    };
+    assert_eq!(ids(stage.get("/api/events", hall)), [3, 1]);
+    assert_eq!(ids(stage.get("/api/events", &tokens["viewer"])), [3, 2, 1]);
+    let (of_other, of_none) = (stage.get("/api/events/2", hall), stage.get("/api/events/99", hall));
+    assert_eq!((of_other.status, of_none.status), (404, 404));
+    assert_eq!(of_other.message().replace('2', "99"), of_none.message(), "the same words");
+    assert!(!of_none.message().contains("/var"), "and no path");
+    for path in ["/api/cameras/bath/live", "/api/events?camera=bath", "/api/events?like=2", "/api/digest?camera=bath"] {
+        assert_eq!(stage.get(path, hall).status, 404, "{path}");
+    }
+    assert_eq!(stage.post("/api/ask", hall, &json!({"question": "when?", "camera": "bath"})).status, 404);
+    assert_eq!(stage.post("/api/ask", hall, &json!({"question": "when?"})).status, 200);
+    assert_eq!(*lock(&stage.doll.asked), [Some("hall".to_owned())], "of its own camera");
+    let names = |reply: Reply| reply.json()["cameras"].to_string();
+    assert!(
+        !names(stage.get("/api/cameras", hall)).contains("bath")
+            && !names(stage.get("/api/version", hall)).contains("bath")
+    );
+    assert_eq!(stage.get("/api/conditions", hall).json()["conditions"].as_array().map(Vec::len), Some(1));
+    let chat = json!({"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "camera://bath"}}]}]});
+    assert_eq!(stage.post("/v1/chat/completions", hall, &chat).status, 404);
+    let warden = &tokens["warden"];
+    assert_eq!(stage.post("/api/events/2/ack", warden, &json!({})).status, 404);
+    assert_eq!(stage.post("/api/events/2/verdict", warden, &json!({"right": true})).status, 404);
+    assert_eq!(stage.post("/api/teach", warden, &json!({"text": "x", "last_s": 5, "camera": "bath"})).status, 404);
+    assert_eq!(stage.doll.acked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_to_do() {
+    let (stage, tokens) = claimed(doll());
+    let admin = &tokens["admin"];
+    let raw = |method: &str, path: &str, more: &str, body: &[u8]| {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {admin}\r\nContent-Length: {length}\r\n{more}\r\n"
+        );
+        read_reply(stage.send(&head, body))
+    };
+    let json = "Content-Type: application/json\r\n";
+    for (method, path, more, body, status) in [
+        ("POST", "/api/ask", json, &b"{\"question\":"[..], 400),
+        ("POST", "/api/ask", json, b"\xff\xfe", 400),
+        ("POST", "/api/ask", json, b"[[[[[[", 400),
+        ("POST", "/api/ask", json, b"{\"question\":\"x\",\"evil\":1}", 400),
+        ("POST", "/api/ask", json, b"{\"question\":\"\"}", 400),
+        ("POST", "/api/ask", "Content-Type: text/plain\r\n", b"{}", 415),
+        ("POST", "/api/ask", "", b"{}", 415),
+        ("POST", "/api/vocabulary", json, b"{\"text\":\"x\"}", 400),
+        ("GET", "/api/events?limit=0", "", b"", 400),
+        ("GET", "/api/events?limit=99999999", "", b"", 400),
+        ("GET", "/api/events?nothing=1", "", b"", 400),
+        ("GET", "/api/events?camera=cellar", "", b"", 404),
+        ("GET", "/api/events/99", "", b"", 404),
+        ("GET", "/api/events/-1", "", b"", 404),
+        ("GET", "/api/events/18446744073709551616", "", b"", 404),
+        ("GET", "/api/cameras/%2e%2e%2fetc/live", "", b"", 404),
+        ("GET", "/../../etc/passwd", "", b"", 404),
+        ("GET", "/%2e%2e/%2e%2e/etc/passwd", "", b"", 404),
+        ("GET", "/ocelli.js/../../Cargo.toml", "", b"", 404),
+        ("GET", "//etc/passwd", "", b"", 404),
+        ("PUT", "/api/events", "", b"", 405),
+        ("POST", "/api/events/stream", "", b"", 405),
+        ("GET", "/api/events/stream", "Last-Event-ID: ../../x\r\n", b"", 400),
+        ("DELETE", "/api/users/ann", "", b"", 400),
+        ("DELETE", "/api/tokens/nobody", "", b"", 404),
+        ("POST", "/api/tokens", json, b"{\"name\":\"a b\",\"role\":\"viewer\"}", 400),
+        ("POST", "/api/tokens", json, b"{\"name\":\"a\",\"role\":\"viewer\",\"cameras\":[\"cellar\"]}", 400),
+        ("POST", "/v1/chat/completions", json, b"{\"messages\":[]}", 400),
+        (
+            "POST",
+            "/v1/chat/completions",
+            json,
+            b"{\"model\":\"gpt-9\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+            404,
+        ),
+    ] {
+        let reply = raw(method, path, more, body);
+        assert_eq!(reply.status, status, "{method} {path} {}: {reply:?}", String::from_utf8_lossy(body));
+        assert!(!reply.message().is_empty() && reply.header("content-security-policy").is_some());
+    }
+    let long = vec![b' '; crate::settings::BODY_BYTES + 1];
+    assert_eq!(raw("POST", "/api/ask", json, &long).status, 413);
+    // One that does not say how long it is.
+    let chunk = [format!("{:x}\r\n", long.len()).as_bytes(), &long, b"\r\n0\r\n\r\n"].concat();
+    let head = format!(
+        "POST /api/ask HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {admin}\r\nTransfer-Encoding: chunked\r\n{json}\r\n"
+    );
+    assert_eq!(read_reply(stage.send(&head, &chunk)).status, 413);
+    let head = format!("GET /health HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(64 << 10));
+    let mut stream = stage.open();
+    // It may end before it has taken all.
+    let _ = stream.write_all(head.as_bytes());
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard);
+    assert!(!heard.starts_with(b"HTTP/1.1 200"), "a head of 64 KiB");
+    let mut stream = stage.send("\x16\x03\x01\x02garbage\r\n\r\n", b"");
+    let _ = stream.read_to_end(&mut heard);
+    assert_eq!(stage.get("/health", admin).status, 200, "and it goes on");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_is_told_and_costs_nothing_else() {
+    let (stage, tokens) = claimed(doll());
+    stage.doll.locked.store(true, Ordering::Relaxed);
+    let reply = stage.get("/api/events", &tokens["viewer"]);
+    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("5")));
+    assert_eq!(
+        reply.json()["error"],
+        json!({"code": 503, "message": "the journal is locked", "type": "unavailable_error"})
+    );
+    assert_eq!(stage.post("/api/events/3/ack", &tokens["operator"], &json!({})).status, 503);
+    assert_eq!(stage.get("/api/stats", &tokens["viewer"]).status, 200);
+    let mut stream = stage.send(
+        &stage.head(
+            "GET",
+            "/api/events/stream",
+            &[("Authorization", &format!("Bearer {}", tokens["viewer"])), ("Last-Event-ID", "1")],
+            None,
+        ),
+        b"",
+    );
+    hear(&mut stream, "event: missed\ndata: {\"after\":1}\n\n");
+    stage.feed.tell(event(9, "hall", "narration"));
+    hear(&mut stream, "\"text\":\"event 9\"");
+}
+
+#[test]
+fn events_come_as_they_are_told_and_who_comes_back_misses_nothing() {
+    let (stage, tokens) = claimed(doll());
+    let listen = |name: &str, last: Option<&str>| {
+        let bearer = format!("Bearer {}", tokens[name]);
+        let headers = [("Authorization", bearer.as_str()), ("Last-Event-ID", last.unwrap_or_default())];
+        let headers = &headers[..1 + usize::from(last.is_some())];
+        let mut stream = stage.send(&stage.head("GET", "/api/events/stream", headers, None), b"");
+        hear(&mut stream, "retry: 2000");
+        stream
+    };
+    let (mut all, mut hall) = (listen("viewer", None), listen("hall", None));
+    stage.feed.tell(event(4, "bath", "narration"));
+    stage.feed.tell(event(5, "hall", "alert"));
+    let heard = hear(&mut all, "\"text\":\"event 5\"");
+    assert!(heard.contains("event: narration\nid: 4."), "{heard}");
+    let heard = hear(&mut hall, "\"text\":\"event 5\"");
+    assert!(!heard.contains("bath"), "{heard}");
+    let cursor = heard.lines().find_map(|line| line.strip_prefix("id: ")).expect("a cursor").to_owned();
+    drop(all);
+    // The sentence of the alert has its id.
+    stage.feed.tell(event(5, "hall", "update"));
+    stage.feed.tell(event(6, "hall", "narration"));
+    let heard = hear(&mut listen("viewer", Some(&cursor)), "\"text\":\"event 6\"");
+    assert!(heard.contains("event: update") && !heard.contains("event: alert\n"), "{heard}");
+    // A program that started anew has it in its journal.
+    let heard = hear(&mut listen("viewer", Some("1.7.99")), "\"text\":\"event 6\"");
+    let order: Vec<usize> = [2, 3, 4, 5, 6].iter().filter_map(|id| heard.find(&format!("event {id}\""))).collect();
+    assert!(order.len() == 5 && order.is_sorted() && !heard.contains("event 1\""), "{heard}");
+    assert!(!heard.contains("missed"), "{heard}");
+}
+
+#[test]
+fn a_listener_that_does_not_read_is_let_go_and_others_are_not_held_up() {
+    let doll = doll();
+    let stage = Stage::new(doll, |settings, folder| {
+        settings.patience = Duration::from_secs(3);
+        std::fs::write(folder.join("password"), "correct horse\n").expect("it is writable");
+        settings.password_file = Some(folder.join("password"));
+    });
+    let login = stage.call("POST", "/api/login", &[], Some(&json!({"name": "admin", "password": "correct horse"})));
+    let cookie = login.header("set-cookie").expect("a session").split(';').next().expect("its pair").to_owned();
+    let listen = || {
+        let mut stream = stage.send(&stage.head("GET", "/api/events/stream", &[("Cookie", &cookie)], None), b"");
+        hear(&mut stream, "retry: 2000");
+        stream
+    };
+    let (mut lazy, mut keen) = (listen(), listen());
+    let long = "x".repeat(16 << 10);
+    // None of it waits for the lazy one.
+    for id in 1..2000 {
+        stage.feed.tell(Event { text: long.clone(), ..event(id, "hall", "narration") });
+    }
+    stage.feed.tell(event(2001, "hall", "narration"));
+    let (mut heard, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
+    while !heard.windows(10).any(|words| words == b"event 2001") {
+        let count = keen.read(&mut chunk).expect("it is told");
+        assert_ne!(count, 0, "it is not cut off");
+        heard.drain(..heard.len().saturating_sub(10));
+        heard.extend_from_slice(&chunk[..count]);
+    }
+    // The lazy one is cut off: it gets an end, and not all.
+    thread::sleep(Duration::from_secs(10));
+    let mut bytes = Vec::new();
+    let ended = lazy.read_to_end(&mut bytes);
+    assert!(ended.is_ok() || ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    assert!(!String::from_utf8_lossy(&bytes).contains("event 2001"));
+}
+
+#[test]
+fn slow_and_many_clients_are_let_go() {
+    let stage = Stage::new(doll(), |settings, _| settings.patience = Duration::from_millis(300));
+    let ends = |mut stream: TcpStream| {
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard);
+        String::from_utf8_lossy(&heard).into_owned()
+    };
+    let begun = Instant::now();
+    ends(stage.send("GET /health HTTP/1.1\r\nHos", b""));
+    let half = ends(stage.send(&stage.head("POST", "/api/login", &[], Some("{\"name\":\"ann\"}")), b"{"));
+    assert!(half.starts_with("HTTP/1.1 408"), "{half}");
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    let held: Vec<TcpStream> = (0..crate::settings::CONNECTIONS_OF_ONE).map(|_| stage.open()).collect();
+    // The next one is ended at once, or, where those before have been let go, answered.
+    let reply = ends(stage.send(&stage.head("GET", "/api/session", &[], None), b""));
+    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 200"), "{reply}");
+    drop(held);
+    let begun = Instant::now();
+    loop {
+        let mut stream = stage.open();
+        let sent = stream.write_all(stage.head("GET", "/api/session", &[], None).as_bytes());
+        let mut heard = String::new();
+        let _ = sent.and_then(|()| stream.read_to_string(&mut heard));
+        if heard.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "it answers again");
+    }
+    let _ = stage.open().shutdown(Shutdown::Both);
+}
+
+#[test]
+fn pictures_are_shown_as_they_change_and_only_where_that_is_allowed() {
+    let (stage, tokens) = claimed(doll());
+    let bearer = format!("Bearer {}", tokens["hall"]);
+    let mut stream = stage.send(&stage.head("GET", "/api/cameras/hall/live", &[("Authorization", &bearer)], None), b"");
+    assert_eq!(status(&read_head(&mut stream)), 200);
+    let canvas = stage.doll.canvas.clone().expect("allowed");
+    let begun = Instant::now();
+    let mut heard = Vec::new();
+    while heard.len() < 42 + 4 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "a picture comes");
+        canvas.show(&[7; 12], [0].into_iter(), [0].into_iter(), 1);
+        let mut bytes = [0; 512];
+        stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
+        match stream.read(&mut bytes) {
+            Ok(count) => heard.extend_from_slice(&bytes[..count]),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}"),
+        }
+    }
+    let first = heard.windows(4).position(|bytes| bytes == 38_u32.to_le_bytes()).expect("a whole picture");
+    assert_eq!(heard[first + 4..first + 8], [2, 0, 1, 0]);
+    let mut private = doll();
+    Arc::get_mut(&mut private).expect("ours alone").canvas = None;
+    let (stage, tokens) = claimed(private);
+    let refused = stage.get("/api/cameras/hall/live", &tokens["admin"]);
+    assert!(refused.status == 403 && refused.message().contains("[gateway] live = true"), "{refused:?}");
+}
+
+#[test]
+fn it_is_encrypted_with_a_certificate_of_its_own() {
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+    use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
+
+    let stage = Stage::new(doll(), |settings, folder| {
+        settings.tls = Some((folder.join("cert.pem"), folder.join("key.pem")));
+    });
+    let certificate = CertificateDer::from_pem_file(stage.folder.path().join("cert.pem")).expect("it was made");
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).expect("a certificate");
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut stream = StreamOwned::new(client, stage.open());
+    let body = "{\"password\":\"correct horse\"}";
+    stream.write_all((stage.head("POST", "/api/setup", &[], Some(body)) + body).as_bytes()).expect("it is taken");
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard);
+    let heard = String::from_utf8_lossy(&heard);
+    assert!(
+        heard.starts_with("HTTP/1.1 200") && heard.contains("__Host-ocelli-session=") && heard.contains("; Secure"),
+        "{heard}"
+    );
+    let plain = read_reply(stage.send(&stage.head("GET", "/health", &[], None), b""));
+    assert_ne!(plain.status, 200, "nothing is answered in the clear");
+}
+
+#[test]
+fn the_page_asks_for_nothing_from_elsewhere_and_browsers_are_told_so() {
+    let (stage, _) = claimed(doll());
+    for (path, kind, content) in page::FILES {
+        let reply = stage.call("GET", path, &[], None);
+        assert_eq!((reply.status, reply.header("content-type"), &reply.body[..]), (200, Some(kind), content), "{path}");
+        let policy = reply.header("content-security-policy").expect("a policy");
+        assert!(
+            policy.starts_with("default-src 'none'") && !policy.contains("unsafe") && !policy.contains('*'),
+            "{policy}"
+        );
+        let tag = reply.header("etag").expect("a version");
+        assert_eq!(stage.call("GET", path, &[("If-None-Match", tag)], None).status, 304);
+        let text = String::from_utf8_lossy(content).replace("http://www.w3.org/2000/svg", "");
+        for wrong in ["http://", "https://", "innerHTML", "eval(", " style=", "onclick=\""] {
+            assert!(!text.contains(wrong), "{path} has `{wrong}`");
+        }
+    }
+}
+
+#[test]
+fn the_document_names_every_route_and_all_that_it_refers_to() {
+    let document = openapi::document("1.2.3");
+    for route in routes() {
+        let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+        assert_eq!(operation["summary"], route.says, "{} {}", route.method, route.path);
+        assert_eq!(operation["security"] == json!([]), route.access == Access::Open);
+        assert_eq!(operation.get("requestBody").is_some(), route.takes.is_some());
+    }
+    let mut ids: Vec<String> = routes().iter().map(routes::Route::id).collect();
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "each has a name of its own");
+    fn refers<'a>(value: &'a Value, to: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(object) => {
+                to.extend(object.get("$ref").and_then(Value::as_str));
+                object.values().for_each(|value| refers(value, to));
+            }
+            Value::Array(values) => values.iter().for_each(|value| refers(value, to)),
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    refers(&document, &mut all);
+    assert!(all.len() > 20);
+    for pointer in all {
+        assert!(document.pointer(pointer.trim_start_matches('#')).is_some(), "{pointer}");
+    }
+}
+
+#[test]
+fn a_chat_is_answered_as_openai_s_clients_expect() {
+    let (stage, tokens) = claimed(doll());
+    let viewer = &tokens["viewer"];
+    let models = stage.get("/v1/models", viewer).json();
+    assert_eq!(
+        (models["data"][0]["id"].as_str(), models["data"][0]["aliases"][0].as_str()),
+        (Some("ocelli"), Some("doll"))
+    );
+    assert_eq!(stage.get("/props", viewer).json()["modalities"]["vision"], true);
+    let chat = |more: Value, content: Value| {
+        let mut body =
+            json!({"model": "ocelli", "messages": [{"role": "user", "content": content}], "temperature": 0.2});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        stage.post("/v1/chat/completions", viewer, &body)
+    };
+    let said = |reply: Reply| reply.json()["choices"][0]["message"]["content"].as_str().expect("words").to_owned();
+    assert_eq!(said(chat(json!({}), json!("when did somebody come?"))), "At 18:30.");
+    let lately =
+        json!([{"type": "text", "text": "?"}, {"type": "video_url", "video_url": {"url": "camera://hall?last=60s"}}]);
+    assert_eq!(said(chat(json!({}), lately.clone())), "18:30:00Z event 1\n18:30:00Z ALERT event 3");
+    let picture = json!([{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/4A=="}}]);
+    let schema = json!({"type": "object", "properties": {"title": {"type": "string"}, "potential_threat_level": {"type": "integer", "minimum": 0, "maximum": 2}}, "required": ["title"]});
+    let format = json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}});
+    let filled: Value = serde_json::from_str(&said(chat(format, picture))).expect("JSON");
+    assert_eq!(filled, json!({"title": "Someone falls.", "potential_threat_level": 2}));
+    let reply = chat(json!({"stream": true, "stream_options": {"include_usage": true}}), lately);
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    let chunks: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .filter_map(|data| serde_json::from_str(data).ok())
+        .collect();
+    let words: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    assert_eq!(words, "18:30:00Z event 1\n18:30:00Z ALERT event 3");
+    assert!(
+        text.contains("data: [DONE]") && chunks.last().is_some_and(|last| last["usage"]["total_tokens"].is_u64()),
+        "{text}"
+    );
+}

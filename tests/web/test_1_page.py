@@ -1,0 +1,167 @@
+"""The page in a real browser: a first run, every part, by keyboard, in the dark and on a phone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conftest import PASSWORD
+
+#: Where pictures of the page go, if somebody wants to look at them.
+SHOTS = os.environ.get("OCELLI_WEB_SHOTS")
+
+
+@pytest.fixture(scope="module")
+def page(program, browser):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="light")
+    page = context.new_page()
+    page.wrong = []
+    page.on("console", lambda message: page.wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith((program.url, "data:")) else page.wrong.append(request.url))
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
+
+
+def shot(page, name):
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+
+def part(page, name):
+    page.get_by_role("navigation").get_by_role("link", name=name).click()
+    page.wait_for_selector(f"oc-{name.lower()}")
+
+
+def named(page):
+    """Controls that nobody can name: a screen reader would say nothing of them."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("button, a, input, select")].filter((node) => node.offsetParent
+            && !(node.ariaLabel || node.textContent.trim() || node.labels?.length)).map((node) => node.outerHTML)"""
+    )
+
+
+def test_the_first_run_sets_a_password(page, program):
+    page.goto(program.url)
+    page.get_by_label("Password").fill("short")
+    shot(page, "first-run")
+    assert page.evaluate("!document.querySelector('form').checkValidity()")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("oc-now")
+    page.get_by_text("connected", exact=True).wait_for()
+
+
+def test_now_shows_what_the_model_sees_and_says(page):
+    page.wait_for_selector("oc-live[data-painted]")
+    painted = page.evaluate(
+        """() => { const canvas = document.querySelector("oc-live canvas");
+            const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            return new Set(data).size; }"""
+    )
+    assert painted > 50, "a picture, and not one colour"
+    page.wait_for_function("document.querySelectorAll('oc-now ol.events li:not(.empty)').length >= 2")
+    page.wait_for_function("document.querySelector('.saying').textContent.length > 5")
+    overlay = page.get_by_label("show which patches were kept")
+    overlay.uncheck()
+    assert page.locator("oc-live canvas").nth(1).is_hidden()
+    overlay.check()
+    assert not named(page)
+    shot(page, "now-phone-light")
+
+
+def test_an_alert_is_acknowledged_and_a_narration_taught(page, program):
+    part(page, "Past")
+    page.locator("oc-past li").first.wait_for()
+    page.get_by_label("What").select_option("alert")
+    page.get_by_role("button", name="Search").click()
+    acknowledge = page.get_by_role("button", name="Acknowledge alert")
+    acknowledge.first.wait_for()
+    shot(page, "past-phone-light")
+    acknowledge.first.click()
+    page.get_by_text("acknowledged", exact=False).first.wait_for()
+    page.get_by_label("What").select_option("narration")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="is right").first.click()
+    page.locator("#note", has_text="learnt").wait_for()
+    page.get_by_role("button", name="is wrong").first.click()
+    page.get_by_label("What was it?").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("dialog").count() == 0
+    assert page.locator(".strip i").count() > 0 and page.locator(".strip").get_attribute("aria-label")
+    assert not named(page)
+    assert "/ack" in (program.folder / "audit").read_text()
+
+
+def test_a_question_is_answered_with_its_evidence(page):
+    part(page, "Ask")
+    page.get_by_label("Question").fill("when did somebody last walk?")
+    page.keyboard.press("Enter")
+    page.locator(".answer").wait_for()
+    assert len(page.locator(".answer").inner_text()) > 10
+    page.get_by_role("button", name="Today").click()
+    page.get_by_text("events", exact=False).first.wait_for()
+    assert not named(page)
+    shot(page, "ask-phone-light")
+
+
+def test_words_are_listed_added_and_taken_back(page):
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    part(page, "Words")
+    page.locator("oc-words tbody tr").first.wait_for()
+    page.get_by_label("A sentence of yours").fill("the postman rings")
+    page.get_by_role("button", name="Add").click()
+    taken = page.get_by_role("button", name="Take back: the postman rings")
+    taken.wait_for()
+    shot(page, "words-wide-dark")
+    assert not named(page)
+    taken.click()
+    taken.wait_for(state="detached")
+
+
+def test_the_system_shows_memory_and_people(page):
+    part(page, "System")
+    meter = page.get_by_role("meter")
+    meter.wait_for()
+    assert int(meter.get_attribute("aria-valuenow")) > 1 << 20
+    page.get_by_text("narrator", exact=True).first.wait_for()
+    page.get_by_role("button", name="Add a user").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("vera")
+    page.get_by_role("dialog").get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("dialog").get_by_role("button", name="Do it").click()
+    page.get_by_role("button", name="Remove user vera").wait_for()
+    assert not named(page)
+    shot(page, "system-wide-dark")
+    part(page, "Now")
+    page.wait_for_selector("oc-live[data-painted]")
+    shot(page, "now-wide-dark")
+
+
+def test_the_keyboard_reaches_everything(page):
+    page.reload()
+    page.wait_for_selector("oc-now")
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.textContent.trim()"))
+    assert reached[0] == "To the content" and {"Now", "Past", "Ask", "Words", "System"} <= set(reached)
+    page.get_by_role("link", name="Past").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("oc-past")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_who_logs_out_sees_nothing_and_nothing_went_wrong(page):
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Password").wait_for()
+    shot(page, "login-wide-dark")
+    assert page.locator("oc-past").count() == 0
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill("wrong horse battery")
+    page.keyboard.press("Enter")
+    page.locator("#note", has_text="wrong name or password").wait_for()
+    # The browser tells of the refusal itself.
+    assert [line for line in page.wrong if "401" not in line] == []

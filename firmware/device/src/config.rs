@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ocelli_drivers::{CameraConfig, MAX_SIDE_PX, PipeConfig, PipeFormat};
+use ocelli_gateway::{MqttTable, OutboxTable, WebhookTable};
 use ocelli_journal::Limits;
 use ocelli_types::SizePx;
 use schemars::JsonSchema;
@@ -16,7 +17,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::alerts::{self, AlertTable, AlertsTable};
-use crate::sentences;
+use crate::{courier, sentences};
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
@@ -91,6 +92,13 @@ pub struct Config {
     /// What holds for all alerts.
     #[serde(rename = "alerts")]
     pub alerting: AlertsTable,
+    /// The MQTT broker that is told, and that may ask. Default: none.
+    pub mqtt: Option<MqttTable>,
+    /// Whom to tell over HTTP, each `[[webhook]]`.
+    #[serde(rename = "webhook")]
+    pub webhooks: Vec<WebhookTable>,
+    /// Where messages wait for MQTT and webhooks.
+    pub outbox: OutboxTable,
 }
 
 impl Default for Config {
@@ -109,6 +117,9 @@ impl Default for Config {
             gateway: GatewayTable::default(),
             alerts: Vec::new(),
             alerting: AlertsTable::default(),
+            mqtt: None,
+            webhooks: Vec::new(),
+            outbox: OutboxTable::default(),
         }
     }
 }
@@ -387,11 +398,12 @@ impl Config {
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let invalid = |line, why| ConfigError::Invalid { path: path.to_path_buf(), line, why };
-        let config: Self = toml::from_str(text).map_err(|error| {
+        let mut config: Self = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
             invalid(line, explain(error.message()))
         })?;
+        courier::name(&mut config);
         config.check().map_err(|why| invalid(1, why))?;
         Ok(config)
     }
@@ -408,6 +420,7 @@ impl Config {
         self.memory.check()?;
         self.journal.check()?;
         self.gateway.check(self.profile)?;
+        courier::check(self)?;
         alerts::check(self)
     }
 

@@ -6,6 +6,8 @@ mod ask;
 mod check;
 mod cli;
 mod config;
+mod controls;
+mod courier;
 mod describe;
 mod enforce;
 mod error;

@@ -13,6 +13,7 @@ use ocelli_types::{Clock, EventKind, Micros};
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::alerts::{Tells, WeekClock};
 use crate::config::Verbosity;
+use crate::controls::Switches;
 use crate::error::{Error, note};
 use crate::gateway::Outside;
 use crate::journal::Dates;
@@ -69,6 +70,8 @@ pub(super) struct Think<'a> {
     pub(super) week: WeekClock,
     /// Others who ask how it is.
     pub(super) outside: Option<Arc<Outside>>,
+    /// What they set meanwhile.
+    pub(super) switches: Arc<Switches>,
 }
 
 impl Think<'_> {
@@ -129,6 +132,7 @@ impl Think<'_> {
                 self.tick(index, clock)?;
             }
             self.follow()?;
+            self.obey()?;
         }
         Ok(())
     }
@@ -150,6 +154,17 @@ impl Think<'_> {
         };
         let now_us = self.cameras[0].now_us;
         self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)
+    }
+
+    /// Does what others have set.
+    fn obey(&mut self) -> Result<(), Error> {
+        self.voice.is_quiet = self.switches.is_quiet();
+        let verbosity = self.switches.verbosity();
+        if std::mem::replace(&mut self.verbosity, verbosity) != verbosity {
+            let lexicon = wiring::lexicon(self.pack, &self.vocabulary, verbosity)?;
+            self.relearn(Arc::clone(&self.vocabulary), &lexicon)?;
+        }
+        Ok(())
     }
 
     /// Gives all cameras another vocabulary. Alerts on sentences that have gone are over.
@@ -308,9 +323,10 @@ mod tests {
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
         let verbosity = Verbosity::Normal;
-        let outside = None;
+        let (outside, switches) = (None, Arc::new(Switches::new(verbosity, names.len())));
+        let pack = &pack;
         let mut think =
-            Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, outside };
+            Think { cameras, voice, pack, narrator, vocabulary, verbosity, watcher, dates, week, outside, switches };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

@@ -476,9 +476,9 @@ impl House for Program {
         };
         let (since_ms, until_ms) = (at(&query.since)?, at(&query.until)?);
         let limit = usize::from(query.limit.unwrap_or(50));
-        let wanted = |like| Query {
+        let wanted = Query {
             words: query.q.as_deref().unwrap_or_default(),
-            like,
+            like: None,
             camera: query.camera.as_deref(),
             kind: query.kind.as_deref(),
             about: query.about.as_deref(),
@@ -496,12 +496,12 @@ impl House for Program {
                 let like = vector.values.map(f32::from);
                 // Those of other cameras are among the nearest.
                 let limit = if cameras.is_some() { ocelli_journal::MOST_FOUND } else { limit };
-                let found = journal.search(&Query { limit, ..wanted(Some(&like)) })?;
+                let found = journal.search(&Query { like: Some(&like), limit, ..wanted })?;
                 let events = found.iter().filter(|event| sees(event)).take(usize::from(query.limit.unwrap_or(50)));
                 return Ok(EventPage { events: events.map(told).collect(), holes: Vec::new() });
             }
             let mut events = Vec::new();
-            journal.each(&wanted(None), query.after.is_none(), &mut |event| {
+            journal.each(&wanted, query.after.is_none(), &mut |event| {
                 if sees(&event) {
                     events.push(told(&event));
                 }
@@ -572,7 +572,7 @@ impl House for Program {
     }
 
     fn vocabulary(&self) -> Answered<Vec<Sentence>> {
-        let (lines, _) = run(self.command(&["vocab", "list", "--json"])?, &[])?;
+        let (lines, _) = run(&mut self.command(&["vocab", "list", "--json"])?, &[])?;
         #[derive(serde::Deserialize)]
         struct Line {
             text: String,

@@ -219,10 +219,13 @@ class Now extends HTMLElement {
     });
     this.list = h("ol", { className: "events", ariaLabel: "The newest events" });
     this.append(h("div", { className: "two" }, h("div", {}, ...cameras), h("section", {}, h("h2", {}, "Lately"), this.list)));
-    this.heard = ({ detail: event }) => this.add(event);
+    // What is told while the list is on its way comes behind it.
+    let waiting = [];
+    this.heard = ({ detail: event }) => (waiting ? waiting.push(event) : this.add(event));
     bus.addEventListener("event", this.heard);
     const page = await attempt(null, () => api("GET", "/api/events?limit=20"));
-    for (const event of [...(page?.events ?? [])].reverse()) this.add(event);
+    for (const event of [...(page?.events ?? []).reverse(), ...waiting]) this.add(event);
+    waiting = null;
     if (!this.list.children.length) this.list.append(h("li", { className: "empty dim" }, "Nothing yet."));
   }
 

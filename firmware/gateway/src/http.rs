@@ -1,6 +1,6 @@
 //! HTTP: who comes in, how long they may take, what they may do, and where each route is.
 //!
-//! [`routes`](routes::routes) is the one table: the router, what each route asks of whom, the OpenAPI document and the test of all
+//! [`routes`](routes::routes) is the one table: the router, what each route asks of whom, the `OpenAPI` document and the test of all
 //! routes with all roles come from it.
 
 mod api;

@@ -30,7 +30,7 @@ impl Settings {
     /// On this address, with nobody who may log in.
     pub fn new(listen: SocketAddr) -> Self {
         let (users, password_file, tls, audit) = (None, None, None, None);
-        let (session, patience) = (Duration::from_secs(12 * 3600), Duration::from_secs(15));
+        let (session, patience) = (Duration::from_hours(12), Duration::from_secs(15));
         Self { listen, users, password_file, tls, audit, session, patience }
     }
 }

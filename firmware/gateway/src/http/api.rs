@@ -304,7 +304,7 @@ pub(super) struct Vocabulary {
 }
 
 pub(super) async fn vocabulary(State(app): State<App>, _: Principal) -> Given<Vocabulary> {
-    Ok(Json(Vocabulary { sentences: app.ask(|house| house.vocabulary()).await? }))
+    Ok(Json(Vocabulary { sentences: app.ask(crate::House::vocabulary).await? }))
 }
 
 pub(super) async fn add(State(app): State<App>, Payload(sentence): Payload<NewSentence>) -> Given<Done> {

@@ -40,7 +40,7 @@ pub(crate) const ADMIN: &str = "admin";
 /// Wrong passwords from one address before it has to wait, how long at first and at most, and how many addresses are remembered.
 const FREE_GUESSES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 const MOST_GUESSERS: usize = 256;
 
 /// Passwords that are tried in a minute from all addresses together.
@@ -221,7 +221,11 @@ fn read_bounded(path: &Path, most: u64) -> io::Result<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
+        .collect()
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
@@ -430,13 +434,13 @@ impl Accounts {
             let wait = FIRST_WAIT.saturating_mul(1 << (wrong - FREE_GUESSES).min(16)).min(LONGEST_WAIT);
             let waited = now.saturating_duration_since(*last);
             if waited < wait {
-                return Err(Barred::Wait(wait - waited));
+                return Err(Barred::Wait(wait.saturating_sub(waited)));
             }
         }
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         self.guesses.retain(|at| now.saturating_duration_since(*at) < minute);
         if self.guesses.len() >= GUESSES_A_MINUTE {
-            return Err(Barred::Wait(minute - now.saturating_duration_since(self.guesses[0])));
+            return Err(Barred::Wait(minute.saturating_sub(now.saturating_duration_since(self.guesses[0]))));
         }
         self.guesses.push_back(now);
         // Counted before it is known to be wrong, so that guesses beside each other count too.
@@ -519,7 +523,7 @@ mod tests {
     }
 
     fn opened(path: &Path) -> Accounts {
-        Accounts::open(Some(path), None, Duration::from_secs(60)).expect("it can be read")
+        Accounts::open(Some(path), None, Duration::from_mins(1)).expect("it can be read")
     }
 
     #[test]
@@ -590,7 +594,7 @@ mod tests {
         for index in 0..=255 {
             let from = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 0, index));
             if let Err(barred) = accounts.guess(from, "nobody", now) {
-                assert!(matches!(barred, Barred::Wait(wait) if wait <= Duration::from_secs(60)));
+                assert!(matches!(barred, Barred::Wait(wait) if wait <= Duration::from_mins(1)));
                 assert_eq!(usize::from(index), GUESSES_A_MINUTE - 7, "of all addresses together");
                 return;
             }
@@ -605,7 +609,7 @@ mod tests {
         let refused = |text: &str, mode: u32| {
             fs::write(&path, text).expect("it is writable");
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
-            let opened = Accounts::open(Some(&path), None, Duration::from_secs(60));
+            let opened = Accounts::open(Some(&path), None, Duration::from_mins(1));
             opened.err().expect("it is no good").to_string()
         };
         assert!(refused("", 0o644).contains("chmod 600"));

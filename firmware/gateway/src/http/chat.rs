@@ -1,4 +1,4 @@
-//! A chat as OpenAI's API has it, as far as this program can answer: questions about the past, what a camera saw lately
+//! A chat as `OpenAI`'s API has it, as far as this program can answer: questions about the past, what a camera saw lately
 //! (`camera://name?last=60s`), and what the model sees in pictures that are sent along. Also what clients of llama.cpp's server ask first.
 //!
 //! No language model writes here: text comes from the journal and the vocabulary, and a `response_format` is filled with it
@@ -37,8 +37,8 @@ const CONTEXT: u32 = 8192;
 const MOST_PICTURES: usize = 20;
 
 /// The longest past that `camera://` may ask for, and what it asks for where it does not say.
-const MOST_LAST: Duration = Duration::from_secs(24 * 3600);
-const LAST: Duration = Duration::from_secs(60);
+const MOST_LAST: Duration = Duration::from_hours(24);
+const LAST: Duration = Duration::from_mins(1);
 
 /// The most events that an answer tells.
 const MOST_TOLD: u16 = 50;
@@ -425,7 +425,7 @@ fn filled(schema: &Value, facts: &Facts) -> Result<String, Refusal> {
 mod tests {
     use super::*;
 
-    fn asked(content: Value) -> Result<Wish, String> {
+    fn asked(content: &Value) -> Result<Wish, String> {
         let messages = json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": content}]);
         let messages = serde_json::from_value(messages).map_err(|error| error.to_string())?;
         wish(messages).map_err(|refusal| refusal.message)
@@ -433,16 +433,16 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_understood_or_refused() {
-        assert_eq!(asked(json!("who came?")).expect("text").text, "who came?");
+        assert_eq!(asked(&json!("who came?")).expect("text").text, "who came?");
         let jpeg = STANDARD.encode([0xff, 0xd8, 0xff, 0xe0]);
-        let whole = asked(json!([
+        let whole = asked(&json!([
             {"type": "text", "text": "what is it?"},
             {"type": "image_url", "image_url": {"url": format!("data:image/jpeg;base64,{jpeg}"), "detail": "low"}},
             {"type": "video_url", "video_url": {"url": "camera://front%20door?last=5m"}},
             {"type": "input_video", "input_video": {"url": "camera://hall"}},
         ]))
         .expect("right");
-        let cameras = [("front door".to_owned(), Duration::from_secs(300)), ("hall".to_owned(), LAST)];
+        let cameras = [("front door".to_owned(), Duration::from_mins(5)), ("hall".to_owned(), LAST)];
         assert_eq!((whole.pictures.len(), whole.cameras), (1, cameras.to_vec()));
         for (content, why) in [
             (json!([{"type": "image_url", "image_url": {"url": "https://example.org/x.jpg"}}]), "nothing is fetched"),
@@ -455,7 +455,7 @@ mod tests {
             (json!([{"type": "text"}]), "lacks"),
             (json!(null), "empty"),
         ] {
-            let said = asked(content.clone()).expect_err(why);
+            let said = asked(&content).expect_err(why);
             assert!(said.contains(why), "{content}: {said}");
         }
     }

@@ -26,7 +26,7 @@ pub(super) const SECURE_COOKIE: &str = "__Host-ocelli-session";
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 
 /// How long an answer may take: an answer of the text encoder, and that of a chat.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// What a route asks of whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What somebody is told who does not get what they asked for: one shape for all, that of OpenAI's and llama.cpp's servers.
+//! What somebody is told who does not get what they asked for: one shape for all, that of `OpenAI`'s and llama.cpp's servers.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -75,15 +75,15 @@ impl Route {
     }
 
     fn query<T: JsonSchema>(self) -> Self {
-        Self { query: Some(|schemas| T::json_schema(schemas)), ..self }
+        Self { query: Some(T::json_schema), ..self }
     }
 
     fn takes<T: JsonSchema>(self) -> Self {
-        Self { takes: Some(|schemas| schemas.subschema_for::<T>()), ..self }
+        Self { takes: Some(SchemaGenerator::subschema_for::<T>), ..self }
     }
 
     fn gives<T: JsonSchema>(self) -> Self {
-        Self { gives: Gives::Json(|schemas| schemas.subschema_for::<T>()), ..self }
+        Self { gives: Gives::Json(SchemaGenerator::subschema_for::<T>), ..self }
     }
 
     fn streams(self, kind: &'static str) -> Self {

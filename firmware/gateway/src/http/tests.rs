@@ -281,7 +281,7 @@ fn hear(stream: &mut TcpStream, wanted: &str) -> String {
     let (mut heard, mut byte, begun) = (Vec::new(), [0], Instant::now());
     while !heard.ends_with(wanted.as_bytes()) {
         let so_far = || String::from_utf8_lossy(&heard[heard.len().saturating_sub(2000)..]).into_owned();
-        assert!(begun.elapsed() < Duration::from_secs(60), "`{wanted}` was not heard: {}", so_far());
+        assert!(begun.elapsed() < Duration::from_mins(1), "`{wanted}` was not heard: {}", so_far());
         match stream.read(&mut byte) {
             Ok(0) => panic!("it ended before `{wanted}`: {}", so_far()),
             Ok(_) => heard.push(byte[0]),
@@ -539,7 +539,7 @@ fn events_come_as_they_are_told_and_who_comes_back_misses_nothing() {
     let listen = |name: &str, last: Option<&str>| {
         let bearer = format!("Bearer {}", tokens[name]);
         let headers = [("Authorization", bearer.as_str()), ("Last-Event-ID", last.unwrap_or_default())];
-        let headers = &headers[..1 + usize::from(last.is_some())];
+        let headers = &headers[..=usize::from(last.is_some())];
         let mut stream = stage.send(&stage.head("GET", "/api/events/stream", headers, None), b"");
         hear(&mut stream, "retry: 2000");
         stream
@@ -713,6 +713,18 @@ fn the_page_asks_for_nothing_from_elsewhere_and_browsers_are_told_so() {
     }
 }
 
+/// All that a document refers to.
+fn refers<'a>(value: &'a Value, to: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            to.extend(object.get("$ref").and_then(Value::as_str));
+            object.values().for_each(|value| refers(value, to));
+        }
+        Value::Array(values) => values.iter().for_each(|value| refers(value, to)),
+        _ => {}
+    }
+}
+
 #[test]
 fn the_document_names_every_route_and_all_that_it_refers_to() {
     let document = openapi::document("1.2.3");
@@ -727,16 +739,6 @@ fn the_document_names_every_route_and_all_that_it_refers_to() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), count, "each has a name of its own");
-    fn refers<'a>(value: &'a Value, to: &mut Vec<&'a str>) {
-        match value {
-            Value::Object(object) => {
-                to.extend(object.get("$ref").and_then(Value::as_str));
-                object.values().for_each(|value| refers(value, to));
-            }
-            Value::Array(values) => values.iter().for_each(|value| refers(value, to)),
-            _ => {}
-        }
-    }
     let mut all = Vec::new();
     refers(&document, &mut all);
     assert!(all.len() > 20);

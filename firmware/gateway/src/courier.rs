@@ -34,8 +34,9 @@ const BLOCKING: usize = 2;
 /// Whole stacks of its threads.
 pub const COURIER_STACKS_BYTES: u64 = ((1 + BLOCKING) * STACK_BYTES) as u64;
 
-/// Its code that was read, and that of its libraries.
-pub const COURIER_CODE_BYTES: u64 = 3 << 20;
+/// Its code that was read, and that of its libraries. Measured: `run` with a broker holds 3.4 to 3.9 MiB more of files, and 0.2 of its own,
+/// than without, in a build without optimisation and without TLS.
+pub const COURIER_CODE_BYTES: u64 = 9 << 19;
 
 /// What it holds at most: the feed and what waits in memory, 1 KiB an event, certificates, buffers of TLS and of the broker's connection.
 pub const COURIER_HEAP_BYTES: u64 = (2 * HELD as u64) * 1024 + (1 << 20);
@@ -54,6 +55,8 @@ const MQTT: &str = "mqtt";
 pub struct TargetState {
     /// `mqtt`, or the name of a webhook.
     pub name: String,
+    /// Messages since the start that were told, also those that it does not want.
+    pub told: u64,
     /// Messages that it does not have yet.
     pub waiting: u64,
     /// Messages since the start that it will never have.
@@ -156,6 +159,7 @@ impl Drop for Courier {
 fn tell_states(outbox: &Outbox, names: &[String]) -> Vec<TargetState> {
     let state = |(target, name): (usize, &String)| TargetState {
         name: name.clone(),
+        told: outbox.told(),
         waiting: outbox.waiting(target),
         dropped: outbox.dropped(target),
     };
@@ -190,7 +194,10 @@ async fn deliver(
     let mut troubled = outbox.borrow().trouble().is_some();
     while *stopping.borrow() == Stop::Not {
         tokio::select! {
-            heard = reader.next() => if take(&outbox, heard, &mut reader) { tell.send_replace(()); },
+            heard = reader.next() => if take(&outbox, heard, &mut reader) {
+                *states.lock().unwrap_or_else(PoisonError::into_inner) = tell_states(&outbox.borrow(), &names);
+                tell.send_replace(());
+            },
             _ = save.tick() => {
                 let mut outbox = outbox.borrow_mut();
                 outbox.flush();

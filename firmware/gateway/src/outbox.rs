@@ -134,6 +134,8 @@ struct Target {
 pub struct Outbox {
     run: u64,
     next: u64,
+    /// Messages since the start.
+    told: u64,
     /// `None` without a folder, or where that cannot be used.
     store: Option<Store>,
     /// Not on disk yet, in order; their numbers are above all that are.
@@ -164,6 +166,7 @@ impl Outbox {
         let mut outbox = Self {
             run,
             next: 1,
+            told: 0,
             store: None,
             held: VecDeque::new(),
             targets: targets.iter().map(target).collect(),
@@ -243,6 +246,7 @@ impl Outbox {
     pub fn push(&mut self, event: Event) {
         let message = Message { number: self.next, run: self.run, event };
         self.next += 1;
+        self.told += 1;
         if message.line().len() > MOST_LINE_BYTES {
             self.targets.iter_mut().for_each(|target| target.dropped += 1);
             return;
@@ -332,6 +336,11 @@ impl Outbox {
         target.gone.clear();
     }
 
+    /// Messages since the start, with those that never came here.
+    pub const fn told(&self) -> u64 {
+        self.told
+    }
+
     /// Messages that a target does not have yet.
     pub fn waiting(&self, target: usize) -> u64 {
         self.targets[target].waiting
@@ -344,6 +353,7 @@ impl Outbox {
 
     /// Messages that never came here: they count as dropped for every target.
     pub fn missed(&mut self, count: u64) {
+        self.told += count;
         self.targets.iter_mut().for_each(|target| target.dropped += count);
     }
 

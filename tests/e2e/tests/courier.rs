@@ -37,7 +37,8 @@ fn what_a_run_told_nobody_arrives_with_the_next_run_once_and_in_order() {
         outbox.display()
     );
     fs::write(&config, text).expect("it is writable");
-    let run = ["run", "tests/clips/demo.mp4", "--json", "--config", config.to_str().expect("a plain path")];
+    let config = config.to_str().expect("a plain path");
+    let run = ["run", "tests/clips/demo.mp4", "--json", "--seconds", "20", "--config", config];
     let first = ocelli(&run);
     assert_eq!(first.code, Some(0), "{}", first.err);
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("it is free");

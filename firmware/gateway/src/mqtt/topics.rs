@@ -150,7 +150,10 @@ impl Retained {
         let Some(place) = topics.camera(event.camera.as_deref()) else { return };
         let attributes = || json!(event).to_string();
         match event.r#type.as_str() {
-            "narration" => self.set(topics.of_camera(place, "narration"), attributes()),
+            "narration" => {
+                self.set(topics.of_camera(place, "narration"), attributes());
+                self.set(topics.of_camera(place, "available"), "online".into());
+            }
             // Told again it has other words, and is open already.
             "alert" if !event.text.starts_with("still not acknowledged") => {
                 self.open.entry(place.name.clone()).or_default().insert(event.text.clone());

@@ -181,6 +181,20 @@ fn when_it_is_full_the_oldest_go_first_alerts_last_and_all_is_counted() {
 }
 
 #[test]
+fn what_goes_while_it_is_on_its_way_is_dropped_only_where_it_does_not_arrive() {
+    let mut outbox = Outbox::open(None, &names(&["a"]), 1).expect("it is ours");
+    narrate(&mut outbox, 0..HELD as u64);
+    let on_their_way: Vec<u64> = (0..4).map(|_| outbox.next(0).expect("it waits").number).collect();
+    narrate(&mut outbox, 1000..1010);
+    assert_eq!((outbox.dropped(0), outbox.waiting(0)), (10, HELD as u64));
+    on_their_way.iter().for_each(|number| outbox.done(0, *number));
+    assert_eq!((outbox.dropped(0), outbox.waiting(0)), (6, HELD as u64));
+    outbox.rewind(0);
+    assert_eq!(ids(&mut outbox, 0).len(), HELD);
+    assert_eq!((outbox.dropped(0), outbox.waiting(0)), (6, 0));
+}
+
+#[test]
 fn what_all_have_takes_no_room() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let mut outbox = Outbox::open(Some((folder.path(), 64 << 10)), &names(&["a"]), 1).expect("it is ours");

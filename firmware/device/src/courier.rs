@@ -125,7 +125,10 @@ mod tests {
             ("[mqtt]\nbrokr = \"x\"", "unknown key `brokr`; did you mean `broker`?"),
             ("[[webhook]]\nformat = \"ntfy\"", "webhook `ntfy`: it has no `url`"),
             ("[[webhook]]\nurl = \"https://h/\"\nname = \"mqtt\"", "the broker's name"),
-            ("[[webhook]]\nurl = \"https://h/\"\nname = \"a\"\n[[webhook]]\nurl = \"https://h/\"\nname = \"a\"", "two webhooks"),
+            (
+                "[[webhook]]\nurl = \"https://h/\"\nname = \"a\"\n[[webhook]]\nurl = \"https://h/\"\nname = \"a\"",
+                "two webhooks",
+            ),
             ("[outbox]\nsize_bytes = 5", "it may be 65536 (64 KiB) or more"),
         ] {
             let why = config(text).expect_err(text);

@@ -199,8 +199,14 @@ impl Outbox {
             }
         }
         names.sort_unstable();
-        let mut store =
-            Store { folder: folder.to_path_buf(), most_bytes, segments: VecDeque::new(), open: false, last: 0, _lock: lock };
+        let mut store = Store {
+            folder: folder.to_path_buf(),
+            most_bytes,
+            segments: VecDeque::new(),
+            open: false,
+            last: 0,
+            _lock: lock,
+        };
         let mut numbers = Vec::new();
         for first in names {
             let mut segment = Segment { first, last: 0, bytes: 0, thin: true };
@@ -223,7 +229,8 @@ impl Outbox {
         }
         let newest = cursors.iter().flatten().map(|(_, done)| *done).max().unwrap_or(0).max(store.last);
         for target in &mut self.targets {
-            let known = cursors.as_ref().map(|all| all.iter().find(|(name, _)| *name == target.name).map(|(_, done)| *done));
+            let known =
+                cursors.as_ref().map(|all| all.iter().find(|(name, _)| *name == target.name).map(|(_, done)| *done));
             target.done = match known {
                 Some(Some(done)) => done,
                 // One that is new.

@@ -16,7 +16,8 @@ fn body(stream: &mut TcpStream) -> Option<String> {
         bytes.extend_from_slice(&chunk[..read]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())?;
+        let length =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())?;
         if body.len() >= length {
             return Some(body.into());
         }
@@ -79,9 +80,14 @@ fn check_shows_targets_and_their_memory_and_refuses_what_cannot_be_meant() {
         fs::write(&config, text).expect("it is writable");
         ocelli(&["check", "--config", config.to_str().expect("a plain path")])
     };
-    let shown = check("[mqtt]\nbroker = \"mqtt://broker.lan\"\ndevice = \"b\"\n[[webhook]]\nurl = \"https://h/hunter2\"\n");
+    let shown =
+        check("[mqtt]\nbroker = \"mqtt://broker.lan\"\ndevice = \"b\"\n[[webhook]]\nurl = \"https://h/hunter2\"\n");
     assert_eq!(shown.code, Some(0), "{}", shown.err);
-    for line in ["mqtt    mqtt://broker.lan: ocelli/home/b\n", "webhook cloudevents: cloudevents to https://h:443", "MQTT and webhooks"] {
+    for line in [
+        "mqtt    mqtt://broker.lan: ocelli/home/b\n",
+        "webhook cloudevents: cloudevents to https://h:443",
+        "MQTT and webhooks",
+    ] {
         assert!(shown.out.contains(line), "{line}: {}", shown.out);
     }
     assert!(!shown.out.contains("hunter2"), "{}", shown.out);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::topics::Topics;
-use crate::target::{Controls, VerbosityName};
 use crate::house::{Lesson, Question};
+use crate::target::{Controls, VerbosityName};
 use crate::{Answered, House, HouseError};
 
 /// What a lesson without a time is about.
@@ -18,9 +18,15 @@ const MOST_BYTES: usize = 4096;
 /// A command, as far as it could be understood.
 #[derive(Clone, Debug)]
 pub enum Command {
-    Enabled { camera: usize, on: bool },
+    Enabled {
+        camera: usize,
+        on: bool,
+    },
     Verbosity(VerbosityName),
-    Quiet { on: bool, minutes: Option<u32> },
+    Quiet {
+        on: bool,
+        minutes: Option<u32>,
+    },
     Teach(Box<Lesson>),
     Ask(Question),
     /// `None` for the last one.
@@ -133,7 +139,9 @@ impl Command {
                 controls.set_quiet(on, minutes).map(|()| json!({ "message": said }))
             }
             Self::Teach(lesson) => house.teach(&lesson).map(|done| json!({"message": done.message})),
-            Self::Ask(question) => house.ask(&question).map(|answer| json!({"message": answer.answer, "answer": answer})),
+            Self::Ask(question) => {
+                house.ask(&question).map(|answer| json!({"message": answer.answer, "answer": answer}))
+            }
             Self::Acknowledge(id) => match id.or(last) {
                 None => Err(HouseError::Absent("there was no alert yet".into())),
                 Some(id) => house.acknowledge(id).map(|()| json!({"message": "acknowledged", "id": id})),
@@ -174,7 +182,9 @@ mod tests {
         assert_eq!(shown("ack/set", "7"), "Acknowledge(Some(7))");
         assert_eq!(shown("ack/set", r#"{"id": 8}"#), "Acknowledge(Some(8))");
         assert_eq!(shown("ack/set", "last"), "Acknowledge(None)");
-        let Command::Teach(lesson) = understood("camera/hall/teach/set", "the bin is put out") else { panic!("a lesson") };
+        let Command::Teach(lesson) = understood("camera/hall/teach/set", "the bin is put out") else {
+            panic!("a lesson")
+        };
         assert_eq!((lesson.last_s, lesson.camera.as_deref()), (Some(10), Some("hall")));
         let Command::Ask(question) = understood("ask/set", r#"{"question": "who came?", "camera": "hall"}"#) else {
             panic!("a question")

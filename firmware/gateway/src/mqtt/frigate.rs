@@ -176,7 +176,10 @@ mod tests {
         assert_eq!(frigate.tell(&topics(), &message(2, "update", "2026-11-26T18:30:01.000Z")), []);
         let end = frigate.tell(&topics(), &message(3, "alert_end", "2026-11-26T18:30:10.000Z"));
         assert_eq!((&end[0].1["type"], &end[0].1["after"]["id"]), (&json!("end"), &json!(id)));
-        assert_eq!((&end[0].1["before"]["end_time"], &end[0].1["after"]["end_time"]), (&Value::Null, &json!(1_795_717_860.5)));
+        assert_eq!(
+            (&end[0].1["before"]["end_time"], &end[0].1["after"]["end_time"]),
+            (&Value::Null, &json!(1_795_717_860.5))
+        );
         // After a restart.
         assert_eq!(frigate.tell(&topics(), &message(4, "alert_end", "2026-11-26T18:30:10.000Z")).len(), 1);
     }

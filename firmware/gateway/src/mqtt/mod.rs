@@ -31,7 +31,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectionError, LastWill, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport};
+use rumqttc::{
+    AsyncClient, ConnectionError, LastWill, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -133,7 +135,8 @@ impl MqttTable {
         let frigate = self.frigate.as_deref().map(|prefix| ("frigate", prefix));
         let discovery = Some(("discovery", self.discovery.as_str())).filter(|(_, prefix)| !prefix.is_empty());
         for (key, prefix) in [("prefix", self.prefix.as_str())].into_iter().chain(frigate).chain(discovery) {
-            let wrong = prefix.starts_with(['/', '$']) || prefix.ends_with('/') || prefix.contains(['+', '#', ' ', '\0']);
+            let wrong =
+                prefix.starts_with(['/', '$']) || prefix.ends_with('/') || prefix.contains(['+', '#', ' ', '\0']);
             if prefix.is_empty() || prefix.len() > 128 || wrong {
                 return Err(format!("`{key}` is `{prefix}`; it is the beginning of a topic, such as `ocelli`"));
             }
@@ -276,7 +279,9 @@ impl Mqtt {
             }
             if !std::mem::replace(&mut self.failing, true) {
                 let broker = &self.table.broker;
-                (self.note)(&format!("mqtt {broker}: {why}; trying again until it is there, nothing is lost meanwhile"));
+                (self.note)(&format!(
+                    "mqtt {broker}: {why}; trying again until it is there, nothing is lost meanwhile"
+                ));
             }
             let until = Instant::now() + backoff.wait(random());
             // What is retained follows what happens meanwhile.
@@ -686,7 +691,15 @@ mod tests {
         assert_eq!(place("mqtts://10.0.0.2:9000/"), Ok((true, "10.0.0.2".into(), 9000)));
         assert_eq!(place("mqtt://[fd00::2]/"), Ok((false, "fd00::2".into(), 1883)));
         assert_eq!(place("mqtt://[fd00::2]:9000"), Ok((false, "fd00::2".into(), 9000)));
-        for wrong in ["broker", "http://broker", "mqtt://", "mqtt://h:port", "mqtt://u:secret@h", "mqtt://a/b", "mqtts://[fd00::2]"] {
+        for wrong in [
+            "broker",
+            "http://broker",
+            "mqtt://",
+            "mqtt://h:port",
+            "mqtt://u:secret@h",
+            "mqtt://a/b",
+            "mqtts://[fd00::2]",
+        ] {
             let why = place(wrong).expect_err(wrong);
             assert!(!why.contains("secret"), "{why}");
         }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::house::Condition;
 use crate::outbox::Message;
 use crate::target::Tuning;
-use crate::house::Condition;
 use crate::{Event, State};
 
 /// A part of a topic or an id from any words: lower case letters, digits and `_`. What loses more by that than case, spaces and
@@ -67,7 +67,11 @@ impl Topics {
         let place = |name: &String| {
             let of = conditions.iter().filter(|of| of.camera.as_ref().is_none_or(|camera| camera == name));
             let mut texts: Vec<&str> = Vec::new();
-            of.for_each(|of| if !texts.contains(&of.text.as_str()) { texts.push(&of.text) });
+            of.for_each(|of| {
+                if !texts.contains(&of.text.as_str()) {
+                    texts.push(&of.text)
+                }
+            });
             let slugs = slugs(&texts).into_iter();
             let watches = slugs.zip(texts).map(|(slug, text)| Watch { slug, text: text.to_owned() }).collect();
             Place { name: name.clone(), slug: String::new(), watches }
@@ -231,7 +235,8 @@ mod tests {
             assert!(!slug.is_empty() && slug.len() <= 48, "{slug}");
             assert!(slug.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_'), "{slug}");
         }
-        let slugs: BTreeSet<String> = slugs(&["a/b", "a+b", "a#b", "a b", "A b", "a_b", "厨房", "客厅"]).into_iter().collect();
+        let slugs: BTreeSet<String> =
+            slugs(&["a/b", "a+b", "a#b", "a b", "A b", "a_b", "厨房", "客厅"]).into_iter().collect();
         assert_eq!(slugs.len(), 8, "{slugs:?}");
     }
 

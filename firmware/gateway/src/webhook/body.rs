@@ -25,13 +25,7 @@ pub struct Letter {
 
 impl Letter {
     /// What this target is told of a message: the same each time.
-    pub fn write(
-        table: &WebhookTable,
-        place: &Place,
-        source: &str,
-        token: Option<&Secret>,
-        message: &Message,
-    ) -> Self {
+    pub fn write(table: &WebhookTable, place: &Place, source: &str, token: Option<&Secret>, message: &Message) -> Self {
         let event = &message.event;
         let mut path = place.path.clone();
         let mut headers = Vec::new();
@@ -232,9 +226,15 @@ mod tests {
         assert_eq!(telegram.path.reveal(), "/bot1:tk/sendMessage");
         assert_eq!((&body["chat_id"], &body["disable_notification"]), (&json!("-100"), &json!(false)));
         let (_, body) = letter(Format::Discord, "https://discord.example/api/webhooks/1/t", None);
-        assert_eq!((&body["content"], &body["allowed_mentions"]["parse"]), (&json!(format!("Alarm: hall <1>: {said}")), &json!([])));
+        assert_eq!(
+            (&body["content"], &body["allowed_mentions"]["parse"]),
+            (&json!(format!("Alarm: hall <1>: {said}")), &json!([]))
+        );
         let (slack, body) = letter(Format::Slack, "https://hooks.example/services/T/B/k", None);
-        assert!(body["text"].as_str().is_some_and(|text| text.contains("hall &lt;1&gt;: Somebody fell &amp; is")), "{body}");
+        assert!(
+            body["text"].as_str().is_some_and(|text| text.contains("hall &lt;1&gt;: Somebody fell &amp; is")),
+            "{body}"
+        );
         assert!(!format!("{slack:?}").contains("/services/"), "the path is a secret");
     }
 

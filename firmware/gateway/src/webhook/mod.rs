@@ -182,7 +182,9 @@ impl WebhookTable {
     /// Where it goes, for people: without what may be a secret.
     pub fn shown(&self) -> String {
         let host = match (&self.url, &self.url_file) {
-            (Some(url), _) => Place::parse(url).map_or_else(|_| "a URL that cannot be read".into(), |place| place.shown()),
+            (Some(url), _) => {
+                Place::parse(url).map_or_else(|_| "a URL that cannot be read".into(), |place| place.shown())
+            }
             (None, Some(file)) => format!("the URL in {}", file.display()),
             (None, None) => TELEGRAM.into(),
         };
@@ -316,7 +318,10 @@ impl Webhook {
                 Outcome::Refused(why) => {
                     queue.outbox().refused(queue.target, message.number);
                     let name = &self.table.name;
-                    (self.note)(&format!("webhook `{name}`: message {} was refused and is left out: {why}", message.uid()));
+                    (self.note)(&format!(
+                        "webhook `{name}`: message {} was refused and is left out: {why}",
+                        message.uid()
+                    ));
                 }
                 Outcome::Later(why, after) => {
                     queue.outbox().rewind(queue.target);
@@ -368,7 +373,8 @@ impl Webhook {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let host = if self.place.host.contains(':') { format!("[{}]", self.place.host) } else { self.place.host.clone() };
+        let host =
+            if self.place.host.contains(':') { format!("[{}]", self.place.host) } else { self.place.host.clone() };
         let standard = if self.place.tls { 443 } else { 80 };
         let host = if self.place.port == standard { host } else { format!("{host}:{}", self.place.port) };
         let mut request = Request::builder()
@@ -495,7 +501,9 @@ mod tests {
         }
         let telegram = WebhookTable { format: Format::Telegram, ..WebhookTable::default() };
         assert!(why(telegram).contains("`token_file`"));
-        assert!(why(WebhookTable { events: vec!["alarm".into()], ..table("https://h/") }).contains("there are: narration"));
+        assert!(
+            why(WebhookTable { events: vec!["alarm".into()], ..table("https://h/") }).contains("there are: narration")
+        );
         assert!(why(WebhookTable { cameras: vec!["barn".into()], ..table("https://h/") }).contains("no camera `barn`"));
         assert!(why(WebhookTable { per_minute: 0, ..table("https://h/") }).contains("1 to 600"));
         assert!(why(WebhookTable { timeout_s: 0, ..table("https://h/") }).contains("1 to 120"));

@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ocelli_gateway::house::{
-    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, NewSentence, Question, Sentence,
-    State, Verdict,
+    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, NewSentence, Question,
+    Sentence, State, Verdict,
 };
-use ocelli_gateway::{
-    Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Tuning, VerbosityName,
-};
+use ocelli_gateway::{Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Tuning, VerbosityName};
 
 /// A program with two cameras and a condition, which notes what is asked of it.
 pub struct FakeHouse {
@@ -67,7 +65,11 @@ impl House for FakeHouse {
         let camera = |name: &String| Camera { name: name.clone(), up, frames: 100, ..Camera::default() };
         State {
             uptime_s: 12.4,
-            memory: ocelli_gateway::house::Memory { resident_bytes: 40 << 20, budget_bytes: 128 << 20, ..Default::default() },
+            memory: ocelli_gateway::house::Memory {
+                resident_bytes: 40 << 20,
+                budget_bytes: 128 << 20,
+                ..Default::default()
+            },
             cameras: self.about.cameras.iter().map(camera).collect(),
             ..State::default()
         }

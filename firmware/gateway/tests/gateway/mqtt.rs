@@ -236,12 +236,15 @@ fn cutting_proxy(to: u16, after_bytes: usize) -> (u16, Arc<AtomicUsize>) {
     let count = Arc::clone(&cuts);
     std::thread::spawn(move || {
         for near in listener.incoming() {
-            let Ok((near, far)) = near.and_then(|near| TcpStream::connect(("127.0.0.1", to)).map(|far| (near, far))) else {
+            let Ok((near, far)) = near.and_then(|near| TcpStream::connect(("127.0.0.1", to)).map(|far| (near, far)))
+            else {
                 continue;
             };
             // The third line holds.
             let limit = if count.fetch_add(1, Ordering::Relaxed) < 3 { after_bytes } else { usize::MAX };
-            for (mut from, mut into) in [(near.try_clone(), far.try_clone()), (Ok(far), Ok(near))].map(|(a, b)| (a.expect("a stream"), b.expect("a stream"))) {
+            for (mut from, mut into) in [(near.try_clone(), far.try_clone()), (Ok(far), Ok(near))]
+                .map(|(a, b)| (a.expect("a stream"), b.expect("a stream")))
+            {
                 std::thread::spawn(move || {
                     let (mut chunk, mut passed) = ([0; 256], 0);
                     while let Ok(read) = from.read(&mut chunk) {
@@ -278,7 +281,10 @@ fn a_line_that_is_cut_in_the_middle_costs_nothing() {
 fn check_discovery(payload: &Value) -> BTreeMap<String, Value> {
     assert!(payload["device"]["identifiers"][0].is_string() && payload["device"]["name"].is_string(), "{payload}");
     assert!(payload["origin"]["name"].is_string(), "origin.name is required: {payload}");
-    assert_eq!((&payload["qos"], &payload["availability"][0]["topic"]), (&json!(1), &json!(format!("{BASE}/available"))));
+    assert_eq!(
+        (&payload["qos"], &payload["availability"][0]["topic"]),
+        (&json!(1), &json!(format!("{BASE}/available")))
+    );
     let mut ids = BTreeSet::new();
     let components = payload["components"].as_object().expect("components");
     for (key, component) in components {
@@ -322,10 +328,17 @@ fn home_assistant_finds_one_device_with_all_that_a_day_tells() {
     for (camera, slug) in [("kitchen", "kitchen"), ("front door", "front_door")] {
         let entity = &components[&format!("{slug}_event")];
         let of = |topic: &str| Some(topic) == entity["state_topic"].as_str();
-        let events: Vec<Value> = heard.iter().filter(|(topic, _, _)| of(topic)).map(|(_, payload, _)| payload.parse().expect("JSON")).collect();
+        let events: Vec<Value> = heard
+            .iter()
+            .filter(|(topic, _, _)| of(topic))
+            .map(|(_, payload, _)| payload.parse().expect("JSON"))
+            .collect();
         assert!(events.len() > 20, "{camera}");
         for event in &events {
-            assert!(entity["event_types"].as_array().is_some_and(|types| types.contains(&event["event_type"])), "{event}");
+            assert!(
+                entity["event_types"].as_array().is_some_and(|types| types.contains(&event["event_type"])),
+                "{event}"
+            );
             assert!(event["camera"] == camera && event["uid"].is_string() && event["text"].is_string(), "{event}");
         }
         assert!(heard.iter().all(|(topic, _, retain)| !(of(topic) && *retain)), "an event is never retained");
@@ -334,13 +347,19 @@ fn home_assistant_finds_one_device_with_all_that_a_day_tells() {
         assert!(last["text"].as_str().is_some_and(|text| text.starts_with("a person walks")), "{last}");
     }
     // The condition went on and off twice.
-    let stove = components.iter().find(|(key, _)| key.contains("condition")).expect("a condition").1["state_topic"].clone();
-    let went: Vec<String> = listener.heard().into_iter().filter(|(topic, _, _)| json!(topic) == stove).map(|(_, state, _)| state).collect();
+    let stove =
+        components.iter().find(|(key, _)| key.contains("condition")).expect("a condition").1["state_topic"].clone();
+    let went: Vec<String> =
+        listener.heard().into_iter().filter(|(topic, _, _)| json!(topic) == stove).map(|(_, state, _)| state).collect();
     assert_eq!(went, ["OFF", "ON", "OFF", "ON", "OFF"]);
     // Somebody who comes later finds out how things are, and nothing of the past.
     let later = Listener::at(port, "later");
     until("all is retained", MOST, || later.last(&format!("{BASE}/stats")).is_some() && later.last(topic).is_some());
-    assert!(later.heard().iter().all(|(topic, _, retain)| *retain && !topic.ends_with("/event")), "{:?}", later.heard());
+    assert!(
+        later.heard().iter().all(|(topic, _, retain)| *retain && !topic.ends_with("/event")),
+        "{:?}",
+        later.heard()
+    );
     assert_eq!(later.last(&format!("{BASE}/available")).as_deref(), Some("online"));
     let stats: Value = later.last(&format!("{BASE}/stats")).expect("it is there").parse().expect("JSON");
     assert_eq!((&stats["memory"]["used_mib"], &stats["cameras"]["kitchen"]["up"]), (&json!(40.0), &json!(true)));
@@ -371,7 +390,9 @@ fn one_that_is_cut_off_is_offline() {
     let (through, _) = cutting_proxy(port, 4000);
     let feed = Feed::default();
     let (courier, _) = start(None, MqttTable { discovery: String::new(), ..table(through) }, &feed);
-    let available = |what: &str| listener.heard().iter().any(|(topic, payload, _)| topic == &format!("{BASE}/available") && payload == what);
+    let available = |what: &str| {
+        listener.heard().iter().any(|(topic, payload, _)| topic == &format!("{BASE}/available") && payload == what)
+    };
     until("it is online", MOST, || available("online"));
     tell_day(&feed, &courier, 0..20);
     until("the broker tells that it is offline", MOST, || available("offline"));
@@ -392,12 +413,21 @@ fn commands_are_done_and_answered() {
     listener.say("camera/front_door/enabled/set", "OFF");
     assert_eq!(listener.answer("camera/front_door/enabled/answer", 0)["ok"], true);
     assert_eq!(fake.tuning.lock().expect("nobody panicked").enabled, [true, false]);
-    until("its state follows", MOST, || listener.last(&format!("{BASE}/camera/front_door/enabled/state")).as_deref() == Some("OFF"));
-    assert_eq!(listener.last(&format!("{BASE}/verbosity/state")).as_deref(), Some("normal"), "the retained one was not done");
+    until("its state follows", MOST, || {
+        listener.last(&format!("{BASE}/camera/front_door/enabled/state")).as_deref() == Some("OFF")
+    });
+    assert_eq!(
+        listener.last(&format!("{BASE}/verbosity/state")).as_deref(),
+        Some("normal"),
+        "the retained one was not done"
+    );
     listener.say("verbosity/set", "quiet");
     assert_eq!(listener.answer("verbosity/answer", 0)["message"], "from now on: quiet");
     listener.say("verbosity/set", "loud");
-    assert_eq!(listener.answer("verbosity/answer", 1), json!({"ok": false, "message": "verbosity is quiet, normal or full"}));
+    assert_eq!(
+        listener.answer("verbosity/answer", 1),
+        json!({"ok": false, "message": "verbosity is quiet, normal or full"})
+    );
     listener.say("quiet/set", "30");
     assert_eq!(listener.answer("quiet/answer", 0)["message"], "quiet for 30 minutes");
     listener.say("camera/kitchen/teach/set", "the bin is put out");
@@ -413,7 +443,12 @@ fn commands_are_done_and_answered() {
     listener.say("ack/set", "404");
     assert_eq!(listener.answer("ack/answer", 2), json!({"ok": false, "message": "there is no alert 404"}));
     let asked = fake.asked.lock().expect("nobody panicked").clone();
-    let wanted = ["teach the bin is put out Some(10) Some(\"kitchen\")", "ask when did someone last come in?", "ack 77", "ack 404"];
+    let wanted = [
+        "teach the bin is put out Some(10) Some(\"kitchen\")",
+        "ask when did someone last come in?",
+        "ack 77",
+        "ack 404",
+    ];
     assert_eq!(asked, wanted);
     courier.finish();
     // Where it is not allowed nothing happens.
@@ -449,7 +484,9 @@ fn frigates_topics_are_told_under_their_own_prefix() {
     }
     let events = of("cams/events");
     assert_eq!(events.len(), 2 * 45, "45 narrations begin and end");
-    assert!(events.iter().all(|event| event["after"]["camera"] == "kitchen" || event["after"]["camera"] == "front_door"));
+    assert!(
+        events.iter().all(|event| event["after"]["camera"] == "kitchen" || event["after"]["camera"] == "front_door")
+    );
     assert_eq!(of("cams/tracked_object_update").len(), 45);
     listener.client.publish("cams/kitchen/enabled/set", QoS::AtLeastOnce, false, "OFF").expect("it runs");
     until("it is switched off", MOST, || !fake.tuning.lock().expect("nobody panicked").enabled[0]);
@@ -459,7 +496,9 @@ fn frigates_topics_are_told_under_their_own_prefix() {
 #[test]
 fn a_broker_with_tls_and_a_password_is_reached_and_a_false_one_is_not() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
-    let (Some(openssl), Some(passwd)) = (common::program("openssl"), common::program("mosquitto_passwd")) else { return };
+    let (Some(openssl), Some(passwd)) = (common::program("openssl"), common::program("mosquitto_passwd")) else {
+        return;
+    };
     let (key, certificate) = common::certificate(&openssl, folder.path(), "broker", "IP:127.0.0.1");
     let other = common::certificate(&openssl, folder.path(), "other", "IP:127.0.0.1").1;
     let write = |name: &str, text: &str| {
@@ -468,7 +507,8 @@ fn a_broker_with_tls_and_a_password_is_reached_and_a_false_one_is_not() {
         path
     };
     let users = write("users", "");
-    let made = Command::new(passwd).args(["-b".as_ref(), users.as_os_str(), "ocelli".as_ref(), "hunter2".as_ref()]).output();
+    let made =
+        Command::new(passwd).args(["-b".as_ref(), users.as_os_str(), "ocelli".as_ref(), "hunter2".as_ref()]).output();
     assert!(made.expect("it runs").status.success());
     let port = common::free_port();
     let more = format!(

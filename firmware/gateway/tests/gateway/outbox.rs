@@ -86,7 +86,8 @@ fn a_torn_line_costs_itself_and_nothing_before_it_and_no_uid_comes_twice() {
     let log = folder.path().join("00000000000000000001.log");
     let whole = std::fs::read(&log).expect("it is there");
     let cursors = std::fs::read(folder.path().join("cursors")).expect("it is there");
-    let lines: Vec<usize> = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+    let lines: Vec<usize> =
+        whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
     for cut in (lines[1]..whole.len()).step_by(7).chain([whole.len() - 1]) {
         for rubbish in [&b""[..], &[0; 5000], b"ffffffff 9 1 0 {}\n", b"\n", &[0xff; 20_000]] {
             // What the last one wrote is in files of its own.
@@ -298,7 +299,8 @@ fn killed_at_any_time_it_has_all_that_was_told_once() {
 #[test]
 fn a_full_disk_keeps_what_it_has_and_the_newest_wait_in_memory() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
-    let mut child = child_command(folder.path(), "trap '' XFSZ; ulimit -f 40; exec \"$0\" \"$@\"").spawn().expect("there is bash");
+    let mut child =
+        child_command(folder.path(), "trap '' XFSZ; ulimit -f 40; exec \"$0\" \"$@\"").spawn().expect("there is bash");
     let lines: Vec<String> = BufReader::new(child.stdout.take().expect("it is piped"))
         .lines()
         .map_while(Result::ok)

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::{self, FakeHouse, event, until};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use crate::common::{self, FakeHouse, event, until};
 use ocelli_gateway::{Controls, Courier, Feed, House, OutboxTable, Targets, WebhookTable};
 use ring::hmac;
 use serde_json::Value;
@@ -161,7 +161,8 @@ fn whatever_fails_is_tried_again_until_it_is_taken_once() {
         ("not-yet", &[Does::Answers(401, ""), Does::Answers(200, "")]),
         ("moved", &[Does::Answers(302, "location: http://127.0.0.1:1/\r\n"), Does::Answers(200, "")]),
     ];
-    let servers: Vec<(&str, HttpServer)> = scripts.iter().map(|(name, script)| (*name, HttpServer::start(script))).collect();
+    let servers: Vec<(&str, HttpServer)> =
+        scripts.iter().map(|(name, script)| (*name, HttpServer::start(script))).collect();
     let mut hooks: Vec<WebhookTable> = servers.iter().map(|(name, server)| hook(name, server.url("/x"))).collect();
     // And one where nobody is.
     hooks.push(hook("nobody", format!("http://127.0.0.1:{}/", common::free_port())));
@@ -226,7 +227,10 @@ fn requests_are_signed_and_no_note_shows_a_secret() {
     until("it is there", MOST, || !server.got().is_empty());
     courier.finish();
     let got = &server.got()[0];
-    assert_eq!((got.path.as_str(), got.headers["authorization"].as_str()), ("/services/T0/B0/hunter2", "Bearer hunter3"));
+    assert_eq!(
+        (got.path.as_str(), got.headers["authorization"].as_str()),
+        ("/services/T0/B0/hunter2", "Bearer hunter3")
+    );
     assert_eq!(got.headers["content-type"], "application/cloudevents+json");
     let signed = format!("{}.{}.{}", got.headers["webhook-id"], got.headers["webhook-timestamp"], got.body);
     let signatures: Vec<&str> = got.headers["webhook-signature"].split(' ').collect();
@@ -264,7 +268,8 @@ fn what_was_told_before_a_restart_arrives_after_it() {
     feed.tell(event(20, "alert", "kitchen", "Stove unattended"));
     until("all are there", MOST, || got.lock().expect("nobody panicked").len() == 21);
     courier.finish();
-    let ids: Vec<Value> = got.lock().expect("nobody panicked").iter().map(|got: &Got| got.json()["data"]["id"].clone()).collect();
+    let ids: Vec<Value> =
+        got.lock().expect("nobody panicked").iter().map(|got: &Got| got.json()["data"]["id"].clone()).collect();
     assert_eq!(ids, (0..21).map(Value::from).collect::<Vec<_>>());
 }
 
@@ -328,7 +333,9 @@ fn a_wrong_certificate_gets_nothing() {
     let feed = Feed::default();
     let courier = start(None, tables, &feed);
     feed.tell(event(1, "alert", "kitchen", "Stove unattended"));
-    let noted = |name: &str| NOTES.lock().expect("nobody panicked").iter().any(|note| note.contains(name) && note.contains("certificate"));
+    let noted = |name: &str| {
+        NOTES.lock().expect("nobody panicked").iter().any(|note| note.contains(name) && note.contains("certificate"))
+    };
     until("the wrong ones are told", MOST, || noted("tls-unknown") && noted("tls-host"));
     let waiting = || courier.states().iter().map(|state| state.waiting).collect::<Vec<u64>>();
     until("the right one has it, and the wrong ones have not", MOST, || waiting() == [0, 1, 1]);

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::alerts;
 use crate::cli::{CheckArgs, PacksArgs};
 use crate::config::Config;
+use crate::courier;
 use crate::error::{Error, note};
 use crate::events;
 use crate::plain;
@@ -68,6 +69,7 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         if let Some(file) = &config.journal.file {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
         }
+        text += &courier::lines(&config);
         text += &alerts::lines(&config, &pack)?;
         text += &signs;
         if !config.layers.origins.is_empty() {

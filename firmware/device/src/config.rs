@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ocelli_drivers::{CameraConfig, MAX_SIDE_PX, PipeConfig, PipeFormat};
+use ocelli_gateway::{MqttTable, OutboxTable, WebhookTable};
 use ocelli_journal::Limits;
 use ocelli_types::SizePx;
 use schemars::JsonSchema;
@@ -17,10 +18,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::alerts::{self, AlertTable, AlertsTable};
 use crate::board::Layers;
-use crate::sentences;
 use crate::signs::{DisplayTable, GpioTable};
 use crate::thermal::ThermalTable;
 use crate::threads::ThreadsTable;
+use crate::{courier, sentences};
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
@@ -112,6 +113,13 @@ pub struct Config {
     /// What this was made of.
     #[serde(skip)]
     pub layers: Layers,
+    /// The MQTT broker that is told, and that may ask. Default: none.
+    pub mqtt: Option<MqttTable>,
+    /// Whom to tell over HTTP, each `[[webhook]]`.
+    #[serde(rename = "webhook")]
+    pub webhooks: Vec<WebhookTable>,
+    /// Where messages wait for MQTT and webhooks.
+    pub outbox: OutboxTable,
 }
 
 impl Default for Config {
@@ -137,6 +145,9 @@ impl Default for Config {
             display: DisplayTable::default(),
             gpio: GpioTable::default(),
             layers: Layers::default(),
+            mqtt: None,
+            webhooks: Vec::new(),
+            outbox: OutboxTable::default(),
         }
     }
 }
@@ -423,9 +434,10 @@ impl Config {
         }
         let own = path.zip(text.as_ref()).map(|(path, text)| Self::read(path, text)).transpose()?;
         let merged = layers.merge(own.unwrap_or_default(), path);
-        let config: Self = merged.try_into().map_err(|error: toml::de::Error| {
+        let mut config: Self = merged.try_into().map_err(|error: toml::de::Error| {
             ConfigError::Usage(format!("config and board together: {}", explain(error.message())))
         })?;
+        courier::name(&mut config);
         config.check().map_err(|why| ConfigError::Usage(format!("config and board together: {why}")))?;
         Ok(Self { layers, ..config })
     }
@@ -443,7 +455,8 @@ impl Config {
 
     /// What a file says, checked.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = Self::read(path, text)?;
+        let mut config: Self = Self::read(path, text)?;
+        courier::name(&mut config);
         config.check().map_err(|why| ConfigError::Invalid { path: path.to_path_buf(), line: 1, why })?;
         Ok(config)
     }
@@ -476,6 +489,7 @@ impl Config {
         self.thermal.check()?;
         self.display.check()?;
         self.gpio.check()?;
+        courier::check(self)?;
         alerts::check(self)
     }
 

@@ -78,6 +78,11 @@ impl Outside {
         Self { feed, started, dates, names, cameras, events, plan }
     }
 
+    /// What is said, for those who bring it to others.
+    pub const fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
     fn with(&self, camera: usize, change: impl FnOnce(&mut Running)) {
         if let Some(camera) = self.cameras.get(camera) {
             change(&mut camera.lock().unwrap_or_else(PoisonError::into_inner));
@@ -199,15 +204,14 @@ struct Program {
     of_journal: Vec<String>,
 }
 
-/// Starts the gateway, where the config wants one. `pack` is the one that runs, and the canvases are those of the capture threads.
-pub fn start(
+/// What others may ask. `pack` is the one that runs, and the canvases are those of the capture threads.
+pub fn house(
     config: &Config,
     common: &Common,
     pack: &Pack,
     outside: &Arc<Outside>,
     canvases: Vec<Option<Arc<Canvas>>>,
-) -> Result<Option<Gateway>, Error> {
-    let Some(settings) = settings(config) else { return Ok(None) };
+) -> Arc<dyn House> {
     let about = About {
         version: env!("CARGO_PKG_VERSION").into(),
         pack: pack.manifest.name.clone(),
@@ -233,7 +237,7 @@ pub fn start(
     path("--vocabulary", config.vocabulary.as_deref());
     let journal = config.journal.file.clone();
     let of_journal = journal.iter().flat_map(|file| ["--journal".to_owned(), file.display().to_string()]).collect();
-    let program = Program {
+    Arc::new(Program {
         about,
         outside: Arc::clone(outside),
         conditions: conditions.collect(),
@@ -242,10 +246,15 @@ pub fn start(
         reading: Mutex::default(),
         arguments,
         of_journal,
-    };
+    })
+}
+
+/// Starts the gateway, where the config wants one.
+pub fn start(config: &Config, outside: &Outside, house: &Arc<dyn House>) -> Result<Option<Gateway>, Error> {
+    let Some(settings) = settings(config) else { return Ok(None) };
     let encrypted = settings.tls.is_some();
     let (users, password, listen) = (settings.users.is_some(), settings.password_file.is_some(), settings.listen);
-    let gateway = Gateway::start(settings, Arc::new(program), outside.feed.clone(), || ())?;
+    let gateway = Gateway::start(settings, Arc::clone(house), outside.feed.clone(), || ())?;
     let (address, scheme) = (gateway.address(), if encrypted { "https" } else { "http" });
     note(format_args!("the gateway is at {scheme}://{address}/"));
     if address.ip() != listen.ip() {

@@ -8,6 +8,8 @@ mod board;
 mod check;
 mod cli;
 mod config;
+mod controls;
+mod courier;
 mod describe;
 mod enforce;
 mod error;

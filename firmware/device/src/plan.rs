@@ -14,6 +14,7 @@ use ocelli_types::SizePx;
 use serde::Serialize;
 
 use crate::config::{CameraTable, Config};
+use crate::courier;
 use crate::gateway;
 use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
 use crate::sentences::{Room, WATCHER_STACK_BYTES};
@@ -103,6 +104,11 @@ const GATEWAY: &str = "gateway";
 const GATEWAY_CODE: &str = "gateway: code and libraries";
 const GATEWAY_STACKS: &str = "gateway: thread stacks";
 
+/// MQTT and webhooks: as the gateway.
+const COURIER: &str = "MQTT and webhooks";
+const COURIER_CODE: &str = "MQTT and webhooks: code";
+const COURIER_STACKS: &str = "MQTT and webhooks: thread stacks";
+
 /// The part that depends on the clip's length.
 const INDEX: &str = "index of the clip";
 
@@ -144,6 +150,7 @@ impl Item {
     fn lowered_by(&self) -> Option<&'static str> {
         match self.name {
             CODE | STACKS | SLACK | OUTPUT | JOURNAL => None,
+            COURIER | COURIER_CODE | COURIER_STACKS => Some("no [mqtt] and [[webhook]]"),
             GATEWAY | GATEWAY_CODE | GATEWAY_STACKS => Some("no [gateway]"),
             SOURCE => Some("a smaller picture (size_px)"),
             INDEX => Some("a shorter clip"),
@@ -232,6 +239,11 @@ impl Plan {
             plan.items.push(item(GATEWAY_CODE, ocelli_gateway::CODE_BYTES));
             plan.items.push(item(GATEWAY_STACKS, ocelli_gateway::STACKS_BYTES + gateway::ANSWER_STACKS_BYTES));
         }
+        if courier::is_wanted(config) {
+            plan.items.push(item(COURIER, ocelli_gateway::COURIER_HEAP_BYTES));
+            plan.items.push(item(COURIER_CODE, ocelli_gateway::COURIER_CODE_BYTES));
+            plan.items.push(item(COURIER_STACKS, ocelli_gateway::COURIER_STACKS_BYTES));
+        }
         if config.vocabulary.is_some() {
             let Room { sentences, text_bytes } = wiring::room(config, pack);
             let [held, reading] = Vocabulary::bytes_of(sentences, text_bytes);
@@ -305,12 +317,12 @@ impl Plan {
 
     /// Code, which is mapped from files and not written.
     pub fn code_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, GATEWAY_CODE])
+        self.bytes_of(&[CODE, GATEWAY_CODE, COURIER_CODE])
     }
 
     /// All that is held beside blocks of the heap. SQLite has one of its own.
     pub fn beside_heap_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL, GATEWAY_CODE, GATEWAY_STACKS, SIGNS])
+        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL, GATEWAY_CODE, GATEWAY_STACKS, COURIER_CODE, COURIER_STACKS, SIGNS])
     }
 
     fn bytes_of(&self, names: &[&str]) -> u64 {

@@ -32,6 +32,8 @@ use self::think::{Think, Watched};
 use crate::alerts::{self, WeekClock};
 use crate::cli::RunArgs;
 use crate::config::ConfigError;
+use crate::controls::Switches;
+use crate::courier;
 use crate::enforce::Fence;
 use crate::error::{Error, note};
 use crate::gateway::{self, Outside};
@@ -165,13 +167,20 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let voice = Voice::open(&config, start_unix_ms)?.shown_by(signs);
     let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
     let plan = Arc::new(Mutex::new(plan));
-    let outside = config.gateway.listen.map(|_| Arc::new(Outside::new(&config, dates, Arc::clone(&plan))));
+    let is_heard = config.gateway.listen.is_some() || courier::is_wanted(&config);
+    let outside = is_heard.then(|| Arc::new(Outside::new(&config, dates, Arc::clone(&plan))));
     let voice = voice.heard_by(outside.clone());
     let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false)?);
     let canvases: Vec<_> = config.cameras.iter().map(|_| gateway::canvas(&config, &pack)).collect();
-    let start = |outside| gateway::start(&config, &args.common, &pack, outside, canvases.clone());
-    // It answers until the end, whatever the end is.
-    let _gateway = outside.as_ref().map_or(Ok(None), start)?;
+    let switches = Arc::new(Switches::new(config.speak.verbosity, count));
+    let house = outside.as_ref().map(|outside| gateway::house(&config, &args.common, &pack, outside, canvases.clone()));
+    // They answer until the end, whatever the end is.
+    let (_gateway, courier) = match outside.as_ref().zip(house) {
+        None => (None, None),
+        Some((outside, house)) => {
+            (gateway::start(&config, outside, &house)?, courier::start(&config, outside, &house, &switches)?)
+        }
+    };
     for fault in own.iter().flat_map(|own| &own.faults) {
         note(fault);
         voice.tell(0, EventKind::Health, (start_us, start_us), fault)?;
@@ -242,6 +251,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             plan: Arc::clone(&plan),
             hopeful: Arc::clone(&hopeful),
             alone: count == 1,
+            switches: Arc::clone(&switches),
             clock,
             start_us,
             pace: pace.clone(),
@@ -283,7 +293,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     // What can be said now is the watcher's: these sentences should not outlive it.
     drop(pack);
-    let mut think = Think { cameras, voice, narrator: &narrator, vocabulary, watcher, dates, week, outside, warden };
+    let narrator = &narrator;
+    let mut think =
+        Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, switches };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
@@ -303,6 +315,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let encoded = ended(encode).unwrap_or(Ok(()));
     let saved = think.save(&clock);
     let kept = think.voice.finish(clock.now());
+    // What waits may go for a moment more; the rest is kept.
+    drop(courier);
     think.sum_up(start_us, thought.is_ok() && captured.is_ok());
     thought?;
     encoded?;

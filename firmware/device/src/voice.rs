@@ -49,6 +49,8 @@ pub struct Voice {
     escalation: Escalation,
     /// Quiet hours.
     quiet: Vec<WeekSpan>,
+    /// Whether it is quiet beside them.
+    pub is_quiet: bool,
     /// Cameras and conditions whose open alerts were told nobody.
     hushed: BTreeSet<(usize, usize)>,
     /// Display and lamps.
@@ -90,6 +92,7 @@ impl Voice {
             outside,
             escalation,
             quiet,
+            is_quiet: false,
             hushed,
             signs,
             said,
@@ -175,7 +178,7 @@ impl Voice {
             entities: alerted.kind.map_or_else(Vec::new, |kind| vocabulary.about(kind).to_vec()),
             vector: None,
         });
-        let is_quiet = minute.is_some_and(|now| self.quiet.iter().any(|span| span.contains(now)));
+        let is_quiet = self.is_quiet || minute.is_some_and(|now| self.quiet.iter().any(|span| span.contains(now)));
         let was_hushed = alerted.over && self.hushed.remove(&(camera, alerted.rule));
         let hush = *severity < Severity::Alarm && (is_quiet || was_hushed);
         if hush && !alerted.over {
@@ -201,7 +204,7 @@ impl Voice {
             self.emit(&event)?;
             self.pass_on(&event, about.as_ref());
         }
-        self.keep(&event, about, hush);
+        self.keep(&event, about.clone(), hush);
         if alerted.over {
             return Ok(());
         }
@@ -217,7 +220,7 @@ impl Voice {
         if !hush {
             let update = Event { kind: EventKind::Update, text: &text, ..event };
             self.emit(&update)?;
-            self.pass_on(&update, None);
+            self.pass_on(&update, about.as_ref());
         }
         if let Some(scribe) = &mut self.scribe {
             scribe.write(Entry::Said { id: event.id, text });

@@ -1,7 +1,8 @@
 //! How others reach the program: HTTP with a web page, MQTT, webhooks. The only crate that opens a socket.
 //!
 //! ```text
-//!  think thread --tell--> Feed (the newest events, bounded) --> server-sent events, MQTT, webhooks
+//!  think thread --tell--> Feed (the newest events, bounded) --> server-sent events
+//!                                                           `-> Courier: outbox (disk) --> MQTT, webhooks
 //!  HTTP request --> House (what the program lets others ask and do: journal, state, ask, teach)
 //! ```
 //!
@@ -11,17 +12,29 @@
 #![forbid(unsafe_code)]
 
 mod canvas;
+mod courier;
 mod error;
 mod event;
 mod feed;
 pub mod house;
 mod http;
+mod mqtt;
+mod outbox;
+mod secret;
 mod settings;
+mod target;
+mod trust;
+mod webhook;
 
 pub use canvas::Canvas;
+pub use courier::{COURIER_CODE_BYTES, COURIER_HEAP_BYTES, COURIER_STACKS_BYTES, Courier, TargetState, Targets};
 pub use error::GatewayError;
 pub use event::{Event, OfAlert, Severity};
 pub use feed::{Feed, Heard, Reader};
 pub use house::{About, Answered, Camera, House, HouseError, State};
 pub use http::{Account, Gateway, Role};
+pub use mqtt::MqttTable;
+pub use outbox::{HELD, Message, Outbox, OutboxError};
 pub use settings::{CODE_BYTES, HEAP_BYTES, STACKS_BYTES, Settings, viewer_bytes};
+pub use target::{Controls, OutboxTable, Tuning, VerbosityName};
+pub use webhook::WebhookTable;

@@ -17,7 +17,7 @@ use ocelli_types::{
 
 use crate::{
     AlertBuf, AlertRules, ConfigError, DeviationBuf, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Normal,
-    Seen, Sight, SpeakPolicy, Spoken,
+    Seen, Sight, SpeakPolicy, Spoken, Verbosity,
 };
 
 /// The think side, whole: one encoder, and the mind behind it.
@@ -225,6 +225,11 @@ impl<H: Head> Mind<H> {
         if let Some(normal) = &mut self.normal {
             normal.blind();
         }
+    }
+
+    /// Tells so much from now on; see [`SpeakPolicy::tell_by`].
+    pub const fn tell_by(&mut self, verbosity: Verbosity) {
+        self.policy.tell_by(verbosity);
     }
 
     /// Goes on with another vocabulary, which the head has by then; see [`SpeakPolicy::relearn`]. Allocates.

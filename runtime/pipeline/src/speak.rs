@@ -373,6 +373,11 @@ impl SpeakPolicy {
         }
     }
 
+    /// Tells so much from now on, whatever the lexicon says.
+    pub const fn tell_by(&mut self, verbosity: Verbosity) {
+        self.telling.tell_by(verbosity);
+    }
+
     /// Goes on with another vocabulary: `kinds` and `entries` say for each of the old ones which it is now. What is smoothed,
     /// waited for and current stays, as far as its kind does. An alert whose sentence has gone is over at `at_us`, which is given
     /// back, in the old numbers.

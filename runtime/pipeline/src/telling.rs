@@ -78,6 +78,11 @@ impl Telling {
         Self { verbosity, told: heapless::Vec::new(), owed: None, still: None }
     }
 
+    /// Tells so much from now on.
+    pub const fn tell_by(&mut self, verbosity: Verbosity) {
+        self.verbosity = verbosity;
+    }
+
     /// Whether a kind that became current is told now, and how. `holds` says whether a kind is still as sure as it must be to be told,
     /// `likeness` how alike two entries are; one that `must` be told is.
     pub fn weigh(

@@ -33,7 +33,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 12] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -47,6 +47,24 @@ const NEEDS: [Need; 9] = [
         why: "makes and reads clips",
         only: &[For::Tests, For::Eval, For::Gateway],
         is_there: || on_path("ffmpeg"),
+    },
+    Need {
+        package: "mosquitto",
+        why: "is a broker that MQTT is tested against",
+        only: &[For::Tests],
+        is_there: || Path::new("/usr/sbin/mosquitto").exists() || on_path("mosquitto"),
+    },
+    Need {
+        package: "nats-server",
+        why: "is another one",
+        only: &[For::Tests],
+        is_there: || Path::new("/usr/sbin/nats-server").exists() || on_path("nats-server"),
+    },
+    Need {
+        package: "openssl",
+        why: "makes certificates for tests",
+        only: &[For::Tests],
+        is_there: || on_path("openssl"),
     },
     Need {
         package: "python3-venv",

@@ -14,6 +14,7 @@ use ocelli_types::{Clock, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::config::CameraTable;
+use crate::controls::Switches;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::state::Reference;
@@ -91,6 +92,8 @@ pub(super) struct Capture {
     pub(super) hopeful: Arc<AtomicUsize>,
     /// Whether there is no other camera.
     pub(super) alone: bool,
+    /// Whether it is to watch.
+    pub(super) switches: Arc<Switches>,
     /// The largest picture that the plan was asked about.
     pub(super) picture: SizePx,
     pub(super) clock: SystemClock,
@@ -192,6 +195,15 @@ impl Capture {
                 }
             };
             let now_us = self.clock.now();
+            if self.switches.is_off(self.camera) {
+                // What is seen after it is new to all.
+                if self.lost_us.is_none() && !self.lose("it is switched off".into()) {
+                    return Ok(());
+                }
+                self.eye.forget();
+                next_seq = Some(frame.seq.0 + 1);
+                continue;
+            }
             self.counts.pictures += 1;
             self.counts.decode_us = now_us - asked_us;
             self.counts.lost += frame.seq.0.saturating_sub(next_seq.unwrap_or(frame.seq.0));

@@ -12,6 +12,7 @@ use ocelli_types::{Clock, EventKind, Micros};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
 use crate::alerts::{Tells, WeekClock};
+use crate::controls::Switches;
 use crate::error::{Error, note};
 use crate::gateway::Outside;
 use crate::journal::Dates;
@@ -67,6 +68,8 @@ pub(super) struct Think<'a> {
     pub(super) outside: Option<Arc<Outside>>,
     /// Of the temperature, where it is looked at.
     pub(super) warden: Option<Warden>,
+    /// What they set meanwhile.
+    pub(super) switches: Arc<Switches>,
 }
 
 impl Think<'_> {
@@ -127,6 +130,7 @@ impl Think<'_> {
                 self.tick(index, clock)?;
             }
             self.follow()?;
+            self.obey();
             if let Some(text) = self.warden.as_ref().and_then(Warden::news) {
                 let now_us = self.cameras[0].now_us;
                 self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)?;
@@ -148,6 +152,13 @@ impl Think<'_> {
         };
         let now_us = self.cameras[0].now_us;
         self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)
+    }
+
+    /// Does what others have set.
+    fn obey(&mut self) {
+        self.voice.is_quiet = self.switches.is_quiet();
+        let verbosity = self.switches.verbosity().into();
+        self.cameras.iter_mut().for_each(|camera| camera.mind.tell_by(verbosity));
     }
 
     /// Gives all cameras another vocabulary. Alerts on sentences that have gone are over.
@@ -302,7 +313,8 @@ mod tests {
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, warden, outside, dates) = (&narrator, None, None, None, Dates::Unknown);
-        let mut think = Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden };
+        let switches = Arc::new(Switches::new(Verbosity::Normal, names.len()));
+        let mut think = Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, switches };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

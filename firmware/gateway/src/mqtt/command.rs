@@ -1,0 +1,215 @@
+//! What others ask of the program in topics that end with `/set`; each is answered in the one that ends with `/answer`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::topics::Topics;
+use crate::house::{Lesson, Question};
+use crate::target::{Controls, VerbosityName};
+use crate::{Answered, House, HouseError};
+
+/// What a lesson without a time is about.
+const JUST_NOW_S: u32 = 10;
+
+/// No command is longer.
+const MOST_BYTES: usize = 4096;
+
+/// A command, as far as it could be understood.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Enabled {
+        camera: usize,
+        on: bool,
+    },
+    Verbosity(VerbosityName),
+    Quiet {
+        on: bool,
+        minutes: Option<u32>,
+    },
+    Teach(Box<Lesson>),
+    Ask(Question),
+    /// `None` for the last one.
+    Acknowledge(Option<u64>),
+}
+
+/// Reads a command. `None` for a topic that is none.
+pub fn read(topics: &Topics, topic: &str, payload: &[u8]) -> Option<Result<Command, String>> {
+    let what = topic.strip_prefix(&topics.base)?.strip_prefix('/')?.strip_suffix("/set")?;
+    let text = std::str::from_utf8(payload).ok().filter(|_| payload.len() <= MOST_BYTES);
+    let Some(text) = text.map(str::trim) else { return Some(Err("a command is a text of 4096 bytes at most".into())) };
+    Some(match what.strip_prefix("camera/").and_then(|of| of.split_once('/')) {
+        Some((slug, what)) => match topics.cameras.iter().position(|place| place.slug == slug) {
+            None => Err(format!("there is no camera `{slug}`")),
+            Some(camera) => of_camera(camera, &topics.cameras[camera].name, what, text)?,
+        },
+        None => of_device(what, text)?,
+    })
+}
+
+fn of_camera(camera: usize, name: &str, what: &str, text: &str) -> Option<Result<Command, String>> {
+    Some(match what {
+        "enabled" => on(text).map(|on| Command::Enabled { camera, on }),
+        "teach" => lesson(name, text),
+        _ => return None,
+    })
+}
+
+fn of_device(what: &str, text: &str) -> Option<Result<Command, String>> {
+    Some(match what {
+        "verbosity" => {
+            let named = VerbosityName::named(text).map(Command::Verbosity);
+            named.ok_or_else(|| "verbosity is quiet, normal or full".into())
+        }
+        "quiet" => match text.parse::<u32>() {
+            Ok(minutes @ 1..=10_080) => Ok(Command::Quiet { on: true, minutes: Some(minutes) }),
+            Ok(0) => Ok(Command::Quiet { on: false, minutes: None }),
+            Ok(_) => Err("quiet is ON, OFF, or minutes, 10080 (a week) at most".into()),
+            Err(_) => on(text).map(|on| Command::Quiet { on, minutes: None }),
+        },
+        "ask" => question(text),
+        "ack" if text == "last" => Ok(Command::Acknowledge(None)),
+        "ack" => {
+            let id = text.parse().ok().or_else(|| text.parse::<Value>().ok()?["id"].as_u64());
+            id.map(|id| Command::Acknowledge(Some(id))).ok_or_else(|| "ack is the id of an alert, or `last`".into())
+        }
+        _ => return None,
+    })
+}
+
+fn on(text: &str) -> Result<bool, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "ON" | "TRUE" | "1" => Ok(true),
+        "OFF" | "FALSE" | "0" => Ok(false),
+        _ => Err("it is ON or OFF".into()),
+    }
+}
+
+fn lesson(camera: &str, text: &str) -> Result<Command, String> {
+    let mut lesson = if text.starts_with('{') {
+        serde_json::from_str::<Lesson>(text).map_err(|error| format!("a lesson is a text or JSON: {error}"))?
+    } else {
+        Lesson { text: text.into(), ..Lesson::default() }
+    };
+    if lesson.text.trim().is_empty() {
+        return Err("a lesson has no `text`; write what happened".into());
+    }
+    if lesson.last_s.is_none() && lesson.from.is_none() {
+        lesson.last_s = Some(JUST_NOW_S);
+    }
+    lesson.camera = Some(camera.into());
+    Ok(Command::Teach(Box::new(lesson)))
+}
+
+fn question(text: &str) -> Result<Command, String> {
+    let question = if text.starts_with('{') {
+        serde_json::from_str(text).map_err(|error| format!("a question is a text or JSON: {error}"))?
+    } else {
+        Question { question: text.into(), camera: None }
+    };
+    if question.question.trim().is_empty() {
+        return Err("the question is empty".into());
+    }
+    Ok(Command::Ask(question))
+}
+
+impl Command {
+    /// Whether it is done at once; others may take a while, in a thread of their own.
+    pub fn is_setting(&self) -> bool {
+        matches!(self, Self::Enabled { .. } | Self::Verbosity(_) | Self::Quiet { .. })
+    }
+
+    /// Does what is asked. `last` is the newest alert.
+    pub fn run(self, house: &dyn House, controls: &Arc<dyn Controls>, last: Option<u64>) -> Value {
+        let done: Answered<Value> = match self {
+            Self::Enabled { camera, on } => {
+                let said = if on { "it watches" } else { "it watches no longer" };
+                controls.set_enabled(camera, on).map(|()| json!({ "message": said }))
+            }
+            Self::Verbosity(verbosity) => {
+                let said = format!("from now on: {}", verbosity.name());
+                controls.set_verbosity(verbosity).map(|()| json!({ "message": said }))
+            }
+            Self::Quiet { on, minutes } => {
+                let said = match (on, minutes) {
+                    (true, Some(minutes)) => format!("quiet for {minutes} minutes"),
+                    (true, None) => "quiet until it is switched off".into(),
+                    (false, _) => "no longer quiet".into(),
+                };
+                controls.set_quiet(on, minutes).map(|()| json!({ "message": said }))
+            }
+            Self::Teach(lesson) => house.teach(&lesson).map(|done| json!({"message": done.message})),
+            Self::Ask(question) => {
+                house.ask(&question).map(|answer| json!({"message": answer.answer, "answer": answer}))
+            }
+            Self::Acknowledge(id) => match id.or(last) {
+                None => Err(HouseError::Absent("there was no alert yet".into())),
+                Some(id) => house.acknowledge(id).map(|()| json!({"message": "acknowledged", "id": id})),
+            },
+        };
+        answer(done.map_err(|error| error.to_string()))
+    }
+}
+
+/// As it is published.
+pub fn answer(done: Result<Value, String>) -> Value {
+    match done {
+        Ok(mut said) => {
+            said["ok"] = json!(true);
+            said
+        }
+        Err(why) => json!({"ok": false, "message": why}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(topic: &str, payload: &str) -> Option<Result<Command, String>> {
+        let topics = Topics::new("ocelli/home/board".into(), &["hall".into(), "front door".into()], &[]);
+        read(&topics, &format!("ocelli/home/board/{topic}"), payload.as_bytes())
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        let understood = |topic, payload| command(topic, payload).expect("a command").expect("understood");
+        let shown = |topic, payload| format!("{:?}", understood(topic, payload));
+        assert_eq!(shown("camera/front_door/enabled/set", "off"), "Enabled { camera: 1, on: false }");
+        assert_eq!(shown("verbosity/set", "full"), "Verbosity(Full)");
+        assert_eq!(shown("quiet/set", "30"), "Quiet { on: true, minutes: Some(30) }");
+        assert_eq!(shown("quiet/set", "OFF"), "Quiet { on: false, minutes: None }");
+        assert_eq!(shown("ack/set", "7"), "Acknowledge(Some(7))");
+        assert_eq!(shown("ack/set", r#"{"id": 8}"#), "Acknowledge(Some(8))");
+        assert_eq!(shown("ack/set", "last"), "Acknowledge(None)");
+        let Command::Teach(lesson) = understood("camera/hall/teach/set", "the bin is put out") else {
+            panic!("a lesson")
+        };
+        assert_eq!((lesson.last_s, lesson.camera.as_deref()), (Some(10), Some("hall")));
+        let Command::Ask(question) = understood("ask/set", r#"{"question": "who came?", "camera": "hall"}"#) else {
+            panic!("a question")
+        };
+        assert_eq!(question.question, "who came?");
+    }
+
+    #[test]
+    fn what_is_no_command_does_nothing_and_what_is_wrong_is_said() {
+        for topic in ["verbosity/state", "other/set", "camera/hall/other/set", "set"] {
+            assert!(command(topic, "ON").is_none(), "{topic}");
+        }
+        for (topic, payload) in [
+            ("verbosity/set", "loud"),
+            ("quiet/set", "1000000"),
+            ("camera/barn/enabled/set", "ON"),
+            ("camera/hall/enabled/set", "maybe"),
+            ("camera/hall/teach/set", " "),
+            ("camera/hall/teach/set", "{"),
+            ("camera/hall/teach/set", r#"{"txt": "x"}"#),
+            ("ask/set", ""),
+            ("ack/set", "the last"),
+            ("ask/set", &"x".repeat(5000)),
+        ] {
+            assert!(matches!(command(topic, payload), Some(Err(_))), "{topic} {payload}");
+        }
+    }
+}

@@ -54,6 +54,9 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         if let Some(file) = &config.journal.file {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
         }
+        if let Some(panel) = config.panel.line() {
+            text += &format!("panel   {panel}\n");
+        }
         text += &alerts::lines(&config, &pack)?;
         text += &format!("memory\n{plan}\n");
         events::print(&text)?;

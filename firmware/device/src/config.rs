@@ -15,6 +15,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::alerts::{self, AlertTable, AlertsTable};
+use crate::panel::PanelTable;
 use crate::sentences;
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
@@ -82,6 +83,8 @@ pub struct Config {
     pub memory: MemoryTable,
     /// Where what was said is kept.
     pub journal: JournalTable,
+    /// The panel that shows and sounds what is said.
+    pub panel: PanelTable,
     /// What to be told of besides what the pack alarms about, each `[[alert]]`.
     #[serde(rename = "alert")]
     pub alerts: Vec<AlertTable>,
@@ -103,6 +106,7 @@ impl Default for Config {
             speak: SpeakTable::default(),
             memory: MemoryTable::default(),
             journal: JournalTable::default(),
+            panel: PanelTable::default(),
             alerts: Vec::new(),
             alerting: AlertsTable::default(),
         }
@@ -353,6 +357,7 @@ impl Config {
         }
         self.memory.check()?;
         self.journal.check()?;
+        self.panel.check()?;
         alerts::check(self)
     }
 

@@ -340,7 +340,7 @@ fn time(entry: &Entry) -> Micros {
         Entry::Told(told) => told.start_us,
         Entry::Seen(_, Seen { start_us: at_us, .. }) | Entry::Sees { at_us, .. } | Entry::Alive { at_us, .. } => *at_us,
         // It follows its alert.
-        Entry::Said { .. } | Entry::ToldAgain { .. } => Micros(0),
+        Entry::Said { .. } | Entry::ToldAgain { .. } | Entry::Acknowledged { .. } => Micros(0),
     }
 }
 

@@ -15,6 +15,7 @@ mod examples;
 mod journal;
 mod lessons;
 mod moments;
+mod panel;
 mod plain;
 mod plan;
 mod pulse;

@@ -35,6 +35,7 @@ use crate::enforce::Fence;
 use crate::error::{Error, note};
 use crate::journal::{Dates, Scribe};
 use crate::moments::Moments;
+use crate::panel;
 use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::sentences::{Sentences, Watcher};
@@ -140,13 +141,14 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let clock = SystemClock::starting_at(start_us);
     let voice = Voice::open(&config, live.then(|| now_unix_ms.saturating_sub(start_us.0 / 1000)))?;
     let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
+    let no_thread = |source| Error::System { what: "a thread", source };
+    let voice = voice.seen_on(panel::start(&config).map_err(no_thread)?);
     let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false)?);
     for fault in own.iter().flat_map(Sentences::faults) {
         note(&fault);
         voice.tell(0, EventKind::Health, (start_us, start_us), &fault)?;
     }
     let every_us = Micros::from_seconds(config.memory.save_every_s);
-    let no_thread = |source| Error::System { what: "a thread", source };
     let watcher = own.as_ref().map(|own| Watcher::start(own, of_pack, Arc::clone(&stop)));
     let watcher = watcher.transpose().map_err(no_thread)?;
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-use ocelli_drivers::{ConsoleSink, JsonSink, SinkError};
+use ocelli_drivers::{ConsoleSink, JsonSink, PanelSink, SinkError, SystemClock};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Ring, Seen, Told};
 use ocelli_pipeline::{Alerted, CameraMove, Deviation, Spoken, WeekSpan};
-use ocelli_types::{Event, EventKind, Micros, Severity, Sink};
+use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity, Sink};
 
 use crate::alerts::{self, Tells};
 use crate::config::Config;
@@ -46,6 +46,8 @@ pub struct Voice {
     quiet: Vec<WeekSpan>,
     /// Cameras and conditions whose open alerts were told nobody.
     hushed: BTreeSet<(usize, usize)>,
+    /// The companion microcontroller.
+    panel: Option<PanelSink>,
     said: u64,
     next_id: u64,
 }
@@ -71,14 +73,27 @@ impl Voice {
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
         let (evidence, language) = (config.output.evidence, config.output.language.clone());
         let (escalation, quiet) = alerts::for_all(&config.alerting)?;
-        let (scribe, hushed, said, next_id) = (None, BTreeSet::new(), 0, 1);
-        Ok(Self { lines, place, cameras, evidence, language, scribe, escalation, quiet, hushed, said, next_id })
+        let (scribe, panel, hushed, said, next_id) = (None, None, BTreeSet::new(), 0, 1);
+        Ok(Self { lines, place, cameras, evidence, language, scribe, escalation, quiet, hushed, panel, said, next_id })
     }
 
     /// One whose events are kept, and have ids that go on with those that are.
     #[must_use]
     pub fn kept_by(self, scribe: Option<Scribe>) -> Self {
         Self { scribe, ..self }
+    }
+
+    /// One that shows what it says on a panel, where alerts can be acknowledged.
+    #[must_use]
+    pub fn seen_on(self, panel: Option<PanelSink>) -> Self {
+        Self { panel, ..self }
+    }
+
+    /// The program thinks, as the panel should hear.
+    pub fn alive(&self) {
+        if let Some(panel) = &self.panel {
+            panel.alive();
+        }
     }
 
     /// Says what the policy decided in the picture that `head` described last.
@@ -161,7 +176,7 @@ impl Voice {
         if hush {
             self.next_id = event.id + 1;
         } else {
-            self.emit(&event)?;
+            self.emit_as(&event, Some(*severity))?;
         }
         self.keep(&event, about, hush);
         if alerted.over {
@@ -213,9 +228,21 @@ impl Voice {
     /// Tells which alerts were acknowledged, and again which alarms of this camera were not, at this stream time of it.
     pub fn remind(&mut self, camera: usize, now_us: Micros) -> Result<(), Error> {
         for id in self.scribe.as_ref().map(Scribe::acknowledged).unwrap_or_default() {
+            if let Some(panel) = &mut self.panel {
+                // One that has too much to do tells it when the button is pressed.
+                let _ = panel.over(id);
+            }
             if let Some(told) = self.escalation.acknowledged(id) {
                 let text = format!("acknowledged: {}", told.text);
                 self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
+            }
+        }
+        let pressed = self.panel.as_ref().and_then(PanelSink::acknowledged);
+        while let Some(told) = pressed.and_then(|newest| self.escalation.acknowledged_up_to(newest)) {
+            let text = format!("acknowledged at the panel: {}", told.text);
+            self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
+            if let Some(scribe) = &mut self.scribe {
+                scribe.write(Entry::Acknowledged { id: told.id, unix_ms: SystemClock::new().unix_ms() });
             }
         }
         while let Some((told, times)) = self.escalation.due(camera, now_us) {
@@ -269,7 +296,7 @@ impl Voice {
     /// Tells how a camera was in this time. That is not kept: a line a minute would be most of a journal.
     pub fn pulse(&mut self, camera: usize, (start_us, end_us): (Micros, Micros), text: &str) -> Result<(), Error> {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
-        self.emit(&of_device(id, EventKind::Health, camera, (start_us, end_us), text))?;
+        self.emit_as(&of_device(id, EventKind::Health, camera, (start_us, end_us), text), None)?;
         if let Some(scribe) = &mut self.scribe {
             scribe.alive(end_us);
         }
@@ -305,9 +332,10 @@ impl Voice {
         ));
     }
 
-    /// What the person should hear of the journal.
+    /// What the person should hear of the journal and the panel.
     pub fn news(&mut self) -> Option<String> {
-        self.scribe.as_mut().and_then(Scribe::news)
+        let of_journal = self.scribe.as_mut().and_then(Scribe::news);
+        of_journal.or_else(|| self.panel.as_ref().and_then(PanelSink::news))
     }
 
     /// Keeps what still waits to be kept, at the end of the stream.
@@ -349,6 +377,15 @@ impl Voice {
     }
 
     fn emit(&mut self, event: &Event<'_>) -> Result<(), Error> {
+        self.emit_as(event, Some(Severity::Alarm))
+    }
+
+    /// Says it; on the panel, where an alert is of this severity, unless it is not for people.
+    fn emit_as(&mut self, event: &Event<'_>, on_panel: Option<Severity>) -> Result<(), Error> {
+        if let Some((panel, severity)) = self.panel.as_mut().zip(on_panel) {
+            // What it has no room for it counts.
+            let _ = panel.tell(event, severity);
+        }
         let emitted: Result<(), SinkError> = match &mut self.lines {
             Lines::People(sink) => sink.emit(event),
             Lines::Programs(sink) => sink.emit(event),

@@ -17,4 +17,6 @@ pub use clock::SystemClock;
 pub use error::DriverError;
 pub use fit::{Fitter, MAX_SIDE_PX};
 pub use sample::Sampler;
-pub use sink::{ConsoleSink, JsonSink, SinkError};
+pub use sink::{
+    ConsoleSink, JsonSink, PANEL_STACK_BYTES, PanelConfig, PanelError, PanelReport, PanelSink, SinkError, probe_panel,
+};

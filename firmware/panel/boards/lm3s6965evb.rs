@@ -38,6 +38,7 @@ const WATCHDOG_CONTROL: Register = register(0x4000_0008);
 const WATCHDOG_CLEAR: Register = register(0x4000_000c);
 
 const UART_IRQ: u16 = 5;
+const OVERRUN: u32 = 1 << 11;
 const RECEIVER_EMPTY: u32 = 1 << 4;
 const TRANSMITTER_FULL: u32 = 1 << 5;
 const TRANSMITTER_NOT_FULL: u32 = 1 << 1;
@@ -56,10 +57,14 @@ fn SysTick() {
 #[exception]
 unsafe fn DefaultHandler(irq: i16) {
     if irq == UART_IRQ as i16 {
-        while UART_FLAGS.read() & RECEIVER_EMPTY == 0 {
-            INBOX.put(UART_DATA.read() as u8);
-        }
         UART_CLEAR.write(0x50);
+        while INBOX.has_room_for(1, Irq(UART_IRQ)) && UART_FLAGS.read() & RECEIVER_EMPTY == 0 {
+            let received = UART_DATA.read();
+            INBOX.put(received as u8);
+            if received & OVERRUN != 0 {
+                INBOX.overrun();
+            }
+        }
     }
 }
 
@@ -238,18 +243,19 @@ fn main() -> ! {
         buzzer: Pin(Pin::PORT_D, 6).output(),
         power: Pin(Pin::PORT_D, 7).output(),
         mute: Pin(Pin::PORT_F, 1).pulled_up_input(),
-        wire: Line::new(|byte| {
-            let has_room = UART_FLAGS.read() & TRANSMITTER_FULL == 0;
-            if has_room {
-                UART_DATA.write(u32::from(byte));
-            }
-            has_room
-        }),
+        wire: Line::new(
+            |byte| {
+                let has_room = UART_FLAGS.read() & TRANSMITTER_FULL == 0;
+                if has_room {
+                    UART_DATA.write(u32::from(byte));
+                }
+                has_room
+            },
+            Irq(UART_IRQ),
+        ),
         screen: Oled { is_data: Pin(Pin::PORT_C, 7).output() },
         dog: Watchdog,
     };
-    // SAFETY: its handler is above, and no critical section is open.
-    unsafe { cortex_m::peripheral::NVIC::unmask(Irq(UART_IRQ)) };
     let mut clock = Wide::new(1);
     watch(Desk::new(Panel::new(session, reset, 0), ports), move || clock.ms(MS.load(Relaxed)))
 }

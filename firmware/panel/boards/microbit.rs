@@ -25,28 +25,37 @@ const CLOCK: usize = 0x4000_0000;
 const UART: usize = 0x4000_2000;
 const TWI: usize = 0x4000_3000;
 const TIMER: usize = 0x4000_8000;
+const TICK: usize = 0x4000_9000;
 const NOISE: usize = 0x4000_d000;
 const WATCHDOG: usize = 0x4001_0000;
 const PINS: usize = 0x5000_0000;
 
 const UART_RECEIVED: Register = register(UART + 0x108);
 const UART_SENT: Register = register(UART + 0x11c);
+const UART_ERRORS: Register = register(UART + 0x480);
 const UART_RXD: Register = register(UART + 0x518);
 const UART_TXD: Register = register(UART + 0x51c);
 const RESET_REASON: Register = register(0x4000_0400);
 const WATCHDOG_RELOAD: Register = register(WATCHDOG + 0x600);
 
 const UART_IRQ: u16 = 2;
+const TICK_IRQ: u16 = 9;
 
-/// All interrupts come here; one is on.
+/// All interrupts come here; two are on.
 #[exception]
 unsafe fn DefaultHandler(irq: i16) {
     if irq == UART_IRQ as i16 {
-        // It has room for six.
-        while UART_RECEIVED.read() != 0 {
+        if UART_ERRORS.read() & 1 != 0 {
+            UART_ERRORS.write(1);
+            INBOX.overrun();
+        }
+        // The chip's own queue has room for six.
+        while INBOX.has_room_for(1, Irq(UART_IRQ)) && UART_RECEIVED.read() != 0 {
             UART_RECEIVED.write(0);
             INBOX.put(UART_RXD.read() as u8);
         }
+    } else if irq == TICK_IRQ as i16 {
+        register(TICK + 0x140).write(0);
     }
 }
 
@@ -190,6 +199,11 @@ fn main() -> ! {
     for (offset, value) in [(0x504, 0), (0x508, 3), (0x510, 4), (0x000, 1)] {
         register(TIMER + offset).write(value);
     }
+    // Another, which interrupts every millisecond: this core has no tick of its own.
+    for (offset, value) in [(0x504, 0), (0x508, 0), (0x510, 4), (0x540, 1000), (0x200, 1), (0x304, 1 << 16), (0x000, 1)]
+    {
+        register(TICK + offset).write(value);
+    }
     let mut transmit = Pin(24).output();
     let Ok(()) = transmit.set_high();
     Pin(25).input();
@@ -220,20 +234,23 @@ fn main() -> ! {
         power: Pin(2).output(),
         // The board pulls it up.
         mute: Pin(17).input(),
-        wire: Line::new(move |byte| {
-            let has_room = !is_sending || UART_SENT.read() != 0;
-            if has_room {
-                UART_SENT.write(0);
-                UART_TXD.write(u32::from(byte));
-                is_sending = true;
-            }
-            has_room
-        }),
+        wire: Line::new(
+            move |byte| {
+                let has_room = !is_sending || UART_SENT.read() != 0;
+                if has_room {
+                    UART_SENT.write(0);
+                    UART_TXD.write(u32::from(byte));
+                    is_sending = true;
+                }
+                has_room
+            },
+            Irq(UART_IRQ),
+        ),
         screen: Oled::new(Twi::new()),
         dog: Watchdog,
     };
     // SAFETY: its handler is above, and no critical section is open.
-    unsafe { cortex_m::peripheral::NVIC::unmask(Irq(UART_IRQ)) };
+    unsafe { cortex_m::peripheral::NVIC::unmask(Irq(TICK_IRQ)) };
     let mut clock = Wide::new(1000);
     watch(Desk::new(Panel::new(session, reset, 0), ports), move || {
         register(TIMER + 0x040).write(1);

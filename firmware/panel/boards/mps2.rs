@@ -34,6 +34,9 @@ const WATCHDOG_CLEAR: Register = register(0x4000_800c);
 const LEDS: Register = register(0x4002_8000);
 const BUTTONS: Register = register(0x4002_8008);
 
+const RECEIVED: u32 = 1 << 1;
+const OVERRUN: u32 = 1 << 3;
+
 const UART_IRQ: u16 = 0;
 
 /// Milliseconds since the reset.
@@ -49,7 +52,12 @@ fn SysTick() {
 unsafe fn DefaultHandler(irq: i16) {
     if irq == UART_IRQ as i16 {
         UART_CLEAR.write(2);
-        if UART_STATE.read() & 2 != 0 {
+        let state = UART_STATE.read();
+        if state & OVERRUN != 0 {
+            UART_STATE.write(OVERRUN);
+            INBOX.overrun();
+        }
+        if state & RECEIVED != 0 && INBOX.has_room_for(1, Irq(UART_IRQ)) {
             INBOX.put(UART_DATA.read() as u8);
         }
     }
@@ -129,18 +137,19 @@ fn main() -> ! {
         buzzer: Led(1),
         power: NoPin,
         mute: Button,
-        wire: Line::new(|byte| {
-            let has_room = UART_STATE.read() & 1 == 0;
-            if has_room {
-                UART_DATA.write(u32::from(byte));
-            }
-            has_room
-        }),
+        wire: Line::new(
+            |byte| {
+                let has_room = UART_STATE.read() & 1 == 0;
+                if has_room {
+                    UART_DATA.write(u32::from(byte));
+                }
+                has_room
+            },
+            Irq(UART_IRQ),
+        ),
         screen: NoScreen,
         dog: Watchdog,
     };
-    // SAFETY: its handler is above, and no critical section is open.
-    unsafe { cortex_m::peripheral::NVIC::unmask(Irq(UART_IRQ)) };
     let mut clock = Wide::new(1);
     watch(Desk::new(Panel::new(session, reset, 0), ports), move || clock.ms(MS.load(Relaxed)))
 }

@@ -12,6 +12,8 @@ use core::cell::RefCell;
 
 use chip::oled::Oled;
 use chip::{INBOX, Line, begin, watch};
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m_rt::exception;
 use critical_section::Mutex;
 use ocelli_panel::{Desk, Dog, Panel, Ports};
 use rp2040_hal::clocks::{Clock as _, init_clocks_and_plls};
@@ -42,11 +44,17 @@ fn UART0_IRQ() {
         let Some(receiver) = receiver.as_mut() else { return };
         let mut bytes = [0; 32];
         // Bytes with an error of the line are left: the check sum of their frame finds that.
-        while let Ok(count) = receiver.read_raw(&mut bytes) {
+        while INBOX.has_room_for(bytes.len(), pac::Interrupt::UART0_IRQ)
+            && let Ok(count) = receiver.read_raw(&mut bytes)
+        {
             bytes[..count].iter().for_each(|byte| INBOX.put(*byte));
         }
     });
 }
+
+/// Every millisecond; the timer has the time.
+#[exception]
+fn SysTick() {}
 
 struct Fed(Watchdog);
 
@@ -58,6 +66,7 @@ impl Dog for Fed {
 
 #[rp2040_hal::entry]
 fn main() -> ! {
+    let mut core = pac::CorePeripherals::take().expect("nobody took them before");
     let mut chip = pac::Peripherals::take().expect("nobody took them before");
     let by_watchdog = chip.WATCHDOG.reason().read().timer().bit_is_set();
     let mut watchdog = Watchdog::new(chip.WATCHDOG);
@@ -99,11 +108,14 @@ fn main() -> ! {
         buzzer: pins.gpio14.into_push_pull_output(),
         power: pins.gpio15.into_push_pull_output(),
         mute: pins.gpio16.into_pull_up_input(),
-        wire: Line::new(move |byte| sender.write_raw(&[byte]).is_ok()),
+        wire: Line::new(move |byte| sender.write_raw(&[byte]).is_ok(), pac::Interrupt::UART0_IRQ),
         screen: Oled::new(i2c),
         dog: Fed(watchdog),
     };
-    // SAFETY: its handler is above, and no critical section is open.
-    unsafe { cortex_m::peripheral::NVIC::unmask(pac::Interrupt::UART0_IRQ) };
+    core.SYST.set_clock_source(SystClkSource::Core);
+    core.SYST.set_reload(clocks.system_clock.freq().to_Hz() / 1000 - 1);
+    core.SYST.clear_current();
+    core.SYST.enable_counter();
+    core.SYST.enable_interrupt();
     watch(Desk::new(Panel::new(session, reset, 0), ports), move || timer.get_counter().ticks() / 1000)
 }

@@ -121,6 +121,13 @@ pub enum Entry {
         /// The alert.
         id: u64,
     },
+    /// Somebody knows of an alert, as this program was told itself.
+    Acknowledged {
+        /// The alert.
+        id: u64,
+        /// When, milliseconds since 1970.
+        unix_ms: u64,
+    },
     /// A camera sees again: its last blind interval ends here.
     Sees {
         /// Which camera.
@@ -556,6 +563,10 @@ impl Page<'_> {
             Entry::ToldAgain { id } => {
                 let again = "UPDATE event SET told = told + 1 WHERE id = ?1";
                 self.db.prepare_cached(again)?.execute([id.cast_signed()]).map(|_| ())
+            }
+            Entry::Acknowledged { id, unix_ms } => {
+                let known = "UPDATE event SET acked_ms = ?2 WHERE id = ?1 AND acked_ms IS NULL";
+                self.db.prepare_cached(known)?.execute([id.cast_signed(), unix_ms.cast_signed()]).map(|_| ())
             }
             Entry::Sees { camera, at_us } => self.sees(camera, *at_us),
             Entry::Seen(ring, seen) => self.seen(*ring, seen),

@@ -131,6 +131,7 @@ impl Think<'_> {
                 }
                 self.tick(index, clock)?;
             }
+            self.voice.alive();
             self.follow()?;
         }
         Ok(())

@@ -2,11 +2,13 @@
 
 mod console;
 mod json;
+mod panel;
 
 use std::io;
 
 pub use console::ConsoleSink;
 pub use json::JsonSink;
+pub use panel::{PANEL_STACK_BYTES, PanelConfig, PanelError, PanelReport, PanelSink, probe_panel};
 
 /// Why an event was not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,9 @@ pub enum SinkError {
     /// The reader of our output went away, as `head` does; end quietly.
     #[error("the reader of the output has gone")]
     Closed,
+    /// It has more to tell than it can.
+    #[error("the output is too slow")]
+    Full,
     /// The system refused the write.
     #[error("the output could not be written: {0}")]
     Io(io::Error),

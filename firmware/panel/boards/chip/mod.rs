@@ -6,8 +6,11 @@
 #[cfg(any(feature = "microbit", feature = "rp2040"))]
 pub mod oled;
 
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, compiler_fence};
 
+use cortex_m::interrupt::InterruptNumber;
+use cortex_m::peripheral::NVIC;
 #[cfg(feature = "rtt")]
 use defmt_rtt as _;
 #[cfg(feature = "semihosting")]
@@ -60,7 +63,9 @@ pub struct Inbox {
     written: AtomicU32,
     read: AtomicU32,
     /// Of these only the interrupt writes.
-    lost: AtomicU32,
+    overruns: AtomicU32,
+    /// Whether the interrupt is off, until there is room.
+    is_stalled: AtomicBool,
 }
 
 /// What came, and was not read yet.
@@ -68,54 +73,81 @@ pub static INBOX: Inbox = Inbox {
     bytes: [const { AtomicU8::new(0) }; 512],
     written: AtomicU32::new(0),
     read: AtomicU32::new(0),
-    lost: AtomicU32::new(0),
+    overruns: AtomicU32::new(0),
+    is_stalled: AtomicBool::new(false),
 };
 
 impl Inbox {
-    /// Called by the one interrupt that receives, and by nobody else.
+    /// Whether as many bytes have room. Where they do not, the interrupt turns itself off, and the chip's own queue holds what comes
+    /// until there is. Called by the one interrupt that receives, as is what follows.
+    pub fn has_room_for(&self, count: usize, irq: impl InterruptNumber) -> bool {
+        let held = self.written.load(Relaxed).wrapping_sub(self.read.load(Relaxed)) as usize;
+        let has_room = held + count <= self.bytes.len();
+        if !has_room {
+            NVIC::mask(irq);
+            self.is_stalled.store(true, Relaxed);
+        }
+        has_room
+    }
+
+    /// Takes a byte, for which there is room.
     pub fn put(&self, byte: u8) {
         let written = self.written.load(Relaxed);
-        if written.wrapping_sub(self.read.load(Relaxed)) as usize == self.bytes.len() {
-            self.lost.store(self.lost.load(Relaxed).wrapping_add(1), Relaxed);
-            return;
-        }
         self.bytes[written as usize % self.bytes.len()].store(byte, Relaxed);
         // One core, whose interrupts see its memory in order; the compiler must not move the byte behind this.
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+        compiler_fence(Release);
         self.written.store(written.wrapping_add(1), Relaxed);
     }
 
+    /// The chip's own queue had no room.
+    pub fn overrun(&self) {
+        self.overruns.store(self.overruns.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.read.load(Relaxed) == self.written.load(Relaxed)
+    }
+
     /// Called by the loop, and by nobody else.
-    pub fn take(&self) -> Option<u8> {
-        let read = self.read.load(Relaxed);
-        if read == self.written.load(Relaxed) {
+    fn take(&self, irq: impl InterruptNumber) -> Option<u8> {
+        if self.is_empty() {
+            if self.is_stalled.load(Relaxed) {
+                self.is_stalled.store(false, Relaxed);
+                // SAFETY: it was on before, and no critical section is open.
+                unsafe { NVIC::unmask(irq) };
+                // What the chip's queue holds gives no other sign.
+                NVIC::pend(irq);
+            }
             return None;
         }
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Acquire);
+        let read = self.read.load(Relaxed);
+        compiler_fence(Acquire);
         let byte = self.bytes[read as usize % self.bytes.len()].load(Relaxed);
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+        compiler_fence(Release);
         self.read.store(read.wrapping_add(1), Relaxed);
         Some(byte)
     }
 }
 
-/// The serial line: the inbox, and how a byte is sent where there is room.
-pub struct Line<F> {
-    /// Whether the byte was taken.
-    pub send: F,
-    lost: u32,
+/// The serial line: the inbox, its interrupt, and how a byte is sent where there is room.
+pub struct Line<F, I> {
+    send: F,
+    irq: I,
+    overruns: u32,
 }
 
-impl<F: FnMut(u8) -> bool> Line<F> {
-    /// A line on which nothing was said.
-    pub const fn new(send: F) -> Self {
-        Self { send, lost: 0 }
+impl<F: FnMut(u8) -> bool, I: InterruptNumber> Line<F, I> {
+    /// A line on which nothing was said. From now on its interrupt is on.
+    pub fn new(send: F, irq: I) -> Self {
+        // SAFETY: each board has the handler that fills the inbox, and no critical section is open while it starts.
+        unsafe { NVIC::unmask(irq) };
+        Self { send, irq, overruns: 0 }
     }
 }
 
-impl<F: FnMut(u8) -> bool> Wire for Line<F> {
+impl<F: FnMut(u8) -> bool, I: InterruptNumber> Wire for Line<F, I> {
     fn receive(&mut self) -> Option<u8> {
-        INBOX.take()
+        INBOX.take(self.irq)
     }
 
     fn send(&mut self, byte: u8) -> bool {
@@ -123,8 +155,8 @@ impl<F: FnMut(u8) -> bool> Wire for Line<F> {
     }
 
     fn lost(&mut self) -> u32 {
-        let lost = INBOX.lost.load(Relaxed);
-        lost.wrapping_sub(core::mem::replace(&mut self.lost, lost))
+        let overruns = INBOX.overruns.load(Relaxed);
+        overruns.wrapping_sub(core::mem::replace(&mut self.overruns, overruns))
     }
 }
 
@@ -224,7 +256,7 @@ fn stack_left() -> Option<u32> {
     Some(4 * painted.count() as u32)
 }
 
-/// The loop.
+/// The loop. The board has an interrupt every millisecond.
 pub fn watch<L, B, P, M, W, S, D>(mut desk: Desk<L, B, P, M, W, S, D>, mut now_ms: impl FnMut() -> u64) -> !
 where
     L: OutputPin,
@@ -245,6 +277,10 @@ where
                 defmt::info!("hanging, as this build is asked to");
                 halt();
             }
+        }
+        // A tick of a millisecond ends it, or what comes over the line. Between looking and sleeping a byte may come, and waits for that tick.
+        if INBOX.is_empty() {
+            cortex_m::asm::wfi();
         }
     }
 }

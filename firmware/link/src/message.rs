@@ -153,5 +153,5 @@ pub fn clip<'b>(text: &str, buffer: &'b mut [u8; TEXT_BYTES]) -> &'b str {
     let end = if whole { "" } else { MORE };
     buffer[..kept.len()].copy_from_slice(kept.as_bytes());
     buffer[kept.len()..kept.len() + end.len()].copy_from_slice(end.as_bytes());
-    core::str::from_utf8(&buffer[..kept.len() + end.len()]).expect("whole characters should be text")
+    core::str::from_utf8(&buffer[..kept.len() + end.len()]).unwrap_or_default()
 }

@@ -150,7 +150,7 @@ impl Picture {
 
     /// From a screen dump (PPM), which shows each pixel as a square.
     fn from_screen(bytes: &[u8]) -> Result<Self> {
-        let header: Vec<&[u8]> = bytes.splitn(4, |byte| byte.is_ascii_whitespace()).collect();
+        let header: Vec<&[u8]> = bytes.splitn(4, u8::is_ascii_whitespace).collect();
         let [b"P6", width, height, rest] = header[..] else { bail!("the screen dump is no PPM") };
         let number = |text: &[u8]| -> Result<usize> { Ok(std::str::from_utf8(text)?.parse()?) };
         let (width, height) = (number(width)?, number(height)?);

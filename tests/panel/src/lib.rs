@@ -16,6 +16,9 @@ pub use emulator::{Emulator, Picture};
 pub use garbage::{Survived, survive};
 
 /// The folder of the workspace.
+///
+/// # Panics
+/// If this crate has moved.
 pub fn root() -> PathBuf {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).expect("this crate should lie two folders below the root").to_path_buf()

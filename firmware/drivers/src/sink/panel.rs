@@ -305,7 +305,7 @@ pub fn probe_panel(config: &PanelConfig) -> Result<Status, PanelError> {
     while Instant::now() < until {
         if hello.is_none_or(|at: Instant| at.elapsed() >= HELLO) {
             let packet = Packet { session: 0, number: 0, message: ToPanel::Hello };
-            let bytes = encode(&packet, &mut frame).expect("a frame should hold a hello");
+            let bytes = encode(&packet, &mut frame).unwrap_or_default();
             port.write(bytes).map_err(failed)?;
             hello = Some(Instant::now());
         }
@@ -386,7 +386,7 @@ fn nothing_for_now(count: io::Result<usize>) -> io::Result<Option<usize>> {
 
 /// A text that stands.
 #[derive(Clone, Debug)]
-struct Text {
+struct Said {
     level: Level,
     id: u64,
     text: String,
@@ -400,8 +400,8 @@ struct Text {
 /// What the panel should show now, and what of it the panel has yet to hear.
 #[derive(Debug, Default)]
 struct Standing {
-    last: Option<Text>,
-    alerts: Vec<Text>,
+    last: Option<Said>,
+    alerts: Vec<Said>,
     settings_due: bool,
     ids_due: bool,
 }
@@ -410,12 +410,12 @@ impl Standing {
     fn take(&mut self, order: Order) {
         match order {
             Order::Tell { level, id, text } => {
-                let text = Text { level, id, own: text.len(), text, told: Instant::now(), due: true };
+                let text = Said { level, id, own: text.len(), text, told: Instant::now(), due: true };
                 if id == 0 {
                     self.last = Some(text);
                 } else if !self.alerts.iter().any(|alert| alert.id == id) {
                     if self.alerts.len() == ALERTS {
-                        let least = |alert: &Text| (alert.level, alert.told);
+                        let least = |alert: &Said| (alert.level, alert.told);
                         let place = (0..ALERTS).min_by_key(|at| least(&self.alerts[*at]));
                         self.alerts.remove(place.expect("there are some"));
                     }
@@ -461,7 +461,7 @@ impl Standing {
     }
 }
 
-fn tell<'t>(text: &'t mut Text, buffer: &'t mut [u8; TEXT_BYTES]) -> ToPanel<'t> {
+fn tell<'t>(text: &'t mut Said, buffer: &'t mut [u8; TEXT_BYTES]) -> ToPanel<'t> {
     text.due = false;
     let age_s = u32::try_from(text.told.elapsed().as_secs()).unwrap_or(u32::MAX);
     ToPanel::Tell { level: text.level, id: text.id, age_s, text: clip(&text.text, buffer) }

@@ -152,7 +152,7 @@ fn each_step_does_a_little_of_everything() {
     let last = said.last().expect("one a second");
     assert_eq!((said.len(), last.heard, last.beats, last.open, last.stack_left), (3, 2, 1, 1, Some(1234)));
     assert_eq!(board.borrow().fed, 3000);
-    assert!(board.borrow().pages[0][..60].iter().any(|column| *column == 0xff), "the headline's bar");
+    assert!(board.borrow().pages[0][..60].contains(&0xff), "the headline's bar");
 }
 
 /// A line that takes nothing and a screen that is not there cost nobody else.

@@ -242,7 +242,7 @@ impl Wide {
 }
 
 /// The least bytes of stack that were ever left.
-fn stack_left() -> Option<u32> {
+fn stack_left() -> u32 {
     unsafe extern "C" {
         static _stack_end: u32;
         static _stack_start: u32;
@@ -253,7 +253,7 @@ fn stack_left() -> Option<u32> {
         // SAFETY: it lies between the two, in the stack's memory, which is not a value of Rust's where nothing was pushed.
         unsafe { end.add(*at).read_volatile() == cortex_m_rt::STACK_PAINT_VALUE }
     });
-    Some(4 * painted.count() as u32)
+    4 * painted.count() as u32
 }
 
 /// The loop. The board has an interrupt every millisecond.
@@ -270,7 +270,7 @@ where
     loop {
         let now_ms = now_ms();
         NOW_MS.store(now_ms as u32, Relaxed);
-        if let Some(news) = desk.step(now_ms, stack_left) {
+        if let Some(news) = desk.step(now_ms, || Some(stack_left())) {
             defmt::info!("{}", news);
             #[cfg(feature = "hang")]
             if matches!(news, ocelli_panel::News::Alert { alarm: true, .. }) {

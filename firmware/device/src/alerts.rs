@@ -373,7 +373,11 @@ impl WeekClock {
     }
 }
 
-fn parse_duration(key: &str, text: &str) -> Result<Micros, String> {
+/// A time from `"30s"`.
+///
+/// # Errors
+/// A sentence that shows how it is written.
+pub fn parse_duration(key: &str, text: &str) -> Result<Micros, String> {
     let parsed = humantime::parse_duration(text).ok().filter(|duration| *duration <= MOST);
     let parsed = parsed.ok_or_else(|| format!("`{key}` is `{text}`; write it like \"30s\", \"10min\" or \"2h\""))?;
     Ok(Micros(parsed.as_micros() as u64))

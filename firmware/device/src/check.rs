@@ -70,6 +70,9 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
         }
         text += &courier::lines(&config);
+        if let Some(panel) = config.panel.line() {
+            text += &format!("panel   {panel}\n");
+        }
         text += &alerts::lines(&config, &pack)?;
         text += &signs;
         if !config.layers.origins.is_empty() {

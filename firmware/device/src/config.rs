@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::alerts::{self, AlertTable, AlertsTable};
 use crate::board::Layers;
+use crate::panel::PanelTable;
 use crate::signs::{DisplayTable, GpioTable};
 use crate::thermal::ThermalTable;
 use crate::threads::ThreadsTable;
@@ -93,6 +94,8 @@ pub struct Config {
     pub journal: JournalTable,
     /// How others reach the program.
     pub gateway: GatewayTable,
+    /// The panel that shows and sounds what is said.
+    pub panel: PanelTable,
     /// What to be told of besides what the pack alarms about, each `[[alert]]`.
     #[serde(rename = "alert")]
     pub alerts: Vec<AlertTable>,
@@ -137,6 +140,7 @@ impl Default for Config {
             memory: MemoryTable::default(),
             journal: JournalTable::default(),
             gateway: GatewayTable::default(),
+            panel: PanelTable::default(),
             alerts: Vec::new(),
             alerting: AlertsTable::default(),
             board: None,
@@ -490,6 +494,7 @@ impl Config {
         self.display.check()?;
         self.gpio.check()?;
         courier::check(self)?;
+        self.panel.check()?;
         alerts::check(self)
     }
 

@@ -63,6 +63,12 @@ impl Escalation {
         self.waiting.pop_front().map(|waiting| waiting.told)
     }
 
+    /// Somebody knows of this one and of all before it. Gives them back one after the other.
+    pub fn acknowledged_up_to(&mut self, newest: u64) -> Option<Told> {
+        let id = self.waiting.iter().map(|waiting| waiting.told.id).find(|id| *id <= newest)?;
+        self.acknowledged(id)
+    }
+
     /// An alarm of this camera that is due again, and how often it will have been told.
     pub fn due(&mut self, camera: usize, now_us: Micros) -> Option<(Told, u32)> {
         let is_due = |waiting: &&mut Waiting| {
@@ -120,6 +126,9 @@ mod tests {
         assert_eq!((escalation.acknowledged(7), escalation.acknowledged(7)), (Some(told(7)), None));
         assert_eq!(again(&mut escalation, 0, 100, 1000), []);
         assert_eq!(again(&mut escalation, 1, 100, 130), [(100, 9, 2)], "each camera has its time");
+        escalation.told(told(12), Severity::Notice, second(0));
+        let ids = std::iter::from_fn(|| escalation.acknowledged_up_to(11).map(|told| told.id));
+        assert_eq!(ids.collect::<Vec<_>>(), [9], "what came after it was not seen");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod glance;
 mod journal;
 mod lessons;
 mod moments;
+mod panel;
 mod plain;
 mod plan;
 mod pulse;

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use ocelli_drivers::PANEL_STACK_BYTES;
 use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab, Taught, Vocabulary};
 use ocelli_journal::HEAP_BYTES;
 use ocelli_pipeline::{Lexicon, MemoryRing, PatchSlot, TokenGate, TokenSlot};
@@ -207,9 +208,10 @@ impl Plan {
         let between = (manifest.narrator.slots * manifest.stab.token_width * 4 * 8) as u64;
         let keeper_bytes = if config.memory.state.is_some() { KEEPER_STACK_BYTES as u64 } else { 0 };
         let watcher_bytes = if config.vocabulary.is_some() { WATCHER_STACK_BYTES as u64 } else { 0 };
+        let panel_bytes = if config.panel.device.is_some() { PANEL_STACK_BYTES as u64 } else { 0 };
         let items = vec![
             item(CODE, CODE_BYTES),
-            item(STACKS, STACKS_BYTES + keeper_bytes + watcher_bytes),
+            item(STACKS, STACKS_BYTES + keeper_bytes + watcher_bytes + panel_bytes),
             item(SLACK, SLACK_BYTES),
             item(OUTPUT, OUTPUT_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),
@@ -384,7 +386,7 @@ fn token_slot_bytes(pack: &Pack) -> u64 {
 /// What a further camera has of a part that the first one has; `None` where one is enough for all.
 fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
     match item.name {
-        // With a keeper of its own where the first has one. The stack of the one watcher is in it too: a little more than is true.
+        // With a keeper of its own where the first has one. The stacks of the one watcher and the one panel are in it too: a little more than is true.
         STACKS => Some(item.bytes - STACKS_BYTES + CAMERA_STACKS_BYTES),
         SLACK => Some(CAMERA_SLACK_BYTES),
         PICTURE => Some(picture_bytes(pack)),

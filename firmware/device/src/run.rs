@@ -39,6 +39,7 @@ use crate::error::{Error, note};
 use crate::gateway::{self, Outside};
 use crate::journal::{Dates, Scribe};
 use crate::moments::Moments;
+use crate::panel;
 use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::pulse::Pulse;
@@ -166,6 +167,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let signs = Signs::open(&config, start_unix_ms, budget_bytes, &pace)?;
     let voice = Voice::open(&config, start_unix_ms)?.shown_by(signs);
     let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
+    let no_thread = |source| Error::System { what: "a thread", source };
+    let voice = voice.seen_on(panel::start(&config).map_err(no_thread)?);
     let plan = Arc::new(Mutex::new(plan));
     let is_heard = config.gateway.listen.is_some() || courier::is_wanted(&config);
     let outside = is_heard.then(|| Arc::new(Outside::new(&config, dates, Arc::clone(&plan))));
@@ -186,7 +189,6 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         voice.tell(0, EventKind::Health, (start_us, start_us), fault)?;
     }
     let every_us = Micros::from_seconds(config.memory.save_every_s);
-    let no_thread = |source| Error::System { what: "a thread", source };
     let (room, verbosity) = (wiring::room(&config, &pack), config.speak.verbosity);
     let watcher = own.map(|own| Watcher::start(&own, of_pack, room, verbosity, Arc::clone(&stop)));
     let watcher = watcher.transpose().map_err(no_thread)?;

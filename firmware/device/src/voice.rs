@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use ocelli_drivers::{ConsoleSink, JsonSink, SinkError, SystemClock};
+use ocelli_drivers::{ConsoleSink, JsonSink, PanelSink, SinkError, SystemClock};
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Ring, Seen, Told};
 use ocelli_pipeline::{Alerted, CameraMove, Deviation, Spoken, WeekSpan};
@@ -55,6 +55,8 @@ pub struct Voice {
     hushed: BTreeSet<(usize, usize)>,
     /// Display and lamps.
     signs: Signs,
+    /// The companion microcontroller.
+    panel: Option<PanelSink>,
     said: u64,
     next_id: u64,
 }
@@ -80,7 +82,7 @@ impl Voice {
         let cameras = config.cameras.iter().map(|camera| camera.name.clone()).collect();
         let (evidence, language) = (config.output.evidence, config.output.language.clone());
         let (escalation, quiet) = alerts::for_all(&config.alerting)?;
-        let (scribe, outside, hushed, said, next_id) = (None, None, BTreeSet::new(), 0, 1);
+        let (scribe, outside, panel, hushed, said, next_id) = (None, None, None, BTreeSet::new(), 0, 1);
         let signs = Signs::default();
         Ok(Self {
             lines,
@@ -95,6 +97,7 @@ impl Voice {
             is_quiet: false,
             hushed,
             signs,
+            panel,
             said,
             next_id,
         })
@@ -116,6 +119,19 @@ impl Voice {
     #[must_use]
     pub fn heard_by(self, outside: Option<Arc<Outside>>) -> Self {
         Self { outside, ..self }
+    }
+
+    /// One that shows what it says on a panel, where alerts can be acknowledged.
+    #[must_use]
+    pub fn seen_on(self, panel: Option<PanelSink>) -> Self {
+        Self { panel, ..self }
+    }
+
+    /// The program thinks, as the panel should hear.
+    pub fn alive(&self) {
+        if let Some(panel) = &self.panel {
+            panel.alive();
+        }
     }
 
     /// Says what the policy decided in the picture that `head` described last.
@@ -201,7 +217,7 @@ impl Voice {
         if hush {
             self.next_id = event.id + 1;
         } else {
-            self.emit(&event)?;
+            self.emit_as(&event, Some(*severity))?;
             self.pass_on(&event, about.as_ref());
         }
         self.keep(&event, about.clone(), hush);
@@ -258,6 +274,10 @@ impl Voice {
     pub fn remind(&mut self, camera: usize, now_us: Micros) -> Result<(), Error> {
         for id in self.scribe.as_ref().map(Scribe::acknowledged).unwrap_or_default() {
             self.signs.acknowledged(id);
+            if let Some(panel) = &mut self.panel {
+                // One that has too much to do tells it when the button is pressed.
+                let _ = panel.over(id);
+            }
             if let Some(told) = self.escalation.acknowledged(id) {
                 let text = format!("acknowledged: {}", told.text);
                 self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
@@ -265,12 +285,12 @@ impl Voice {
         }
         if self.signs.was_pressed() {
             while let Some(told) = self.escalation.oldest() {
-                let text = format!("acknowledged by the button: {}", told.text);
-                self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
-                if let Some(scribe) = &mut self.scribe {
-                    scribe.write(Entry::Acknowledged { id: told.id, unix_ms: SystemClock::new().unix_ms() });
-                }
+                self.acknowledged_at("by the button", &told, now_us)?;
             }
+        }
+        let pressed = self.panel.as_ref().and_then(PanelSink::acknowledged);
+        while let Some(told) = pressed.and_then(|newest| self.escalation.acknowledged_up_to(newest)) {
+            self.acknowledged_at("at the panel", &told, now_us)?;
         }
         while let Some((told, times)) = self.escalation.due(camera, now_us) {
             let text = format!("still not acknowledged ({times}): {}", told.text);
@@ -278,6 +298,16 @@ impl Voice {
             if let Some(scribe) = &mut self.scribe {
                 scribe.write(Entry::ToldAgain { id: told.id });
             }
+        }
+        Ok(())
+    }
+
+    /// Somebody pressed a button here.
+    fn acknowledged_at(&mut self, place: &str, told: &Told, now_us: Micros) -> Result<(), Error> {
+        let text = format!("acknowledged {place}: {}", told.text);
+        self.emit_again(EventKind::Update, told, &text, told.start_us.max(now_us))?;
+        if let Some(scribe) = &mut self.scribe {
+            scribe.write(Entry::Acknowledged { id: told.id, unix_ms: SystemClock::new().unix_ms() });
         }
         Ok(())
     }
@@ -328,7 +358,7 @@ impl Voice {
     /// Tells how a camera was in this time. That is not kept: a line a minute would be most of a journal.
     pub fn pulse(&mut self, camera: usize, (start_us, end_us): (Micros, Micros), text: &str) -> Result<(), Error> {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
-        self.emit(&of_device(id, EventKind::Health, camera, (start_us, end_us), text))?;
+        self.emit_as(&of_device(id, EventKind::Health, camera, (start_us, end_us), text), None)?;
         if let Some(scribe) = &mut self.scribe {
             scribe.alive(end_us);
         }
@@ -365,9 +395,11 @@ impl Voice {
         ));
     }
 
-    /// What the person should hear of the journal, the display and the pins.
+    /// What the person should hear of the journal, the display, the pins and the panel.
     pub fn news(&mut self) -> Option<String> {
-        self.scribe.as_mut().and_then(Scribe::news).or_else(|| self.signs.trouble())
+        let of_journal = self.scribe.as_mut().and_then(Scribe::news);
+        let of_signs = of_journal.or_else(|| self.signs.trouble());
+        of_signs.or_else(|| self.panel.as_ref().and_then(PanelSink::news))
     }
 
     /// Keeps what still waits to be kept, at the end of the stream.
@@ -421,6 +453,15 @@ impl Voice {
     }
 
     fn emit(&mut self, event: &Event<'_>) -> Result<(), Error> {
+        self.emit_as(event, Some(Severity::Alarm))
+    }
+
+    /// Says it; on the panel, where an alert is of this severity, unless it is not for people.
+    fn emit_as(&mut self, event: &Event<'_>, on_panel: Option<Severity>) -> Result<(), Error> {
+        if let Some((panel, severity)) = self.panel.as_mut().zip(on_panel) {
+            // What it has no room for it counts.
+            let _ = panel.tell(event, severity);
+        }
         let emitted: Result<(), SinkError> = match &mut self.lines {
             Lines::People(sink) => sink.emit(event),
             Lines::Programs(sink) => sink.emit(event),

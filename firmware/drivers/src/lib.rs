@@ -26,7 +26,10 @@ pub use error::{DriverError, PeripheralError};
 pub use fit::{Fitter, MAX_SIDE_PX};
 pub use gpio::{InputLine, OutputLine, Pins, cdev_pins, rppal_pins};
 pub use sample::Sampler;
-pub use sink::{ConsoleSink, JsonSink, SIGNAL_STACK_BYTES, SignalSink, SinkError};
+pub use sink::{
+    ConsoleSink, JsonSink, PANEL_STACK_BYTES, PanelConfig, PanelError, PanelReport, PanelSink, SIGNAL_STACK_BYTES,
+    SignalSink, SinkError, probe_panel,
+};
 #[cfg(all(feature = "display", target_os = "linux"))]
 pub use sink::{DISPLAY_STACK_BYTES, DisplaySink, Look, Panel, PanelKind, PanelPlace, Vitals, open_panel};
 pub use thermal::SysfsThermometer;

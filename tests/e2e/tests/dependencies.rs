@@ -3,14 +3,15 @@
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Crate, and the crates of the workspace that it may depend on outside its tests.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("ocelli-types", &[]),
     ("ocelli-pipeline", &["ocelli-types"]),
     ("ocelli-kernels", &[]),
     ("ocelli-infer", &["ocelli-types", "ocelli-kernels"]),
     ("ocelli-journal", &["ocelli-types"]),
     ("ocelli-heap", &[]),
-    ("ocelli-drivers", &["ocelli-types"]),
+    ("ocelli-link", &[]),
+    ("ocelli-drivers", &["ocelli-types", "ocelli-link"]),
     ("ocelli-gateway", &["ocelli-types"]),
     (
         "ocelli",
@@ -26,6 +27,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
+    ("ocelli-emulated", &["ocelli-types", "ocelli-link", "ocelli-drivers"]),
     (
         "ocelli-bench",
         &[
@@ -42,7 +44,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 ];
 
 /// Libraries that only one crate may name.
-const OWNED: [(&str, &str); 13] = [
+const OWNED: [(&str, &str); 15] = [
     ("tract-onnx", "ocelli-infer"),
     ("rusqlite", "ocelli-journal"),
     ("v4l", "ocelli-drivers"),
@@ -56,6 +58,8 @@ const OWNED: [(&str, &str); 13] = [
     ("ssd1306", "ocelli-drivers"),
     ("epd-waveshare", "ocelli-drivers"),
     ("mipidsi", "ocelli-drivers"),
+    ("serial2", "ocelli-drivers"),
+    ("postcard", "ocelli-link"),
 ];
 
 fn packages() -> Vec<Package> {

@@ -5,6 +5,7 @@ mod eval;
 mod gateway;
 mod kernels;
 mod pack;
+mod panel;
 mod setup;
 
 use std::env;
@@ -58,6 +59,15 @@ enum Task {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// The panel's firmware: its sizes on each board, and frames of garbage between heartbeats on emulated ones.
+    Panel {
+        /// Frames of garbage for each board.
+        #[arg(long, default_value_t = 100_000)]
+        frames: u64,
+        /// Write the report into this file.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
     /// Measure against other engines and against the CPU.
     Bench {
         #[command(subcommand)]
@@ -91,6 +101,7 @@ fn main() -> ExitCode {
         Task::Pack { what } => pack::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
+        Task::Panel { frames, json } => panel::run(frames, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
         Task::TestPins => test_pins().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
@@ -108,11 +119,13 @@ struct Step {
     cargo: &'static [&'static str],
     nightly: bool,
     environment: &'static [(&'static str, &'static str)],
+    /// Where it runs, below the root.
+    folder: &'static str,
 }
 
 impl Step {
     const fn cargo(name: &'static str, cargo: &'static [&'static str]) -> Self {
-        Self { name, cargo, nightly: false, environment: &[] }
+        Self { name, cargo, nightly: false, environment: &[], folder: "" }
     }
 
     const fn nightly(name: &'static str, cargo: &'static [&'static str]) -> Self {
@@ -121,6 +134,10 @@ impl Step {
 
     const fn with(self, environment: &'static [(&'static str, &'static str)]) -> Self {
         Self { environment, ..self }
+    }
+
+    const fn within(self, folder: &'static str) -> Self {
+        Self { folder, ..self }
     }
 
     /// As one would type it.
@@ -137,8 +154,9 @@ impl Step {
     fn command(&self) -> Command {
         let mut command = if self.nightly { Command::new("rustup") } else { cargo(&[]) };
         if self.nightly {
-            command.args(["run", "nightly", "cargo"]).current_dir(root());
+            command.args(["run", "nightly", "cargo"]);
         }
+        command.current_dir(root().join(self.folder));
         command.args(self.cargo).envs(self.environment.iter().copied());
         command
     }
@@ -162,11 +180,14 @@ const DOCS: [Step; 1] = [Step::cargo("documentation", &["doc", "--workspace", "-
 fn test(quick: bool) -> Result<()> {
     setup::run(setup::For::Tests)?;
     let (format, clippy) = (&CHECKS[..1], &CHECKS[1..]);
+    let (panel_clippy, lack) = panel::clippy_steps()?;
+    let tests = [format, &panel::FORMAT, &TESTS, &panel::TESTS].concat();
     if quick {
-        return steps(&[format, &TESTS].concat(), &[]);
+        return steps(&tests, &Vec::from_iter(lack));
     }
     let (kernels, skipped) = kernels::steps()?;
-    steps(&[format, &TESTS, clippy, &DOCS, &kernels].concat(), &skipped)
+    let skipped = [Vec::from_iter(lack), skipped].concat();
+    steps(&[&tests, clippy, &panel_clippy, &DOCS, &kernels].concat(), &skipped)
 }
 
 fn test_kernels() -> Result<()> {

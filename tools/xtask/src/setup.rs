@@ -21,6 +21,8 @@ pub enum For {
     Gateway,
     /// Build the kernels alone, and run their tests on an emulated ARM CPU.
     Arm,
+    /// Build the panel's firmware, and run it in an emulator.
+    Panel,
 }
 
 /// Something of the system that we need.
@@ -33,7 +35,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 13] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -91,6 +93,12 @@ const NEEDS: [Need; 12] = [
         only: &[For::Arm],
         is_there: || on_path("qemu-aarch64-static"),
     },
+    Need {
+        package: "qemu-system-arm",
+        why: "runs the panel's firmware",
+        only: &[For::Panel],
+        is_there: || on_path("qemu-system-arm"),
+    },
 ];
 
 /// Installs what lacks, or says what to install.
@@ -115,9 +123,9 @@ pub fn run(purpose: For) -> Result<()> {
 }
 
 fn lacking(purpose: For, needs: &[Need]) -> Vec<Need> {
-    let wanted = needs
-        .iter()
-        .filter(|need| if need.only.is_empty() { purpose != For::Arm } else { need.only.contains(&purpose) });
+    let wanted = needs.iter().filter(|need| {
+        if need.only.is_empty() { ![For::Arm, For::Panel].contains(&purpose) } else { need.only.contains(&purpose) }
+    });
     wanted.filter(|need| !(need.is_there)()).copied().collect()
 }
 

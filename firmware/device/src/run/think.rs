@@ -129,6 +129,7 @@ impl Think<'_> {
                 }
                 self.tick(index, clock)?;
             }
+            self.voice.alive();
             self.follow()?;
             self.obey();
             if let Some(text) = self.warden.as_ref().and_then(Warden::news) {

@@ -4,6 +4,7 @@ mod console;
 #[cfg(all(feature = "display", target_os = "linux"))]
 mod display;
 mod json;
+mod panel;
 mod signal;
 
 use std::io;
@@ -13,6 +14,7 @@ pub use console::ConsoleSink;
 pub use display::{DISPLAY_STACK_BYTES, DisplaySink, Look, Panel, PanelKind, PanelPlace, Vitals, open_panel};
 pub use json::JsonSink;
 pub use signal::{SIGNAL_STACK_BYTES, SignalSink};
+pub use panel::{PANEL_STACK_BYTES, PanelConfig, PanelError, PanelReport, PanelSink, probe_panel};
 
 /// Why an event was not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum SinkError {
     /// The reader of our output went away, as `head` does; end quietly.
     #[error("the reader of the output has gone")]
     Closed,
+    /// It has more to tell than it can.
+    #[error("the output is too slow")]
+    Full,
     /// The system refused the write.
     #[error("the output could not be written: {0}")]
     Io(io::Error),

@@ -1,0 +1,79 @@
+//! The panel's firmware: what it takes, and whether garbage on its line does anything. It is compiled for chips that this computer
+//! emulates; what that needs is not everybody's, so the tests leave it out with a word where it cannot be had. CI must have it.
+
+use std::env;
+use std::path::{self, Path};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::bench::{checked, finish};
+use crate::setup::{self, on_path};
+use crate::{Step, root};
+
+/// Chips that the firmware is for.
+const TARGETS: [&str; 3] = ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabi"];
+
+/// Cargo reads other settings there.
+const FOLDER: &str = "firmware/panel";
+
+/// What needs no chip.
+pub const TESTS: [Step; 1] =
+    [Step::cargo("panel", &["test", "--locked", "--target-dir", "../../target/panel"]).within(FOLDER)];
+
+pub const FORMAT: [Step; 1] = [Step::cargo("panel format", &["fmt", "--all", "--check"]).within(FOLDER)];
+
+/// The library with its tests. Boards are compiled by the tests.
+const CLIPPY: [Step; 1] = [Step::cargo(
+    "panel clippy",
+    &["clippy", "--workspace", "--tests", "--target-dir", "../../target/panel", "--", "-D", "warnings"],
+)
+.within(FOLDER)];
+
+/// What lacks, after it was tried to install it.
+pub fn lacking() -> Option<String> {
+    if let Err(error) = setup::run(setup::For::Panel) {
+        return Some(format!("{error:#}"));
+    }
+    let lacks = |target: &&str| {
+        let rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+            .args(["--print", "target-libdir", "--target", target])
+            .current_dir(root())
+            .output();
+        !rustc.is_ok_and(|found| Path::new(String::from_utf8_lossy(&found.stdout).trim()).is_dir())
+    };
+    let targets: Vec<&str> = TARGETS.into_iter().filter(lacks).collect();
+    if targets.is_empty() {
+        return None;
+    }
+    if !on_path("rustup") {
+        return Some(format!("there is no rustup to bring {}", targets.join(" ")));
+    }
+    eprintln!("xtask: installing with rustup: {} (chips of the panel)", targets.join(" "));
+    let added = Command::new("rustup").args(["target", "add"]).args(&targets).current_dir(root()).status();
+    let failed = !added.is_ok_and(|status| status.success());
+    failed.then(|| format!("rustup cannot install {}", targets.join(" ")))
+}
+
+/// What is looked at beside the tests, and what these will leave out where chips lack.
+pub fn clippy_steps() -> Result<(Vec<Step>, Option<String>)> {
+    let Some(why) = lacking() else { return Ok((CLIPPY.to_vec(), None)) };
+    if env::var_os("CI").is_some_and(|ci| ci == "true") {
+        bail!("the panel: {why} (CI must not leave it out)");
+    }
+    eprintln!("xtask: SKIPPING the panel's chips: {why}");
+    Ok((CLIPPY.to_vec(), Some(format!("{:<14} SKIPPED: {why}", "panel chips"))))
+}
+
+/// Sizes of the firmware, and garbage.
+pub fn run(frames: u64, json: Option<&Path>) -> Result<()> {
+    if let Some(why) = lacking() {
+        bail!("{why}");
+    }
+    let mut job = Command::new(checked("ocelli-emulated")?);
+    job.current_dir(root()).arg("--frames").arg(frames.to_string());
+    if let Some(json) = json {
+        job.arg("--json").arg(path::absolute(json)?);
+    }
+    finish(&mut job)
+}

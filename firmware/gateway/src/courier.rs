@@ -71,7 +71,7 @@ pub struct Targets {
     pub mqtt: Option<MqttTable>,
     /// Webhooks, each with a name.
     pub webhooks: Vec<WebhookTable>,
-    /// Who tells, in CloudEvents: `/ocelli/<site>/<device>`.
+    /// Who tells, in `CloudEvents`: `/ocelli/<site>/<device>`.
     pub source: String,
 }
 
@@ -228,7 +228,7 @@ async fn deliver(
     };
     // Beside the grace, what parting takes.
     let _ = tokio::time::timeout_at(until + GRACE, all).await;
-    tasks.iter().for_each(|task| task.abort());
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
     let mut outbox = outbox.borrow_mut();
     outbox.flush();
     outbox.save();

@@ -273,13 +273,13 @@ impl Outbox {
             let (first, last) = (self.held[0].number, self.held[self.held.len() - 1].number);
             let thin = self.held.iter().all(Message::goes_last);
             self.make_room(lines.len() as u64);
-            let store = self.store.as_mut().expect("it was there");
-            match store.append(lines.as_bytes(), first, last, thin) {
-                Ok(()) => {
+            match self.store.as_mut().map(|store| store.append(lines.as_bytes(), first, last, thin)) {
+                None => {}
+                Some(Ok(())) => {
                     self.held.clear();
                     self.trouble = None;
                 }
-                Err(error) => self.trouble = Some(format!("{}: {error}", store.folder.display())),
+                Some(Err(error)) => self.trouble = Some(self.place(&error)),
             }
         }
         while self.held.len() > HELD {
@@ -288,6 +288,12 @@ impl Outbox {
                 count_dropped(&mut self.targets, message.number);
             }
         }
+    }
+
+    /// What went wrong, and where.
+    fn place(&self, error: &io::Error) -> String {
+        let folder = self.store.as_ref().map(|store| store.folder.display().to_string());
+        format!("{}: {error}", folder.unwrap_or_default())
     }
 
     /// The next message that this target was not handed yet.

@@ -182,7 +182,7 @@ impl Backoff {
     pub fn wait(&mut self, random: u32) -> Duration {
         let wait = self.next;
         self.next = (self.next * 2).min(self.most);
-        wait - wait.mul_f64(f64::from(random) / f64::from(u32::MAX) / 4.0)
+        wait.mul_f64(1.0 - f64::from(random) / f64::from(u32::MAX) / 4.0)
     }
 
     /// It works again.

@@ -14,7 +14,7 @@
 //!  homeassistant/device/ocelli_<site>_<device>/config  discovery; retained
 //! ```
 //!
-//! What happened and how things are go two ways. Events come from the outbox, in order, at QoS 1, and each is done when the broker has
+//! What happened and how things are go two ways. Events come from the outbox, in order, at `QoS` 1, and each is done when the broker has
 //! acknowledged it: a broker that was away gets all of them, late, with their dates. What is retained is how things are now: it
 //! is never queued, and told anew with each connection.
 //!

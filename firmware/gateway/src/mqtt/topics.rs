@@ -69,7 +69,7 @@ impl Topics {
             let mut texts: Vec<&str> = Vec::new();
             of.for_each(|of| {
                 if !texts.contains(&of.text.as_str()) {
-                    texts.push(&of.text)
+                    texts.push(&of.text);
                 }
             });
             let slugs = slugs(&texts).into_iter();
@@ -268,7 +268,7 @@ mod tests {
         retained.take_changed();
         retained.hear(&topics, &event("blind", "kitchen", "unplugged"));
         let offline = ("ocelli/home/board/camera/kitchen/available".to_owned(), "offline".to_owned());
-        assert_eq!(retained.take_changed(), [offline.clone()]);
+        assert_eq!(retained.take_changed(), std::slice::from_ref(&offline));
         let camera = |up| crate::Camera { up, ..crate::Camera::default() };
         let state = State { cameras: vec![camera(true), camera(false)], ..State::default() };
         retained.see(&topics, &state, &Tuning { enabled: vec![true, false], ..Tuning::default() });

@@ -1,4 +1,4 @@
-//! What a request says: CloudEvents, or what a service asks for; and its signature.
+//! What a request says: `CloudEvents`, or what a service asks for; and its signature.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
@@ -77,7 +77,7 @@ impl Letter {
     }
 }
 
-/// CloudEvents 1.0, structured JSON.
+/// `CloudEvents` 1.0, structured JSON.
 fn cloud_event(source: &str, message: &Message) -> Value {
     let event = &message.event;
     let mut envelope = json!({
@@ -124,9 +124,8 @@ fn tag(event: &Event) -> &'static str {
 fn title(event: &Event) -> String {
     let what = match event.r#type.as_str() {
         "alert" if event.severity == Some(Severity::Alarm) => "Alarm",
-        "alert" => "Alert",
+        "alert" | "update" => "Alert",
         "alert_end" => "Alert over",
-        "update" => "Alert",
         "blind" => "Camera blind",
         "health" => "Device",
         "camera" => "Camera",

@@ -100,7 +100,7 @@ impl Default for WebhookTable {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// CloudEvents 1.0 in JSON, the event as its data.
+    /// `CloudEvents` 1.0 in JSON, the event as its data.
     #[default]
     Cloudevents,
     /// A notification of ntfy; the last part of the URL is the topic.
@@ -172,9 +172,12 @@ impl WebhookTable {
             if tables[index].name.is_empty() {
                 let format = tables[index].format.name();
                 let taken = |name: &str| tables.iter().any(|table| table.name == name);
-                let numbered = (2..).map(|number| format!("{format}-{number}"));
-                let name = std::iter::once(format.to_owned()).chain(numbered).find(|name| !taken(name));
-                tables[index].name = name.expect("numbers do not end");
+                let (mut name, mut number) = (format.to_owned(), 1);
+                while taken(&name) {
+                    number += 1;
+                    name = format!("{format}-{number}");
+                }
+                tables[index].name = name;
             }
         }
     }
@@ -238,7 +241,7 @@ pub struct Webhook {
     keys: Vec<SigningKey>,
     token: Option<Secret>,
     tls: Option<Arc<ClientConfig>>,
-    /// Of CloudEvents: who tells it.
+    /// Of `CloudEvents`: who tells it.
     source: String,
     bucket: Bucket,
     note: fn(&str),
@@ -342,7 +345,7 @@ impl Webhook {
         let table = &self.table;
         let severe = event.severity.is_none_or(|severity| severity >= table.severity);
         let camera = table.cameras.is_empty() || event.camera.as_ref().is_some_and(|of| table.cameras.contains(of));
-        table.events.iter().any(|kind| *kind == event.r#type) && severe && camera
+        table.events.contains(&event.r#type) && severe && camera
     }
 
     /// One request.
@@ -402,7 +405,7 @@ impl Webhook {
                 // However its body goes on.
                 return Ok::<_, String>(Outcome::Taken);
             }
-            let body = Limited::new(body, MOST_ANSWER_BYTES).collect().await.map(|body| body.to_bytes());
+            let body = Limited::new(body, MOST_ANSWER_BYTES).collect().await.map(http_body_util::Collected::to_bytes);
             Ok(judge(head.status, &head.headers, &body.unwrap_or_default()))
         };
         // The connection is driven beside it, and may end with the answer.

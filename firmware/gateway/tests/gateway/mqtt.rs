@@ -151,7 +151,7 @@ fn start(folder: Option<&Path>, table: MqttTable, feed: &Feed) -> (Courier, Arc<
 fn tell_day(feed: &Feed, courier: &Courier, ids: std::ops::Range<u64>) {
     let told = courier.states()[0].told;
     for (count, id) in ids.enumerate() {
-        let camera = if id % 3 == 0 { "front door" } else { "kitchen" };
+        let camera = if id.is_multiple_of(3) { "front door" } else { "kitchen" };
         let (kind, text) = match id % 50 {
             10 => ("alert", "Stove unattended".to_owned()),
             11 => ("update", "a pan stands on the stove".to_owned()),

@@ -89,7 +89,7 @@ fn a_torn_line_costs_itself_and_nothing_before_it_and_no_uid_comes_twice() {
     let lines: Vec<usize> =
         whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
     for cut in (lines[1]..whole.len()).step_by(7).chain([whole.len() - 1]) {
-        for rubbish in [&b""[..], &[0; 5000], b"ffffffff 9 1 0 {}\n", b"\n", &[0xff; 20_000]] {
+        for rubbish in [&b""[..], &[0; 5000], b"ffffffff 9 1 0 {}\n", b"\n", &vec![0xff; 20_000]] {
             // What the last one wrote is in files of its own.
             for entry in std::fs::read_dir(folder.path()).expect("it is there") {
                 std::fs::remove_file(entry.expect("it is there").path()).expect("it is ours");
@@ -150,7 +150,7 @@ fn a_log_that_lost_what_was_sent_gives_no_number_twice() {
 fn when_it_is_full_the_oldest_go_first_alerts_last_and_all_is_counted() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let mut outbox = Outbox::open(Some((folder.path(), 64 << 10)), &names(&["a", "b"]), 1).expect("it is ours");
-    let kind = |id: u64| if id % 10 == 0 { "alert" } else { "narration" };
+    let kind = |id: u64| if id.is_multiple_of(10) { "alert" } else { "narration" };
     for id in 0..1000 {
         outbox.push(event(id, kind(id), "hall", "something of a usual length happens"));
         outbox.flush();
@@ -168,7 +168,7 @@ fn when_it_is_full_the_oldest_go_first_alerts_last_and_all_is_counted() {
     let left = ids(&mut outbox, 0);
     assert_eq!(left.len() as u64, waiting);
     assert!(left.is_sorted(), "in order: {left:?}");
-    let alerts: Vec<u64> = left.iter().copied().filter(|id| id % 10 == 0).collect();
+    let alerts: Vec<u64> = left.iter().copied().filter(|id| id.is_multiple_of(10)).collect();
     assert_eq!(alerts, (0..1000).step_by(10).collect::<Vec<_>>(), "no alert went");
     assert!(left.ends_with(&(950..1000).collect::<Vec<_>>()), "the newest are there: {left:?}");
     // Where there is nothing but alerts, the oldest of them go.

@@ -126,7 +126,7 @@ mod tests {
         assert_eq!((escalation.acknowledged(7), escalation.acknowledged(7)), (Some(told(7)), None));
         assert_eq!(again(&mut escalation, 0, 100, 1000), []);
         assert_eq!(again(&mut escalation, 1, 100, 130), [(100, 9, 2)], "each camera has its time");
-        escalation.told(told(12), Severity::Notice, second(0));
+        escalation.told(Told { severity: Severity::Notice, ..told(12) }, second(0));
         let ids = std::iter::from_fn(|| escalation.acknowledged_up_to(11).map(|told| told.id));
         assert_eq!(ids.collect::<Vec<_>>(), [9], "what came after it was not seen");
     }

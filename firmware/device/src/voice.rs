@@ -303,7 +303,7 @@ impl Voice {
     }
 
     /// Somebody pressed a button here.
-    fn acknowledged_at(&mut self, place: &str, told: &Told, now_us: Micros) -> Result<(), Error> {
+    fn acknowledged_at(&mut self, place: &str, told: &escalate::Told, now_us: Micros) -> Result<(), Error> {
         let text = format!("acknowledged {place}: {}", told.text);
         self.emit_again(EventKind::Update, told, &text, told.start_us.max(now_us))?;
         if let Some(scribe) = &mut self.scribe {

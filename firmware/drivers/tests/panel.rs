@@ -80,6 +80,7 @@ fn event(kind: EventKind, id: u64, text: &str) -> Event<'_> {
         score: 1.0,
         entries: None,
         evidence: None,
+        severity: None,
     }
 }
 

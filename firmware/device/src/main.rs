@@ -24,6 +24,7 @@ mod sentences;
 mod soak;
 mod state;
 mod suggest;
+mod supervise;
 mod trace;
 mod vocab;
 mod voice;

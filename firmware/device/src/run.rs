@@ -39,6 +39,7 @@ use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
 use crate::sentences::{Sentences, Watcher};
 use crate::state::{Keeper, Kept, Reference, Store};
+use crate::supervise::Supervisor;
 use crate::voice::Voice;
 use crate::wiring::{self, Eye, Look};
 
@@ -234,11 +235,14 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let encode = thread("stab").spawn(in_pool(Pool::Stab, move || encode.run())).map_err(no_thread)?;
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     let (narrator, verbosity) = (&narrator, config.speak.verbosity);
-    let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
+    let supervisor = Supervisor::of_environment();
+    let mut think =
+        Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, supervisor };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
     // for longer than this.
+    think.supervisor.stopping();
     stop.store(true, Ordering::Relaxed);
     drop((messages, give_tokens));
     let until = SystemClock::new();

@@ -20,6 +20,7 @@ use crate::plan::SLOTS;
 use crate::pulse::Pulse;
 use crate::sentences::Watcher;
 use crate::state::Keeper;
+use crate::supervise::Supervisor;
 use crate::voice::Voice;
 use crate::wiring;
 
@@ -39,12 +40,17 @@ pub(super) struct Watched<'a> {
     pub(super) now_us: Micros,
     /// Whether the date of time 0 was told.
     pub(super) greeted: bool,
+    /// Whether there is nothing to wait for: it was told as blind, and is not back.
+    pub(super) lost: bool,
+    /// Whether a picture of it was thought about since the watchdog was fed.
+    pub(super) thought: bool,
 }
 
 impl<'a> Watched<'a> {
     pub(super) fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, moments: Moments, start_us: Micros) -> Self {
         let (pulse, tells) = (Pulse::default(), Vec::new());
-        Self { mind, tells, keeper, moments, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
+        let (greeted, lost, thought) = (false, false, false);
+        Self { mind, tells, keeper, moments, pulse, pulse_us: start_us, now_us: start_us, greeted, lost, thought }
     }
 
     pub(super) fn count(&mut self, counts: Counts) {
@@ -72,6 +78,8 @@ pub(super) struct Think<'a> {
     pub(super) watcher: Option<Watcher>,
     pub(super) dates: Dates,
     pub(super) week: WeekClock,
+    /// Who started the program, and wants to know how it is.
+    pub(super) supervisor: Supervisor,
 }
 
 impl Think<'_> {
@@ -132,8 +140,26 @@ impl Think<'_> {
                 self.tick(index, clock)?;
             }
             self.follow()?;
+            self.live(clock);
         }
         Ok(())
+    }
+
+    /// Feeds the watchdog with pictures: of each camera that is not known to be lost one was thought about since the last time. A
+    /// thread that hangs, in a model or in a device, so ends in a restart; a camera that is unplugged does not.
+    fn live(&mut self, clock: &impl Clock) {
+        let cameras = &mut self.cameras;
+        if self.supervisor.feed(clock.now(), || cameras.iter().all(|camera| camera.lost || camera.thought)) {
+            cameras.iter_mut().for_each(|camera| camera.thought = false);
+        }
+    }
+
+    /// Tells the supervisor how a camera is.
+    fn status(&self, index: usize, text: &str) {
+        match self.cameras.len() {
+            1 => self.supervisor.status(text),
+            _ => self.supervisor.status(&format!("{}: {text}", self.voice.name(index))),
+        }
     }
 
     /// Says from now on what the user's file says, where that has changed.
@@ -210,6 +236,8 @@ impl Think<'_> {
                 camera.mind.judge(&slot, minute, &mut alerted);
                 camera.mind.wonder(minute, &mut deviations);
                 camera.moments.look(index, &camera.mind, look.gate.changed > 0, captured_us, &mut self.voice);
+                camera.thought = true;
+                self.supervisor.ready();
                 // As in `Encode`.
                 let _ = give.try_send(slot);
                 let (all, probabilities) = (&self.vocabulary, camera.mind.probabilities());
@@ -227,17 +255,19 @@ impl Think<'_> {
                 }
             }
             Message::Lost { seen_us, at_us, why } => {
-                camera.now_us = at_us;
+                (camera.now_us, camera.lost) = (at_us, true);
                 self.voice.tell(index, EventKind::Blind, (seen_us, at_us), &why)?;
+                self.status(index, &format!("blind: {why}"));
             }
             Message::Back { seen_us, at_us } => {
-                camera.now_us = at_us;
+                (camera.now_us, camera.lost) = (at_us, false);
                 camera.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
                 camera.mind.blind();
                 let again = if camera.greeted { " again" } else { "" };
                 let text = format!("seeing{again} after {:.1} s", at_us.since(seen_us).seconds());
                 self.voice.sees(index, at_us);
                 self.voice.tell(index, EventKind::Health, (seen_us, at_us), &text)?;
+                self.status(index, &text);
             }
         }
         Ok(())
@@ -256,6 +286,7 @@ impl Think<'_> {
             let text = pulse.to_string();
             self.voice.pulse(index, (*pulse_us, *now_us), &text)?;
             (*pulse, *pulse_us) = (Pulse::default(), *now_us);
+            self.status(index, &text);
         }
         Ok(())
     }
@@ -304,7 +335,9 @@ mod tests {
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, dates) = (&narrator, None, Dates::Unknown);
         let verbosity = Verbosity::Normal;
-        let mut think = Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week };
+        let supervisor = Supervisor::default();
+        let mut think =
+            Think { cameras, voice, pack: &pack, narrator, vocabulary, verbosity, watcher, dates, week, supervisor };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

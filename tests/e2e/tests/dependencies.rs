@@ -3,7 +3,7 @@
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Crate, and the crates of the workspace that it may depend on outside its tests.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("ocelli-types", &[]),
     ("ocelli-pipeline", &["ocelli-types"]),
     ("ocelli-kernels", &[]),
@@ -14,6 +14,8 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("ocelli", &["ocelli-types", "ocelli-pipeline", "ocelli-infer", "ocelli-journal", "ocelli-drivers", "ocelli-heap"]),
     ("ocelli-testkit", &["ocelli-types", "ocelli-pipeline", "ocelli-heap"]),
     ("ocelli-e2e", &[]),
+    ("ocelli-vm", &[]),
+    ("ocelli-guest", &[]),
     (
         "ocelli-bench",
         &[

@@ -1,10 +1,12 @@
 //! The one door: everything that is done with the project by hand or by CI is a command here.
 
 mod bench;
+mod cross;
 mod eval;
 mod kernels;
 mod pack;
 mod setup;
+mod vm;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -33,14 +35,18 @@ enum Task {
         #[arg(long)]
         ci: bool,
     },
-    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, and what `test-kernels` does.
+    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, and what `test-kernels` and `vm` do.
     Test {
-        /// Leave out clippy, the documentation and what `test-kernels` does.
+        /// Leave out clippy, the documentation and what `test-kernels` and `vm` do.
         #[arg(long)]
         quick: bool,
     },
     /// Only the kernels' tests, on emulated ARM CPUs, under Miri and with checks of addresses.
     TestKernels,
+    /// The program for arm64 on an emulated machine with a camera: narrations, faults, power cuts.
+    Vm(vm::Vm),
+    /// The program for arm64 as a Debian package, in target/deb.
+    Deb,
     /// Format and clippy only.
     Check,
     /// A day of stream in simulated time, with faults and restarts, on whatever clips there are: does anything grow?
@@ -77,6 +83,11 @@ fn main() -> ExitCode {
         Task::Pack { what } => pack::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
+        Task::Vm(vm) => vm::run(&vm).map(|()| ExitCode::SUCCESS),
+        Task::Deb => cross::deb().map(|package| {
+            println!("{}", package.display());
+            ExitCode::SUCCESS
+        }),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
     };
@@ -150,8 +161,9 @@ fn test(quick: bool) -> Result<()> {
     if quick {
         return steps(&[format, &TESTS].concat(), &[]);
     }
-    let (kernels, skipped) = kernels::steps()?;
-    steps(&[format, &TESTS, clippy, &DOCS, &kernels].concat(), &skipped)
+    let (kernels, mut skipped) = kernels::steps()?;
+    let machine = vm::steps(&mut skipped)?;
+    steps(&[format, &TESTS, clippy, &DOCS, &kernels, &machine].concat(), &skipped)
 }
 
 fn test_kernels() -> Result<()> {

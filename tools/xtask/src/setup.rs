@@ -19,6 +19,10 @@ pub enum For {
     Eval,
     /// Build the kernels alone, and run their tests on an emulated ARM CPU.
     Arm,
+    /// Build the program for arm64.
+    Cross,
+    /// Build it, and run it on an emulated machine.
+    Machine,
 }
 
 /// Something of the system that we need.
@@ -31,7 +35,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 15] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -43,7 +47,7 @@ const NEEDS: [Need; 8] = [
     Need {
         package: "ffmpeg",
         why: "makes and reads clips",
-        only: &[For::Tests, For::Eval],
+        only: &[For::Tests, For::Eval, For::Machine],
         is_there: || on_path("ffmpeg"),
     },
     Need {
@@ -55,13 +59,13 @@ const NEEDS: [Need; 8] = [
     Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",
-        only: &[For::Arm],
+        only: &[For::Arm, For::Cross, For::Machine],
         is_there: || on_path("aarch64-linux-gnu-gcc"),
     },
     Need {
         package: "libc6-dev-arm64-cross",
         why: "is their C library",
-        only: &[For::Arm],
+        only: &[For::Arm, For::Cross, For::Machine],
         is_there: || cfg!(target_arch = "aarch64") || Path::new("/usr/aarch64-linux-gnu/lib/Scrt1.o").exists(),
     },
     Need {
@@ -69,6 +73,43 @@ const NEEDS: [Need; 8] = [
         why: "runs them",
         only: &[For::Arm],
         is_there: || on_path("qemu-aarch64-static"),
+    },
+    Need {
+        package: "g++-aarch64-linux-gnu",
+        why: "compiles the H.264 decoder for ARM",
+        only: &[For::Cross, For::Machine],
+        is_there: || on_path("aarch64-linux-gnu-g++"),
+    },
+    Need {
+        package: "dpkg",
+        why: "makes and reads packages",
+        only: &[For::Cross, For::Machine],
+        is_there: || on_path("dpkg-deb"),
+    },
+    Need {
+        package: "qemu-system-arm",
+        why: "is the arm64 machine",
+        only: &[For::Machine],
+        is_there: || on_path("qemu-system-aarch64"),
+    },
+    Need { package: "make", why: "builds its loopback camera", only: &[For::Machine], is_there: || on_path("make") },
+    Need {
+        package: "kmod",
+        why: "knows which modules of its kernel need which",
+        only: &[For::Machine],
+        is_there: || on_path("modprobe") || Path::new("/usr/sbin/modprobe").exists(),
+    },
+    Need {
+        package: "debootstrap",
+        why: "installs the Debian in which the package is tried",
+        only: &[For::Machine],
+        is_there: || on_path("debootstrap") || Path::new("/usr/sbin/debootstrap").exists(),
+    },
+    Need {
+        package: "e2fsprogs",
+        why: "makes its disk",
+        only: &[For::Machine],
+        is_there: || on_path("mke2fs") || Path::new("/usr/sbin/mke2fs").exists(),
     },
 ];
 

@@ -1,7 +1,5 @@
 //! The clip of the tests in front of the camera, once, from its beginning to its end: what is told of it?
 
-use std::fs;
-
 use serde_json::json;
 
 use crate::machine::{report, sleep_s, uptime_s};
@@ -38,11 +36,10 @@ pub fn run() {
             );
         }
     }
-    let peak = fs::read_to_string("/sys/fs/cgroup/memory.peak").ok();
     let ended = program.stop();
     report(
         "narrated",
-        &json!({"narrations": narrations, "code": ended.code, "rss_peak_bytes": ended.rss_peak_bytes, "cgroup": peak,
+        &json!({"narrations": narrations, "code": ended.code, "rss_peak_bytes": ended.rss_peak_bytes, "cgroup_peak_bytes": ended.cgroup_peak_bytes,
             "pictures": ended.count("pictures"), "seen": ended.count("seen"), "late": ended.count("late"),
             "lost": ended.count("lost"), "damaged": ended.count("damaged")}),
     );

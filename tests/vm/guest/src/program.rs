@@ -32,6 +32,7 @@ pub struct Program {
     lines: Receiver<(f64, Line)>,
     notes: Vec<String>,
     rss_peak_bytes: u64,
+    cgroup_peak_bytes: Option<u64>,
 }
 
 /// How it ended.
@@ -41,6 +42,8 @@ pub struct Ended {
     pub notes: Vec<String>,
     /// The most that was resident, as far as it was looked at.
     pub rss_peak_bytes: u64,
+    /// The most that its cgroup was charged for, files that were read included; none where it is in none of its own.
+    pub cgroup_peak_bytes: Option<u64>,
 }
 
 impl Program {
@@ -61,7 +64,7 @@ impl Program {
             report("note", &json!(line));
             let _ = tell.send((uptime_s(), Line::Note(line)));
         });
-        Self { child, lines, notes: Vec::new(), rss_peak_bytes: 0 }
+        Self { child, lines, notes: Vec::new(), rss_peak_bytes: 0, cgroup_peak_bytes: None }
     }
 
     /// The next event that is `wanted`, with the time at which it was heard; `None` after `patience_s` or where it ended.
@@ -98,6 +101,8 @@ impl Program {
         let rss = text.lines().find_map(|line| line.strip_prefix("Rss:"));
         let kib = rss.and_then(|rss| rss.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0);
         self.rss_peak_bytes = self.rss_peak_bytes.max(kib << 10);
+        let peak = fs::read_to_string(format!("/sys/fs/cgroup/ocelli-{}/memory.peak", self.child.id())).ok();
+        self.cgroup_peak_bytes = peak.and_then(|peak| peak.trim().parse().ok()).or(self.cgroup_peak_bytes);
     }
 
     /// Asks it to end, as systemd does.
@@ -123,6 +128,7 @@ impl Program {
             code: status.and_then(|status| status.code()),
             notes: std::mem::take(&mut self.notes),
             rss_peak_bytes: self.rss_peak_bytes,
+            cgroup_peak_bytes: self.cgroup_peak_bytes,
         }
     }
 }

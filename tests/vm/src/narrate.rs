@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::kernel::Kernel;
@@ -47,9 +47,11 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
             writeln!(text, "{line}").expect("memory takes everything");
             text
         });
+        fs::create_dir_all(path.parent().context("it has a folder")?)?;
         fs::write(&path, text)?;
     }
-    let expected = fs::read_to_string(&path)?.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    let expected = fs::read_to_string(&path).with_context(|| format!("{EXPECTED}: --overwrite makes it"))?;
+    let expected = expected.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
     compare(&expected, &told)?;
     ensure!(ended.more["code"] == 0, "the program ended with {}", ended.more["code"]);
     ensure!(peak <= budget, "it held {peak} bytes of {budget}");

@@ -35,9 +35,9 @@ enum Task {
         #[arg(long)]
         ci: bool,
     },
-    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, and what `test-kernels` and `vm` do.
+    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, and what `test-kernels` does.
     Test {
-        /// Leave out clippy, the documentation and what `test-kernels` and `vm` do.
+        /// Leave out clippy, the documentation and what `test-kernels` does.
         #[arg(long)]
         quick: bool,
     },
@@ -161,9 +161,8 @@ fn test(quick: bool) -> Result<()> {
     if quick {
         return steps(&[format, &TESTS].concat(), &[]);
     }
-    let (kernels, mut skipped) = kernels::steps()?;
-    let machine = vm::steps(&mut skipped)?;
-    steps(&[format, &TESTS, clippy, &DOCS, &kernels, &machine].concat(), &skipped)
+    let (kernels, skipped) = kernels::steps()?;
+    steps(&[format, &TESTS, clippy, &DOCS, &kernels].concat(), &skipped)
 }
 
 fn test_kernels() -> Result<()> {

@@ -1,13 +1,12 @@
 //! The emulated arm64 machine: what it is made of is built here, what it must come to is said in tests/vm.
 
-use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::setup::For;
-use crate::{Step, bench, cargo, cross, kernels};
+use crate::{bench, cargo, cross};
 
 /// What is asked of the machine.
 #[derive(Args)]
@@ -24,21 +23,6 @@ pub struct Vm {
     /// Write what is narrated as what is expected from now on.
     #[arg(long)]
     overwrite: bool,
-}
-
-/// What part of it all tests have: not the Debian, which takes minutes to install.
-const TESTED: &[&str] = &["xtask", "vm", "--only", "narrate,faults,cuts"];
-
-/// As part of all tests; nothing where it cannot run, which CI may not.
-pub fn steps(skipped: &mut Vec<String>) -> Result<Vec<Step>> {
-    let Some(lack) = kernels::arm(For::Machine) else { return Ok(vec![Step::cargo("arm64 machine", TESTED)]) };
-    let why = lack.why();
-    if env::var_os("CI").is_some_and(|ci| ci == "true") {
-        bail!("arm64 machine: {why} (CI must not leave it out)");
-    }
-    eprintln!("xtask: SKIPPING the arm64 machine: {why}");
-    skipped.push(format!("{:<14} SKIPPED: {why}", "arm64 machine"));
-    Ok(Vec::new())
 }
 
 /// Builds what it takes and starts it.

@@ -32,6 +32,7 @@ mod signs;
 mod soak;
 mod state;
 mod suggest;
+mod supervise;
 mod thermal;
 mod threads;
 mod trace;

@@ -46,6 +46,7 @@ use crate::pulse::Pulse;
 use crate::sentences::{self, Loaded, Watcher};
 use crate::signs::Signs;
 use crate::state::{Keeper, Kept, Reference, Store};
+use crate::supervise::Supervisor;
 use crate::thermal::{Shared, Warden};
 use crate::threads;
 use crate::voice::Voice;
@@ -295,13 +296,25 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     // What can be said now is the watcher's: these sentences should not outlive it.
     drop(pack);
-    let narrator = &narrator;
-    let mut think =
-        Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, switches };
+    let (narrator, supervisor) = (&narrator, Supervisor::of_environment());
+    let mut think = Think {
+        cameras,
+        voice,
+        narrator,
+        vocabulary,
+        watcher,
+        dates,
+        week,
+        outside,
+        warden,
+        switches,
+        supervisor,
+    };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
     // for longer than this.
+    think.supervisor.stopping();
     stop.store(true, Ordering::Relaxed);
     drop((messages, give_tokens));
     let until = SystemClock::new();

@@ -256,6 +256,6 @@ fn python(work: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::setup::{self, on_path};
 use crate::{Step, root};
 
-const TARGET: &str = "aarch64-unknown-linux-gnu";
+pub const TARGET: &str = "aarch64-unknown-linux-gnu";
 
 /// What can be had or not as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Part {
 /// Thousands of frames take their time here, and say no more than the hundreds of the test beside.
 const ARM_TESTS: [&str; 9] =
     ["test", "-p", "ocelli-kernels", "--tests", "--target", TARGET, "--", "--skip", "for_thousands_of_frames"];
-const LINKER: (&str, &str) = ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+pub const LINKER: (&str, &str) = ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
 const RUNNER: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER";
 /// What the tests must find, or they fail: one that finds less would test less.
 const EXPECT: &str = "OCELLI_EXPECT_ISA";
@@ -86,7 +86,7 @@ const ADDRESS: [Step; 1] =
 
 /// Why a part cannot run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Lack {
+pub enum Lack {
     /// Packages of the system.
     Packages(String),
     /// rustup, which brings what comes next.
@@ -98,7 +98,7 @@ enum Lack {
 }
 
 impl Lack {
-    fn why(&self) -> String {
+    pub fn why(&self) -> String {
         match self {
             Self::Packages(why) => why.clone(),
             Self::Rustup => "there is no rustup to bring it".into(),
@@ -134,7 +134,7 @@ pub fn steps() -> Result<(Vec<Step>, Vec<String>)> {
     let nightly = nightly();
     for part in Part::ALL {
         let lack = match part {
-            Part::Arm => arm(),
+            Part::Arm => arm(setup::For::Arm),
             Part::Miri => nightly.clone().or_else(miri),
             Part::Address => nightly.clone(),
         };
@@ -150,8 +150,9 @@ pub fn steps() -> Result<(Vec<Step>, Vec<String>)> {
     Ok((steps, skipped))
 }
 
-fn arm() -> Option<Lack> {
-    if let Err(error) = setup::run(setup::For::Arm) {
+/// What lacks to build for ARM, after what could be had was installed.
+pub fn arm(purpose: setup::For) -> Option<Lack> {
+    if let Err(error) = setup::run(purpose) {
         return Some(Lack::Packages(format!("{error:#}")));
     }
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
@@ -163,7 +164,7 @@ fn arm() -> Option<Lack> {
     if !on_path("rustup") {
         return Some(Lack::Rustup);
     }
-    eprintln!("xtask: installing with rustup: the target {TARGET} (tests the ARM kernels)");
+    eprintln!("xtask: installing with rustup: the target {TARGET} (builds for ARM)");
     (!rustup(&["target", "add", TARGET])).then_some(Lack::Component(TARGET))
 }
 

@@ -1,12 +1,14 @@
 //! The one door: everything that is done with the project by hand or by CI is a command here.
 
 mod bench;
+mod cross;
 mod eval;
 mod gateway;
 mod kernels;
 mod pack;
 mod panel;
 mod setup;
+mod vm;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,10 @@ enum Task {
     /// Drive and read pins on two emulated boards: a Raspberry Pi, and one with a GPIO chip of another kind. `tests/pins/run.sh`
     /// says what it needs.
     TestPins,
+    /// The program for arm64 on an emulated machine with a camera: narrations, faults, power cuts.
+    Vm(vm::Vm),
+    /// The program for arm64 as a Debian package, in target/deb.
+    Deb,
     /// Format and clippy only.
     Check,
     /// A day of stream in simulated time, with faults and restarts, on whatever clips there are: does anything grow?
@@ -102,6 +108,11 @@ fn main() -> ExitCode {
         Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::Panel { frames, json } => panel::run(frames, json.as_deref()).map(|()| ExitCode::SUCCESS),
+        Task::Vm(vm) => vm::run(&vm).map(|()| ExitCode::SUCCESS),
+        Task::Deb => cross::deb().map(|package| {
+            println!("{}", package.display());
+            ExitCode::SUCCESS
+        }),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
         Task::TestPins => test_pins().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),

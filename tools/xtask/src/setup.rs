@@ -23,6 +23,10 @@ pub enum For {
     Arm,
     /// Build the panel's firmware, and run it in an emulator.
     Panel,
+    /// Build the program for arm64.
+    Cross,
+    /// Build it, and run it on an emulated machine.
+    Machine,
 }
 
 /// Something of the system that we need.
@@ -35,7 +39,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 13] = [
+const NEEDS: [Need; 19] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -47,7 +51,7 @@ const NEEDS: [Need; 13] = [
     Need {
         package: "ffmpeg",
         why: "makes and reads clips",
-        only: &[For::Tests, For::Eval, For::Gateway],
+        only: &[For::Tests, For::Eval, For::Gateway, For::Machine],
         is_there: || on_path("ffmpeg"),
     },
     Need {
@@ -78,13 +82,13 @@ const NEEDS: [Need; 13] = [
     Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",
-        only: &[For::Arm],
+        only: &[For::Arm, For::Cross, For::Machine],
         is_there: || on_path("aarch64-linux-gnu-gcc"),
     },
     Need {
         package: "libc6-dev-arm64-cross",
         why: "is their C library",
-        only: &[For::Arm],
+        only: &[For::Arm, For::Cross, For::Machine],
         is_there: || cfg!(target_arch = "aarch64") || Path::new("/usr/aarch64-linux-gnu/lib/Scrt1.o").exists(),
     },
     Need {
@@ -94,10 +98,41 @@ const NEEDS: [Need; 13] = [
         is_there: || on_path("qemu-aarch64-static"),
     },
     Need {
+        package: "g++-aarch64-linux-gnu",
+        why: "compiles the H.264 decoder for ARM",
+        only: &[For::Cross, For::Machine],
+        is_there: || on_path("aarch64-linux-gnu-g++"),
+    },
+    Need {
+        package: "dpkg",
+        why: "makes and reads packages",
+        only: &[For::Cross, For::Machine],
+        is_there: || on_path("dpkg-deb"),
+    },
+    Need {
         package: "qemu-system-arm",
-        why: "runs the panel's firmware",
-        only: &[For::Panel],
-        is_there: || on_path("qemu-system-arm"),
+        why: "emulates an arm64 machine, and the chips of the panel",
+        only: &[For::Machine, For::Panel],
+        is_there: || on_path("qemu-system-arm") && on_path("qemu-system-aarch64"),
+    },
+    Need { package: "make", why: "builds its loopback camera", only: &[For::Machine], is_there: || on_path("make") },
+    Need {
+        package: "kmod",
+        why: "knows which modules of its kernel need which",
+        only: &[For::Machine],
+        is_there: || on_path("modprobe") || Path::new("/usr/sbin/modprobe").exists(),
+    },
+    Need {
+        package: "debootstrap",
+        why: "installs the Debian in which the package is tried",
+        only: &[For::Machine],
+        is_there: || on_path("debootstrap") || Path::new("/usr/sbin/debootstrap").exists(),
+    },
+    Need {
+        package: "e2fsprogs",
+        why: "makes its disk",
+        only: &[For::Machine],
+        is_there: || on_path("mke2fs") || Path::new("/usr/sbin/mke2fs").exists(),
     },
 ];
 

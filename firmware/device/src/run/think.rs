@@ -21,6 +21,7 @@ use crate::plan::SLOTS;
 use crate::pulse::Pulse;
 use crate::sentences::{Next, Watcher};
 use crate::state::Keeper;
+use crate::supervise::Supervisor;
 use crate::thermal::Warden;
 use crate::voice::Voice;
 
@@ -40,12 +41,17 @@ pub(super) struct Watched<'a> {
     pub(super) now_us: Micros,
     /// Whether the date of time 0 was told.
     pub(super) greeted: bool,
+    /// Whether there is nothing to wait for: it was told as blind, and is not back.
+    pub(super) lost: bool,
+    /// Whether a picture of it was thought about since the watchdog was fed.
+    pub(super) thought: bool,
 }
 
 impl<'a> Watched<'a> {
     pub(super) fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, moments: Moments, start_us: Micros) -> Self {
         let (pulse, tells) = (Pulse::default(), Vec::new());
-        Self { mind, tells, keeper, moments, pulse, pulse_us: start_us, now_us: start_us, greeted: false }
+        let (greeted, lost, thought) = (false, false, false);
+        Self { mind, tells, keeper, moments, pulse, pulse_us: start_us, now_us: start_us, greeted, lost, thought }
     }
 
     pub(super) fn count(&mut self, counts: Counts) {
@@ -70,6 +76,8 @@ pub(super) struct Think<'a> {
     pub(super) warden: Option<Warden>,
     /// What they set meanwhile.
     pub(super) switches: Arc<Switches>,
+    /// Who started the program, and wants to know how it is.
+    pub(super) supervisor: Supervisor,
 }
 
 impl Think<'_> {
@@ -131,6 +139,7 @@ impl Think<'_> {
             }
             self.voice.alive();
             self.follow()?;
+            self.live(clock);
             self.obey();
             if let Some(text) = self.warden.as_ref().and_then(Warden::news) {
                 let now_us = self.cameras[0].now_us;
@@ -138,6 +147,23 @@ impl Think<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Feeds the watchdog with pictures: of each camera that is not known to be lost one was thought about since the last time. A
+    /// thread that hangs, in a model or in a device, so ends in a restart; a camera that is unplugged does not.
+    fn live(&mut self, clock: &impl Clock) {
+        let cameras = &mut self.cameras;
+        if self.supervisor.feed(clock.now(), || cameras.iter().all(|camera| camera.lost || camera.thought)) {
+            cameras.iter_mut().for_each(|camera| camera.thought = false);
+        }
+    }
+
+    /// Tells the supervisor how a camera is.
+    fn status(&self, index: usize, text: &str) {
+        match self.cameras.len() {
+            1 => self.supervisor.status(text),
+            _ => self.supervisor.status(&format!("{}: {text}", self.voice.name(index))),
+        }
     }
 
     /// Says from now on what the user's file says, where that has changed.
@@ -218,6 +244,8 @@ impl Think<'_> {
                 camera.mind.judge(&slot, minute, &mut alerted);
                 camera.mind.wonder(minute, &mut deviations);
                 camera.moments.look(index, &camera.mind, look.gate.changed > 0, captured_us, &mut self.voice);
+                camera.thought = true;
+                self.supervisor.ready();
                 // As in `Encode`.
                 let _ = give.try_send(slot);
                 let (all, probabilities) = (&self.vocabulary, camera.mind.probabilities());
@@ -235,20 +263,22 @@ impl Think<'_> {
                 }
             }
             Message::Lost { seen_us, at_us, why } => {
-                camera.now_us = at_us;
+                (camera.now_us, camera.lost) = (at_us, true);
                 if let Some(outside) = &self.outside {
                     outside.up(index, false);
                 }
                 self.voice.tell(index, EventKind::Blind, (seen_us, at_us), &why)?;
+                self.status(index, &format!("blind: {why}"));
             }
             Message::Back { seen_us, at_us } => {
-                camera.now_us = at_us;
+                (camera.now_us, camera.lost) = (at_us, false);
                 camera.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
                 camera.mind.blind();
                 let again = if camera.greeted { " again" } else { "" };
                 let text = format!("seeing{again} after {:.1} s", at_us.since(seen_us).seconds());
                 self.voice.sees(index, at_us);
                 self.voice.tell(index, EventKind::Health, (seen_us, at_us), &text)?;
+                self.status(index, &text);
             }
         }
         Ok(())
@@ -267,6 +297,7 @@ impl Think<'_> {
             let text = pulse.to_string();
             self.voice.pulse(index, (*pulse_us, *now_us), &text)?;
             (*pulse, *pulse_us) = (Pulse::default(), *now_us);
+            self.status(index, &text);
         }
         Ok(())
     }
@@ -315,7 +346,20 @@ mod tests {
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, warden, outside, dates) = (&narrator, None, None, None, Dates::Unknown);
         let switches = Arc::new(Switches::new(Verbosity::Normal, names.len()));
-        let mut think = Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, switches };
+        let supervisor = Supervisor::default();
+        let mut think = Think {
+            cameras,
+            voice,
+            narrator,
+            vocabulary,
+            watcher,
+            dates,
+            week,
+            outside,
+            warden,
+            switches,
+            supervisor,
+        };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

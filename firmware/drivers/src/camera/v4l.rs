@@ -178,12 +178,7 @@ impl<N: Node> Capturing<N> {
         let (format, granted) = negotiate(&mut node, config)?;
         // A camera that cannot change its rate still sends pictures, and the sampler takes those that are due.
         let _ = node.set_fps(config.fps.max(1));
-        // A driver may refuse buffers once, while it settles; one that is busy or gone stays so.
-        let started = match node.start(config.timeout) {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO)) => node.start(config.timeout),
-            started => started,
-        };
-        started.map_err(|error| DriverError::from_io(&path, error))?;
+        start(&mut node, config.timeout).map_err(|error| DriverError::from_io(&path, error))?;
         Ok(Self {
             node,
             path,
@@ -245,7 +240,7 @@ impl<N: Node> Capturing<N> {
                 return Err(self.explain(error));
             }
             rebuilt += 1;
-            self.node.start(self.timeout).map_err(|error| self.explain(error))?;
+            start(&mut self.node, self.timeout).map_err(|error| self.explain(error))?;
             // A new stream counts from zero; a picture was surely lost.
             self.last_sequence = None;
             self.seq += 1;
@@ -268,6 +263,14 @@ impl<N: Node> Capturing<N> {
             },
             _ => DriverError::from_io(&self.path, error),
         }
+    }
+}
+
+/// A driver may refuse buffers once, while it settles; one that is busy or gone stays so.
+fn start(node: &mut impl Node, timeout: Duration) -> io::Result<()> {
+    match node.start(timeout) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO)) => node.start(timeout),
+        started => started,
     }
 }
 
@@ -623,6 +626,15 @@ mod tests {
         assert!(Capturing::open(script(&[libc::EINVAL]), &config()).is_ok());
         assert!(Capturing::open(script(&[libc::EINVAL; 2]), &config()).is_err());
         assert!(Capturing::open(script(&[libc::ENODEV]), &config()).is_err());
+    }
+
+    #[test]
+    fn buffers_that_are_refused_once_after_an_error_are_asked_for_again() {
+        let mut camera = camera([Ok(WHOLE), Err(io::ErrorKind::Other), Ok(WHOLE)]);
+        assert_eq!(camera.next_frame().expect("a frame").seq, FrameSeq(0));
+        camera.node.start_errors = VecDeque::from([libc::EINVAL]);
+        assert_eq!(camera.next_frame().expect("after the rebuild").seq, FrameSeq(1));
+        assert_eq!(camera.node.starts, 3);
     }
 
     #[test]

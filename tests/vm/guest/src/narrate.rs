@@ -1,0 +1,46 @@
+//! The clip of the tests in front of the camera, once, from its beginning to its end: what is told of it?
+
+use serde_json::json;
+
+use crate::machine::{report, sleep_s, uptime_s};
+use crate::player::Player;
+use crate::program::{PROGRAM, Program, is};
+
+/// The clip, and what may still be said of its end.
+const SECONDS: f64 = 46.0;
+
+/// Before the clip begins, so that the program sees its first picture as long as it is there.
+const LEAD_S: u32 = 3;
+
+pub fn run() {
+    let checked = std::process::Command::new(PROGRAM)
+        .args(["check", "--json", "--config", "/etc/loopback.toml"])
+        .env("OCELLI_PACKS", "/models")
+        .output()
+        .expect("the program starts");
+    let plan: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("a plan is JSON");
+    report("plan", &plan);
+    let player = Player::open();
+    player.play(LEAD_S, 0, false);
+    let began_s = uptime_s() + f64::from(LEAD_S);
+    sleep_s(0.5);
+    let mut program = Program::run("/etc/loopback.toml");
+    let mut narrations = 0;
+    while uptime_s() < began_s + SECONDS {
+        let left_s = began_s + SECONDS - uptime_s();
+        if let Some((at_s, event)) = program.wait_for(left_s, |event| is(event, "narration") || is(event, "alert")) {
+            narrations += 1;
+            report(
+                "told",
+                &json!({"clip_s": ((at_s - began_s) * 100.0).round() / 100.0, "type": event["type"], "text": event["text"]}),
+            );
+        }
+    }
+    let ended = program.stop();
+    report(
+        "narrated",
+        &json!({"narrations": narrations, "code": ended.code, "rss_peak_bytes": ended.rss_peak_bytes, "cgroup_peak_bytes": ended.cgroup_peak_bytes,
+            "pictures": ended.count("pictures"), "seen": ended.count("seen"), "late": ended.count("late"),
+            "lost": ended.count("lost"), "damaged": ended.count("damaged")}),
+    );
+}

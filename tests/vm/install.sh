@@ -1,0 +1,63 @@
+#!/bin/sh
+# In the installed Debian, by systemd: the package is installed, lives, is upgraded, removed and purged. A line a step for the
+# host.
+say() { printf '@ {"at_s":%s,"what":"%s","more":{%s}}\n' "$(cut -d' ' -f1 /proc/uptime)" "$1" "$2"; }
+die() { say failed "\"why\":\"$1\""; journalctl -u ocelli --no-pager -n 30; sync; poweroff -f; }
+trap 'die "a command of the test failed"' EXIT
+set -e
+show() { systemctl show ocelli -p "$1" --value; }
+# Waits for half of a minute until what follows is true.
+until_true() { n=0; until "$@"; do n=$((n + 1)); [ $n -lt 60 ] || return 1; sleep 0.5; done; }
+restarted() { [ "$(show NRestarts)" -ge 1 ] && systemctl -q is-active ocelli; }
+
+mkdir -p /etc/systemd/system/ocelli.service.d
+printf '[Service]\nWatchdogSec=10\nRestartSec=1\n' > /etc/systemd/system/ocelli.service.d/test.conf
+dpkg -i /root/ocelli_1.deb || die "dpkg -i"
+systemctl -q is-active ocelli || die "not active after its installation"
+systemctl -q is-enabled ocelli || die "not enabled"
+pid=$(show MainPID)
+user=$(ps -o user= -p "$pid" 2>/dev/null || stat -c %U "/proc/$pid")
+say installed "\"user\":\"$user\",\"status\":\"$(show StatusText)\",\"memory_max\":$(show MemoryMax),\"exposure\":\"$(systemd-analyze security ocelli 2>/dev/null | tail -1 | tr -cd '[:alnum:]. :')\""
+
+# Fed by pictures, for longer than the watchdog waits.
+sleep 25
+[ "$(show NRestarts)" = 0 ] && [ "$(show MainPID)" = "$pid" ] || die "the watchdog was not fed"
+say fed "\"status\":\"$(show StatusText)\",\"memory_peak\":$(cat /sys/fs/cgroup/system.slice/ocelli.service/memory.peak)"
+
+# A camera that goes away and comes back is no reason to restart.
+echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
+sleep 15
+case "$(show StatusText)" in *blind*) ;; *) die "not told as blind: $(show StatusText)" ;; esac
+echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
+seeing() { show StatusText | grep -q 'seeing again'; }
+until_true seeing || die "not seeing again: $(show StatusText)"
+[ "$(show NRestarts)" = 0 ] || die "restarted because of its camera"
+say replugged "\"status\":\"$(show StatusText)\""
+
+# One that hangs is ended and started again.
+kill -STOP "$pid"
+until_true restarted || die "a program that hangs was not restarted"
+say restarted "\"result\":\"$(journalctl -u ocelli --no-pager | grep -c 'Watchdog timeout')\""
+
+# An upgrade keeps what was configured and what was said.
+echo '# mine' >> /etc/ocelli/ocelli.toml
+before=$(show MainPID)
+dpkg -i /root/ocelli_2.deb || die "the upgrade failed"
+until_true systemctl -q is-active ocelli || die "not active after the upgrade"
+grep -q '^# mine' /etc/ocelli/ocelli.toml || die "the upgrade took the config"
+[ "$(show MainPID)" != "$before" ] || die "the upgrade did not restart it"
+events=$(ocelli events --config /etc/ocelli/ocelli.toml --json --limit 1000 | wc -l)
+[ "$events" -ge 3 ] || die "the journal has $events events"
+say upgraded "\"events\":$events,\"version\":\"$(dpkg-query -W -f '${Version}' ocelli)\""
+
+dpkg -r ocelli || die "dpkg -r"
+systemctl -q is-active ocelli && die "active after its removal"
+[ ! -e /usr/bin/ocelli ] && [ -e /etc/ocelli/ocelli.toml ] && [ -e /var/lib/private/ocelli/journal ] || die "removed too much or too little"
+dpkg -P ocelli || die "dpkg -P"
+left=$(find / -xdev -path /proc -prune -o -path '*ocelli*' -print | grep -v -e '^/root/' -e '^/etc/systemd/system/ocelli.service.d' -e '^/run/' || true)
+[ -z "$left" ] || die "left after purge: $(echo $left)"
+say removed ""
+trap - EXIT
+say done ""
+sync
+poweroff -f

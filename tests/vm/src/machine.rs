@@ -1,0 +1,142 @@
+//! The machine: QEMU's `virt` with a core of a Raspberry Pi, and what its first process reports.
+//!
+//! Its time is counted in instructions, one a nanosecond, and not in seconds of whoever emulates it: a core at 1 GHz that does
+//! one instruction in each cycle. What a busy host does is so no part of any result. A machine without a disk also skips the
+//! time in which it has nothing to do, and then does the same each time.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::kernel::Kernel;
+
+/// Memory that the machine has.
+pub const MEMORY_MIB: u64 = 256;
+
+/// What its time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Instructions; while it has nothing to do no time of ours goes by. For machines without a disk, which would seem slow.
+    Instructions,
+    /// Instructions, and our seconds while it has nothing to do.
+    InstructionsOrHost,
+    /// Our seconds, on two cores.
+    Host,
+}
+
+/// A line that its first process wrote for us.
+pub struct Report {
+    /// Seconds since it was switched on, in its own time.
+    pub at_s: f64,
+    pub what: String,
+    pub more: Value,
+}
+
+/// A running machine; dropped, it is as if somebody pulled its plug.
+pub struct Machine {
+    qemu: Child,
+    lines: Receiver<String>,
+    until: Instant,
+    /// The newest lines that were not for us, where it ends badly.
+    console: Vec<String>,
+}
+
+impl Machine {
+    /// Switches one on, which may take so long in time of the host. `words` are for its first process.
+    pub fn start(
+        kernel: &Kernel,
+        initrd: &Path,
+        words: &str,
+        disk: Option<&Path>,
+        clock: Clock,
+        limit: Duration,
+    ) -> Result<Self> {
+        let mut command = Command::new("qemu-system-aarch64");
+        command.args(["-M", "virt", "-cpu", "cortex-a72", "-net", "none", "-no-reboot"]);
+        command.args(["-m", &format!("{MEMORY_MIB}M"), "-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initrd);
+        command.args(["-append", &format!("console=ttyAMA0 loglevel=1 panic=-1 {words}")]);
+        match clock {
+            Clock::Instructions => {
+                command.args(["-icount", "shift=0,sleep=off", "-rtc", "base=2026-06-01T12:00:00,clock=vm"])
+            }
+            Clock::InstructionsOrHost => command.args(["-icount", "shift=0,sleep=on"]),
+            Clock::Host => command.args(["-smp", "2"]),
+        };
+        if let Some(disk) = disk {
+            command.args(["-drive", &format!("if=none,id=disk,format=raw,file={}", disk.display())]);
+            command.args(["-device", "virtio-blk-device,drive=disk"]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut qemu = command.spawn().context("qemu-system-aarch64 does not start")?;
+        let out = BufReader::new(qemu.stdout.take().context("it has an output")?);
+        let (tell, lines) = channel();
+        thread::spawn(move || {
+            // What a kernel prints is not always text.
+            for line in out.split(b'\n').map_while(std::result::Result::ok) {
+                if tell.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { qemu, lines, until: Instant::now() + limit, console: Vec::new() })
+    }
+
+    /// Its next report before `until`; `None` when the machine is off or that time has come.
+    pub fn hear(&mut self, until: Instant) -> Result<Option<Report>> {
+        loop {
+            let left = until.min(self.until).saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => match line.split_once("@ {") {
+                    Some((_, json)) => {
+                        let mut line: Value = serde_json::from_str(&format!("{{{json}"))
+                            .with_context(|| format!("the console is garbled: {json}"))?;
+                        let what = line["what"].as_str().unwrap_or_default().to_owned();
+                        if what == "failed" {
+                            bail!("the machine's first process failed: {}{}", line["more"]["why"], self.tail());
+                        }
+                        let at_s = line["at_s"].as_f64().unwrap_or_default();
+                        return Ok(Some(Report { at_s, what, more: line["more"].take() }));
+                    }
+                    None => self.console.push(line),
+                },
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= self.until => {
+                    bail!("the machine does not come to its end in time{}", self.tail())
+                }
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+            }
+        }
+    }
+
+    /// All reports until it is switched off, each also given to `tell`.
+    pub fn finish(mut self, mut tell: impl FnMut(&Report)) -> Result<Vec<Report>> {
+        let mut reports = Vec::new();
+        while let Some(report) = self.hear(self.until)? {
+            tell(&report);
+            reports.push(report);
+        }
+        if reports.last().is_none_or(|report| report.what != "done") {
+            bail!("the machine went off before it was done{}", self.tail());
+        }
+        Ok(reports)
+    }
+
+    fn tail(&self) -> String {
+        let first = self.console.len().saturating_sub(20);
+        self.console[first..].iter().map(|line| format!("\n  {line}")).collect()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}

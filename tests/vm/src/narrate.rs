@@ -1,0 +1,97 @@
+//! The clip of the tests before an MJPEG camera: what is told must be what was told before, and fit into the budget.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Map, Value, json};
+
+use crate::kernel::Kernel;
+use crate::machine::{Clock, Machine, Report};
+use crate::{Cli, base, clip, number, root};
+
+/// What it told when it was last looked at.
+const EXPECTED: &str = "tests/vm/expected/demo.jsonl";
+
+/// Another kernel shows the pictures a little earlier or later, and the program then takes others of them.
+const TOLERANCE_S: f64 = 0.5;
+
+const LIMIT: Duration = Duration::from_mins(20);
+
+pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Result<()> {
+    let mut archive = base(cli, "loopback.toml")?;
+    kernel.add_modules(&mut archive, &[("v4l2loopback", "devices=1 video_nr=10 max_buffers=4 exclusive_caps=0")])?;
+    archive.copy_files("clip", &clip(&cli.work)?)?;
+    let initrd = cli.work.join("narrate.cpio");
+    archive.finish(&initrd)?;
+    let machine = Machine::start(kernel, &initrd, "scene=narrate", None, Clock::Instructions, LIMIT)?;
+    let reports = machine.finish(|report| {
+        if ["told", "note", "event"].contains(&report.what.as_str()) {
+            eprintln!("vm: {:8.3} {} {}", report.at_s, report.what, report.more);
+        }
+    })?;
+    let of = |what: &str| reports.iter().filter(|report| report.what == what).collect::<Vec<_>>();
+    let told: Vec<Value> = of("told").iter().map(|report| report.more.clone()).collect();
+    let ([ended], [plan]) = (&of("narrated")[..], &of("plan")[..]) else { bail!("it did not sum up") };
+    let budget = number(&plan.more, "budget_bytes")?;
+    let peak = number(&ended.more, "rss_peak_bytes")?;
+    figures.insert("narrations".into(), json!(told.len()));
+    figures.insert("rss_peak_bytes".into(), json!(peak));
+    figures.insert("plan_bytes".into(), plan.more["planned_bytes"].clone());
+    figures.insert("pictures".into(), ended.more.clone());
+    figures.insert("boot_to_first_narration_s".into(), json!(first_narration_s(&reports)));
+    let path = root().join(EXPECTED);
+    if cli.overwrite {
+        let text = told.iter().fold(String::new(), |mut text, line| {
+            writeln!(text, "{line}").expect("memory takes everything");
+            text
+        });
+        fs::create_dir_all(path.parent().context("it has a folder")?)?;
+        fs::write(&path, text)?;
+    }
+    let expected = fs::read_to_string(&path).with_context(|| format!("{EXPECTED}: --overwrite makes it"))?;
+    let expected = expected.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    compare(&expected, &told)?;
+    ensure!(ended.more["code"] == 0, "the program ended with {}", ended.more["code"]);
+    ensure!(peak <= budget, "it held {peak} bytes of {budget}");
+    ensure!(ended.more["lost"] == 0 && ended.more["damaged"] == 0, "pictures went astray: {}", ended.more);
+    Ok(())
+}
+
+fn first_narration_s(reports: &[Report]) -> Option<f64> {
+    reports.iter().find(|report| report.what == "event" && report.more["type"] == "narration").map(|report| report.at_s)
+}
+
+/// The same words in the same order, at nearly the same times.
+fn compare(expected: &[Value], told: &[Value]) -> Result<()> {
+    let words = |lines: &[Value]| lines.iter().map(|line| line["text"].to_string()).collect::<Vec<_>>();
+    let (wanted, given) = (words(expected), words(told));
+    ensure!(!wanted.is_empty() && wanted == given, "{EXPECTED} has {wanted:#?} and the machine told {given:#?}");
+    for (expected, told) in expected.iter().zip(told) {
+        let apart_s = (number(expected, "clip_s")? - number(told, "clip_s")?).abs();
+        ensure!(apart_s <= TOLERANCE_S, "{apart_s:.2} s apart: {expected} and {told}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_words_and_other_times_are_told_apart() {
+        let line = |clip_s: f64, text: &str| json!({"clip_s": clip_s, "text": text});
+        let expected = [line(1.0, "a"), line(2.0, "b")];
+        assert!(compare(&expected, &[line(1.4, "a"), line(1.6, "b")]).is_ok());
+        for other in [
+            vec![line(1.0, "a")],
+            vec![line(1.0, "a"), line(2.0, "c")],
+            vec![line(1.0, "a"), line(2.6, "b")],
+            vec![line(1.0, "a"), line(2.0, "b"), line(3.0, "b")],
+        ] {
+            assert!(compare(&expected, &other).is_err(), "{other:?}");
+        }
+        assert!(compare(&[], &[]).is_err(), "nothing expected is nothing tested");
+    }
+}

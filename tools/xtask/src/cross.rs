@@ -1,0 +1,118 @@
+//! The program for arm64: linked statically, so that one file runs on any distribution, and as a Debian package.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::kernels::{self, LINKER, TARGET};
+use crate::setup::For;
+use crate::{bench, cargo, root};
+
+/// No program is larger: what a board must hold of it, and the budget's line for code, rest on this.
+const MOST_BYTES: u64 = 25 << 20;
+
+/// Debian's name of the target.
+const ARCHITECTURE: &str = "arm64";
+
+/// Packs that are installed with it, without what only tests read.
+const PACKS: [&str; 2] = ["home", "minilm"];
+
+/// What the machine's parts are built of.
+pub struct Built {
+    /// The program, stripped.
+    pub program: PathBuf,
+    /// The first process of the emulated machine.
+    pub guest: PathBuf,
+}
+
+/// Builds both.
+pub fn build(purpose: For) -> Result<Built> {
+    if let Some(lack) = kernels::arm(purpose) {
+        bail!("the program cannot be built for ARM: {}", lack.why());
+    }
+    eprintln!("xtask: building the program for {TARGET} (the first time takes some minutes)");
+    let mut build = cargo(&["build", "--release", "--target", TARGET, "-p", "ocelli", "-p", "ocelli-guest"]);
+    build.envs([
+        LINKER,
+        ("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc"),
+        ("CXX_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-g++"),
+        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static"),
+    ]);
+    if !cfg!(target_arch = "aarch64") {
+        // The camera interface as ARM has it.
+        let clang = "--sysroot=/usr/aarch64-linux-gnu -I/usr/aarch64-linux-gnu/include";
+        build.env("BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu", clang);
+    }
+    bench::finish(&mut build)?;
+    let folder = bench::target().join(TARGET).join("release");
+    let program = folder.join("ocelli-stripped");
+    let mut strip = Command::new("aarch64-linux-gnu-strip");
+    bench::finish(strip.arg("-o").arg(&program).arg(folder.join("ocelli")))?;
+    let bytes = fs::metadata(&program)?.len();
+    ensure!(bytes <= MOST_BYTES, "the program has {bytes} bytes, and may have {MOST_BYTES}");
+    eprintln!("xtask: {} has {:.1} MiB", program.display(), bytes as f64 / f64::from(1 << 20));
+    Ok(Built { program, guest: folder.join("ocelli-guest") })
+}
+
+/// Builds the package.
+pub fn deb() -> Result<PathBuf> {
+    let built = build(For::Cross)?;
+    package(&built.program, env!("CARGO_PKG_VERSION"))
+}
+
+/// Makes the package of a program.
+pub fn package(program: &Path, version: &str) -> Result<PathBuf> {
+    let (root, out) = (root(), bench::target().join("deb"));
+    let tree = out.join("tree");
+    let _ = fs::remove_dir_all(&tree);
+    let install = |from: &Path, to: &str, mode: u32| -> Result<()> {
+        let to = tree.join(to);
+        fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+        fs::copy(from, &to).with_context(|| from.display().to_string())?;
+        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
+    };
+    install(program, "usr/bin/ocelli", 0o755)?;
+    install(&root.join("boards/ocelli.service"), "lib/systemd/system/ocelli.service", 0o644)?;
+    install(&root.join("boards/debian/ocelli.toml"), "etc/ocelli/ocelli.toml", 0o644)?;
+    install(&root.join("boards/debian/copyright"), "usr/share/doc/ocelli/copyright", 0o644)?;
+    for text in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        install(&root.join(text), &format!("usr/share/doc/ocelli/{text}"), 0o644)?;
+    }
+    for pack in PACKS {
+        for file in fs::read_dir(root.join("models").join(pack))? {
+            let file = file?;
+            if file.file_type()?.is_file() {
+                let to = format!("usr/share/ocelli/models/{pack}/{}", file.file_name().to_string_lossy());
+                install(&file.path(), &to, 0o644)?;
+            }
+        }
+    }
+    let bytes = bytes_below(&tree)?;
+    let control = fs::read_to_string(root.join("boards/debian/control"))?
+        .replace("@VERSION@", version)
+        .replace("@ARCHITECTURE@", ARCHITECTURE)
+        .replace("@KIB@", &bytes.div_ceil(1024).to_string());
+    fs::create_dir_all(tree.join("DEBIAN"))?;
+    fs::write(tree.join("DEBIAN/control"), control)?;
+    install(&root.join("boards/debian/conffiles"), "DEBIAN/conffiles", 0o644)?;
+    for script in ["postinst", "prerm", "postrm"] {
+        install(&root.join("boards/debian").join(script), &format!("DEBIAN/{script}"), 0o755)?;
+    }
+    let package = out.join(format!("ocelli_{version}_{ARCHITECTURE}.deb"));
+    let mut build = Command::new("dpkg-deb");
+    bench::finish(build.args(["--root-owner-group", "-Zxz", "--build"]).arg(&tree).arg(&package))?;
+    fs::remove_dir_all(&tree)?;
+    Ok(package)
+}
+
+fn bytes_below(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() { bytes_below(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(bytes)
+}

@@ -324,7 +324,17 @@ impl Plan {
 
     /// All that is held beside blocks of the heap. SQLite has one of its own.
     pub fn beside_heap_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, STACKS, SLACK, JOURNAL, GATEWAY_CODE, GATEWAY_STACKS, COURIER_CODE, COURIER_STACKS, SIGNS])
+        self.bytes_of(&[
+            CODE,
+            STACKS,
+            SLACK,
+            JOURNAL,
+            GATEWAY_CODE,
+            GATEWAY_STACKS,
+            COURIER_CODE,
+            COURIER_STACKS,
+            SIGNS,
+        ])
     }
 
     fn bytes_of(&self, names: &[&str]) -> u64 {

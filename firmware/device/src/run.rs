@@ -297,19 +297,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     // What can be said now is the watcher's: these sentences should not outlive it.
     drop(pack);
     let (narrator, supervisor) = (&narrator, Supervisor::of_environment());
-    let mut think = Think {
-        cameras,
-        voice,
-        narrator,
-        vocabulary,
-        watcher,
-        dates,
-        week,
-        outside,
-        warden,
-        switches,
-        supervisor,
-    };
+    let mut think =
+        Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, switches, supervisor };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

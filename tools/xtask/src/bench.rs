@@ -233,20 +233,28 @@ fn stab(json: Option<&Path>, quick: bool) -> Result<()> {
     finish(&mut job)
 }
 
-/// The Python of an environment with what `tools/bench/requirements.txt` names, made or brought up to date.
+/// The Python of the benchmarks.
 fn python(work: &Path) -> Result<PathBuf> {
-    let (venv, wanted) = (work.join("venv"), root().join("tools/bench/requirements.txt"));
+    environment(&work.join("venv"), "tools/bench/requirements.txt")
+}
+
+/// The Python of an environment with what a file of requirements names, made or brought up to date.
+pub fn environment(venv: &Path, requirements: &str) -> Result<PathBuf> {
+    let wanted = root().join(requirements);
     let (python, installed) = (venv.join("bin/python"), venv.join("installed.txt"));
     let text = fs::read_to_string(&wanted).with_context(|| wanted.display().to_string())?;
     if python.exists() && fs::read_to_string(&installed).is_ok_and(|before| before == text) {
         return Ok(python);
     }
-    eprintln!("xtask: installing ONNX Runtime into {}", venv.strip_prefix(root()).unwrap_or(&venv).display());
+    eprintln!(
+        "xtask: installing what {requirements} names into {}",
+        venv.strip_prefix(root()).unwrap_or(venv).display()
+    );
     let steps: [(&str, &[&str]); 2] = [
         ("python3", &["-m", "venv", "--clear"]),
         (&python.to_string_lossy(), &["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r"]),
     ];
-    for ((program, arguments), last) in steps.into_iter().zip([&venv, &wanted]) {
+    for ((program, arguments), last) in steps.into_iter().zip([venv, &wanted]) {
         let status = Command::new(program).args(arguments).arg(last).status();
         if !status.with_context(|| format!("{program} does not start"))?.success() {
             bail!("{program} {} failed; the lines above say why", arguments.join(" "));

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::bench::{checked, finish};
+use crate::bench::{checked, environment, finish, target};
 use crate::{root, setup};
 
 /// What can be evaluated.
@@ -85,6 +85,14 @@ pub fn run(eval: &Eval) -> Result<()> {
         Eval::Language(language) => self::language(language),
         Eval::All(all) => self::all(all),
     }
+}
+
+/// Tests of what scores, in an environment of their own: the rest of `tools` needs a gigabyte of packages.
+pub fn test_scorers() -> Result<()> {
+    let python = environment(&target().join("scorers"), "tools/eval/requirements-benchmarks.txt")?;
+    let tests = ["test_benchmarks", "test_importers", "test_suite"].map(|name| format!("tools/eval/{name}.py"));
+    eprintln!("xtask: scorers: pytest {}", tests.join(" "));
+    finish(Command::new(python).current_dir(root()).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(tests))
 }
 
 fn all(all: &All) -> Result<()> {

@@ -198,6 +198,7 @@ fn test(quick: bool) -> Result<()> {
     }
     let (kernels, skipped) = kernels::steps()?;
     let skipped = [Vec::from_iter(lack), skipped].concat();
+    eval::test_scorers()?;
     steps(&[&tests, clippy, &panel_clippy, &DOCS, &kernels].concat(), &skipped)
 }
 

@@ -74,8 +74,8 @@ const NEEDS: [Need; 19] = [
     },
     Need {
         package: "python3-venv",
-        why: "holds what benchmarks and evaluations compare with",
-        only: &[For::Bench, For::Eval, For::Gateway],
+        why: "holds what is scored, and compared with",
+        only: &[For::Tests, For::Bench, For::Eval, For::Gateway],
         is_there: || Command::new("python3").args(["-c", "import ensurepip, venv"]).status().is_ok_and(|s| s.success()),
     },
     Need { package: "chromium", why: "shows the web page", only: &[For::Gateway], is_there: || on_path("chromium") },

@@ -13,8 +13,8 @@ pub use console::ConsoleSink;
 #[cfg(all(feature = "display", target_os = "linux"))]
 pub use display::{DISPLAY_STACK_BYTES, DisplaySink, Look, Panel, PanelKind, PanelPlace, Vitals, open_panel};
 pub use json::JsonSink;
-pub use signal::{SIGNAL_STACK_BYTES, SignalSink};
 pub use panel::{PANEL_STACK_BYTES, PanelConfig, PanelError, PanelReport, PanelSink, probe_panel};
+pub use signal::{SIGNAL_STACK_BYTES, SignalSink};
 
 /// Why an event was not delivered.
 #[derive(Debug, thiserror::Error)]

@@ -90,8 +90,6 @@ const JOURNAL_CODE_BYTES: u64 = 1 << 20;
 /// were read.
 const SIGNS: &str = "display, pins and sensors";
 
-/// Sentences beside the pack's, where a file of them is named: whatever the file has, and while it is read anew.
-
 /// Sentences beside the pack's, where a file of them is named: those that are said, the next ones, and what is held while those are
 /// read; and what each camera has of each (its probability, of its kind that of now and the smoothed one, what the best lessons
 /// for and against it say, and whether it is rest). Beside the vocabulary are what the policy knows of it, and which old number

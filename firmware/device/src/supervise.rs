@@ -1,4 +1,4 @@
-//! What systemd is told of the program (`Type=notify`, sd_notify(3)): that it is ready when the first picture was thought
+//! What systemd is told of the program (`Type=notify`, `sd_notify(3)`): that it is ready when the first picture was thought
 //! about, that it is alive as long as pictures are, and in a line how it is. Where nobody asks, nothing is told.
 
 use std::env;

@@ -667,7 +667,7 @@ mod tests {
         let of = |news: Option<News>| {
             let mut story = Story::new();
             story.policy =
-                SpeakPolicy::new(Lexicon::new(&SpeakConfig { news, ..CONFIG }, &KINDS, ENTRIES).expect("valid"));
+                SpeakPolicy::new(Lexicon::new(&SpeakConfig { news, ..CONFIG }, KINDS, ENTRIES).expect("valid"));
             story
         };
         let finds = |story: &mut Story, informative: f32, relevant: f32| {
@@ -695,7 +695,7 @@ mod tests {
         assert_eq!(of(news).sees("walk", 4).said.len(), 1);
         for wrong in [News { threshold: 2.1, cumulative: 2.0 }, News { threshold: 0.5, cumulative: 0.0 }] {
             let config = SpeakConfig { news: Some(wrong), ..CONFIG };
-            assert!(matches!(Lexicon::new(&config, &KINDS, ENTRIES), Err(ConfigError::Speak { .. })));
+            assert!(matches!(Lexicon::new(&config, KINDS, ENTRIES), Err(ConfigError::Speak { .. })));
         }
     }
 

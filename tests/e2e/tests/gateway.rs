@@ -69,7 +69,7 @@ fn made(folder: &Path) {
 impl Running {
     fn send(&self, method: &str, path: &str, headers: &str, body: Option<&Value>) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a time limit");
+        stream.set_read_timeout(Some(Duration::from_mins(2))).expect("a time limit");
         let body = body.map(Value::to_string).unwrap_or_default();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
         let request = format!(
@@ -128,7 +128,7 @@ fn what_is_said_is_told_found_and_counted() {
         if page["events"].as_array().is_some_and(|events| !events.is_empty()) {
             break page;
         }
-        assert!(begun.elapsed() < Duration::from_secs(120), "the journal has it");
+        assert!(begun.elapsed() < Duration::from_mins(2), "the journal has it");
     };
     let event = &events["events"][0];
     assert_eq!((&event["camera"], event["start"].is_string()), (&json!("hall"), true), "{event}");

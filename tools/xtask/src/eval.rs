@@ -69,7 +69,7 @@ pub struct All {
     /// Your copies of benchmarks: a folder for each, called like it, with its annotations and `videos`.
     #[arg(long, value_name = "FOLDER")]
     real: Option<PathBuf>,
-    /// Also ask a server that speaks OpenAI's protocol, such as `http://localhost:8080/v1`.
+    /// Also ask a server that speaks `OpenAI`'s protocol, such as `http://localhost:8080/v1`.
     #[arg(long, value_name = "URL")]
     openai: Option<String>,
     /// One set alone; may be given more than once.

@@ -65,13 +65,13 @@ fn html(reports: &[Report]) -> String {
             escaped(&first.case)
         );
         for (report, case) in of {
-            let bars: String = ["fit", "gate", "STAB", "narrator"]
-                .iter()
-                .filter_map(|name| Some((name, case.stages.get(*name)?)))
-                .map(|(name, stage)| {
-                    format!("<i class=\"{name}\" style=\"width:{:.2}%\"></i>", 100.0 * stage.mean / longest)
-                })
-                .collect();
+            let mut bars = String::new();
+            for name in ["fit", "gate", "STAB", "narrator"] {
+                if let Some(stage) = case.stages.get(name) {
+                    let _ =
+                        write!(bars, "<i class=\"{name}\" style=\"width:{:.2}%\"></i>", 100.0 * stage.mean / longest);
+                }
+            }
             let _ = write!(
                 text,
                 "<tr><td>{}<td>{:.2}<td>{:.0}<td>{:.1}%<td><div class=\"bar\">{bars}</div>",
@@ -93,7 +93,7 @@ fn html(reports: &[Report]) -> String {
             escaped(&machine.name()),
             escaped(&machine.arch),
             escaped(&machine.features.join(" ")),
-            machine.memory_bytes.map_or_else(|| "not known".to_owned(), |bytes| mebibytes(bytes).to_string()),
+            machine.memory_bytes.map_or_else(|| "not known".to_owned(), |bytes| mebibytes(bytes)),
             known(&machine.kernel),
             escaped(&report.pack),
             report.load_ms,

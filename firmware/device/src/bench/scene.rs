@@ -90,7 +90,7 @@ impl Scene {
             let left = (number * 23 % 440) as usize;
             for y in 100..440 {
                 for x in left..left + 160 {
-                    self.luma[y * width + x] = if (x - left + y) / 12 % 2 == 0 { 60 } else { 190 };
+                    self.luma[y * width + x] = if ((x - left + y) / 12).is_multiple_of(2) { 60 } else { 190 };
                 }
             }
         }

@@ -140,7 +140,7 @@ impl Binding {
         self.texts.text_bytes()
     }
 
-    /// Binds them. Also gives the order in which they lie, as [`Pairs::new`] does.
+    /// Binds them. Also gives the order in which they lie, as `Pairs::new` does.
     ///
     /// # Errors
     /// There are codes to be made, and the file cannot be read any more.

@@ -593,7 +593,7 @@ mod tests {
 
     #[test]
     fn a_rebuild_that_takes_long_loses_what_its_pause_would_have_held() {
-        let at = |sequence, ms| Ok(Filled { sequence, time_us: WHOLE.time_us + ms * 1000, ..WHOLE });
+        let at = |sequence, ms: u64| Ok(Filled { sequence, time_us: WHOLE.time_us + ms * 1000, ..WHOLE });
         let broken = || Err(io::ErrorKind::Other);
         let hours = 3_600_000;
         let mut camera =

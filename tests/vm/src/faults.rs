@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::kernel::Kernel;
@@ -54,7 +54,14 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
     let initrd = cli.work.join("faults.cpio");
     archive.finish(&initrd)?;
     let machine = Machine::start(kernel, &initrd, "scene=faults", None, Clock::Instructions, LIMIT)?;
-    let reports = machine.finish(|report| eprintln!("vm: {:8.3} {} {}", report.at_s, report.what, report.more))?;
+    let mut newest = Value::Null;
+    let heard = machine.finish(|report| {
+        eprintln!("vm: {:8.3} {} {}", report.at_s, report.what, report.more);
+        if report.what == "fault begins" {
+            newest = report.more.clone();
+        }
+    });
+    let reports = heard.with_context(|| format!("at {newest}"))?;
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     for (name, expect) in EXPECTED {
         let Some(row) = reports.iter().find(|report| report.what == "fault" && report.more["name"] == name) else {

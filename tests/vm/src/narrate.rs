@@ -17,6 +17,12 @@ const EXPECTED: &str = "tests/vm/expected/demo.jsonl";
 /// Another kernel shows the pictures a little earlier or later, and the program then takes others of them.
 const TOLERANCE_S: f64 = 0.5;
 
+/// Pictures a second that are played.
+const FPS: f64 = 10.0;
+
+/// The program's start and end are not sharp.
+const SLACK_S: f64 = 0.5;
+
 const LIMIT: Duration = Duration::from_mins(20);
 
 pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Result<()> {
@@ -55,7 +61,12 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
     compare(&expected, &told)?;
     ensure!(ended.more["code"] == 0, "the program ended with {}", ended.more["code"]);
     ensure!(peak <= budget, "it held {peak} bytes of {budget}");
-    ensure!(ended.more["lost"] == 0 && ended.more["damaged"] == 0, "pictures went astray: {}", ended.more);
+    // What was played since the first picture must have been seen. The loopback camera's own count is no measure of that: it
+    // had gaps of six pictures where none was missing.
+    let first_s = reports.iter().find(|report| report.what == "event").context("it watched")?.at_s;
+    let (made, seen) = ((ended.at_s - first_s) * FPS, number(&ended.more, "pictures")?);
+    let astray = (seen - made).abs() > SLACK_S * FPS || ended.more["damaged"] != 0;
+    ensure!(!astray, "{made:.0} pictures were made: {}", ended.more);
     Ok(())
 }
 

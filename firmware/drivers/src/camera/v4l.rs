@@ -167,7 +167,12 @@ struct Capturing<N> {
     format: CameraFormat,
     granted: Granted,
     first_us: Option<u64>,
-    last_sequence: Option<u32>,
+    /// The newest picture that the driver told of, whole or not.
+    last: Option<Filled>,
+    /// Between the two newest pictures of one stream; zero before there are two.
+    period_us: u64,
+    /// Whether the stream is another than that of the newest picture.
+    rebuilt: bool,
     seq: u64,
     damaged: u64,
 }
@@ -186,7 +191,9 @@ impl<N: Node> Capturing<N> {
             format,
             granted,
             first_us: None,
-            last_sequence: None,
+            last: None,
+            period_us: 0,
+            rebuilt: false,
             seq: 0,
             damaged: 0,
         })
@@ -219,7 +226,7 @@ impl<N: Node> Capturing<N> {
         loop {
             let error = match self.node.wait() {
                 Ok(filled) => {
-                    self.count(filled.sequence);
+                    self.count(filled);
                     if !filled.damaged && filled.bytes_used >= least_bytes(self.format, &self.granted) {
                         return Ok(filled);
                     }
@@ -241,18 +248,26 @@ impl<N: Node> Capturing<N> {
             }
             rebuilt += 1;
             start(&mut self.node, self.timeout).map_err(|error| self.explain(error))?;
-            // A new stream counts from zero; a picture was surely lost.
-            self.last_sequence = None;
-            self.seq += 1;
+            self.rebuilt = true;
         }
     }
 
-    /// Follows the driver's 32-bit count through its wrap.
-    fn count(&mut self, sequence: u32) {
-        if let Some(last) = self.last_sequence {
-            self.seq += u64::from(sequence.wrapping_sub(last)).max(1);
+    /// Follows the driver's 32-bit count through its wrap, and over streams that were built anew.
+    fn count(&mut self, filled: Filled) {
+        if let Some(last) = self.last.replace(filled) {
+            let pause_us = filled.time_us.saturating_sub(last.time_us);
+            if std::mem::take(&mut self.rebuilt) {
+                // A new stream counts from zero. The picture that was being filled is lost, and what its start missed.
+                // A clock that was set meanwhile makes no pause of hours.
+                let pause_us = pause_us.min(self.timeout.as_micros() as u64);
+                let periods = (pause_us + self.period_us / 2).checked_div(self.period_us).unwrap_or(0);
+                self.seq += periods.max(2);
+            } else {
+                let step = u64::from(filled.sequence.wrapping_sub(last.sequence)).max(1);
+                self.period_us = pause_us / step;
+                self.seq += step;
+            }
         }
-        self.last_sequence = Some(sequence);
     }
 
     fn explain(&self, error: io::Error) -> DriverError {
@@ -572,8 +587,20 @@ mod tests {
     fn an_io_error_builds_the_stream_anew_and_shows_a_gap() {
         let mut camera = camera([Ok(WHOLE), Err(io::ErrorKind::Other), Ok(WHOLE)]);
         assert_eq!(camera.next_frame().expect("a frame").seq, FrameSeq(0));
-        assert_eq!(camera.next_frame().expect("after the rebuild").seq, FrameSeq(1));
+        assert_eq!(camera.next_frame().expect("after the rebuild").seq, FrameSeq(2));
         assert_eq!(camera.node.starts, 2);
+    }
+
+    #[test]
+    fn a_rebuild_that_takes_long_loses_what_its_pause_would_have_held() {
+        let at = |sequence, ms: u64| Ok(Filled { sequence, time_us: WHOLE.time_us + ms * 1000, ..WHOLE });
+        let broken = || Err(io::ErrorKind::Other);
+        let hours = 3_600_000;
+        let mut camera =
+            camera([at(0, 0), at(1, 100), broken(), broken(), at(0, 510), at(1, 610), broken(), at(0, hours)]);
+        let seqs: Vec<_> = (0..5).map(|_| camera.next_frame().expect("a frame").seq.0).collect();
+        // 100 to 510 ms: three are missing. A clock that was set costs no more than the longest wait of 5 s.
+        assert_eq!(seqs, [0, 1, 5, 6, 56]);
     }
 
     #[test]
@@ -633,7 +660,7 @@ mod tests {
         let mut camera = camera([Ok(WHOLE), Err(io::ErrorKind::Other), Ok(WHOLE)]);
         assert_eq!(camera.next_frame().expect("a frame").seq, FrameSeq(0));
         camera.node.start_errors = VecDeque::from([libc::EINVAL]);
-        assert_eq!(camera.next_frame().expect("after the rebuild").seq, FrameSeq(1));
+        assert_eq!(camera.next_frame().expect("after the rebuild").seq, FrameSeq(2));
         assert_eq!(camera.node.starts, 3);
     }
 

@@ -32,7 +32,7 @@ impl Emulator {
     /// # Errors
     /// QEMU or the reader of logs does not start.
     pub fn start(board: &Board, elf: &Path) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let (folder, log_reader) = (tempfile::tempdir()?, log_reader()?);
         let socket = |name: &str| format!("path={},server=on,wait=off", folder.path().join(name).display());
         let mut qemu = Command::new("timeout")
             .args(["-k", "5", MOST_S, "qemu-system-arm", "-display", "none", "-machine", board.name])
@@ -49,7 +49,7 @@ impl Emulator {
             .spawn()
             .context("QEMU does not start")?;
         let log = qemu.stdout.take().context("it was asked for")?;
-        let mut reader = Command::new(log_reader()?).arg(elf).stdin(log).stdout(Stdio::piped()).spawn()?;
+        let mut reader = Command::new(log_reader).arg(elf).stdin(log).stdout(Stdio::piped()).spawn()?;
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (decoded, kept) = (reader.stdout.take().context("it was asked for")?, Arc::clone(&lines));
         thread::spawn(move || {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::{env, fs, panic, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ocelli_emulated::{BOARDS, Build, build, lacking, sizes, survive};
+use ocelli_emulated::{BOARDS, Board, Build, build, lacking, sizes, survive};
 use serde_json::{Value, json};
 
 /// What a board must have left of its stack, whatever comes.
@@ -45,26 +45,28 @@ fn main() -> Result<()> {
             "emulated": board.cpu.is_some(),
         }));
     }
-    let mut garbage: Vec<Value> = Vec::new();
     // Beside each other: they mostly wait for their lines.
     let all = thread::scope(|scope| {
         let emulated = BOARDS.iter().filter(|board| board.cpu.is_some());
-        let started: Vec<_> = emulated.map(|board| (board, scope.spawn(|| survive(board, frames)))).collect();
-        started.into_iter().map(|(board, run)| (board, run.join())).collect::<Vec<_>>()
+        let started: Vec<_> = emulated.map(|board| scope.spawn(move || of_garbage(board, frames))).collect();
+        let ended = started.into_iter().map(|run| run.join().unwrap_or_else(|panic| panic::resume_unwind(panic)));
+        ended.collect::<Vec<_>>()
     });
-    for (board, survived) in all {
-        let survived = survived.unwrap_or_else(|panic| panic::resume_unwind(panic));
-        let survived = survived.with_context(|| format!("{} and garbage", board.name))?;
-        let left = survived.status.stack_left.context("it counts its stack")?;
-        ensure!(u64::from(left) >= LEAST_STACK_LEFT, "{} has only {left} bytes of stack left", board.name);
-        let report = survived.report(board);
-        println!("{report}");
-        garbage.push(report);
-    }
+    let garbage = all.into_iter().collect::<Result<Vec<Value>>>()?;
     if let Some(file) = file {
         let report = json!({ "sizes": of_boards, "garbage": garbage });
         fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&report)?))
             .with_context(|| file.display().to_string())?;
     }
     Ok(())
+}
+
+/// What a board came through. It is printed at once, for another board may take longer, or fail.
+fn of_garbage(board: &Board, frames: u64) -> Result<Value> {
+    let survived = survive(board, frames).with_context(|| format!("{} and garbage", board.name))?;
+    let left = survived.status.stack_left.context("it counts its stack")?;
+    ensure!(u64::from(left) >= LEAST_STACK_LEFT, "{} has only {left} bytes of stack left", board.name);
+    let report = survived.report(board);
+    println!("{report}");
+    Ok(report)
 }

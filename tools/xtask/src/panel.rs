@@ -17,18 +17,30 @@ const TARGETS: [&str; 3] = ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7
 /// Cargo reads other settings there.
 const FOLDER: &str = "firmware/panel";
 
+/// From there.
+const BUILT: &str = "../../target/panel";
+
 /// What needs no chip.
-pub const TESTS: [Step; 1] =
-    [Step::cargo("panel", &["test", "--locked", "--target-dir", "../../target/panel"]).within(FOLDER)];
+pub const TESTS: [Step; 1] = [Step::cargo("panel", &["test", "--locked", "--target-dir", BUILT]).within(FOLDER)];
 
 pub const FORMAT: [Step; 1] = [Step::cargo("panel format", &["fmt", "--all", "--check"]).within(FOLDER)];
 
-/// The library with its tests. Boards are compiled by the tests.
-const CLIPPY: [Step; 1] = [Step::cargo(
-    "panel clippy",
-    &["clippy", "--workspace", "--tests", "--target-dir", "../../target/panel", "--", "-D", "warnings"],
-)
-.within(FOLDER)];
+macro_rules! clippy {
+    ($($of:literal),+) => {
+        Step::cargo("panel clippy", &["clippy", $($of,)+ "--target-dir", BUILT, "--", "-D", "warnings"]).within(FOLDER)
+    };
+}
+
+/// The library with its tests.
+const CLIPPY: [Step; 1] = [clippy!("--workspace", "--tests")];
+
+/// The boards, with either log, and with the hang of a test. They need the chips' targets.
+const BOARDS: [Step; 4] = [
+    clippy!("--target=thumbv6m-none-eabi", "--bin=microbit", "--features=microbit,rtt"),
+    clippy!("--target=thumbv6m-none-eabi", "--bin=rp2040", "--features=rp2040,rtt"),
+    clippy!("--target=thumbv7m-none-eabi", "--bin=lm3s6965evb", "--features=lm3s6965evb,semihosting,hang"),
+    clippy!("--target=thumbv7em-none-eabi", "--bin=mps2", "--features=mps2,semihosting"),
+];
 
 /// What lacks, after it was tried to install it.
 pub fn lacking() -> Option<String> {
@@ -57,7 +69,7 @@ pub fn lacking() -> Option<String> {
 
 /// What is looked at beside the tests, and what these will leave out where chips lack.
 pub fn clippy_steps() -> Result<(Vec<Step>, Option<String>)> {
-    let Some(why) = lacking() else { return Ok((CLIPPY.to_vec(), None)) };
+    let Some(why) = lacking() else { return Ok(([&CLIPPY[..], &BOARDS].concat(), None)) };
     if env::var_os("CI").is_some_and(|ci| ci == "true") {
         bail!("the panel: {why} (CI must not leave it out)");
     }

@@ -59,8 +59,11 @@ impl Archive {
         let (length, name_length) = (content.len() as u32, name.len() as u32 + 1);
         // inode, mode, user, group, links, time, length, device, its own device, length of the name, no checksum
         let fields = [self.entries, mode, 0, 0, 1, 0, length, 0, 0, 0, 0, name_length, 0];
-        let fields: String = fields.iter().map(|field| format!("{field:08X}")).collect();
-        write!(self.bytes, "070701{fields}{name}\0").expect("memory takes everything");
+        write!(self.bytes, "070701").expect("memory takes everything");
+        for field in fields {
+            write!(self.bytes, "{field:08X}").expect("memory takes everything");
+        }
+        write!(self.bytes, "{name}\0").expect("memory takes everything");
         self.pad();
         self.bytes.extend_from_slice(content);
         self.pad();

@@ -64,10 +64,10 @@ impl Kernel {
                 }
             }
             let last = order.last_mut().with_context(|| format!("{module} is built into the kernel"))?;
-            last.1 = (*parameters).to_owned();
+            (*parameters).clone_into(&mut last.1);
         }
-        let order: String = order.iter().map(|(file, parameters)| format!("{file} {parameters}\n")).collect();
-        archive.add("modules/order", order.as_bytes());
+        let order: Vec<_> = order.iter().map(|(file, parameters)| format!("{file} {parameters}\n")).collect();
+        archive.add("modules/order", order.concat().as_bytes());
         Ok(())
     }
 }
@@ -111,10 +111,9 @@ impl Apt {
         command
     }
 
-    fn update(&self) -> Result<()> {
+    fn update(&self) {
         // A source that has no such architecture is no reason to stop: what is asked next decides.
         let _ = run(self.command("apt-get").args(["-qq", "update"]));
-        Ok(())
     }
 
     fn newest(&self) -> Result<String> {

@@ -106,11 +106,10 @@ impl Machine {
                     }
                     None => self.console.push(line),
                 },
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= self.until => {
                     bail!("the machine does not come to its end in time{}", self.tail())
                 }
-                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
     }
@@ -130,7 +129,7 @@ impl Machine {
 
     fn tail(&self) -> String {
         let first = self.console.len().saturating_sub(20);
-        self.console[first..].iter().map(|line| format!("\n  {line}")).collect()
+        self.console[first..].iter().flat_map(|line| ["\n  ", line]).collect()
     }
 }
 

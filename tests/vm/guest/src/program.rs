@@ -75,10 +75,9 @@ impl Program {
             let left = until.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left.min(Duration::from_millis(250))) {
                 Ok((at_s, Line::Event(event))) if wanted(&event) => return Some((at_s, event)),
-                Ok((_, Line::Event(_))) => {}
                 Ok((_, Line::Note(note))) => self.notes.push(note),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => return None,
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok((_, Line::Event(_))) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
         }

@@ -27,7 +27,8 @@ impl Kernel {
     /// The newest; the newest of those that are here, where the package lists cannot be fetched.
     pub fn newest(work: &Path) -> Result<Self> {
         let apt = Apt::new(&work.join("apt"))?;
-        let release = match apt.update().and_then(|()| apt.newest()) {
+        apt.update();
+        let release = match apt.newest() {
             Ok(release) => release,
             Err(error) => here(work).with_context(|| format!("{error:#}; and no kernel was fetched before"))?,
         };

@@ -93,7 +93,7 @@ fn html(reports: &[Report]) -> String {
             escaped(&machine.name()),
             escaped(&machine.arch),
             escaped(&machine.features.join(" ")),
-            machine.memory_bytes.map_or_else(|| "not known".to_owned(), |bytes| mebibytes(bytes)),
+            machine.memory_bytes.map_or_else(|| "not known".to_owned(), mebibytes),
             known(&machine.kernel),
             escaped(&report.pack),
             report.load_ms,

@@ -217,6 +217,8 @@ impl Layers {
         let width = self.origins.iter().map(|origin| origin.key.len()).max().unwrap_or(0);
         let mut table = String::new();
         for Origin { key, value, from } in &self.origins {
+            // An address may hold a password or be a secret itself.
+            let value = if value.contains("://") { "(an address)" } else { value.as_str() };
             table += &format!("  {key:<width$}  {value:<24}  {from}\n");
         }
         table

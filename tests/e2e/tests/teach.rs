@@ -189,9 +189,10 @@ fn what_happened_is_taught_by_one_example_and_by_yes_and_no() {
     let (file, other) = (watched.path("bin.jsonl"), watched.path("other.jsonl"));
     std::fs::write(&file, &exported.out).expect("it is writable");
     let imported = ocelli(&["vocab", "import", &file, "--vocabulary", &other]);
-    assert!(imported.code == Some(0) && imported.err.contains("1 sentences added"), "{}", imported.err);
+    assert!(imported.code == Some(0) && imported.err.contains("1 sentence added"), "{}", imported.err);
     let there = std::fs::read_to_string(&other).expect("it was written");
-    assert_eq!(there, exported.out);
+    let (format, sentence) = there.split_once('\n').expect("a format and a sentence");
+    assert_eq!((format, sentence), (r#"{"format":2}"#, &exported.out[..]));
     let near = watched.ocelli(&["teach", "--delete", "垃圾桶被拿出去"]);
     assert!(near.code == Some(2) && near.err.contains(&format!("did you mean `{BIN}`?")), "{}", near.err);
     let gone = watched.ocelli(&["teach", "--delete", BIN, &lessons]);

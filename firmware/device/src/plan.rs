@@ -473,7 +473,7 @@ mod tests {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
         let picture = SizePx::new(640, 480);
-        let plan = Plan::new(64 << 20, &Config::default(), &pack, &stab, &narrator, picture);
+        let plan = Plan::new(68 << 20, &Config::default(), &pack, &stab, &narrator, picture);
         let plan = plan.with_further(&cameras(&["hall", "porch"]), &pack);
         assert!(plan.require().is_ok(), "{plan}");
         let large = plan.with_picture(2, SizePx::new(1920, 1080));

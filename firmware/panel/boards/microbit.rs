@@ -134,7 +134,7 @@ impl Twi {
         Self
     }
 
-    fn send(&mut self, byte: u8) -> Result<(), ErrorKind> {
+    fn send(byte: u8) -> Result<(), ErrorKind> {
         Self::SENT.write(0);
         register(TWI + 0x51c).write(u32::from(byte));
         let done = Self::SENT.wait(SENDING, |sent| sent != 0 || Self::ERROR.read() != 0);
@@ -155,7 +155,7 @@ impl I2c for Twi {
         register(TWI + 0x588).write(u32::from(address));
         register(TWI + 0x008).write(1);
         let sent = operations.iter().try_for_each(|operation| match operation {
-            Operation::Write(bytes) => bytes.iter().try_for_each(|byte| self.send(*byte)),
+            Operation::Write(bytes) => bytes.iter().try_for_each(|byte| Self::send(*byte)),
             Operation::Read(_) => Err(ErrorKind::Other),
         });
         Self::STOPPED.write(0);

@@ -273,11 +273,7 @@ impl Voice {
     /// Tells which alerts were acknowledged, and again which alarms of this camera were not, at this stream time of it.
     pub fn remind(&mut self, camera: usize, now_us: Micros) -> Result<(), Error> {
         for id in self.scribe.as_ref().map(Scribe::acknowledged).unwrap_or_default() {
-            self.signs.acknowledged(id);
-            if let Some(panel) = &mut self.panel {
-                // One that has too much to do tells it when the button is pressed.
-                let _ = panel.over(id);
-            }
+            self.settled(id);
             if let Some(told) = self.escalation.acknowledged(id) {
                 let text = format!("acknowledged: {}", told.text);
                 self.emit_again(EventKind::Update, &told, &text, told.start_us.max(now_us))?;
@@ -302,8 +298,19 @@ impl Voice {
         Ok(())
     }
 
+    /// Somebody knows of it, which lamps, display and panel show.
+    fn settled(&mut self, id: u64) {
+        self.signs.acknowledged(id);
+        if let Some(panel) = &mut self.panel {
+            // One that has too much to do tells it when the button is pressed.
+            let _ = panel.over(id);
+        }
+    }
+
     /// Somebody pressed a button here.
     fn acknowledged_at(&mut self, place: &str, told: &escalate::Told, now_us: Micros) -> Result<(), Error> {
+        // Wherever it was: lamps go out, and the panel is quiet.
+        self.settled(told.id);
         let text = format!("acknowledged {place}: {}", told.text);
         self.emit_again(EventKind::Update, told, &text, told.start_us.max(now_us))?;
         if let Some(scribe) = &mut self.scribe {

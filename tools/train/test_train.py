@@ -24,6 +24,7 @@ import labels
 import learn
 import narrator as nar
 import ops
+import reopen
 import speak as sp
 import stab as st
 import switches
@@ -36,6 +37,7 @@ import vocabulary
 import words
 
 torch.set_num_threads(1)
+MODELS = Path(__file__).parents[2] / "models"
 TINY = st.StabConfig(d=24, heads=2, width=32, hidden=32)
 
 
@@ -1009,3 +1011,26 @@ def test_the_mean_of_checkpoints_lies_between_them_and_is_the_last_in_all_else()
     assert (out["state"], out["tau"], out["optimizer"]) == ({"step": 2}, 0.05, None) and last["stab"]["w"][0] == 4
     with pytest.raises(SystemExit, match="in stab"):
         mean.mean([first | {"stab": {"w": torch.zeros(3), "n": torch.tensor(0)}}, last])
+
+
+@pytest.mark.parametrize("pack", ["tiny-test", "home"])
+def test_a_pack_reopened_is_the_same_network(pack, tmp_path, monkeypatch):
+    """From `reference/` alone: tokens, states and narration as recorded, and the weights of the int8 graphs to a step."""
+    folder = MODELS / pack
+    monkeypatch.setattr("sys.argv", ["reopen.py", str(folder), str(tmp_path)])
+    reopen.main()
+    stab, narrator, saved = export.load_models(tmp_path / f"{pack}.pt")
+    golden = lambda name: torch.from_numpy(np.load(folder / "reference/golden" / f"{name}.npy"))  # noqa: E731
+    with torch.no_grad():
+        step = st.StabStep(stab)
+        for t in range(3):
+            found = step(*(golden(f"stab_in_{t}_{name}") for name in export.STAB_IN))
+            for name, value in zip(export.STAB_OUT, found):
+                torch.testing.assert_close(value, golden(f"stab_out_{t}_{name}"), rtol=1e-4, atol=1e-4, msg=f"{name} at {t}")
+        found = nar.NarratorStep(narrator)(*(golden(f"narrator_in_{name}") for name in export.NARRATOR_IN))
+        torch.testing.assert_close(found, golden("narrator_out"), rtol=1e-4, atol=1e-5)
+    assert saved["tau"] > 0 and (pack == "tiny-test" or "gmdcsa24/subject-3_adl_07" in export.seen_by(saved))
+    reopen.main()  # what is there stays
+    model = train.Model(stab.config, narrator.config)
+    assert train.load_into(model, tmp_path / f"{pack}.pt")["seen"] == export.seen_by(saved)  # for `train.py --start`
+    torch.testing.assert_close(model.stab.patch.weight, stab.patch.weight)

@@ -296,10 +296,13 @@ def clip_name(path):
 def load_into(model, path, optimizer=None):
     """Weights of a checkpoint into `model`, and its progress. A checkpoint of fewer kinds (they are only ever appended)
     keeps its rows of the kind heads; the new rows, and then the optimizer too, begin afresh, as where it is older than the
-    switches."""
+    switches. Of a pack that was reopened only what a pack has is there: the other parts begin afresh."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
     grown = False
-    for name in ("stab", "narrator", "dense", "trunk"):
+    for name in ("stab", "narrator", "dense", "trunk", "switches"):
+        if name not in saved:
+            grown = True
+            continue
         part, weights = getattr(model, name), saved[name]
         if name in ("dense", "trunk"):
             fresh = part.state_dict()
@@ -308,10 +311,6 @@ def load_into(model, path, optimizer=None):
                 if len(old) < len(new):
                     weights[key], grown = torch.cat([old, new[len(old) :].cpu()]), True
         part.load_state_dict(weights)
-    if "switches" in saved:
-        model.switches.load_state_dict(saved["switches"])
-    else:
-        grown = True
     if optimizer is not None and saved["optimizer"] is not None and not grown:
         optimizer.load_state_dict(saved["optimizer"])
     return saved["state"]

@@ -35,6 +35,8 @@ pub struct Dropped {
     offered: u64,
     /// Of these, those that were kept.
     kept: u64,
+    /// Of both, those of each clip's first picture, which is kept whole.
+    first: u64,
     frames: u64,
     /// Frames on which the most probable sentence is that of the run without drop.
     same_sentence: u64,
@@ -56,6 +58,11 @@ impl Dropped {
         1.0 - Self::share(self.kept, self.offered)
     }
 
+    /// The same in a stream that goes on: a camera has one first picture, these clips have one every few seconds.
+    pub fn running_drop_ratio(&self) -> f64 {
+        1.0 - Self::share(self.kept - self.first, self.offered - self.first)
+    }
+
     /// Share of the frames with the same kind of sentence.
     pub fn agreement(&self) -> f64 {
         Self::share(self.same_kind, self.frames)
@@ -63,7 +70,8 @@ impl Dropped {
 
     fn row(&self, mode: &str, cosine: Option<f32>) -> Value {
         json!({
-            "mode": mode, "cosine": cosine, "drop_ratio": self.drop_ratio(), "agreement": self.agreement(),
+            "mode": mode, "cosine": cosine, "drop_ratio": self.drop_ratio(),
+            "running_drop_ratio": self.running_drop_ratio(), "agreement": self.agreement(),
             "agreement_sentence": Self::share(self.same_sentence, self.frames),
             "agreement_with_gate": Self::share(self.same_as_gated, self.frames),
             "total_variation": self.variation / self.frames.max(1) as f64, "frames": self.frames,
@@ -189,6 +197,7 @@ pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) ->
             let windows: u64 = pictures.iter().map(|seen| content_windows(pack, seen)).sum();
             sum.offered += windows;
             sum.kept += kept.min(windows);
+            sum.first += pictures.first().map_or(0, |seen| content_windows(pack, seen)).min(kept);
             sum.frames += found.len() as u64;
             for ((found, wanted), usual) in found.iter().zip(&wanted).zip(&usual) {
                 sum.same_as_gated += u64::from(kind_of(found) == kind_of(usual));
@@ -347,17 +356,18 @@ fn scene<'a>(background: &'a [Vec<Seen>], event: &'a [Seen], planted: &[u64], at
 pub fn table(found: &Value, target_drop: f64) -> String {
     let number = |row: &Value, key: &str| row[key].as_f64().unwrap_or(f64::NAN);
     let mut text = format!(
-        "{:<32} {:>7} {:>8} {:>10} {:>10} {:>10}\n",
-        "token drop", "cosine", "dropped", "same kind", "same text", "as gated"
+        "{:<32} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10}\n",
+        "token drop", "cosine", "dropped", "running", "same kind", "same text", "as gated"
     );
     let rows = found["drop"]["rows"].as_array().map_or(&[][..], Vec::as_slice);
     for row in rows {
         let percent = |key: &str| format!("{:.1}%", 100.0 * number(row, key));
         text += &format!(
-            "{:<32} {:>7} {:>8} {:>10} {:>10} {:>10}\n",
+            "{:<32} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10}\n",
             row["mode"].as_str().unwrap_or_default(),
             row["cosine"].as_f64().map_or_else(String::new, |cosine| format!("{cosine:.2}")),
             percent("drop_ratio"),
+            percent("running_drop_ratio"),
             percent("agreement"),
             percent("agreement_sentence"),
             percent("agreement_with_gate"),

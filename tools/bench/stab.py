@@ -357,8 +357,8 @@ def report(result):
         rows.append([row["case"]] + [str(count) for count in counts])
     print(table(rows))
     print("\nW8A8 products [m, k] x [k, n], rows quantized on the way; percent of the instruction's peak on registers, and of")
-    print("a loop that only reads as many bytes as the weights have (level: the smallest cache that they fit into); efficiency:")
-    print("of the slower of the two, and beside it that of the product alone, where the rows are bytes already")
+    print("a loop that only reads, at least as many bytes as the weights have (level: the smallest cache that they fit into);")
+    print("efficiency: of the slower of the two, and beside it that of the product alone, where the rows are bytes already")
     head = "set m k n us GOP/s peak % GB/s peak % level efficiency alone"
     rows = [head.split() + ["instruction"]]
     percent = lambda value: "-" if value is None else f"{value:.0f}%"  # noqa: E731

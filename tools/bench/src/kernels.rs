@@ -49,7 +49,7 @@ pub struct Product {
     pub peak_gops: Option<f64>,
     /// The smallest cache that the weights fit into.
     pub level: String,
-    /// Of a loop that reads as many bytes as the weights have, and does nothing else.
+    /// Of a loop that reads at least as many bytes as the weights have, again and again, and does nothing else.
     pub peak_gb_per_s: f64,
 }
 
@@ -96,13 +96,22 @@ pub fn products(shapes: &[(usize, usize, usize)], rounds: usize, each: Duration)
     let levels = caches();
     let isas = Isa::available();
     let mut works: Vec<Work> = shapes.iter().zip(1..).map(|(shape, seed)| Work::new(*shape, seed)).collect();
+    let mut sizes: Vec<usize> =
+        shapes.iter().map(|(_, k, n)| k * n).flat_map(|bytes| [bytes, holder(&levels, bytes).probe_bytes]).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let probes: Vec<Vec<Line>> =
+        sizes.iter().map(|bytes| vec![Line([1; 8]); bytes.div_ceil(size_of::<Line>())]).collect();
+
     let mut dots = vec![None; isas.len()];
-    let mut reads = vec![0.0_f64; shapes.len()];
+    let mut reads = vec![0.0_f64; probes.len()];
     let mut times = vec![vec![[f64::INFINITY; 2]; shapes.len()]; isas.len()];
     for _ in 0..rounds {
+        for (read, probe) in reads.iter_mut().zip(&probes) {
+            *read = read.max(peak::read(probe));
+        }
         for (isa, (dot, times)) in isas.iter().zip(dots.iter_mut().zip(&mut times)) {
-            for (work, (times, read)) in works.iter_mut().zip(times.iter_mut().zip(&mut reads)) {
-                *read = read.max(peak::read(&work.probe));
+            for (work, times) in works.iter_mut().zip(times) {
                 let now = peak::dot(*isa);
                 *dot = now.map(|(name, gops)| (name, dot.map_or(gops, |(_, best): (_, f64)| best.max(gops))));
                 for (rows, time) in [Rows::AsInStab, Rows::Bytes].into_iter().zip(times) {
@@ -113,7 +122,9 @@ pub fn products(shapes: &[(usize, usize, usize)], rounds: usize, each: Duration)
     }
     let mut products = Vec::new();
     for (isa, (dot, times)) in isas.iter().zip(dots.iter().zip(&times)) {
-        for (shape, ([us, us_of_bytes], read)) in shapes.iter().zip(times.iter().zip(&reads)) {
+        for (shape, [us, us_of_bytes]) in shapes.iter().zip(times) {
+            let bytes = shape.1 * shape.2;
+            let as_large = sizes.iter().zip(&reads).filter(|(size, _)| **size >= bytes);
             products.push(Product {
                 isa: isa.name(),
                 instruction: dot.map(|(name, _)| name),
@@ -121,8 +132,8 @@ pub fn products(shapes: &[(usize, usize, usize)], rounds: usize, each: Duration)
                 us: *us,
                 us_of_bytes: *us_of_bytes,
                 peak_gops: dot.map(|(_, gops)| gops),
-                level: holder(&levels, shape.1 * shape.2).name.clone(),
-                peak_gb_per_s: *read,
+                level: holder(&levels, bytes).name.clone(),
+                peak_gb_per_s: as_large.fold(0.0, |best, (_, read)| best.max(*read)),
             });
         }
     }
@@ -146,8 +157,6 @@ struct Work {
     values: Vec<f32>,
     scratch: Scratch,
     out: Vec<f32>,
-    /// As large as the weights.
-    probe: Vec<Line>,
 }
 
 impl Work {
@@ -162,13 +171,12 @@ impl Work {
             values: (0..m * k + LINE).map(|_| f32::from(random.byte()) / 64.0).collect(),
             scratch: Scratch::for_any([&linear]),
             out: vec![0.0; m * n + LINE],
-            probe: vec![Line([1; 8]); weights.len() / size_of::<Line>()],
             linear,
         }
     }
 
     fn run(&mut self, isa: Isa, come: Rows) {
-        let Self { linear: weights, rows, pixels, values, scratch, out, .. } = self;
+        let Self { linear: weights, rows, pixels, values, scratch, out } = self;
         // They begin at a cache line, as the buffers between the parts of STAB do.
         let values = &values[values.as_ptr().align_offset(size_of::<Line>())..];
         let at = out.as_ptr().align_offset(size_of::<Line>());

@@ -16,6 +16,8 @@ pub struct Cache {
     pub name: String,
     /// What it holds; `usize::MAX` for the memory itself.
     pub bytes: usize,
+    /// Size of a buffer by which its speed is measured.
+    pub probe_bytes: usize,
 }
 
 /// Where Linux states them, for the first core.
@@ -30,8 +32,18 @@ pub fn caches() -> Vec<Cache> {
         sizes = vec![("L1".into(), 32 << 10), ("L2".into(), 1 << 20)];
     }
     sizes.sort_by_key(|(_, bytes)| *bytes);
-    let caches = sizes.into_iter().map(|(name, bytes)| Cache { name, bytes });
-    caches.chain([Cache { name: "DRAM".into(), bytes: usize::MAX }]).collect()
+    let mut below = 0;
+    let mut levels = Vec::new();
+    for (name, bytes) in sizes {
+        // In the middle of what this level holds and the one below does not. A cache that many cores share belongs to us
+        // in part only.
+        let probe_bytes = if below == 0 { bytes / 2 } else { (bytes / 2).clamp(below + below / 2, below * 8) };
+        levels.push(Cache { name, bytes, probe_bytes: probe_bytes.min(bytes) });
+        below = bytes;
+    }
+    let most = 1 << 30;
+    levels.push(Cache { name: "DRAM".into(), bytes: usize::MAX, probe_bytes: (below * 4).clamp(64 << 20, most) });
+    levels
 }
 
 /// The smallest level that so many bytes fit into.
@@ -54,10 +66,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_grow_and_the_last_holds_everything() {
+    fn levels_grow_and_each_is_measured_by_a_buffer_that_only_it_holds() {
         let levels = caches();
         for pair in levels.windows(2) {
             assert!(pair[0].bytes < pair[1].bytes, "{levels:?}");
+            assert!(pair[1].probe_bytes > pair[0].bytes && pair[1].probe_bytes <= pair[1].bytes, "{levels:?}");
         }
         assert_eq!(holder(&levels, 1).name, levels[0].name);
         assert_eq!(holder(&levels, usize::MAX).name, "DRAM");

@@ -356,16 +356,19 @@ def report(result):
         counts = [row[part][what] for part in ("stab", "narrator") for what in ("allocations", "bytes")]
         rows.append([row["case"]] + [str(count) for count in counts])
     print(table(rows))
-    print("\nW8A8 products [m, k] x [k, n], rows quantized on the way; percent of the instruction's peak on registers,")
-    print("of reads from the level of cache that holds the weights, and of the slower of the two (efficiency)")
-    head = "set m k n us GOP/s peak % GB/s peak % level efficiency"
+    print("\nW8A8 products [m, k] x [k, n], rows quantized on the way; percent of the instruction's peak on registers, and of")
+    print("a loop that only reads, at least as many bytes as the weights have (level: the smallest cache that they fit into);")
+    print("efficiency: of the slower of the two, and beside it that of the product alone, where the rows are bytes already")
+    head = "set m k n us GOP/s peak % GB/s peak % level efficiency alone"
     rows = [head.split() + ["instruction"]]
+    percent = lambda value: "-" if value is None else f"{value:.0f}%"  # noqa: E731
     for row in result["kernels"]:
-        peak, read, efficiency = row["peak_gops"], row["peak_gb_per_s"], row["efficiency_percent"]
+        peak, read = row["peak_gops"], row["peak_gb_per_s"]
         cells = [row["isa"]] + [str(row[name]) for name in "mkn"] + [number(row["us"], 2), number(row["gops"], 1)]
         cells += [number(peak, 0), number(100 * row["gops"] / peak if peak else None, 0)]
         cells += [number(row["gb_per_s"], 1), number(read, 0), number(100 * row["gb_per_s"] / read, 0), row["level"]]
-        rows.append(cells + ["-" if efficiency is None else f"{efficiency:.0f}%", row["instruction"] or "-"])
+        cells += [percent(row[name]) for name in ("efficiency_percent", "efficiency_of_bytes_percent")]
+        rows.append(cells + [row["instruction"] or "-"])
     print(table(rows))
     print("\nMachine")
     for key, value in result["machine"].items():

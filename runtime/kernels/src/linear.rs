@@ -1,7 +1,7 @@
 //! The W8A8 product: rows quantized on use, int8 weights, and what follows (scale, bias, activation, residual) in one go.
 
 use crate::aligned::Aligned;
-use crate::dot::{Bytes, COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
+use crate::dot::{Blocks, Bytes, COLUMNS, DEPTH, Dot, STEP, TOGETHER, some};
 use crate::isa::for_each_isa;
 use crate::{math, rows};
 
@@ -156,6 +156,19 @@ impl Linear {
 
     const fn blocks(&self) -> usize {
         self.n.div_ceil(COLUMNS)
+    }
+
+    /// So many blocks of a group, from the first on: their weights, and what makes values of their sums.
+    #[inline(always)]
+    fn part(&self, group: usize, first: usize, count: usize) -> (&[i8], Blocks<'_>) {
+        let (first, step) = (group * self.blocks() + first, self.k.div_ceil(DEPTH) * STEP);
+        let blocks = first..first + count;
+        let made = Blocks {
+            start: &self.start.as_chunks().0[blocks.clone()],
+            s: &self.s.as_chunks().0[blocks.clone()],
+            b: &self.b.as_chunks().0[blocks],
+        };
+        (&self.w[first * step..][..count * step], made)
     }
 }
 
@@ -318,6 +331,12 @@ fn multiply<A: Dot>(
     out: &mut [f32],
 ) {
     let mut block = 0;
+    if chunk.len == 1 {
+        block = linear.n / COLUMNS;
+        row::<A>(linear, group, block, chunk, out);
+        let at = chunk.places[0]..chunk.places[0] + block * COLUMNS;
+        finish(act, residual.map(|residual| &residual[at.clone()]), &mut out[at]);
+    }
     while block < linear.blocks() {
         let wide = A::BLOCKS == 4 && (block + 4) * COLUMNS <= linear.n;
         let mut first = 0;
@@ -356,6 +375,16 @@ fn multiply<A: Dot>(
     }
 }
 
+/// Multiplies the only row with the first blocks.
+#[inline(always)]
+fn row<A: Dot>(linear: &Linear, group: usize, blocks: usize, chunk: &Chunk<'_>, out: &mut [f32]) {
+    let (w, blocks) = linear.part(group, 0, blocks);
+    let a = Bytes { base: chunk.bytes.as_ptr(), starts: some(&chunk.starts, 0), scales: some(chunk.scales, 0) };
+    let depth = linear.k.div_ceil(DEPTH);
+    // SAFETY: as in `tile`.
+    unsafe { A::row(&a, w.as_ptr(), depth, &blocks, out.as_mut_ptr(), chunk.places[0]) };
+}
+
 /// Multiplies `M` rows from row `first` on with `B` blocks from `block` on.
 #[inline(always)]
 fn tile<A: Dot, const M: usize, const B: usize>(
@@ -366,14 +395,8 @@ fn tile<A: Dot, const M: usize, const B: usize>(
     first: usize,
     out: &mut [f32],
 ) {
-    let depth = linear.k.div_ceil(DEPTH);
-    let index = group * linear.blocks() + block;
-    let w = &linear.w[index * depth * STEP..][..B * depth * STEP];
-    let columns = Columns::<B> {
-        start: blocks_of(&linear.start, index),
-        s: blocks_of(&linear.s, index),
-        b: blocks_of(&linear.b, index),
-    };
+    let (w, blocks) = linear.part(group, block, B);
+    let (depth, columns) = (linear.k.div_ceil(DEPTH), blocks.columns(0));
     let column = block * COLUMNS;
     let width = if B == 1 { COLUMNS.min(linear.n - column) } else { B * COLUMNS };
     let a = Bytes { base: chunk.bytes.as_ptr(), starts: some(&chunk.starts, first), scales: some(chunk.scales, first) };
@@ -394,18 +417,6 @@ fn tile<A: Dot, const M: usize, const B: usize>(
     for m in 0..M {
         out[places[m] + column..][..width].copy_from_slice(&ragged[m][..width]);
     }
-}
-
-/// `M` values, from the first on.
-#[inline(always)]
-fn some<T, const M: usize>(values: &[T], first: usize) -> &[T; M] {
-    values[first..].first_chunk().expect("a tile should be within its rows")
-}
-
-/// `B` blocks of 16 columns, from block `first` on.
-#[inline(always)]
-fn blocks_of<T, const B: usize>(values: &[T], first: usize) -> &[[T; COLUMNS]; B] {
-    values[first * COLUMNS..].as_chunks().0.first_chunk().expect("every column should have its numbers")
 }
 
 /// What is done to values of a row.

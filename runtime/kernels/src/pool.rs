@@ -1,13 +1,14 @@
 //! Attention with a constant query, kept as (maximum, sum, weighted sum) of runs of rows.
 //!
-//! A run is computed anew when one of its rows changed, and runs are merged in order. Sums are never updated by a
-//! difference, so nothing drifts, and what was computed in part equals what is computed whole, bit for bit.
+//! A run is computed anew when one of its rows changed, from the norms and scores that its other rows have still, and runs
+//! are merged in order. Sums are never updated by a difference, so nothing drifts, and what was computed in part equals what
+//! is computed whole, bit for bit.
 
 use crate::aligned::Aligned;
 use crate::dot::Dot;
 use crate::isa::{Isa, for_each_isa};
 use crate::math::{self, LANES};
-use crate::rows;
+use crate::rows::Norm;
 
 /// Softmax of some rows in parts: weight of a row = `exp(score - maximum)`.
 #[derive(Clone, Debug)]
@@ -73,6 +74,14 @@ struct Triple<'a> {
     weighted: &'a mut [f32],
 }
 
+/// What is known of a run's rows from the frame before, but for those that are fresh.
+struct Known<'a> {
+    fresh: &'a [u8],
+    norms: &'a mut [Norm],
+    /// `[heads][block]`
+    scores: &'a mut [f32],
+}
+
 /// Runs of rows under constant queries.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
@@ -84,6 +93,10 @@ pub(crate) struct Pool {
     block: usize,
     triples: Triples,
     order: Vec<usize>,
+    /// Of each row.
+    norms: Vec<Norm>,
+    /// `[runs][heads][block]`
+    scores: Vec<f32>,
     /// `[block][d]`
     normed: Aligned<f32>,
     /// `[block]`
@@ -102,6 +115,8 @@ impl Pool {
             block,
             triples: Triples::new(runs, heads, d),
             order: (0..runs).collect(),
+            norms: vec![Norm::default(); runs * block],
+            scores: vec![0.0; runs * heads * block],
             normed: Aligned::zeros(block * d),
             weights: vec![0.0; block],
         }
@@ -109,16 +124,20 @@ impl Pool {
 
     /// Bytes that it holds besides the keys.
     pub fn bytes(&self) -> usize {
-        self.triples.bytes() + 8 * self.order.len() + 4 * (self.normed.len() + self.weights.len())
+        let values = 2 * self.norms.len() + self.scores.len() + self.normed.len() + self.weights.len();
+        self.triples.bytes() + 8 * self.order.len() + 4 * values
     }
 
     /// Computes the runs of `x`, `[rows][d]`, in which a row is fresh; whether there were any.
     pub fn update(&mut self, isa: Isa, x: &[f32], fresh: &[u8]) -> bool {
         let mut any = false;
-        let runs = x.chunks(self.block * self.d).zip(fresh.chunks(self.block)).enumerate();
-        for (run, (x, _)) in runs.filter(|(_, (_, fresh))| fresh.iter().any(|f| *f != 0)) {
+        let Self { keys, heads, block, norms, scores, normed, weights, .. } = self;
+        let known = norms.chunks_exact_mut(*block).zip(scores.chunks_exact_mut(*heads * *block));
+        let runs = x.chunks(*block * self.d).zip(fresh.chunks(*block)).zip(known).enumerate();
+        for (run, ((x, fresh), (norms, scores))) in runs.filter(|(_, ((_, fresh), _))| fresh.iter().any(|f| *f != 0)) {
             any = true;
-            pool(isa, x, &self.keys, self.heads, &mut self.normed, &mut self.weights, &mut self.triples.run_mut(run));
+            let known = Known { fresh, norms, scores };
+            pool(isa, x, keys, *heads, known, normed, weights, &mut self.triples.run_mut(run));
         }
         any
     }
@@ -139,6 +158,7 @@ for_each_isa! {
         x: &[f32],
         keys: &[f32],
         heads: usize,
+        known: Known<'_>,
         normed: &mut [f32],
         weights: &mut [f32],
         to: &mut Triple<'_>,
@@ -150,6 +170,7 @@ fn pool_body<A: Dot>(
     x: &[f32],
     keys: &[f32],
     heads: usize,
+    known: Known<'_>,
     normed: &mut [f32],
     weights: &mut [f32],
     to: &mut Triple<'_>,
@@ -157,18 +178,31 @@ fn pool_body<A: Dot>(
     let d = keys.len() / heads;
     let count = x.len() / d;
     let (normed, weights) = (&mut normed[..count * d], &mut weights[..count]);
-    for (to, x) in normed.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-        rows::normalize(x, to);
+    let Known { fresh, norms, scores } = known;
+    let block = scores.len() / heads;
+    // Loops apart from one another: in one, the compiler keeps the lanes of a sum in memory.
+    for ((norm, x), fresh) in norms.iter_mut().zip(x.chunks_exact(d)).zip(fresh) {
+        if *fresh != 0 {
+            *norm = Norm::of(x);
+        }
+    }
+    for ((to, x), norm) in normed.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(norms) {
+        norm.apply(x, to);
     }
     for head in 0..heads {
         let key = &keys[head * d..][..d];
+        let scores = &mut scores[head * block..][..count];
         let mut maximum = f32::NEG_INFINITY;
-        for (weight, row) in weights.iter_mut().zip(normed.chunks_exact(d)) {
-            *weight = math::dot(key, row);
-            maximum = if *weight > maximum { *weight } else { maximum };
+        for ((score, row), fresh) in scores.iter_mut().zip(normed.chunks_exact(d)).zip(fresh) {
+            if *fresh != 0 {
+                *score = math::dot(key, row);
+            }
         }
-        for w in weights.iter_mut() {
-            *w = math::exp(*w - maximum);
+        for score in &*scores {
+            maximum = if *score > maximum { *score } else { maximum };
+        }
+        for (w, score) in weights.iter_mut().zip(&*scores) {
+            *w = math::exp(score - maximum);
         }
         to.maximum[head] = maximum;
         to.sum[head] = weights.iter().fold(0.0, |sum, w| sum + w);

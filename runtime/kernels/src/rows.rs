@@ -9,31 +9,49 @@ pub(crate) const LEAST: f32 = 1e-30;
 /// `(x - mean) / sqrt(var + 1e-5)` into `to`.
 #[inline(always)]
 pub(crate) fn normalize(x: &[f32], to: &mut [f32]) {
-    let count = x.len() as f32;
-    let (whole, rest) = x.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
-    for x in whole {
-        for l in 0..LANES {
-            lanes[l] += x[l];
+    Norm::of(x).apply(x, to);
+}
+
+/// What normalizes a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Norm {
+    mean: f32,
+    gain: f32,
+}
+
+impl Norm {
+    #[inline(always)]
+    pub(crate) fn of(x: &[f32]) -> Self {
+        let count = x.len() as f32;
+        let (whole, rest) = x.as_chunks::<LANES>();
+        let mut lanes = [0.0; LANES];
+        for x in whole {
+            for l in 0..LANES {
+                lanes[l] += x[l];
+            }
         }
-    }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
-        *lane += x;
-    }
-    let mean = sum_of(lanes) / count;
-    lanes = [0.0; LANES];
-    for x in whole {
-        for l in 0..LANES {
-            lanes[l] += (x[l] - mean) * (x[l] - mean);
+        for (lane, x) in lanes.iter_mut().zip(rest) {
+            *lane += x;
         }
+        let mean = sum_of(lanes) / count;
+        lanes = [0.0; LANES];
+        for x in whole {
+            for l in 0..LANES {
+                lanes[l] += (x[l] - mean) * (x[l] - mean);
+            }
+        }
+        for (lane, x) in lanes.iter_mut().zip(rest) {
+            *lane += (x - mean) * (x - mean);
+        }
+        let variance = sum_of(lanes) / count;
+        Self { mean, gain: 1.0 / (variance + EPSILON).sqrt() }
     }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
-        *lane += (x - mean) * (x - mean);
-    }
-    let variance = sum_of(lanes) / count;
-    let gain = 1.0 / (variance + EPSILON).sqrt();
-    for (to, x) in to.iter_mut().zip(x) {
-        *to = (x - mean) * gain;
+
+    #[inline(always)]
+    pub(crate) fn apply(self, x: &[f32], to: &mut [f32]) {
+        for (to, x) in to.iter_mut().zip(x) {
+            *to = (x - self.mean) * self.gain;
+        }
     }
 }
 

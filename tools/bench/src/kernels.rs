@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ocelli_kernels::{Act, Input, Isa, Linear, Scratch, linear};
 
-use crate::machine::{Cache, caches, holder};
+use crate::machine::{caches, holder};
 use crate::peak::{self, Line};
 
 /// `(m, k, n)`: patch embedding, LSTE, projector, narrator, LSD; a few rows, as where little moved; one row, as in GSTRA, and
@@ -29,7 +29,7 @@ pub const SHAPES: [(usize, usize, usize); 13] = [
 /// Floats of a cache line.
 const LINE: usize = size_of::<Line>() / 4;
 
-/// Values of a patch: these come as pixels, the others as floats that are quantized first.
+/// Values of a patch: in STAB these come as pixels, the others as floats that are quantized first.
 const PATCH_VALUES: usize = 588;
 
 /// One product by one set of instructions: the best of all rounds, with peaks measured in between.
@@ -43,31 +43,51 @@ pub struct Product {
     pub shape: (usize, usize, usize),
     /// Time of one product, quantizing its rows included.
     pub us: f64,
+    /// Time where its rows are bytes already.
+    pub us_of_bytes: f64,
     /// Of the instruction on registers alone.
     pub peak_gops: Option<f64>,
-    /// Where the weights stay.
+    /// The smallest cache that the weights fit into.
     pub level: String,
-    /// Of reads from there.
+    /// Of a loop that reads at least as many bytes as the weights have, again and again, and does nothing else.
     pub peak_gb_per_s: f64,
 }
 
 impl Product {
     /// G operations a second; a multiply-add is two.
     pub fn gops(&self) -> f64 {
-        let (m, k, n) = self.shape;
-        2.0 * (m * k * n) as f64 / self.us / 1e3
+        self.operations() / self.us / 1e3
     }
 
     /// GB of weights a second.
     pub fn gb_per_s(&self) -> f64 {
-        let (_, k, n) = self.shape;
-        (k * n) as f64 / self.us / 1e3
+        self.weight_bytes() / self.us / 1e3
     }
 
     /// Percent of what arithmetic or reading, whichever is slower here, would allow.
     pub fn efficiency(&self) -> Option<f64> {
-        let arithmetic = self.gops() / self.peak_gops?;
-        Some(100.0 * arithmetic.max(self.gb_per_s() / self.peak_gb_per_s))
+        self.efficiency_at(self.us)
+    }
+
+    /// The same of the product alone, without quantizing its rows.
+    pub fn efficiency_of_bytes(&self) -> Option<f64> {
+        self.efficiency_at(self.us_of_bytes)
+    }
+
+    fn efficiency_at(&self, us: f64) -> Option<f64> {
+        let arithmetic_us = self.operations() / self.peak_gops? / 1e3;
+        let reading_us = self.weight_bytes() / self.peak_gb_per_s / 1e3;
+        Some(100.0 * arithmetic_us.max(reading_us) / us)
+    }
+
+    fn operations(&self) -> f64 {
+        let (m, k, n) = self.shape;
+        2.0 * (m * k * n) as f64
+    }
+
+    fn weight_bytes(&self) -> f64 {
+        let (_, k, n) = self.shape;
+        (k * n) as f64
     }
 }
 
@@ -76,50 +96,64 @@ pub fn products(shapes: &[(usize, usize, usize)], rounds: usize, each: Duration)
     let levels = caches();
     let isas = Isa::available();
     let mut works: Vec<Work> = shapes.iter().zip(1..).map(|(shape, seed)| Work::new(*shape, seed)).collect();
-    let held = |shape: (usize, usize, usize)| holder(&levels, shape.1 * shape.2).clone();
-    let used = |level: &Cache| shapes.iter().any(|shape| held(*shape) == *level);
-    let lines = |level: &Cache| if used(level) { level.probe_bytes / size_of::<Line>() } else { 0 };
-    let probes: Vec<Vec<Line>> = levels.iter().map(|level| vec![Line([1; 8]); lines(level)]).collect();
+    let mut sizes: Vec<usize> =
+        shapes.iter().map(|(_, k, n)| k * n).flat_map(|bytes| [bytes, holder(&levels, bytes).probe_bytes]).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let probes: Vec<Vec<Line>> =
+        sizes.iter().map(|bytes| vec![Line([1; 8]); bytes.div_ceil(size_of::<Line>())]).collect();
 
     let mut dots = vec![None; isas.len()];
-    let mut reads = vec![0.0_f64; levels.len()];
-    let mut times = vec![vec![f64::INFINITY; shapes.len()]; isas.len()];
+    let mut reads = vec![0.0_f64; probes.len()];
+    let mut times = vec![vec![[f64::INFINITY; 2]; shapes.len()]; isas.len()];
     for _ in 0..rounds {
-        for (read, probe) in reads.iter_mut().zip(&probes).filter(|(_, probe)| !probe.is_empty()) {
+        for (read, probe) in reads.iter_mut().zip(&probes) {
             *read = read.max(peak::read(probe));
         }
         for (isa, (dot, times)) in isas.iter().zip(dots.iter_mut().zip(&mut times)) {
-            for (work, time) in works.iter_mut().zip(times) {
+            for (work, times) in works.iter_mut().zip(times) {
                 let now = peak::dot(*isa);
                 *dot = now.map(|(name, gops)| (name, dot.map_or(gops, |(_, best): (_, f64)| best.max(gops))));
-                *time = time.min(work.best_us(*isa, each));
+                for (rows, time) in [Rows::AsInStab, Rows::Bytes].into_iter().zip(times) {
+                    *time = time.min(work.best_us(*isa, rows, each));
+                }
             }
         }
     }
     let mut products = Vec::new();
     for (isa, (dot, times)) in isas.iter().zip(dots.iter().zip(&times)) {
-        for (shape, us) in shapes.iter().zip(times) {
-            let level = held(*shape);
-            let read = levels.iter().zip(&reads).find(|(known, _)| **known == level).map_or(0.0, |(_, read)| *read);
+        for (shape, [us, us_of_bytes]) in shapes.iter().zip(times) {
+            let bytes = shape.1 * shape.2;
+            let as_large = sizes.iter().zip(&reads).filter(|(size, _)| **size >= bytes);
             products.push(Product {
                 isa: isa.name(),
                 instruction: dot.map(|(name, _)| name),
                 shape: *shape,
                 us: *us,
+                us_of_bytes: *us_of_bytes,
                 peak_gops: dot.map(|(_, gops)| gops),
-                level: level.name,
-                peak_gb_per_s: read,
+                level: holder(&levels, bytes).name.clone(),
+                peak_gb_per_s: as_large.fold(0.0, |best, (_, read)| best.max(*read)),
             });
         }
     }
     products
 }
 
+/// What the rows of a product come as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    /// Pixels where they are patches, and floats otherwise.
+    AsInStab,
+    /// Pixels, with which there is nothing to quantize.
+    Bytes,
+}
+
 /// A product and its operands.
 struct Work {
     linear: Linear,
     rows: Vec<u32>,
-    pixels: Option<Vec<u8>>,
+    pixels: Vec<u8>,
     values: Vec<f32>,
     scratch: Scratch,
     out: Vec<f32>,
@@ -133,7 +167,7 @@ impl Work {
             Linear::new(1, k, n, &weights, &vec![1e-3; n], &vec![0.1; n]).expect("the sizes should go together");
         Self {
             rows: (0..m as u32).collect(),
-            pixels: (k == PATCH_VALUES).then(|| (0..m * k).map(|_| random.byte().cast_unsigned()).collect()),
+            pixels: (0..m * k).map(|_| random.byte().cast_unsigned()).collect(),
             values: (0..m * k + LINE).map(|_| f32::from(random.byte()) / 64.0).collect(),
             scratch: Scratch::for_any([&linear]),
             out: vec![0.0; m * n + LINE],
@@ -141,22 +175,23 @@ impl Work {
         }
     }
 
-    fn run(&mut self, isa: Isa) {
+    fn run(&mut self, isa: Isa, come: Rows) {
         let Self { linear: weights, rows, pixels, values, scratch, out } = self;
         // They begin at a cache line, as the buffers between the parts of STAB do.
         let values = &values[values.as_ptr().align_offset(size_of::<Line>())..];
         let at = out.as_ptr().align_offset(size_of::<Line>());
         let out = &mut out[at..];
-        let input = pixels.as_ref().map_or(Input::Rows(values), |pixels| Input::Pixels(pixels));
+        let bytes = come == Rows::Bytes || weights.k() == PATCH_VALUES;
+        let input = if bytes { Input::Pixels(pixels) } else { Input::Rows(values) };
         linear(isa, weights, input, rows, rows, Act::None, None, scratch, out);
         black_box(out);
     }
 
     /// The best of some groups of runs, each long enough for the clock.
-    fn best_us(&mut self, isa: Isa, each: Duration) -> f64 {
+    fn best_us(&mut self, isa: Isa, come: Rows, each: Duration) -> f64 {
         let time = |work: &mut Self, times: u32| {
             let start = Instant::now();
-            (0..times).for_each(|_| work.run(isa));
+            (0..times).for_each(|_| work.run(isa, come));
             start.elapsed().as_secs_f64() / f64::from(times) * 1e6
         };
         let once = time(self, 2);
@@ -192,8 +227,12 @@ mod tests {
         let products = products(&[(3, 20, 33), (1, PATCH_VALUES, 16)], 1, Duration::from_millis(1));
         assert_eq!(products.len(), 2 * Isa::available().len());
         for product in products {
-            assert!(product.us > 0.0 && product.gops() > 0.0 && product.peak_gb_per_s > 0.0, "{product:?}");
-            assert_eq!(product.efficiency().is_some(), product.isa != "portable", "{product:?}");
+            assert!(product.us > 0.0 && product.us_of_bytes > 0.0 && product.peak_gb_per_s > 0.0, "{product:?}");
+            assert!(product.gops() > 0.0 && product.gb_per_s() > 0.0, "{product:?}");
+            for efficiency in [product.efficiency(), product.efficiency_of_bytes()] {
+                assert_eq!(efficiency.is_some(), product.isa != "portable", "{product:?}");
+                assert!(efficiency.is_none_or(|percent| percent > 0.0), "{product:?}");
+            }
         }
     }
 }

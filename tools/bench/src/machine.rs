@@ -46,7 +46,7 @@ pub fn caches() -> Vec<Cache> {
     levels
 }
 
-/// The level in which so many bytes stay.
+/// The smallest level that so many bytes fit into.
 ///
 /// # Panics
 /// If `levels` does not end with one that holds everything.

@@ -175,5 +175,6 @@ fn row(product: &Product) -> Value {
         "m": m, "k": k, "n": n, "us": product.us, "gops": product.gops(), "peak_gops": product.peak_gops,
         "gb_per_s": product.gb_per_s(), "peak_gb_per_s": product.peak_gb_per_s, "level": product.level,
         "efficiency_percent": product.efficiency(),
+        "us_of_bytes": product.us_of_bytes, "efficiency_of_bytes_percent": product.efficiency_of_bytes(),
     })
 }

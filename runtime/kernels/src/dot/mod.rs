@@ -55,6 +55,28 @@ impl<const B: usize> Columns<'_, B> {
     }
 }
 
+/// As [`Columns`], of blocks side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocks<'a> {
+    pub(crate) start: &'a [Sums],
+    pub(crate) s: &'a [[f32; COLUMNS]],
+    pub(crate) b: &'a [[f32; COLUMNS]],
+}
+
+impl<'a> Blocks<'a> {
+    /// `B` of them, from the first on.
+    #[inline(always)]
+    pub(crate) fn columns<const B: usize>(&self, first: usize) -> Columns<'a, B> {
+        Columns { start: some(self.start, first), s: some(self.s, first), b: some(self.b, first) }
+    }
+}
+
+/// `N` values, from the first on.
+#[inline(always)]
+pub(crate) fn some<T, const N: usize>(values: &[T], first: usize) -> &[T; N] {
+    values[first..].first_chunk().expect("a tile should be within rows and columns")
+}
+
 /// Some rows of bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes<'a, const M: usize> {
@@ -101,6 +123,19 @@ pub(crate) trait Dot {
         to: *mut f32,
         places: &[usize; M],
     );
+
+    /// One row with all `blocks`, the first of which begins at `place`: as [`Dot::tile`], again and again.
+    ///
+    /// # Safety
+    /// As [`Dot::tile`], with as many blocks.
+    #[inline(always)]
+    unsafe fn row(a: &Bytes<'_, 1>, w: *const i8, depth: usize, blocks: &Blocks<'_>, to: *mut f32, place: usize) {
+        for block in 0..blocks.start.len() {
+            let (w, place) = (w.wrapping_add(block * depth * STEP), place + block * COLUMNS);
+            // SAFETY: the caller vouches for every block.
+            unsafe { Self::tile::<1, 1>(a, w, depth, &blocks.columns(block), to, &[place]) };
+        }
+    }
 
     /// Quantizes at least one row and at most [`TOGETHER`], all of one width, to `q`, side by side and each as
     /// [`rows::quantize`] does.

@@ -3,7 +3,7 @@
 #[allow(clippy::wildcard_imports, reason = "intrinsics")]
 use std::arch::x86_64::*;
 
-use super::{Bytes, COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
+use super::{Blocks, Bytes, COLUMNS, Columns, DEPTH, Dot, STEP, TOGETHER};
 use crate::rows;
 
 /// Four bytes of a row, to be broadcast.
@@ -37,38 +37,27 @@ impl Dot for Avx512Vnni {
         to: *mut f32,
         places: &[usize; M],
     ) {
-        let rows = a.rows();
-        let mut start = [_mm512_setzero_si512(); B];
-        for b in 0..B {
-            // SAFETY: 16 sums are 64 bytes.
-            start[b] = unsafe { _mm512_loadu_si512(columns.start[b].as_ptr().cast()) };
+        // SAFETY: as the caller vouches for.
+        unsafe { tile_512(a, w, depth, columns, to, places) };
+    }
+
+    // In one piece: a row is through a tile so fast that a call between two shows.
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn row(a: &Bytes<'_, 1>, w: *const i8, depth: usize, blocks: &Blocks<'_>, to: *mut f32, place: usize) {
+        let at = |block: usize| (w.wrapping_add(block * depth * STEP), [place + block * COLUMNS]);
+        let mut block = 0;
+        while block + 4 <= blocks.start.len() {
+            let (w, place) = at(block);
+            // SAFETY: the caller vouches for every block.
+            unsafe { tile_512::<1, 4>(a, w, depth, &blocks.columns(block), to, &place) };
+            block += 4;
         }
-        let mut total = [start; M];
-        // A few sums would wait for one another (5 cycles each): even and odd steps are summed apart then.
-        let apart = M * B <= 12;
-        let mut odd = [[_mm512_setzero_si512(); B]; M];
-        let mut step = 0;
-        while step + 2 <= depth {
-            // SAFETY: `step + 1 < depth`.
-            unsafe {
-                add(&mut total, &rows, w, depth, step);
-                add(if apart { &mut odd } else { &mut total }, &rows, w, depth, step + 1);
-            }
-            step += 2;
-        }
-        if step < depth {
-            // SAFETY: `step < depth`.
-            unsafe { add(&mut total, &rows, w, depth, step) };
-        }
-        for b in 0..B {
-            // SAFETY: 16 values are 64 bytes.
-            let (s, bias) = unsafe { (_mm512_loadu_ps(columns.s[b].as_ptr()), _mm512_loadu_ps(columns.b[b].as_ptr())) };
-            for m in 0..M {
-                let sum = if apart { _mm512_add_epi32(total[m][b], odd[m][b]) } else { total[m][b] };
-                let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(a.scales[m]));
-                // SAFETY: the caller vouches for so many values.
-                unsafe { _mm512_storeu_ps(to.add(places[m] + b * COLUMNS), _mm512_fmadd_ps(sum, s, bias)) };
-            }
+        while block < blocks.start.len() {
+            let (w, place) = at(block);
+            // SAFETY: as above.
+            unsafe { tile_512::<1, 1>(a, w, depth, &blocks.columns(block), to, &place) };
+            block += 1;
         }
     }
 
@@ -76,6 +65,55 @@ impl Dot for Avx512Vnni {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     unsafe fn quantize(x: &[&[f32]], q: &mut [u8], scales: &mut [f32]) {
         quantize(x, q, scales);
+    }
+}
+
+/// As [`Dot::tile`].
+///
+/// # Safety
+/// As there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn tile_512<const M: usize, const B: usize>(
+    a: &Bytes<'_, M>,
+    w: *const i8,
+    depth: usize,
+    columns: &Columns<'_, B>,
+    to: *mut f32,
+    places: &[usize; M],
+) {
+    let rows = a.rows();
+    let mut start = [_mm512_setzero_si512(); B];
+    for b in 0..B {
+        // SAFETY: 16 sums are 64 bytes.
+        start[b] = unsafe { _mm512_loadu_si512(columns.start[b].as_ptr().cast()) };
+    }
+    let mut total = [start; M];
+    // A few sums would wait for one another (5 cycles each): even and odd steps are summed apart then.
+    let apart = M * B <= 12;
+    let mut odd = [[_mm512_setzero_si512(); B]; M];
+    let mut step = 0;
+    while step + 2 <= depth {
+        // SAFETY: `step + 1 < depth`.
+        unsafe {
+            add(&mut total, &rows, w, depth, step);
+            add(if apart { &mut odd } else { &mut total }, &rows, w, depth, step + 1);
+        }
+        step += 2;
+    }
+    if step < depth {
+        // SAFETY: `step < depth`.
+        unsafe { add(&mut total, &rows, w, depth, step) };
+    }
+    for b in 0..B {
+        // SAFETY: 16 values are 64 bytes.
+        let (s, bias) = unsafe { (_mm512_loadu_ps(columns.s[b].as_ptr()), _mm512_loadu_ps(columns.b[b].as_ptr())) };
+        for m in 0..M {
+            let sum = if apart { _mm512_add_epi32(total[m][b], odd[m][b]) } else { total[m][b] };
+            let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(a.scales[m]));
+            // SAFETY: the caller vouches for so many values.
+            unsafe { _mm512_storeu_ps(to.add(places[m] + b * COLUMNS), _mm512_fmadd_ps(sum, s, bias)) };
+        }
     }
 }
 

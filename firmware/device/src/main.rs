@@ -52,6 +52,7 @@ use crate::error::note;
 static HEAP: CountingAlloc = CountingAlloc;
 
 fn main() -> ExitCode {
+    CountingAlloc::keep_freed();
     CountingAlloc::join(Pool::Think);
     CountingAlloc::end_with(error::OUT_OF_MEMORY, error::MEMORY_ADVICE);
     let cli = Cli::parse();

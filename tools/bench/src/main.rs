@@ -107,6 +107,7 @@ struct On {
 }
 
 fn main() -> Result<()> {
+    CountingAlloc::keep_freed();
     match Arguments::parse().what {
         What::Stab { on, out } => stab(on, &out),
         What::Conditions => {

@@ -1,5 +1,8 @@
 //! The journal's thread: it waits for the disk, so that nobody else does.
 //!
+//! What was told is written together where it comes together, and an alert at once; the thread then waits until the disk has it, so that
+//! a power cut takes back no event that was told more than [`TOGETHER`], and what the disk takes, before it.
+//!
 //! Events go through a bounded channel. `run` leaves out what finds it full, counts it and says so once; `replay`, which has time,
 //! waits. A journal that cannot be written costs its events and never the narration: the thread tries again.
 
@@ -27,7 +30,10 @@ pub const SCRIBE_STACK_BYTES: usize = 256 << 10;
 pub const WAITING: usize = 256;
 const BATCH: usize = 64;
 
-/// How often it is looked whether somebody acknowledged an alert.
+/// How long what was told waits for more to be written with it: each writing costs the wear of a few pages, and a wait for the disk.
+const TOGETHER: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether somebody acknowledged an alert, and what was only seen is written.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How often a journal that cannot be opened is tried again.
@@ -252,16 +258,13 @@ impl Desk {
         // One that was open knows which ids are given; another does not, and none below its own may come.
         let mut least_id = if self.writer.is_some() { 0 } else { u64::MAX };
         let mut tried = Instant::now();
-        loop {
-            match entries.recv_timeout(LOOK) {
-                Ok(first) => batch.push(first),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.look();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = gather(entries, &mut batch, LOOK, TOGETHER);
+            if batch.is_empty() {
+                self.look();
+                continue;
             }
-            batch.extend(entries.try_iter().take(BATCH - 1));
             let at_us = batch.iter().map(time).max().unwrap_or_default();
             if self.writer.is_some() && file_at(&self.path) != self.file {
                 note(format_args!("{}: the journal was taken away or replaced; it begins anew", self.path.display()));
@@ -328,6 +331,27 @@ impl Desk {
             Err(error) => self.told.set_trouble(Some(error.to_string())),
         }
     }
+}
+
+/// Takes what is written together: all that comes within `look`, or within `together` of the first that was told; less where
+/// something urgent is among it. `false` where nobody gives any more.
+fn gather(entries: &Receiver<Entry>, batch: &mut Vec<Entry>, look: Duration, together: Duration) -> bool {
+    let mut until = Instant::now() + look;
+    while batch.len() < BATCH {
+        match entries.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(entry) => {
+                if entry.is_urgent() {
+                    until = Instant::now();
+                } else if entry.is_told() {
+                    until = until.min(Instant::now() + together);
+                }
+                batch.push(entry);
+            }
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+    true
 }
 
 /// Device and number of the file at a path.
@@ -400,6 +424,53 @@ mod tests {
             scribe.finish(first + 300, Micros(9_000_000)).expect("nothing is lost");
         }
         assert_eq!(found(&path), (1..=600).collect::<Vec<_>>());
+    }
+
+    /// Nobody gives for a minute, and no wait is for as long.
+    #[test]
+    fn an_alert_waits_for_nothing_and_what_was_told_not_for_what_is_seen() {
+        const HOUR: Duration = Duration::from_hours(1);
+        let of_kind = |kind| {
+            let Entry::Told(told) = entry(1) else { unreachable!("it is one") };
+            Entry::Told(Told { kind, ..told })
+        };
+        let alive = || Entry::Alive { at_us: Micros(0), unix_ms: None };
+        let gathered = |given: Vec<Entry>, look, together| {
+            let (give, entries) = sync_channel(WAITING);
+            given.into_iter().for_each(|entry| give.send(entry).expect("there is room"));
+            let (say, hear) = sync_channel(1);
+            thread::spawn(move || {
+                let mut batch = Vec::new();
+                let goes_on = gather(&entries, &mut batch, look, together);
+                say.send((goes_on, batch.len())).expect("somebody listens");
+            });
+            let gathered = hear.recv_timeout(Duration::from_mins(1)).expect("it waits for nothing");
+            drop(give);
+            gathered
+        };
+        let urgent = [
+            of_kind(EventKind::Alert),
+            of_kind(EventKind::AlertEnd),
+            Entry::Said { id: 1, text: String::new() },
+            Entry::ToldAgain { id: 1 },
+            Entry::Acknowledged { id: 1, unix_ms: 1 },
+        ];
+        for urgent in urgent {
+            // With what is there already, and no more.
+            assert_eq!(gathered(vec![alive(), entry(1), urgent, entry(2), alive()], HOUR, HOUR), (true, 5));
+        }
+        let none = Duration::ZERO;
+        assert_eq!(gathered(vec![alive(), entry(1)], HOUR, none), (true, 2), "what was told waits for `together`");
+        assert_eq!(gathered(vec![alive(), alive()], none, HOUR), (true, 2), "what was not for `look`");
+        assert_eq!(gathered(vec![alive()], none, HOUR), (true, 1));
+        assert_eq!(gathered(vec![], none, HOUR), (true, 0));
+        let many = (1..=BATCH as u64 + 1).map(entry).collect();
+        assert_eq!(gathered(many, HOUR, HOUR), (true, BATCH), "no more than fits");
+        let (give, entries) = sync_channel(1);
+        give.send(entry(1)).expect("there is room");
+        drop(give);
+        let mut batch = Vec::new();
+        assert!(!gather(&entries, &mut batch, HOUR, HOUR) && batch.len() == 1, "nobody gives any more");
     }
 
     /// What is told is told once, and what came meanwhile is counted.

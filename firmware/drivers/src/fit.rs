@@ -5,8 +5,9 @@
 
 use std::io::Cursor;
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use ocelli_types::{ColorMatrix, Content, Frame, PatchGrid, PixelRange, Pixels, SizePx};
 use yuv::{YuvGrayImage, YuvPackedImage, YuvPlanarImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 use zune_core::colorspace::ColorSpace;
@@ -52,7 +53,6 @@ struct Plane<'a> {
     data: &'a [u8],
     stride: u32,
     size_px: SizePx,
-    pixel: PixelType,
 }
 
 impl Fitter {
@@ -90,9 +90,9 @@ impl Fitter {
             Pixels::I420 { y, u, v, y_stride, uv_stride } => {
                 let half = half(frame.size_px);
                 let planes = [
-                    Plane { data: y, stride: y_stride, size_px: frame.size_px, pixel: PixelType::U8 },
-                    Plane { data: u, stride: uv_stride, size_px: half, pixel: PixelType::U8 },
-                    Plane { data: v, stride: uv_stride, size_px: half, pixel: PixelType::U8 },
+                    Plane { data: y, stride: y_stride, size_px: frame.size_px },
+                    Plane { data: u, stride: uv_stride, size_px: half },
+                    Plane { data: v, stride: uv_stride, size_px: half },
                 ];
                 self.shrink_planes(planes, place.size_px)?;
                 self.planes_to_rgb(frame, place.size_px)?;
@@ -106,19 +106,19 @@ impl Fitter {
                 self.planes_to_rgb(frame, place.size_px)?;
             }
             Pixels::Rgb { data, stride } => {
-                let plane = Plane { data, stride, size_px: frame.size_px, pixel: PixelType::U8x3 };
+                let plane = Plane { data, stride, size_px: frame.size_px };
                 self.shrink_rgb(plane, place.size_px)?;
             }
             Pixels::Gray { data, stride } => {
-                let plane = Plane { data, stride, size_px: frame.size_px, pixel: PixelType::U8 };
+                let plane = Plane { data, stride, size_px: frame.size_px };
                 self.small.resize(area(place.size_px), 0);
-                shrink(&mut self.resizer, &mut self.tight, plane, place.size_px, &mut self.small)?;
+                shrink::<U8>(&mut self.resizer, &mut self.tight, plane, place.size_px, &mut self.small)?;
                 self.gray_to_rgb(frame, place.size_px)?;
             }
             Pixels::Jpeg(_) => {
                 let full = std::mem::take(&mut self.full);
                 let data = &full[..area(size_px) * 3];
-                let plane = Plane { data, stride: size_px.width * 3, size_px, pixel: PixelType::U8x3 };
+                let plane = Plane { data, stride: size_px.width * 3, size_px };
                 let shrunk = self.shrink_rgb(plane, place.size_px);
                 self.full = full;
                 shrunk?;
@@ -152,7 +152,7 @@ impl Fitter {
     fn shrink_planes(&mut self, planes: [Plane<'_>; 3], to: SizePx) -> Result<(), DriverError> {
         self.small.resize(area(to) * 3, 0);
         for (plane, small) in planes.into_iter().zip(self.small.chunks_exact_mut(area(to))) {
-            shrink(&mut self.resizer, &mut self.tight, plane, to, small)?;
+            shrink::<U8>(&mut self.resizer, &mut self.tight, plane, to, small)?;
         }
         Ok(())
     }
@@ -169,10 +169,10 @@ impl Fitter {
         self.full.resize(area(to) * 2, 0);
         let (luma, chroma) = self.small.split_at_mut(area(to));
         let (u, v) = chroma.split_at_mut(area(to));
-        let y = Plane { data: y, stride: y_stride, size_px, pixel: PixelType::U8 };
-        shrink(&mut self.resizer, &mut self.tight, y, to, luma)?;
-        let uv = Plane { data: uv, stride: uv_stride, size_px: half(size_px), pixel: PixelType::U8x2 };
-        shrink(&mut self.resizer, &mut self.tight, uv, to, &mut self.full)?;
+        let y = Plane { data: y, stride: y_stride, size_px };
+        shrink::<U8>(&mut self.resizer, &mut self.tight, y, to, luma)?;
+        let uv = Plane { data: uv, stride: uv_stride, size_px: half(size_px) };
+        shrink::<U8x2>(&mut self.resizer, &mut self.tight, uv, to, &mut self.full)?;
         for ((pair, u), v) in self.full.chunks_exact(2).zip(u).zip(v) {
             (*u, *v) = (pair[0], pair[1]);
         }
@@ -202,7 +202,7 @@ impl Fitter {
         let packed = YuvPackedImage { yuy: data, yuy_stride: stride, width: size_px.width, height: size_px.height };
         let parted = yuv::yuyv422_to_yuv422(&mut planes, &packed).map_err(bad_picture);
         let shrunk = parted.and_then(|()| {
-            let plane = |data, size_px: SizePx| Plane { data, stride: size_px.width, size_px, pixel: PixelType::U8 };
+            let plane = |data, size_px: SizePx| Plane { data, stride: size_px.width, size_px };
             self.shrink_planes([plane(&*y, size_px), plane(&*u, half), plane(&*v, half)], to)
         });
         self.full = full;
@@ -211,7 +211,7 @@ impl Fitter {
 
     fn shrink_rgb(&mut self, plane: Plane<'_>, to: SizePx) -> Result<(), DriverError> {
         self.rgb.resize(area(to) * 3, 0);
-        shrink(&mut self.resizer, &mut self.tight, plane, to, &mut self.rgb)
+        shrink::<U8x3>(&mut self.resizer, &mut self.tight, plane, to, &mut self.rgb)
     }
 
     fn planes_to_rgb(&mut self, frame: &Frame<'_>, size_px: SizePx) -> Result<(), DriverError> {
@@ -276,15 +276,16 @@ impl Fitter {
     }
 }
 
-fn shrink(
+/// Of one type of pixels: a resizer of whatever comes would have two megabytes of code for types that never do.
+fn shrink<P: PixelTrait>(
     resizer: &mut Resizer,
     tight: &mut Vec<u8>,
     plane: Plane<'_>,
     to: SizePx,
     out: &mut [u8],
 ) -> Result<(), DriverError> {
-    let Plane { data, stride, size_px, pixel } = plane;
-    let channels = pixel.size() as u32;
+    let Plane { data, stride, size_px } = plane;
+    let channels = P::size() as u32;
     check_rows(data, stride, size_px.width * channels, size_px)?;
     let (rows, row_px) = (size_px.height as usize, stride / channels);
     let whole = stride % channels == 0 && data.len() >= stride as usize * rows;
@@ -294,12 +295,12 @@ fn shrink(
         let (data, stride) = tightened(data, stride, (size_px.width * channels) as usize, rows, tight);
         (data, stride / channels)
     };
-    let from = ImageRef::new(row_px, size_px.height, data, pixel).map_err(bad_picture)?;
+    let from = TypedImageRef::<P>::from_buffer(row_px, size_px.height, data).map_err(bad_picture)?;
     // A view, not a crop box: a crop box would let the filter see the padding beside the picture.
-    let from = CroppedImage::new(&from, 0, 0, size_px.width, size_px.height).map_err(bad_picture)?;
-    let mut small = Image::from_slice_u8(to.width, to.height, out, pixel).map_err(bad_picture)?;
+    let from = TypedCroppedImage::from_ref(&from, 0, 0, size_px.width, size_px.height).map_err(bad_picture)?;
+    let mut small = TypedImage::<P>::from_buffer(to.width, to.height, out).map_err(bad_picture)?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-    resizer.resize(&from, &mut small, &options).map_err(bad_picture)
+    resizer.resize_typed(&from, &mut small, &options).map_err(bad_picture)
 }
 
 /// The rows without padding: as they are, if they have none, or copied to `tight`.

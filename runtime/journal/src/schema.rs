@@ -149,6 +149,8 @@ pub fn open_to_change(path: &Path) -> Result<Connection, JournalError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(failed)?;
     configure(&db).map_err(failed)?;
+    // Who changes something here tells somebody that it is done.
+    db.execute_batch("PRAGMA synchronous = FULL").map_err(failed)?;
     match format(&db).map_err(failed)? {
         Found::Format(FORMAT) => Ok(db),
         found => Err(unreadable(path, &found)),
@@ -182,7 +184,7 @@ pub fn open_to_write(path: &Path) -> Result<Connection, JournalError> {
             0
         }
     };
-    let wal = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;";
+    let wal = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;";
     db.execute_batch(wal).map_err(failed)?;
     let step = |db: &mut Connection| {
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

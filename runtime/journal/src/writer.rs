@@ -146,6 +146,23 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Whether somebody was told of it, so that the disk must have it. What was only seen, or is a sign of life, a power cut may
+    /// take back, and it waits for no disk.
+    pub const fn is_told(&self) -> bool {
+        !matches!(self, Self::Seen(..) | Self::Alive { .. })
+    }
+
+    /// Whether it should not wait for more that could be written with it: alerts, and what becomes of them.
+    pub const fn is_urgent(&self) -> bool {
+        match self {
+            Self::Told(told) => matches!(told.kind, EventKind::Alert | EventKind::AlertEnd),
+            Self::Said { .. } | Self::ToldAgain { .. } | Self::Acknowledged { .. } => true,
+            Self::Sees { .. } | Self::Seen(..) | Self::Alive { .. } => false,
+        }
+    }
+}
+
 /// Takes a journal for oneself, beside readers, for as long as the file is held.
 pub fn lock(path: &Path) -> Result<File, JournalError> {
     let lock_path = beside(path, ".lock");
@@ -282,7 +299,8 @@ impl Writer {
         self.next_id
     }
 
-    /// Writes all of these, or none.
+    /// Writes all of these, or none. Where [one of them was told](Entry::is_told), all that was written so far is on the disk when this
+    /// comes back, and outlasts a power cut: the disk is waited for once, however many they are.
     ///
     /// # Errors
     /// Nothing was written; the next batch may be.
@@ -360,6 +378,7 @@ impl Writer {
         if newest + RESERVE / 2 >= *reserved {
             reserve(db, reserved, newest + RESERVE).map_err(failed)?;
         }
+        wait_for_disk(db, entries.iter().any(Entry::is_told)).map_err(failed)?;
         // Dropping it, as an error does, takes all back.
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let base = *start_at - start.stream_us.0.cast_signed();
@@ -501,12 +520,16 @@ fn keep_from(now: i64, limits: Limits) -> i64 {
     now.saturating_sub(i64::try_from(limits.keep_us.0).unwrap_or(i64::MAX))
 }
 
+/// Whether what is committed from now on is on the disk when the commit comes back. Where not, it still is all there or not at all,
+/// after what was committed before it.
+fn wait_for_disk(db: &Connection, wait: bool) -> rusqlite::Result<()> {
+    db.execute_batch(if wait { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })
+}
+
 /// Takes ids up to this one, and waits until the disk has it.
 fn reserve(db: &Connection, reserved: &mut u64, upto: u64) -> rusqlite::Result<()> {
-    db.execute_batch("PRAGMA synchronous = FULL")?;
-    let taken = db.execute("UPDATE number SET value = ?1 WHERE name = 'next_id'", [upto.cast_signed()]);
-    db.execute_batch("PRAGMA synchronous = NORMAL")?;
-    taken?;
+    wait_for_disk(db, true)?;
+    db.execute("UPDATE number SET value = ?1 WHERE name = 'next_id'", [upto.cast_signed()])?;
     *reserved = upto;
     Ok(())
 }

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::kernel::{self, Kernel};
-use crate::machine::{Clock, Machine};
+use crate::machine::{Clock, Machine, Report};
 use crate::{Cli, base, clip};
 
 /// Until it narrates again, in the machine's time since it was switched on.
@@ -24,10 +24,46 @@ const LIMIT: Duration = Duration::from_mins(8);
 /// The longest that it narrates before a cut, in our time: more than two snapshots where the host has nothing else to do.
 const MOST_MS: u64 = 20_000;
 
+/// What was told so long ago, in the machine's time, must be on its disk: the program waits a tenth of a second for more to write with
+/// it, and then for the disk. What was told later may be there or not, and is counted apart.
+const SAFE_S: f64 = 0.5;
+
 const DISK_MIB: u64 = 64;
 
 /// Pictures of the clip, of which each start takes another as its first.
 const PICTURES: u64 = 400;
+
+/// An event that was told before a cut.
+#[derive(Clone, Debug)]
+struct Told {
+    id: u64,
+    t_end_s: f64,
+    is_narration: bool,
+    /// When, in the machine's time.
+    at_s: f64,
+    /// Whether that was so shortly before the cut that it need not be kept.
+    late: bool,
+}
+
+/// What was told and acknowledged, and must be found by the next start.
+#[derive(Debug, Default)]
+struct Promised {
+    told: Vec<Told>,
+    acknowledged: Vec<u64>,
+    newest: u64,
+}
+
+impl Told {
+    /// Whether it is in this list of a journal: itself, or as part of a narration before it that went on.
+    fn is_in(&self, kept: &[Value]) -> bool {
+        let joined = |event: &Value| {
+            event["narrations"].as_u64() > Some(1)
+                && event["id"].as_u64() < Some(self.id)
+                && event["t_end_s"].as_f64().is_some_and(|t_end_s| t_end_s >= self.t_end_s)
+        };
+        kept.iter().any(|event| event["id"] == self.id || (self.is_narration && joined(event)))
+    }
+}
 
 /// What the boots came to.
 #[derive(Debug, Default)]
@@ -36,6 +72,11 @@ struct Tally {
     boots: u32,
     lost_events: u64,
     told_events: u64,
+    /// Of the last moment before a cut.
+    lost_late_events: u64,
+    told_late_events: u64,
+    acknowledged: u64,
+    lost_acknowledged: u64,
     failed_starts: u32,
     damaged: Vec<String>,
     snapshots: u32,
@@ -61,7 +102,7 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
     fs::File::create(&disk)?.set_len(DISK_MIB << 20)?;
     kernel::run(Command::new("mke2fs").args(["-q", "-F", "-t", "ext4"]).arg(&disk))?;
     let (mut tally, mut dice) = (Tally::default(), Dice(cli.seed.max(1)));
-    let (mut told, mut newest) = (Vec::new(), 0);
+    let mut promised = Promised::default();
     // The last start is not cut: it says whether the last cut did harm.
     for boot in 0..=cli.power_cuts {
         let last = boot == cli.power_cuts;
@@ -73,7 +114,7 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
             Some(Cut::Narrating(Duration::from_millis(dice.below(MOST_MS))))
         };
         let first = dice.below(PICTURES);
-        once(kernel, &initrd, &disk, cut, first, &mut tally, &mut told, &mut newest)?;
+        once(kernel, &initrd, &disk, cut, first, &mut tally, &mut promised)?;
         eprintln!("vm: {} power cuts, {tally:?}", tally.cuts);
         figures.insert("power_cuts".into(), tally.figures());
     }
@@ -82,6 +123,9 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
     eprintln!("vm: {}", String::from_utf8_lossy(&checked.stdout).lines().last().unwrap_or_default());
     ensure!(tally.failed_starts == 0, "{} starts did not narrate within {START_S} s", tally.failed_starts);
     ensure!(tally.damaged.is_empty(), "something on the disk was damaged: {:?}", tally.damaged);
+    ensure!(tally.told_events > 0 && tally.acknowledged > 0, "nothing was told or acknowledged before a cut");
+    ensure!(tally.lost_events == 0, "{} events that were told are lost", tally.lost_events);
+    ensure!(tally.lost_acknowledged == 0, "{} acknowledgements are lost", tally.lost_acknowledged);
     Ok(())
 }
 
@@ -94,7 +138,6 @@ enum Cut {
     Narrating(Duration),
 }
 
-#[expect(clippy::too_many_arguments, reason = "one boot of many, with what they share")]
 fn once(
     kernel: &Kernel,
     initrd: &Path,
@@ -102,23 +145,24 @@ fn once(
     cut: Option<Cut>,
     first: u64,
     tally: &mut Tally,
-    told: &mut Vec<u64>,
-    newest: &mut u64,
+    promised: &mut Promised,
 ) -> Result<()> {
     let (words, clock) = (format!("scene=cuts first={first}"), Clock::InstructionsOrHost);
     let mut machine = Machine::start(kernel, initrd, &words, Some(disk), clock, LIMIT)?;
     let start = Instant::now();
     let mut until = start + if let Some(Cut::Starting(after)) = cut { after } else { LIMIT };
-    let (mut before, mut now) = (Some(std::mem::take(told)), Vec::new());
+    let (mut now, mut last_s) = (Promised::default(), 0.0);
     tally.boots += 1;
     while let Some(report) = machine.hear(until)? {
+        last_s = report.at_s;
         match report.what.as_str() {
-            "event" if report.more["type"] == "narration" => {
-                let id = report.more["id"].as_u64().unwrap_or(0);
-                if id <= *newest {
-                    tally.damaged.push(format!("the id {id} was given twice"));
+            "event" => {
+                for event in told(&report) {
+                    if event.id <= promised.newest {
+                        tally.damaged.push(format!("the id {} was given twice", event.id));
+                    }
+                    now.told.push(event);
                 }
-                now.push(id);
             }
             "note" => {
                 let note = report.more.as_str().unwrap_or_default();
@@ -137,35 +181,69 @@ fn once(
                 {
                     tally.damaged.push(report.more.to_string());
                 }
-                let kept = report.more["ids"].as_array().into_iter().flatten().filter_map(Value::as_u64);
-                // Of this start there may be some already; what was told before lies below them.
-                let least = now.first().copied().unwrap_or(u64::MAX);
-                let last = kept.filter(|id| *id < least).max().unwrap_or(0);
-                let before = before.take().unwrap_or_default();
-                tally.told_events += before.len() as u64;
-                tally.lost_events += before.iter().filter(|id| **id > last).count() as u64;
+                let kept = report.more["events"].as_array().context("it has a list")?;
+                tally.ask(promised, kept);
+                (promised.told, promised.acknowledged) = (Vec::new(), Vec::new());
                 match cut {
                     Some(Cut::Narrating(after)) => until = Instant::now() + after,
                     Some(Cut::Starting(_)) => {}
                     None => break,
                 }
             }
+            "acknowledged" => now.acknowledged.extend(report.more.as_u64()),
             _ => {}
         }
     }
     ensure!(cut.is_none() || Instant::now() >= until, "the machine went off by itself");
     tally.cuts += u32::from(cut.is_some());
     // What was not asked about yet is asked about at the next start.
-    told.extend(before.into_iter().flatten().chain(now));
-    *newest = told.iter().copied().max().unwrap_or(0).max(*newest);
+    promised.newest = now.told.iter().map(|event| event.id).fold(promised.newest, u64::max);
+    promised.told.extend(now.told.into_iter().map(|event| Told { late: last_s - event.at_s < SAFE_S, ..event }));
+    promised.acknowledged.extend(now.acknowledged);
     Ok(())
 }
 
+/// What the journal must have of a report. An `update` is of an alert before it, and how the device is each minute is not kept.
+fn told(report: &Report) -> Option<Told> {
+    let event = &report.more;
+    let kept = ["narration", "alert", "alert_end", "blind", "camera"];
+    Some(Told {
+        id: event["id"].as_u64().filter(|_| kept.iter().any(|kind| event["type"] == *kind))?,
+        t_end_s: event["t_end_s"].as_f64()?,
+        is_narration: event["type"] == "narration",
+        at_s: report.at_s,
+        late: false,
+    })
+}
+
 impl Tally {
+    /// What of that is in this list of a journal?
+    fn ask(&mut self, promised: &Promised, kept: &[Value]) {
+        for event in &promised.told {
+            let is_lost = u64::from(!event.is_in(kept));
+            let (told, lost) = if event.late {
+                (&mut self.told_late_events, &mut self.lost_late_events)
+            } else {
+                (&mut self.told_events, &mut self.lost_events)
+            };
+            (*told, *lost) = (*told + 1, *lost + is_lost);
+            if is_lost == 1 && !event.late {
+                eprintln!("vm: lost: {event:?}");
+            }
+        }
+        for id in &promised.acknowledged {
+            let is_known = kept.iter().any(|event| event["id"] == *id && event["acknowledged"] == true);
+            (self.acknowledged, self.lost_acknowledged) =
+                (self.acknowledged + 1, self.lost_acknowledged + u64::from(!is_known));
+        }
+    }
+
     fn figures(&self) -> Value {
         let worst_s = self.first_s.iter().copied().fold(0.0, f64::max);
         json!({"n": self.cuts, "lost_events": self.lost_events, "failed_starts": self.failed_starts,
-            "told_events": self.told_events, "starts": self.boots, "starts_that_narrated": self.first_s.len(),
+            "told_events": self.told_events, "told_late_events": self.told_late_events,
+            "lost_late_events": self.lost_late_events, "acknowledged": self.acknowledged,
+            "lost_acknowledged": self.lost_acknowledged, "starts": self.boots, "starts_that_narrated": self.first_s.len(),
             "snapshots_read": self.snapshots, "longest_boot_to_narration_s": worst_s, "damaged": self.damaged})
     }
 }
@@ -179,5 +257,35 @@ impl Dice {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_counted_and_what_became_part_of_another_is_not() {
+        let told = |id, t_end_s, is_narration, late| Told { id, t_end_s, is_narration, at_s: 0.0, late };
+        let kept = [
+            json!({"id": 3, "t_end_s": 5.0, "narrations": 2, "acknowledged": false}),
+            json!({"id": 7, "t_end_s": 9.0, "narrations": null, "acknowledged": true}),
+            json!({"id": 8, "t_end_s": 9.5, "narrations": 1, "acknowledged": false}),
+        ];
+        let mut tally = Tally::default();
+        let events = vec![
+            told(3, 4.0, true, false),
+            told(5, 5.0, true, false),
+            told(7, 9.0, false, false),
+            // Told of the device, after the event ended, after one that did not go on; and at the last moment.
+            told(5, 5.0, false, false),
+            told(6, 5.1, true, false),
+            told(9, 9.5, true, false),
+            told(10, 12.0, true, true),
+        ];
+        tally.ask(&Promised { told: events, acknowledged: vec![7, 8, 11], newest: 0 }, &kept);
+        assert_eq!((tally.told_events, tally.lost_events), (6, 3));
+        assert_eq!((tally.told_late_events, tally.lost_late_events), (1, 1));
+        assert_eq!((tally.acknowledged, tally.lost_acknowledged), (3, 2));
     }
 }

@@ -1,7 +1,7 @@
 //! A program that keeps what it sees and says on a disk, until somebody pulls the plug: the host, which kills this machine.
 
-use std::fs;
 use std::process::Command;
+use std::{fs, thread};
 
 use serde_json::{Value, json};
 
@@ -13,6 +13,9 @@ const DISK: &str = "/dev/vda";
 const DATA: &str = "/data";
 const CONFIG: &str = "/etc/cuts.toml";
 
+/// How often the host hears that the machine still runs, so that it knows when the power was cut in the machine's time.
+const TICK_S: f64 = 0.1;
+
 pub fn run() {
     while !std::path::Path::new(DISK).exists() {
         sleep_s(0.02);
@@ -21,16 +24,20 @@ pub fn run() {
     // Each time another part of the clip, so that there is something to tell from the beginning.
     let first = std::env::var("first").ok().and_then(|first| first.parse().ok()).expect("the host says first=");
     Player::open().play(0, first, true);
+    thread::spawn(|| {
+        loop {
+            report("tick", &Value::Null);
+            sleep_s(TICK_S);
+        }
+    });
     let mut program = Program::run(CONFIG);
     let told = program.wait_for(120.0, |event| is(event, "narration"));
     report("narrates", &json!({"uptime_s": told.map(|(at_s, _)| at_s), "now_s": uptime_s()}));
     // What the cuts before left of the journal, as a person would ask.
-    let mut asked = Command::new(PROGRAM);
-    asked.args(["events", "--json", "--limit", "1000", "--config", CONFIG]).env("OCELLI_PACKS", "/models");
-    let asked = asked.output().expect("the program starts");
+    let asked = ocelli(&["events", "--json", "--limit", "200"]).output().expect("the program starts");
     let events = String::from_utf8_lossy(&asked.stdout);
     let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let ids: Vec<Value> = events.filter(|event| is(event, "narration")).map(|event| event["id"].clone()).collect();
+    let events: Vec<Value> = events.filter(|event| event["id"].is_u64()).collect();
     let mut aside: Vec<String> = Vec::new();
     for folder in [DATA, "/data/state"] {
         let files = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -38,7 +45,23 @@ pub fn run() {
             files.filter_map(|file| file.file_name().into_string().ok()).filter(|name| name.contains("refused")),
         );
     }
-    report("kept", &json!({"code": asked.status.code(), "ids": ids, "set_aside": aside}));
+    let brief = |event: &Value| {
+        json!({"id": event["id"], "t_end_s": event["t_end_s"], "narrations": event["narrations"],
+            "acknowledged": event["acknowledged"].is_string()})
+    };
+    let kept: Vec<Value> = events.iter().map(brief).collect();
+    report("kept", &json!({"code": asked.status.code(), "events": kept, "set_aside": aside}));
+    for alert in events.iter().filter(|event| is(event, "alert") && !event["acknowledged"].is_string()) {
+        let done = ocelli(&["ack", &alert["id"].to_string()]).output().expect("the program starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        report("acknowledged", &alert["id"]);
+    }
     program.listen(3600.0);
     panic!("the program ended by itself: {:?}", program.end().code);
+}
+
+fn ocelli(words: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(words).args(["--config", CONFIG]).env("OCELLI_PACKS", "/models");
+    command
 }

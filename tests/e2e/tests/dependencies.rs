@@ -46,11 +46,12 @@ const ALLOWED: [(&str, &[&str]); 17] = [
 ];
 
 /// Libraries that only one crate may name.
-const OWNED: [(&str, &str); 15] = [
+const OWNED: [(&str, &str); 16] = [
     ("tract-onnx", "ocelli-infer"),
     ("rusqlite", "ocelli-journal"),
     ("v4l", "ocelli-drivers"),
     ("openh264", "ocelli-drivers"),
+    ("retina", "ocelli-drivers"),
     ("yuv", "ocelli-drivers"),
     ("zune-jpeg", "ocelli-drivers"),
     ("fast_image_resize", "ocelli-drivers"),

@@ -246,8 +246,10 @@ fn over(mut below: Table, above: Table) -> Table {
 }
 
 fn camera_over(mut board: Table, user: Table) -> Table {
-    if user.contains_key("device") || user.contains_key("command") {
-        ["device", "command", "command_format"].into_iter().for_each(|key| drop(board.remove(key)));
+    if ["device", "command", "rtsp"].iter().any(|key| user.contains_key(*key)) {
+        ["device", "command", "command_format", "rtsp", "rtsp_username", "rtsp_password_file"]
+            .into_iter()
+            .for_each(|key| drop(board.remove(key)));
     }
     over(board, user)
 }

@@ -84,15 +84,21 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     Ok(plan.require()?)
 }
 
-/// The commands that are cameras, and where one is to be a device, the devices that there are.
+/// The commands and addresses that are cameras, and where one is to be a device, the devices that there are.
 fn camera_lines(config: &Config) -> String {
     let mut lines = String::new();
+    let mut is_device = false;
     for camera in &config.cameras {
-        if let Some(command) = &camera.command {
-            lines += &format!("camera  {}: the output of `{command}`\n", camera.name);
+        match (&camera.command, camera.address()) {
+            (Some(command), _) => lines += &format!("camera  {}: the output of `{command}`\n", camera.name),
+            (None, Ok(Some(address))) => {
+                let user = if address.has_user() { ", with a user" } else { "" };
+                lines += &format!("camera  {}: {address}{user}\n", camera.name);
+            }
+            (None, _) => is_device = true,
         }
     }
-    if config.cameras.iter().all(|camera| camera.command.is_some()) {
+    if !is_device {
         return lines;
     }
     let cameras: Vec<_> = list_cameras().into_iter().filter(|camera| camera.captures).collect();
@@ -188,12 +194,17 @@ fn memory_text() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::CameraTable;
 
     #[test]
-    fn a_command_is_a_camera() {
+    fn a_command_or_an_address_is_a_camera() {
         let mut config = Config::default();
         config.cameras[0].command = Some("cat x.y4m".into());
         assert_eq!(camera_lines(&config), "camera  camera: the output of `cat x.y4m`\n");
+        let rtsp = Some("rtsp://vera:hunter2@camera.lan/live?key=7".into());
+        config.cameras.push(CameraTable { name: "porch".into(), rtsp, ..CameraTable::default() });
+        let wanted = "camera  camera: the output of `cat x.y4m`\ncamera  porch: rtsp://camera.lan, with a user\n";
+        assert_eq!(camera_lines(&config), wanted);
     }
 
     /// Rewritten with `ocelli check --schema > firmware/device/ocelli.schema.json`.

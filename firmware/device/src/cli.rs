@@ -34,7 +34,8 @@ Examples:
   ocelli run --verbosity quiet                       who comes and goes, falls, who lies; `full` also what still goes on
   ocelli run clip.mp4                                a clip, at the speed at which it was recorded
   ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -' --command-format mjpeg
-  ocelli run --command 'ffmpeg -loglevel error -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -; exit 1'";
+  ocelli run --rtsp rtsp://camera.lan/stream
+  ocelli run --command 'ffmpeg -loglevel error -i http://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -; exit 1'";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -277,11 +278,15 @@ pub struct Output {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// A clip to play; without one the camera runs.
-    #[arg(conflicts_with_all = ["device", "command"])]
+    #[arg(conflicts_with_all = ["device", "command", "rtsp"])]
     pub clip: Option<PathBuf>,
     /// Camera node, such as /dev/video0.
-    #[arg(long, value_name = "NODE", conflicts_with = "command")]
+    #[arg(long, value_name = "NODE", conflicts_with_all = ["command", "rtsp"])]
     pub device: Option<PathBuf>,
+    /// A camera of the network, such as rtsp://camera.lan/stream. A user and a password may stand in it, where others on this
+    /// machine can read them; `rtsp_password_file` in the config keeps them apart.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "command")]
+    pub rtsp: Option<String>,
     /// A command whose standard output is the video. Started again when it fails; when it ends with 0, so does the run,
     /// therefore `; exit 1` after a command that should never end.
     #[arg(long, value_name = "SHELL COMMAND")]
@@ -886,6 +891,7 @@ impl RunArgs {
             ("a clip", self.clip.is_some()),
             ("--device", self.device.is_some()),
             ("--command", self.command.is_some()),
+            ("--rtsp", self.rtsp.is_some()),
             ("--command-format", self.command_format.is_some()),
             ("--size", self.size.is_some()),
             ("--lessons", self.lessons.is_some()),
@@ -917,11 +923,11 @@ impl RunArgs {
 
 impl RunArgs {
     fn lay_over(&self, camera: &mut CameraTable) {
-        if let Some(device) = &self.device {
-            (camera.device, camera.command) = (Some(device.clone()), None);
-        }
-        if let Some(command) = &self.command {
-            (camera.device, camera.command) = (None, Some(command.clone()));
+        if self.device.is_some() || self.command.is_some() || self.rtsp.is_some() {
+            (camera.device, camera.command, camera.rtsp) =
+                (self.device.clone(), self.command.clone(), self.rtsp.clone());
+            // They are for the address in the config.
+            (camera.rtsp_username, camera.rtsp_password_file) = (None, None);
         }
         if let Some(format) = self.command_format {
             camera.command_format = format;

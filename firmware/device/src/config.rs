@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ocelli_drivers::{CameraConfig, MAX_SIDE_PX, PipeConfig, PipeFormat};
-use ocelli_gateway::{MqttTable, OutboxTable, WebhookTable};
+use ocelli_drivers::{CameraConfig, MAX_SIDE_PX, PipeConfig, PipeFormat, RtspAddress, RtspConfig};
+use ocelli_gateway::{MqttTable, OutboxTable, Secret, WebhookTable};
 use ocelli_journal::Limits;
 use ocelli_types::SizePx;
 use schemars::JsonSchema;
@@ -208,6 +208,14 @@ pub struct CameraTable {
     pub command: Option<String>,
     /// What the command writes: `y4m` (default), `mjpeg`, or `i420`, `yuyv`, `rgb` of the size below.
     pub command_format: CommandFormat,
+    /// A camera of the network in place of a device: `rtsp://camera.lan/stream`, with pictures in H.264 or MJPEG. Of several streams
+    /// of a camera take a small one, for each of its pictures is decoded. A user and a password may stand in it
+    /// (`rtsp://user:password@camera.lan/stream`); the two keys below keep them out of this file.
+    pub rtsp: Option<String>,
+    /// The user whom that camera knows. Default: as the address says.
+    pub rtsp_username: Option<String>,
+    /// A file with this user's password; a bare name is that of a credential of systemd. Default: none.
+    pub rtsp_password_file: Option<PathBuf>,
     /// Wanted size. Default `640x480`; the camera may answer with the nearest that it has.
     #[serde(deserialize_with = "size")]
     #[schemars(with = "String")]
@@ -227,6 +235,9 @@ impl Default for CameraTable {
             device: None,
             command: None,
             command_format: CommandFormat::Y4m,
+            rtsp: None,
+            rtsp_username: None,
+            rtsp_password_file: None,
             size_px: SizePx::new(640, 480),
             fps: 15,
             timeout_s: 5.0,
@@ -503,9 +514,9 @@ impl Config {
         for (index, camera) in self.cameras.iter().enumerate() {
             let name = &camera.name;
             camera.check().map_err(|why| format!("camera `{name}`: {why}"))?;
-            if camera.device.is_none() && camera.command.is_none() {
+            if camera.sources().next().is_none() {
                 return Err(format!(
-                    "camera `{name}` has neither `device` nor `command`; of several cameras each needs one"
+                    "camera `{name}` has neither `device` nor `command` nor `rtsp`; of several cameras each needs one"
                 ));
             }
             for other in &self.cameras[..index] {
@@ -530,10 +541,55 @@ impl CameraTable {
         if self.fps == 0 {
             return Err("`fps` is 0; a camera sends at least one picture a second".into());
         }
-        if self.device.is_some() && self.command.is_some() {
-            return Err("`device` and `command` are both set; choose one".into());
+        let mut sources = self.sources();
+        if let Some((one, other)) = sources.next().zip(sources.next()) {
+            return Err(format!("`{one}` and `{other}` are both set; choose one"));
         }
-        Ok(())
+        self.address().map(drop)
+    }
+
+    /// The keys that say where its pictures come from.
+    fn sources(&self) -> impl Iterator<Item = &'static str> {
+        let keys =
+            [("device", self.device.is_some()), ("command", self.command.is_some()), ("rtsp", self.rtsp.is_some())];
+        keys.into_iter().filter(|(_, set)| *set).map(|(key, _)| key)
+    }
+
+    /// Where it is in the network, if it is there; without the password of a file.
+    ///
+    /// # Errors
+    /// In words for whoever wrote it, and without the address.
+    pub fn address(&self) -> Result<Option<RtspAddress>, String> {
+        let Some(rtsp) = &self.rtsp else {
+            let of = [
+                ("rtsp_username", self.rtsp_username.is_some()),
+                ("rtsp_password_file", self.rtsp_password_file.is_some()),
+            ];
+            return match of.iter().find(|(_, set)| *set) {
+                None => Ok(None),
+                Some((key, _)) => Err(format!("`{key}` is of `rtsp`, which is not there")),
+            };
+        };
+        let address = RtspAddress::parse(rtsp).map_err(|why| format!("`rtsp`: {why}"))?;
+        match (&self.rtsp_username, &self.rtsp_password_file) {
+            (Some(_), _) if address.has_user() => Err("`rtsp` has a user in it, and so has `rtsp_username`".into()),
+            (Some(username), _) => Ok(Some(address.with_user(username, ""))),
+            (None, Some(_)) => Err("`rtsp_password_file` is of an `rtsp_username`, which is not there".into()),
+            (None, None) => Ok(Some(address)),
+        }
+    }
+
+    /// The camera of the network with these wishes, if it is one.
+    ///
+    /// # Errors
+    /// Its password cannot be read.
+    pub fn rtsp(&self) -> Result<Option<RtspConfig>, String> {
+        let Some(mut address) = self.address()? else { return Ok(None) };
+        if let (Some(username), Some(file)) = (&self.rtsp_username, &self.rtsp_password_file) {
+            let password = Secret::read(&credential(file)).map_err(|why| format!("`rtsp_password_file`: {why}"))?;
+            address = address.with_user(username, password.reveal());
+        }
+        Ok(Some(RtspConfig { address, timeout: self.timeout(), stop: Arc::default() }))
     }
 
     /// The camera at `device` with these wishes.
@@ -556,6 +612,16 @@ impl CameraTable {
     fn timeout(&self) -> Duration {
         Duration::from_secs_f64(self.timeout_s)
     }
+}
+
+/// A bare name is that of a credential of systemd, where there is one.
+pub fn credential(path: &Path) -> PathBuf {
+    let bare = path.components().count() == 1;
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| bare);
+    folder
+        .map(|folder| Path::new(&folder).join(path))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| path.to_path_buf())
 }
 
 /// `[camera]` or `[[camera]]`s.
@@ -745,7 +811,10 @@ mod tests {
         for (more, said) in [
             ("[[camera]]\ndevcie = \"b\"", "ocelli.toml:4: unknown key `devcie`; did you mean `device`?"),
             ("[[camera]]\nsize_px = \"640\"", "ocelli.toml:4: `640` is no picture size; write it like \"640x480\""),
-            ("[[camera]]\n", "camera `camera-2` has neither `device` nor `command`; of several cameras each needs one"),
+            (
+                "[[camera]]\n",
+                "camera `camera-2` has neither `device` nor `command` nor `rtsp`; of several cameras each needs one",
+            ),
             ("[[camera]]\ncommand = \"b\"\nfps = 0", "camera `camera-2`: `fps` is 0"),
             ("[[camera]]\ncommand = \"b\"\nname = \"camera\"", "two cameras are called `camera`; each needs a `name`"),
             (
@@ -786,12 +855,40 @@ mod tests {
             ("[output]\nlanguage = \"Deutsch, bitte\"", "such as de, zh"),
             ("[speak]\nverbosity = \"quite\"", "did you mean `quiet`"),
             ("[camera]\ncommand_format = \"y5m\"", "did you mean `y4m`"),
-            ("[camera]\ndevice = \"/dev/video0\"\ncommand = \"cat\"", "choose one"),
+            (
+                "[camera]\ndevice = \"/dev/video0\"\ncommand = \"cat\"",
+                "`device` and `command` are both set; choose one",
+            ),
+            ("[camera]\ncommand = \"cat\"\nrtsp = \"rtsp://h/\"", "`command` and `rtsp` are both set; choose one"),
+            ("[camera]\nrtsp = \"camera.lan/hunter2\"", "`rtsp`: it is no address"),
+            ("[camera]\nrtsp_username = \"vera\"", "`rtsp_username` is of `rtsp`, which is not there"),
+            ("[camera]\nrtsp = \"rtsp://h/\"\nrtsp_password_file = \"p\"", "an `rtsp_username`, which is not there"),
+            ("[camera]\nrtsp = \"rtsp://vera:hunter2@h/\"\nrtsp_username = \"vera\"", "has a user in it, and so has"),
             ("[camera\n", "ocelli.toml:1"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(word) && error.lines().count() == 1, "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_password_of_a_camera_is_in_its_address_or_in_a_file() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let file = folder.path().join("password");
+        std::fs::write(&file, "hunter2\n").expect("there is room");
+        let text =
+            format!("[camera]\nrtsp = \"rtsp://h/1\"\nrtsp_username = \"vera\"\nrtsp_password_file = {file:?}\n");
+        let of_file = parse(&text).expect("all keys are known").cameras[0].rtsp().expect("it is there");
+        let text = "[camera]\nrtsp = \"rtsp://vera:hunter2@h/1\"\n";
+        let in_it = parse(text).expect("all keys are known").cameras[0].rtsp().expect("no file is read");
+        let [of_file, in_it] = [of_file, in_it].map(|rtsp| rtsp.expect("it is one").address);
+        assert_eq!(of_file, in_it);
+        std::fs::remove_file(&file).expect("it is there");
+        let text =
+            format!("[camera]\nrtsp = \"rtsp://h/1\"\nrtsp_username = \"vera\"\nrtsp_password_file = {file:?}\n");
+        let why = parse(&text).expect("all keys are known").cameras[0].rtsp().expect_err("it is gone");
+        assert!(why.starts_with("`rtsp_password_file`: ") && why.contains("password"), "{why}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 
 use crate::alerts;
 use crate::cli::{self, Common};
-use crate::config::Config;
+use crate::config::{Config, credential};
 use crate::error::{Error, note};
 use crate::events::{NOT_RUNNING, date, rounded};
 use crate::journal::Dates;
@@ -282,16 +282,6 @@ fn settings(config: &Config) -> Option<Settings> {
         session: Duration::from_secs_f64(table.session_hours * 3600.0),
         ..settings
     })
-}
-
-/// A bare name is that of a credential of systemd, where there is one.
-fn credential(path: &Path) -> PathBuf {
-    let bare = path.components().count() == 1;
-    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| bare);
-    folder
-        .map(|folder| Path::new(&folder).join(path))
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| path.to_path_buf())
 }
 
 /// What a camera's model sees, for the live view, where the config allows it.

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use ocelli_drivers::PANEL_STACK_BYTES;
+use ocelli_drivers::{PANEL_STACK_BYTES, RESOLVER_STACK_BYTES};
 use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab, Taught, Vocabulary};
 use ocelli_journal::HEAP_BYTES;
 use ocelli_pipeline::{Lexicon, MemoryRing, PatchSlot, TokenGate, TokenSlot};
@@ -67,8 +67,18 @@ const CAMERA_SLACK_BYTES: u64 = 512 << 10;
 /// The whole stacks of its capture thread, and of the listener to its command.
 const CAMERA_STACKS_BYTES: u64 = STACK_BYTES as u64 + (128 << 10);
 
-/// The part that depends on the picture.
+/// The part that depends on the picture; of a further camera that is in the network, whose decoder is as large as the first one's.
 const SOURCE: &str = "camera or decoder";
+const DECODER: &str = "decoder";
+
+/// A camera of the network: what its session holds (64 KiB that are read at a time and as much that is written, a packet with the
+/// picture in it that is put together, 2 MiB at most where it is a JPEG), and the stack of the thread that looks its name up.
+const SESSION: &str = "network camera";
+const SESSION_BYTES: u64 = (3 << 20) + RESOLVER_STACK_BYTES as u64;
+
+/// Code of the session and of what waits for the network that is read from the program's file when it runs.
+const SESSION_CODE: &str = "network camera: code";
+const SESSION_CODE_BYTES: u64 = 2 << 20;
 
 /// Parts that each camera has, of the same size.
 const STAB_STATE: &str = "STAB canvas, states and activations";
@@ -151,7 +161,8 @@ impl Item {
             CODE | STACKS | SLACK | OUTPUT | JOURNAL => None,
             COURIER | COURIER_CODE | COURIER_STACKS => Some("no [mqtt] and [[webhook]]"),
             GATEWAY | GATEWAY_CODE | GATEWAY_STACKS => Some("no [gateway]"),
-            SOURCE => Some("a smaller picture (size_px)"),
+            SOURCE | DECODER => Some("a smaller picture (size_px)"),
+            SESSION | SESSION_CODE => Some("no `rtsp`"),
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
             SIGNS => Some("no display"),
@@ -239,6 +250,12 @@ impl Plan {
             plan.items.push(item(GATEWAY_CODE, ocelli_gateway::CODE_BYTES));
             plan.items.push(item(GATEWAY_STACKS, ocelli_gateway::STACKS_BYTES + gateway::ANSWER_STACKS_BYTES));
         }
+        if config.cameras.iter().any(|camera| camera.rtsp.is_some()) {
+            plan.items.push(item(SESSION_CODE, SESSION_CODE_BYTES));
+        }
+        if config.cameras[0].rtsp.is_some() {
+            plan.items.push(item(SESSION, SESSION_BYTES));
+        }
         if courier::is_wanted(config) {
             plan.items.push(item(COURIER, ocelli_gateway::COURIER_HEAP_BYTES));
             plan.items.push(item(COURIER_CODE, ocelli_gateway::COURIER_CODE_BYTES));
@@ -282,10 +299,15 @@ impl Plan {
         let each: Vec<Item> =
             self.items.iter().filter_map(|item| Some(Item::new(item.name, of_further(item, pack)?))).collect();
         for camera in cameras {
-            self.items.extend(each.iter().map(|item| {
-                let bytes = if item.name == SOURCE { camera_bytes(camera.size_px) } else { item.bytes };
-                Item { name: item.name, camera: Some(camera.name.clone()), bytes }
-            }));
+            let is_far = camera.rtsp.is_some();
+            let own = each.iter().map(|item| match item.name {
+                SOURCE if is_far => (DECODER, source_bytes(camera.size_px)),
+                SOURCE => (SOURCE, camera_bytes(camera.size_px)),
+                name => (name, item.bytes),
+            });
+            let session = is_far.then_some((SESSION, SESSION_BYTES));
+            let named = |(name, bytes)| Item { name, camera: Some(camera.name.clone()), bytes };
+            self.items.extend(own.chain(session).map(named));
         }
         Self::of(self.budget_bytes, self.items)
     }
@@ -303,9 +325,10 @@ impl Plan {
     #[must_use]
     pub fn with_picture(&self, source: usize, picture: SizePx) -> Self {
         let mut items = self.items.clone();
-        let item = items.iter_mut().filter(|item| item.name == SOURCE).nth(source);
+        let item = items.iter_mut().filter(|item| [SOURCE, DECODER].contains(&item.name)).nth(source);
         let item = item.expect("each source should have its item");
-        item.bytes = if item.camera.is_some() { camera_bytes(picture) } else { source_bytes(picture) };
+        let is_plain = item.camera.is_some() && item.name == SOURCE;
+        item.bytes = if is_plain { camera_bytes(picture) } else { source_bytes(picture) };
         Self::of(self.budget_bytes, items)
     }
 
@@ -317,7 +340,7 @@ impl Plan {
 
     /// Code, which is mapped from files and not written.
     pub fn code_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, GATEWAY_CODE, COURIER_CODE])
+        self.bytes_of(&[CODE, GATEWAY_CODE, COURIER_CODE, SESSION_CODE])
     }
 
     /// All that is held beside blocks of the heap. SQLite has one of its own.
@@ -331,6 +354,7 @@ impl Plan {
             GATEWAY_STACKS,
             COURIER_CODE,
             COURIER_STACKS,
+            SESSION_CODE,
             SIGNS,
         ])
     }
@@ -483,6 +507,28 @@ mod tests {
         assert!(said.contains("or take fewer cameras or a smaller picture (size_px)"), "{said}");
         let first = plan.with_picture(0, SizePx::new(320, 240));
         assert_eq!(plan.planned_bytes - first.planned_bytes, SOURCE_PICTURES * 3 / 2 * (640 * 480 - 320 * 240));
+    }
+
+    #[test]
+    fn a_camera_of_the_network_has_a_session_and_a_decoder_of_its_own() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
+        let picture = SizePx::new(640, 480);
+        let far = |name: &str| CameraTable { rtsp: Some("rtsp://h/".into()), ..cameras(&[name]).remove(0) };
+        let plan = |cameras: Vec<CameraTable>| {
+            let config = Config { cameras, ..Config::default() };
+            let plan = Plan::new(128 << 20, &config, &pack, &stab, &narrator, picture);
+            plan.with_further(&config.cameras[1..], &pack)
+        };
+        let near = plan(cameras(&["hall", "porch"]));
+        let mixed = plan(vec![cameras(&["hall"]).remove(0), far("porch")]);
+        let more = SESSION_BYTES + SESSION_CODE_BYTES + source_bytes(picture) - camera_bytes(picture);
+        assert_eq!(mixed.planned_bytes - near.planned_bytes, more);
+        let large = mixed.with_picture(1, SizePx::new(1280, 720));
+        assert_eq!(large.planned_bytes - mixed.planned_bytes, SOURCE_PICTURES * 3 / 2 * (1280 * 720 - 640 * 480));
+        let both = plan(vec![far("hall"), far("porch")]);
+        assert_eq!(both.planned_bytes - mixed.planned_bytes, SESSION_BYTES, "the first one has a decoder anyway");
+        assert_eq!(both.code_bytes() - near.code_bytes(), SESSION_CODE_BYTES, "once");
     }
 
     #[test]

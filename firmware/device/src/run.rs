@@ -115,7 +115,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
-    let wishes: Vec<Wish> = config.cameras.iter().map(wish).collect();
+    let wishes = config.cameras.iter().map(wish).collect::<Result<Vec<_>, _>>()?;
     let count = wishes.len();
     let pack = wiring::open_pack(&config.pack)?;
     let of_pack = pack.clone();

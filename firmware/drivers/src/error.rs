@@ -101,6 +101,14 @@ pub enum DriverError {
         /// The last line of its standard error, or its exit status.
         why: String,
     },
+    /// A camera of the network cannot be reached, refuses, or sends what cannot be read.
+    #[error("{from}: {why}")]
+    Network {
+        /// Its address, without what is secret in it.
+        from: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
     /// The picture is larger than we are prepared to hold.
     #[error("a picture of {size_px} is too large; the limit is {limit}: choose a smaller size")]
     TooLarge {
@@ -149,6 +157,7 @@ impl Faulty for DriverError {
             | Self::Unplugged { .. }
             | Self::Timeout { .. }
             | Self::Command { .. }
+            | Self::Network { .. }
             | Self::Io { .. } => Fault::Reopen,
             Self::NoCamera { .. }
             | Self::Denied { .. }

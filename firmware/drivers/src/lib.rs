@@ -20,7 +20,10 @@ mod thermal;
 pub use affinity::{MOST_CPUS, allowed_cpus, pin_thread};
 #[cfg(target_os = "linux")]
 pub use camera::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
-pub use camera::{Clip, Pipe, PipeConfig, PipeFormat, Release, Source, release_commands, released};
+pub use camera::{
+    Clip, Pipe, PipeConfig, PipeFormat, RESOLVER_STACK_BYTES, Release, Rtsp, RtspAddress, RtspConfig, Source,
+    release_commands, released,
+};
 pub use clock::SystemClock;
 pub use error::{DriverError, PeripheralError};
 pub use fit::{Fitter, MAX_SIDE_PX};

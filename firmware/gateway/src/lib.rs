@@ -1,4 +1,4 @@
-//! How others reach the program: HTTP with a web page, MQTT, webhooks. The only crate that opens a socket.
+//! How others reach the program: HTTP with a web page, MQTT, webhooks. The only crate that listens.
 //!
 //! ```text
 //!  think thread --tell--> Feed (the newest events, bounded) --> server-sent events
@@ -35,6 +35,7 @@ pub use house::{About, Answered, Camera, House, HouseError, State};
 pub use http::{Account, Gateway, Role};
 pub use mqtt::MqttTable;
 pub use outbox::{HELD, Message, Outbox, OutboxError};
+pub use secret::Secret;
 pub use settings::{CODE_BYTES, HEAP_BYTES, STACKS_BYTES, Settings, viewer_bytes};
 pub use target::{Controls, OutboxTable, Tuning, VerbosityName};
 pub use webhook::WebhookTable;

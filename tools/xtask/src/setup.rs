@@ -39,7 +39,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 19] = [
+const NEEDS: [Need; 21] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -65,6 +65,21 @@ const NEEDS: [Need; 19] = [
         why: "is another one",
         only: &[For::Tests],
         is_there: || Path::new("/usr/sbin/nats-server").exists() || on_path("nats-server"),
+    },
+    Need {
+        package: "gir1.2-gst-rtsp-server-1.0",
+        why: "is a camera of the network",
+        only: &[For::Tests],
+        is_there: || has_typelib("GstRtspServer-1.0"),
+    },
+    Need {
+        package: "python3-gi",
+        why: "switches it on",
+        only: &[For::Tests],
+        // That of the system: another Python on the path does not see its packages.
+        is_there: || {
+            Command::new("/usr/bin/python3").args(["-c", "import gi"]).output().is_ok_and(|ran| ran.status.success())
+        },
     },
     Need {
         package: "openssl",
@@ -176,6 +191,13 @@ fn apt(arguments: &[&str]) -> bool {
 
 pub fn on_path(program: &str) -> bool {
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+fn has_typelib(name: &str) -> bool {
+    let file = format!("girepository-1.0/{name}.typelib");
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    // Each kind of CPU has its own folder.
+    folders.chain(["/usr/lib".into()]).any(|folder| folder.join(&file).exists())
 }
 
 fn has_libclang() -> bool {

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ocelli_drivers::{Camera, CameraConfig, Clip, DriverError, Pipe, PipeConfig, Source, SystemClock, list_cameras};
+use ocelli_drivers::{
+    Camera, CameraConfig, Clip, DriverError, Pipe, PipeConfig, Rtsp, RtspConfig, Source, SystemClock, list_cameras,
+};
 use ocelli_gateway::Canvas;
 use ocelli_pipeline::PatchSlot;
 use ocelli_types::{Clock, Fault, Faulty, FrameSource, Micros, Pixels, SizePx};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
-use crate::config::CameraTable;
+use crate::config::{CameraTable, ConfigError};
 use crate::controls::Switches;
 use crate::error::Error;
 use crate::plan::Plan;
@@ -34,28 +36,33 @@ const MOST_DAMAGED: u32 = 25;
 pub(super) enum Wish {
     Camera(CameraConfig),
     Pipe(PipeConfig),
+    Rtsp(RtspConfig),
     Clip(PathBuf),
 }
 
 impl Wish {
-    pub(super) fn new(clip: Option<&Path>, camera: &CameraTable, stop: &Arc<AtomicBool>) -> Self {
+    pub(super) fn new(clip: Option<&Path>, camera: &CameraTable, stop: &Arc<AtomicBool>) -> Result<Self, ConfigError> {
         if let Some(clip) = clip {
-            return Self::Clip(clip.to_path_buf());
+            return Ok(Self::Clip(clip.to_path_buf()));
         }
         if let Some(command) = &camera.command {
             let pipe = camera.pipe(command);
-            return Self::Pipe(PipeConfig { stop: Arc::clone(stop), ..pipe });
+            return Ok(Self::Pipe(PipeConfig { stop: Arc::clone(stop), ..pipe }));
+        }
+        if let Some(rtsp) = camera.rtsp().map_err(ConfigError::Usage)? {
+            return Ok(Self::Rtsp(RtspConfig { stop: Arc::clone(stop), ..rtsp }));
         }
         let first = || list_cameras().into_iter().find(|camera| camera.captures).map(|camera| camera.path);
         let device = camera.device.clone().or_else(first);
         let device = device.unwrap_or_else(|| Path::new("/dev/video0").to_path_buf());
-        Self::Camera(camera.camera(&device))
+        Ok(Self::Camera(camera.camera(&device)))
     }
 
     fn open(&self) -> Result<Source, DriverError> {
         match self {
             Self::Camera(config) => Camera::open(config).map(Source::Camera),
             Self::Pipe(config) => Pipe::open(config).map(Source::Pipe),
+            Self::Rtsp(config) => Rtsp::open(config).map(Source::Rtsp),
             Self::Clip(path) => Clip::open(path).map(Source::Clip),
         }
     }
@@ -65,6 +72,7 @@ impl Wish {
         match self {
             Self::Camera(config) => config.path.display().to_string(),
             Self::Pipe(config) => format!("the command `{}`", config.command),
+            Self::Rtsp(config) => config.address.to_string(),
             Self::Clip(path) => path.display().to_string(),
         }
     }

@@ -54,7 +54,21 @@ impl Avc {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_and_packets_or_none(record in any::<Vec<u8>>(), packet in any::<Vec<u8>>()) {
+            if let Some(avc) = Avc::parse(&record) {
+                let mut stream = Vec::new();
+                avc.append(&packet, &mut stream);
+                // A start code in place of each length: at worst four bytes for one.
+                prop_assert!(stream.len() <= 4 * packet.len() + 4);
+            }
+        }
+    }
 
     #[test]
     fn packets_get_start_codes_and_a_lying_length_ends_them() {

@@ -1,7 +1,5 @@
 //! Clips: recordings that are played as fast as they are asked for, with the times of their container.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -11,24 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ocelli_types::{ColorMatrix, Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
-use openh264::OpenH264API;
-use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
-use openh264::formats::YUVSource;
 
 use super::avc::Avc;
+use super::h264::{Decoded, H264, beyond_openh264};
 use super::mjpeg::{Found, Mjpeg, size_of};
 use super::pipe::{Output, Process};
-use super::planes::{Layout, Picture, usual_matrix};
-use super::sps::Sps;
+use super::planes::{Layout, Picture};
 use super::y4m::{Refusal, Y4m};
 use super::{mkv, mp4};
 use crate::DriverError;
 
 /// Concatenated JPEGs carry no times; this is what other players assume.
 const MJPEG_PERIOD_US: u64 = 40_000;
-
-/// The largest picture that openh264 decodes (level 5.2).
-const MAX_H264_MACROBLOCKS: u64 = 36_864;
 
 /// Boxes with which MP4 and MOV files begin.
 const MP4_FIRST_BOXES: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"];
@@ -48,7 +40,7 @@ pub struct Clip {
 }
 
 enum Input {
-    H264(Box<H264>),
+    H264(Box<Recording>),
     Y4m(Y4m<BufReader<File>>),
     Mjpeg(Mjpeg<File>, Picture),
     Ffmpeg(Y4m<BufReader<Output>>, Process),
@@ -105,7 +97,7 @@ impl Clip {
     /// Picture size by the header, where the format has one; each frame says what it really is.
     pub fn size_px(&self) -> Option<SizePx> {
         match &self.input {
-            Input::H264(decoder) => decoder.avc.sps.map(|sps| sps.coded_px),
+            Input::H264(recording) => recording.avc.sps.map(|sps| sps.coded_px),
             Input::Y4m(clip) => Some(clip.picture.size_px),
             Input::Ffmpeg(clip, _) => Some(clip.picture.size_px),
             Input::Mjpeg(..) => None,
@@ -115,14 +107,14 @@ impl Clip {
     /// What the index of the clip holds in memory.
     pub fn index_bytes(&self) -> u64 {
         match &self.input {
-            Input::H264(decoder) => decoder.packets.index_bytes(),
+            Input::H264(recording) => recording.packets.index_bytes(),
             _ => 0,
         }
     }
 
     fn fill(&mut self) -> Result<Option<Micros>, DriverError> {
         match &mut self.input {
-            Input::H264(decoder) => decoder.fill(&self.path, &mut self.seq),
+            Input::H264(recording) => recording.fill(&self.path, &mut self.seq),
             Input::Y4m(clip) => clip.next().map_err(|error| refused(&self.path, error)),
             Input::Mjpeg(pictures, picture) => match pictures.next() {
                 Ok(Found::Picture) => {
@@ -162,7 +154,7 @@ impl FrameSource for Clip {
         let seq = FrameSeq(self.seq);
         self.seq += 1;
         let picture = match &self.input {
-            Input::H264(decoder) => &decoder.picture,
+            Input::H264(recording) => &recording.decoder.picture,
             Input::Y4m(clip) => &clip.picture,
             Input::Mjpeg(_, picture) => picture,
             Input::Ffmpeg(clip, _) => &clip.picture,
@@ -226,46 +218,20 @@ fn open_h264(
     if let Some(why) = avc.sps.and_then(|sps| beyond_openh264(&sps)) {
         return open_with_ffmpeg(path, why);
     }
-    let range = range.or(avc.sps.and_then(|sps| sps.range)).unwrap_or_default();
+    let range = range.or(avc.sps.and_then(|sps| sps.range));
     let matrix = matrix.or(avc.sps.and_then(|sps| sps.matrix));
-    // Flushing after each packet, the default, would give up pictures that wait for their turn behind B-frames.
-    let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);
-    let decoder = Decoder::with_api_config(OpenH264API::from_source(), config)
-        .map_err(|error| DriverError::Io { path: path.to_path_buf(), source: io::Error::other(error.to_string()) })?;
-    let picture = Picture {
-        layout: Layout::I420,
-        size_px: SizePx::default(),
-        range,
-        matrix: matrix.unwrap_or_default(),
-        bytes: Vec::new(),
-    };
-    Ok(Input::H264(Box::new(H264 {
+    let decoder = H264::new(range, matrix)
+        .map_err(|error| DriverError::Io { path: path.to_path_buf(), source: io::Error::other(error) })?;
+    Ok(Input::H264(Box::new(Recording {
         packets,
         stream: avc.headers.clone(),
         avc,
         packet: Vec::new(),
         decoder,
-        times_us: BinaryHeap::new(),
         first_us: None,
-        matrix,
         damaged: 0,
-        held: Vec::new(),
         drained: false,
-        picture,
     })))
-}
-
-/// What keeps openh264 from decoding this stream.
-fn beyond_openh264(sps: &Sps) -> Option<&'static str> {
-    if sps.coded_px.area() / 256 > MAX_H264_MACROBLOCKS {
-        Some("its H.264 picture is larger than the built-in decoder takes (4096x2304)")
-    } else if !sps.progressive {
-        Some("its H.264 is interlaced")
-    } else if sps.chroma_format > 1 || sps.bit_depth > 8 {
-        Some("its H.264 is not 8-bit 4:2:0")
-    } else {
-        None
-    }
 }
 
 /// Any other video, decoded by ffmpeg. Its y4m output has a constant rate, with pictures repeated or dropped so
@@ -342,51 +308,42 @@ impl Packets {
     }
 }
 
-struct H264 {
+/// A recording in H.264.
+struct Recording {
     packets: Packets,
     avc: Avc,
     /// The packet with start codes; parameter sets before the first.
     stream: Vec<u8>,
     packet: Vec<u8>,
-    decoder: Decoder,
-    /// Presentation times of the packets that are inside the decoder, which hands pictures out in that order.
-    times_us: BinaryHeap<Reverse<i64>>,
+    decoder: H264,
     first_us: Option<i64>,
-    matrix: Option<ColorMatrix>,
     damaged: u64,
-    /// Pictures that the decoder still held at the end, last first.
-    held: Vec<(SizePx, Vec<u8>)>,
     drained: bool,
-    picture: Picture,
 }
 
-impl H264 {
+impl Recording {
     fn fill(&mut self, path: &Path, seq: &mut u64) -> Result<Option<Micros>, DriverError> {
         while !self.drained {
             let next = self.packets.next(&mut self.packet).map_err(|error| DriverError::from_io(path, error))?;
             let Some(time_us) = next else {
-                self.drain();
+                self.drained = true;
+                self.damaged += self.decoder.drain();
                 break;
             };
             let whole = self.avc.append(&self.packet, &mut self.stream);
-            let decoded = self.decoder.decode(&self.stream);
+            let decoded = self.decoder.decode(&self.stream, time_us, whole);
             self.stream.clear();
             match decoded {
-                Ok(Some(yuv)) => {
-                    copy(&yuv, self.matrix, &mut self.picture);
-                    self.times_us.push(Reverse(time_us));
-                    return Ok(Some(self.time()));
-                }
-                Ok(None) if whole => self.times_us.push(Reverse(time_us)),
-                Ok(None) | Err(_) => {
+                Decoded::Picture(time_us) => return Ok(Some(self.since_first(time_us))),
+                Decoded::Nothing => {}
+                Decoded::Damaged => {
                     self.damaged += 1;
                     *seq += 1;
                 }
             }
         }
-        if let Some((size_px, bytes)) = self.held.pop() {
-            (self.picture.size_px, self.picture.bytes) = (size_px, bytes);
-            return Ok(Some(self.time()));
+        if let Some(time_us) = self.decoder.held() {
+            return Ok(Some(self.since_first(time_us)));
         }
         let why = if self.damaged > 0 {
             format!("{} pictures could not be decoded", self.damaged)
@@ -400,43 +357,8 @@ impl H264 {
         Err(DriverError::Truncated { path: path.to_path_buf(), why })
     }
 
-    /// Takes the last pictures out of the decoder; it holds at most 16.
-    fn drain(&mut self) {
-        self.drained = true;
-        let Ok(rest) = self.decoder.flush_remaining() else {
-            self.damaged += self.times_us.len() as u64;
-            return;
-        };
-        for yuv in rest.iter().rev() {
-            copy(yuv, self.matrix, &mut self.picture);
-            self.held.push((self.picture.size_px, std::mem::take(&mut self.picture.bytes)));
-        }
-    }
-
-    /// The earliest time that is still due, counted from the first picture.
-    fn time(&mut self) -> Micros {
-        let time_us = self.times_us.pop().map_or(0, |Reverse(time_us)| time_us);
+    fn since_first(&mut self, time_us: i64) -> Micros {
         let first_us = *self.first_us.get_or_insert(time_us);
         Micros(time_us.saturating_sub(first_us).max(0).cast_unsigned())
-    }
-}
-
-/// The decoder's picture without the padding of its rows.
-fn copy(yuv: &DecodedYUV<'_>, matrix: Option<ColorMatrix>, picture: &mut Picture) {
-    let (width, height) = yuv.dimensions();
-    let (y_stride, u_stride, v_stride) = yuv.strides();
-    picture.size_px = SizePx::new(width as u32, height as u32);
-    picture.matrix = matrix.unwrap_or_else(|| usual_matrix(picture.size_px));
-    picture.bytes.clear();
-    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-    let planes = [
-        (yuv.y(), y_stride, width, height),
-        (yuv.u(), u_stride, half_width, half_height),
-        (yuv.v(), v_stride, half_width, half_height),
-    ];
-    for (plane, stride, width, height) in planes {
-        for row in plane.chunks(stride).take(height) {
-            picture.bytes.extend_from_slice(&row[..width]);
-        }
     }
 }

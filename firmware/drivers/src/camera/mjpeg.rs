@@ -135,7 +135,23 @@ impl Scan {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_pictures_or_none(bytes in prop::collection::vec(prop_oneof![Just(0xff_u8), Just(0xd8), Just(0xd9), any::<u8>()], 0..300)) {
+            let mut pictures = Mjpeg::new(&bytes[..]);
+            let mut left = bytes.len();
+            while let Ok(Found::Picture) = pictures.next() {
+                prop_assert!(pictures.picture().starts_with(&[0xff, 0xd8]) && pictures.picture().ends_with(&[0xff, 0xd9]));
+                left = left.checked_sub(pictures.picture().len()).expect("pictures are parts of what came");
+                size_of(pictures.picture());
+            }
+            size_of(&bytes);
+        }
+    }
 
     /// Hands out one byte at a time.
     struct Drip<'a>(&'a [u8]);

@@ -1,12 +1,14 @@
-//! Where frames come from: a camera, a recording, a command.
+//! Where frames come from: a camera, one of the network, a recording, a command.
 
 mod avc;
 mod file;
+mod h264;
 mod mjpeg;
 mod mkv;
 mod mp4;
 mod pipe;
 mod planes;
+mod rtsp;
 mod sps;
 #[cfg(target_os = "linux")]
 mod v4l;
@@ -14,6 +16,7 @@ mod y4m;
 
 pub use file::Clip;
 pub use pipe::{Pipe, PipeConfig, PipeFormat, Release, release_commands, released};
+pub use rtsp::{RESOLVER_STACK_BYTES, Rtsp, RtspAddress, RtspConfig};
 #[cfg(target_os = "linux")]
 pub use v4l::{Camera, CameraConfig, CameraFormat, CameraInfo, list_cameras};
 
@@ -32,6 +35,8 @@ pub enum Source {
     Clip(Clip),
     /// A command.
     Pipe(Pipe),
+    /// A camera of the network.
+    Rtsp(Rtsp),
 }
 
 impl FrameSource for Source {
@@ -43,6 +48,7 @@ impl FrameSource for Source {
             Self::Camera(camera) => camera.next(),
             Self::Clip(clip) => clip.next(),
             Self::Pipe(pipe) => pipe.next(),
+            Self::Rtsp(rtsp) => rtsp.next(),
         }
     }
 }

@@ -171,7 +171,20 @@ impl Bits<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_parameter_set_or_none(bytes in any::<Vec<u8>>()) {
+            let set = [&[0x67][..], &bytes].concat();
+            if let Some(sps) = Sps::parse(&set) {
+                // What decides whether it is decoded at all.
+                prop_assert!(sps.coded_px.width.is_multiple_of(16) && sps.coded_px.height.is_multiple_of(16));
+            }
+        }
+    }
 
     #[test]
     fn a_parameter_set_of_x264_is_understood() {

@@ -15,6 +15,9 @@ pub use build::{BOARDS, Board, Build, Sizes, build, lacking, log_reader, machine
 pub use emulator::{Emulator, Picture};
 pub use garbage::{Survived, survive};
 
+/// How long anything may take that is not measured.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 /// The folder of the workspace.
 ///
 /// # Panics
@@ -24,14 +27,15 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).expect("this crate should lie two folders below the root").to_path_buf()
 }
 
-/// Waits until it is so, up to a minute. What it looks like in the end is in the message.
+/// Waits until it is so, for as long as nobody waits for what comes: the chip's time is not ours, and where this computer is busy the eight
+/// seconds of its watchdog take a minute. What it looks like in the end is in the message.
 ///
 /// # Panics
 /// It does not become so.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool, look: impl FnOnce() -> String) {
-    let until = Instant::now() + Duration::from_mins(1);
+    let until = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < until, "{what}: it should be so within a minute; {}", look());
+        assert!(Instant::now() < until, "{what}: it should be so within {PATIENCE:?}; {}", look());
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -11,7 +11,7 @@ use crate::kernels::{self, LINKER, TARGET};
 use crate::setup::For;
 use crate::{bench, cargo, root};
 
-/// What the program should have at most. It is said and not enforced, for it has more: 30.0 MB.
+/// What the program should have at most. It is said and not enforced, for it has more: 34.7 MB.
 const WANTED_MB: f64 = 25.0;
 
 /// Debian's name of the target.
@@ -19,6 +19,9 @@ const ARCHITECTURE: &str = "arm64";
 
 /// Packs that are installed with it, without what only tests read.
 const PACKS: [&str; 2] = ["home", "minilm"];
+
+/// Of the workspace: as `release`, and smaller.
+const PROFILE: &str = "device";
 
 /// What the machine's parts are built of.
 pub struct Built {
@@ -34,7 +37,7 @@ pub fn build(purpose: For) -> Result<Built> {
         bail!("the program cannot be built for ARM: {}", lack.why());
     }
     eprintln!("xtask: building the program for {TARGET} (the first time takes some minutes)");
-    let mut build = cargo(&["build", "--release", "--target", TARGET, "-p", "ocelli", "-p", "ocelli-guest"]);
+    let mut build = cargo(&["build", "--profile", PROFILE, "--target", TARGET, "-p", "ocelli", "-p", "ocelli-guest"]);
     build.envs([
         LINKER,
         ("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc"),
@@ -47,7 +50,7 @@ pub fn build(purpose: For) -> Result<Built> {
         build.env("BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu", clang);
     }
     bench::finish(&mut build)?;
-    let folder = bench::target().join(TARGET).join("release");
+    let folder = bench::target().join(TARGET).join(PROFILE);
     let program = folder.join("ocelli-stripped");
     let mut strip = Command::new("aarch64-linux-gnu-strip");
     bench::finish(strip.arg("-o").arg(&program).arg(folder.join("ocelli")))?;

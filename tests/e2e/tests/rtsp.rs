@@ -254,6 +254,59 @@ fn answered(stream: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
+/// A packet of RTP in a connection of RTSP.
+fn packet(sequence: u16, time: u32, is_last: bool, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![b'$', 0];
+    packet.extend(u16::try_from(12 + payload.len()).expect("it is small").to_be_bytes());
+    packet.extend([0x80, u8::from(is_last) << 7 | 96]);
+    packet.extend(sequence.to_be_bytes());
+    packet.extend(time.to_be_bytes());
+    packet.extend([1, 2, 3, 4]);
+    packet.extend(payload);
+    packet
+}
+
+#[test]
+fn a_picture_that_is_lost_on_the_way_costs_those_that_refer_to_it_and_no_more() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Ten a second, and one a second that stands alone.
+    let arguments =
+        ["-i", "tests/clips/demo.mp4", "-t", "8", "-an", "-c:v", "libx264", "-g", "10", "-bf", "0", "-x264-params"];
+    let arguments = [&arguments[..], &["keyint=10:scenecut=0:slices=1:aud=0", "-f", "h264"]].concat();
+    let Some(clip) = ffmpeg(&folder.path().join("clip.h264"), &arguments) else { return };
+    let bytes = fs::read(&clip).expect("it was made");
+    let port = worse(move |stream| {
+        let (mut sequence, mut picture) = (0_u16, 0_u32);
+        let starts: Vec<usize> =
+            (0..bytes.len() - 3).filter(|&at| bytes[at..at + 3] == [0, 0, 1]).map(|at| at + 3).collect();
+        for (index, &start) in starts.iter().enumerate() {
+            let end = starts.get(index + 1).map_or(bytes.len(), |next| next - 3);
+            let unit = &bytes[start..end];
+            let unit = &unit[..unit.len() - unit.iter().rev().take_while(|byte| **byte == 0).count()];
+            let is_picture = matches!(unit[0] & 0x1f, 1 | 5);
+            // The fifth of each ten is gone, and its number.
+            let gone = is_picture && picture % 10 == 4;
+            let packet = packet(sequence, picture * 9000, is_picture, unit);
+            sequence += 1;
+            picture += u32::from(is_picture);
+            if !gone && stream.write_all(&packet).is_err() {
+                return;
+            }
+            if is_picture {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        std::thread::sleep(Duration::from_secs(5));
+    });
+    let ran = run(folder.path(), &format!("rtsp = \"rtsp://127.0.0.1:{port}/x\""), "7");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(of_type(&lines(&ran.out), "blind").is_empty(), "{}", ran.out);
+    let (pictures, seen) = counted(&ran);
+    // Four of ten are whole; the model wants every second.
+    assert!((15..=35).contains(&pictures) && seen >= 8, "{}", ran.err);
+    assert!(!ran.err.contains(" 0 damaged"), "{}", ran.err);
+}
+
 #[test]
 fn garbage_is_said_and_a_server_that_says_nothing_is_not_waited_for_for_ever() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -263,12 +316,9 @@ fn garbage_is_said_and_a_server_that_says_nothing_is_not_waited_for_for_ever() {
     // Packets as they should be, with pictures that are none.
     let pictures = worse(|stream| {
         for sequence in 0..2000_u16 {
-            let mut packet = vec![b'$', 0, 0, 112, 0x80, 0x80 | 96];
-            packet.extend(sequence.to_be_bytes());
-            packet.extend((u32::from(sequence) * 3000).to_be_bytes());
-            packet.extend([1, 2, 3, 4]);
-            packet.extend((0..100_u32).map(|at| if at == 0 { 0x65 } else { (at * 7 + u32::from(sequence)) as u8 }));
-            if stream.write_all(&packet).is_err() {
+            let picture: Vec<u8> =
+                (0..100_u32).map(|at| if at == 0 { 0x65 } else { (at * 7 + u32::from(sequence)) as u8 }).collect();
+            if stream.write_all(&packet(sequence, u32::from(sequence) * 3000, true, &picture)).is_err() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));

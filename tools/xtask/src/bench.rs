@@ -39,6 +39,16 @@ pub enum Bench {
         #[arg(long, default_value_t = 100_000)]
         events: u64,
     },
+    /// The gateway: what it costs the camera at 200 requests a second, what is held with a page open, and what is left of what was told
+    /// after kill -9.
+    Gateway {
+        /// Write the figures into this file.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// How often the program is killed.
+        #[arg(long, default_value_t = 200)]
+        kills: u32,
+    },
     /// The job beside what one would do without Ocelli, on the same clips, in turn: a pose network, and motion detection with one
     /// behind it; the engines beside ONNX Runtime; and how the cost grows with pictures, cameras and conditions.
     All {
@@ -55,6 +65,7 @@ pub enum Bench {
 pub fn run(bench: &Bench) -> Result<()> {
     setup::run(setup::For::Bench)?;
     match bench {
+        Bench::Gateway { json, kills } => crate::gateway::bench(json.as_deref(), *kills),
         Bench::Stab { json, quick } => stab(json.as_deref(), *quick),
         Bench::Journal { events } => journal(*events),
         Bench::Memory { json, target_drop, quick } => memory(json.as_deref(), *target_drop, *quick),

@@ -57,7 +57,7 @@ const NEEDS: [Need; 21] = [
     Need {
         package: "mosquitto",
         why: "is a broker that MQTT is tested against",
-        only: &[For::Tests],
+        only: &[For::Tests, For::Gateway],
         is_there: || Path::new("/usr/sbin/mosquitto").exists() || on_path("mosquitto"),
     },
     Need {

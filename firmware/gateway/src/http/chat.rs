@@ -423,7 +423,60 @@ fn filled(schema: &Value, facts: &Facts) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What URLs of these parts are made of.
+    fn any_url() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "camera://",
+            "hall",
+            "?last=",
+            "60s",
+            "9999999999999999999h",
+            "data:",
+            "image/jpeg",
+            ";base64",
+            ",",
+            "/9j/",
+            "%",
+            "%ff",
+            "+",
+            "&",
+            "=",
+            "ü",
+            "\0",
+        ]);
+        prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_request_or_none(bytes in any::<Vec<u8>>()) {
+            let _ = parse::<Request>(&bytes);
+        }
+
+        #[test]
+        fn any_parts_are_a_wish_within_its_bounds_or_none(parts in prop::collection::vec((any_url(), 0..5_usize), 0..30)) {
+            let parts: Vec<Value> = parts.into_iter().map(|(url, kind)| match kind {
+                0 => json!({"type": "text", "text": url}),
+                1 => json!({"type": "image_url", "image_url": {"url": url}}),
+                2 => json!({"type": "video_url", "video_url": url}),
+                3 => json!({"type": "input_video", "input_video": {"data": url}}),
+                _ => json!({"type": url}),
+            }).collect();
+            if let Ok(wish) = asked(&json!(parts)) {
+                prop_assert!(wish.pictures.len() <= MOST_PICTURES && wish.cameras.len() <= MOST_PICTURES);
+                prop_assert!(wish.cameras.iter().all(|(_, last)| *last <= MOST_LAST));
+            }
+        }
+
+        #[test]
+        fn any_time_is_a_length_within_its_bounds_or_none(text in "[0-9]{0,25}[a-zµ]{0,3}") {
+            prop_assert!(length_of(&text).is_none_or(|length| length <= MOST_LAST && !length.is_zero()));
+        }
+    }
 
     fn asked(content: &Value) -> Result<Wish, String> {
         let messages = json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": content}]);

@@ -222,7 +222,18 @@ pub(super) async fn live(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_cursor_or_none(text in "[0-9. -]{0,40}|.*") {
+            if let Some(cursor) = Cursor::parse(&text) {
+                prop_assert!(text.trim().starts_with(|c: char| c.is_ascii_digit() || c == '+'), "{cursor:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_cursor_is_an_id_or_what_was_sent() {

@@ -3,6 +3,8 @@
 //! What a field wants follows from its type, its bounds and words of its name (`title`, `confidence`, `threat_level`). Nothing is
 //! made up: a text that must be longer than what is known goes on with what the answer rests on. What cannot be filled so is refused.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 use crate::Severity;
@@ -12,6 +14,12 @@ const DEEPEST: usize = 16;
 
 /// No text is longer where nothing bounds it.
 const LONGEST: usize = 2000;
+
+/// What may be looked at and written for one answer, in bytes: lists of lists and choices of choices multiply.
+const ROOM_BYTES: usize = 512 << 10;
+
+/// What a value costs beside its text.
+const VALUE_BYTES: usize = 64;
 
 /// What is known.
 #[derive(Clone, Debug, Default)]
@@ -57,32 +65,57 @@ impl Facts {
 
 /// A value that fits the schema.
 pub(super) fn fill(schema: &Value, facts: &Facts) -> Result<Value, String> {
-    Filler { root: schema, facts }.value(schema, "", 0)
+    Filler { root: schema, facts, room: Cell::new(ROOM_BYTES) }.value(schema, "", 0)
 }
 
 struct Filler<'a> {
     root: &'a Value,
     facts: &'a Facts,
+    /// What is left of [`ROOM_BYTES`].
+    room: Cell<usize>,
 }
 
 impl Filler<'_> {
+    /// Counts what is about to be looked at or written.
+    fn spend(&self, bytes: usize) -> Result<(), String> {
+        let left = self.room.get().checked_sub(bytes);
+        self.room.set(left.unwrap_or_default());
+        left.map(drop).ok_or_else(|| "what it asks for is too long".into())
+    }
+
+    /// Counts a value that is about to be copied.
+    fn spend_on(&self, value: &Value) -> Result<(), String> {
+        match value {
+            Value::String(text) => self.spend(VALUE_BYTES + text.len()),
+            Value::Array(values) => values.iter().try_for_each(|value| self.spend_on(value)),
+            Value::Object(values) => {
+                values.iter().try_for_each(|(name, value)| self.spend(name.len()).and_then(|()| self.spend_on(value)))
+            }
+            _ => self.spend(VALUE_BYTES),
+        }
+    }
+
     fn value(&self, schema: &Value, name: &str, depth: usize) -> Result<Value, String> {
         if depth > DEEPEST {
             return Err("it nests too deep".into());
         }
+        self.spend(VALUE_BYTES + name.len())?;
         if let Some(pointer) = schema["$ref"].as_str() {
             let target = pointer.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
             let target = target.ok_or_else(|| format!("`{}` is not in it", pointer.escape_debug()))?;
             return self.value(target, name, depth + 1);
         }
         if let Some(value) = schema.get("const") {
+            self.spend_on(value)?;
             return Ok(value.clone());
         }
         if let Some(values) = schema["enum"].as_array() {
+            self.spend_on(&schema["enum"])?;
             return self.choose(values, name).ok_or_else(|| format!("`{name}` has no values to choose from"));
         }
         for any in ["anyOf", "oneOf"] {
             if let Some(choices) = schema[any].as_array() {
+                self.spend(VALUE_BYTES * choices.len())?;
                 // Something rather than nothing.
                 let (nothing, something): (Vec<&Value>, Vec<&Value>) =
                     choices.iter().partition(|choice| choice["type"] == "null");
@@ -94,12 +127,14 @@ impl Filler<'_> {
             }
         }
         if let Some(all) = schema["allOf"].as_array() {
+            self.spend_on(schema)?;
             let mut whole = schema.clone();
             if let Some(whole) = whole.as_object_mut() {
                 whole.remove("allOf");
                 for part in all {
                     let part =
                         part["$ref"].as_str().and_then(|at| self.root.pointer(at.strip_prefix('#')?)).unwrap_or(part);
+                    self.spend_on(part)?;
                     merge(whole, part);
                 }
             }
@@ -224,6 +259,7 @@ impl Filler<'_> {
                 text.truncate(end);
             }
         }
+        self.spend(text.len())?;
         Ok(text)
     }
 
@@ -301,6 +337,8 @@ fn merge(whole: &mut Map<String, Value>, part: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn facts() -> Facts {
@@ -348,6 +386,59 @@ mod tests {
         assert_eq!(value["time"], "18:30:01Z");
     }
 
+    /// Lists of so many lists, so deep.
+    fn lists_of(count: usize, depth: usize) -> Value {
+        (0..depth).fold(
+            json!({"const": 1}),
+            |items, _| json!({"type": "array", "minItems": count, "maxItems": count, "items": items}),
+        )
+    }
+
+    /// Schemas as somebody might write them who means no good: every word that is known, anywhere.
+    fn any_schema() -> impl Strategy<Value = Value> {
+        let number = prop_oneof![Just(0.0), Just(1e308), Just(-1e308), -200.0..200.0_f64];
+        let name = prop::sample::select(vec!["title", "confidence", "threat_level", "time", "concern", "is_it", "ü"]);
+        let leaf = prop_oneof![
+            prop::sample::select(vec!["string", "integer", "number", "boolean", "null", "what"])
+                .prop_map(|kind| json!({"type": kind})),
+            prop::sample::select(vec!["#", "#/properties/title", "#/items", "nowhere", "#/~2"])
+                .prop_map(|at| json!({"$ref": at})),
+            (number.clone(), number.clone())
+                .prop_map(|(least, most)| json!({"type": "integer", "minimum": least, "exclusiveMaximum": most})),
+            (number.clone(), number).prop_map(
+                |(least, most)| json!({"type": "string", "minLength": least as u64, "maxLength": most as u64})
+            ),
+            any::<String>().prop_map(|text| json!({"const": text})),
+            any::<Vec<bool>>().prop_map(|values| json!({"enum": values})),
+            Just(json!(null)),
+        ];
+        leaf.prop_recursive(6, 64, 6, move |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..6);
+            prop_oneof![
+                (inner.clone(), 0..150_u64, 0..150_u64).prop_map(
+                    |(items, least, most)| json!({"type": "array", "items": items, "minItems": least, "maxItems": most})
+                ),
+                prop::collection::vec((name.clone(), inner), 0..6).prop_map(|properties| {
+                    let properties: Map<String, Value> =
+                        properties.into_iter().map(|(name, of)| (name.into(), of)).collect();
+                    json!({"properties": properties, "required": ["title", "other"]})
+                }),
+                (prop::sample::select(vec!["anyOf", "oneOf", "allOf"]), list).prop_map(|(any, of)| json!({any: of})),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_is_filled_or_refused_within_its_room(schema in any_schema(), told in any::<Vec<String>>()) {
+            let facts = Facts { told, ..facts() };
+            if let Ok(value) = fill(&schema, &facts) {
+                // A byte of a text has six as it is written.
+                prop_assert!(value.to_string().len() <= 8 * ROOM_BYTES);
+            }
+        }
+    }
+
     #[test]
     fn references_choices_and_bounds_are_followed_and_what_is_impossible_is_refused() {
         let schema = json!({
@@ -369,6 +460,16 @@ mod tests {
             (json!({"$ref": "#/nowhere"}), "not in it"),
             (json!({"$ref": "#"}), "too deep"),
             (json!({"enum": []}), "no values"),
+            (lists_of(100, 8), "too long"),
+            (json!({"anyOf": vec![json!({"$ref": "#"}); 60]}), "can be filled"),
+            (
+                json!({"type": "array", "minItems": 100, "maxItems": 100, "items": {"const": "x".repeat(10_000)}}),
+                "too long",
+            ),
+            (
+                json!({"allOf": [{"anyOf": vec![json!({"$ref": "#"}); 60]}], "title": "x".repeat(10_000)}),
+                "can be filled",
+            ),
         ] {
             let said = fill(&schema, &facts()).expect_err(why);
             assert!(said.contains(why), "{schema}: {said}");

@@ -164,7 +164,65 @@ pub fn answer(done: Result<Value, String>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What commands are made of, in any order.
+    fn any_payload() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "ON",
+            "off",
+            "full",
+            "last",
+            "7",
+            "-1",
+            "1e999",
+            "99999999999999999999",
+            "{",
+            "}",
+            "[",
+            "\"text\":",
+            "\"question\":",
+            "\"last_s\":",
+            "\"id\":",
+            "\"x\"",
+            "\"\\ud800\"",
+            "null",
+            ",",
+            " ",
+            "ü",
+            "\0",
+        ]);
+        let pieces = prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat().into_bytes());
+        prop_oneof![pieces, any::<Vec<u8>>()]
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_a_command_or_refused(
+            topic in prop::sample::select(vec![
+                "camera/hall/enabled", "camera/hall/teach", "verbosity", "quiet", "ask", "ack", "camera//x", "camera/hall", "", "/",
+            ]),
+            payload in any_payload(),
+        ) {
+            let topics = Topics::new("ocelli/home/board".into(), &["hall".into()], &[]);
+            match read(&topics, &format!("ocelli/home/board/{topic}/set"), &payload) {
+                Some(Ok(Command::Enabled { camera, .. })) => prop_assert_eq!(camera, 0),
+                Some(Ok(Command::Quiet { minutes, .. })) => prop_assert!(minutes.is_none_or(|minutes| minutes <= 10_080)),
+                Some(Ok(Command::Teach(lesson))) => prop_assert!(!lesson.text.trim().is_empty()),
+                Some(Ok(Command::Ask(question))) => prop_assert!(!question.question.trim().is_empty()),
+                Some(Err(why)) => prop_assert!(!why.is_empty()),
+                _ => {}
+            }
+        }
+
+        #[test]
+        fn any_topic_is_of_a_command_or_not(topic in ".*", payload in any_payload()) {
+            let topics = Topics::new("ocelli/home/board".into(), &["hall".into()], &[]);
+            let _ = read(&topics, &topic, &payload);
+        }
+    }
 
     fn command(topic: &str, payload: &str) -> Option<Result<Command, String>> {
         let topics = Topics::new("ocelli/home/board".into(), &["hall".into(), "front door".into()], &[]);

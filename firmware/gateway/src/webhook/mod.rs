@@ -487,7 +487,30 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_a_target_answers_is_waited_for_a_bounded_time(
+            status in 300_u16..600,
+            header in prop_oneof!["[0-9eE.+-]{0,20}", "inf|nan|-inf", ".*"],
+            body in prop_oneof![
+                any::<Vec<u8>>(),
+                "[-0-9.eE]{1,20}".prop_map(|number| format!("{{\"parameters\":{{\"retry_after\":{number}}}}}").into_bytes()),
+            ],
+        ) {
+            let mut headers = hyper::HeaderMap::new();
+            if let Ok(value) = hyper::header::HeaderValue::from_str(&header) {
+                headers.insert(RETRY_AFTER, value);
+            }
+            let status = StatusCode::from_u16(status).expect("in the range");
+            if let Outcome::Later(_, after) = judge(status, &headers, &body) {
+                prop_assert!(after.is_none_or(|after| after <= MOST_RETRY_AFTER));
+            }
+        }
+    }
 
     fn table(url: &str) -> WebhookTable {
         WebhookTable { name: "w".into(), url: Some(url.into()), ..WebhookTable::default() }

@@ -276,7 +276,7 @@ impl Fitter {
     }
 }
 
-/// Of one type of pixels: a resizer of whatever comes would have two megabytes of code for types that never do.
+/// Of one type of pixels: a resizer of whatever comes has megabytes of code for types that never do.
 fn shrink<P: PixelTrait>(
     resizer: &mut Resizer,
     tight: &mut Vec<u8>,

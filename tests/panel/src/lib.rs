@@ -27,8 +27,8 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).expect("this crate should lie two folders below the root").to_path_buf()
 }
 
-/// Waits until it is so, for as long as nobody waits for what comes: the chip's time is not ours, and where this computer is busy the eight
-/// seconds of its watchdog take a minute. What it looks like in the end is in the message.
+/// Waits until it is so. The chip's time is not ours: where this computer is busy the eight seconds of its watchdog may take much
+/// longer, and nothing here is measured. What it looks like in the end is in the message.
 ///
 /// # Panics
 /// It does not become so.

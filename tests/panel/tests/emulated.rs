@@ -60,6 +60,7 @@ impl Lab {
 }
 
 #[test]
+#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
 fn every_board_fits_its_chip_with_room_for_its_stack() {
     if skipped() {
         return;
@@ -73,6 +74,7 @@ fn every_board_fits_its_chip_with_room_for_its_stack() {
 }
 
 #[test]
+#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
 fn on_every_emulated_board_events_come_through_and_the_end_too() {
     if skipped() {
         return;
@@ -100,6 +102,7 @@ fn on_every_emulated_board_events_come_through_and_the_end_too() {
 }
 
 #[test]
+#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
 fn the_button_silences_the_buzzer_and_the_runtime_hears_of_it() {
     if skipped() {
         return;
@@ -126,6 +129,7 @@ fn the_button_silences_the_buzzer_and_the_runtime_hears_of_it() {
 }
 
 #[test]
+#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
 fn a_program_that_hangs_is_told_and_its_computers_power_is_cut() {
     if skipped() {
         return;
@@ -149,6 +153,7 @@ fn a_program_that_hangs_is_told_and_its_computers_power_is_cut() {
 }
 
 #[test]
+#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
 fn the_screen_shows_what_is_drawn() {
     if skipped() {
         return;
@@ -176,6 +181,7 @@ fn the_screen_shows_what_is_drawn() {
 }
 
 #[test]
+#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
 fn a_loop_that_hangs_is_reset_by_the_watchdog_and_told() {
     if skipped() {
         return;
@@ -188,7 +194,7 @@ fn a_loop_that_hangs_is_reset_by_the_watchdog_and_told() {
         lab.until_the("it hangs", |lab| lab.board.told("hanging"));
         // It is told the alarm again then, and hangs again.
         lab.until("the watchdog resets it", |status| status.session != session && status.reset == Reset::Watchdog);
-        // The newest word is kept, and that it does not answer, as it hangs again, may be said between this and the look at it.
+        // The newest word alone is kept, and that it does not answer, as it hangs again, may come between this and the look at it.
         let said = "the panel was reset by its watchdog, and is there again";
         lab.until_the("the runtime tells it", |lab| lab.sink.news().as_deref() == Some(said));
         assert!(lab.board.told("by the watchdog: true"), "{name}: {:#?}", lab.board.log());
@@ -196,6 +202,7 @@ fn a_loop_that_hangs_is_reset_by_the_watchdog_and_told() {
 }
 
 #[test]
+#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
 fn garbage_between_heartbeats_costs_none() {
     if skipped() {
         return;

@@ -157,7 +157,7 @@ fn once(
         last_s = report.at_s;
         match report.what.as_str() {
             "event" => {
-                for event in told(&report) {
+                if let Some(event) = told(&report) {
                     if event.id <= promised.newest {
                         tally.damaged.push(format!("the id {} was given twice", event.id));
                     }

@@ -21,7 +21,11 @@ fn faults_of_pictures() -> u64 {
 fn faults() -> u64 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux has it");
     let after_name = stat.rsplit_once(')').expect("the name is in parentheses").1;
-    after_name.split_whitespace().nth(7).and_then(|count| count.parse().ok()).expect("minor faults are the tenth number")
+    after_name
+        .split_whitespace()
+        .nth(7)
+        .and_then(|count| count.parse().ok())
+        .expect("minor faults are the tenth number")
 }
 
 #[test]

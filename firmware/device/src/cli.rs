@@ -292,10 +292,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "SHELL COMMAND")]
     pub command: Option<String>,
     /// What the command writes.
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "rtsp")]
     pub command_format: Option<CommandFormat>,
     /// Wanted picture size, such as 640x480; the size of a command's raw pictures.
-    #[arg(long, value_name = "WxH", value_parser = config::parse_size)]
+    #[arg(long, value_name = "WxH", value_parser = config::parse_size, conflicts_with = "rtsp")]
     pub size: Option<SizePx>,
     /// A folder in which the memory of a camera or command is kept, so that it outlives a restart.
     #[arg(long, value_name = "FOLDER")]

@@ -54,6 +54,8 @@ fn nothing_to_play_is_said_in_words() {
     assert!(matches!(error(&folder.path().join("absent.mp4")), DriverError::Missing { .. }));
     assert!(matches!(error(folder.path()), DriverError::NotVideo { .. }));
     assert!(matches!(error(&written(&folder, "empty.mp4", b"")), DriverError::Empty { .. }));
+    let address = error(Path::new("rtsp://vera:hunter2@camera.lan/live"));
+    assert_eq!(address.to_string(), "the clip: it is an address, and no file; `ocelli run` takes one with --rtsp");
     let text = error(&written(&folder, "text.mp4", b"this is only called a clip, it is a text\n"));
     assert!(matches!(text, DriverError::NotVideo { .. } | DriverError::NeedsFfmpeg { .. }), "{text}");
     assert_eq!(text.to_string().lines().count(), 1, "{text}");

@@ -1,8 +1,8 @@
 """An RTSP server that plays clips, by GStreamer's library: what cameras run.
 
-    serve.py [--port PORT] [--user NAME --password PASSWORD [--basic]] PATH=CLIP ...
+    serve.py [--port PORT] [--user NAME --password PASSWORD [--basic]] PATH=CODEC=CLIP ...
 
-The codec is that of the clip, an MP4 or MOV with H.264 or MJPEG. It prints the port once it listens, and ends with its input.
+The codec is that of the clip, an MP4 or MOV: h264, mjpeg, or h265. It prints the port once it listens, and ends with its input.
 """
 
 import argparse

@@ -61,8 +61,13 @@ impl Clip {
     /// Opens a recording; its first bytes decide what it is, not its name.
     ///
     /// # Errors
-    /// The file is missing, empty, cut off before its index, no video, or needs ffmpeg and there is none.
+    /// The file is missing, an address, empty, cut off before its index, no video, or needs ffmpeg and there is none.
     pub fn open(path: &Path) -> Result<Self, DriverError> {
+        if path.to_string_lossy().contains("://") {
+            // Not shown: a password may stand in it.
+            let why = "it is an address, and no file; `ocelli run` takes one with --rtsp".into();
+            return Err(DriverError::Network { from: "the clip".into(), why });
+        }
         let path = path.to_path_buf();
         let mut file = File::open(&path).map_err(|error| DriverError::from_io(&path, error))?;
         let metadata = file.metadata().map_err(|error| DriverError::from_io(&path, error))?;

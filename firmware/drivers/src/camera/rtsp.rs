@@ -29,6 +29,9 @@ use crate::DriverError;
 /// Stack of the thread that looks a name up.
 pub const RESOLVER_STACK_BYTES: usize = 256 << 10;
 
+/// What a user or a password cannot hold as it is.
+const ESCAPES: &str = "; in a user or password write # as %23, / as %2F, ? as %3F, @ as %40";
+
 /// How often a wait looks whether it should stop.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -52,7 +55,9 @@ impl RtspAddress {
     /// # Errors
     /// In words, without the address.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut url = Url::parse(text.trim()).map_err(|why| format!("it is no address: {why}"))?;
+        // `rtsp://admin:12#4@camera.lan/` is by the rules a server `admin`, and would be shown and asked for as one.
+        let hint = if text.contains('@') { ESCAPES } else { "" };
+        let mut url = Url::parse(text.trim()).map_err(|why| format!("it is no address: {why}{hint}"))?;
         match url.scheme() {
             "rtsp" => {}
             "rtsps" => return Err("it begins with rtsps://, and encrypted streams are not read; take rtsp://".into()),
@@ -60,6 +65,9 @@ impl RtspAddress {
         }
         if url.host_str().is_none_or(str::is_empty) {
             return Err("it names no server".into());
+        }
+        if url.username().is_empty() && url[url::Position::AfterPort..].contains('@') {
+            return Err(format!("it has an @ behind the server{ESCAPES}"));
         }
         let plain = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
         let user = (!url.username().is_empty()).then(|| Credentials {
@@ -437,6 +445,9 @@ mod tests {
             ("rtsp:///hunter2", "it names no server"),
             ("rtsp://:hunter2@camera.lan/", "a password and no user"),
             ("rtsp://camera.lan:99999/hunter2", "it is no address"),
+            ("rtsp://hunter2:1234#x@camera.lan/", "an @ behind the server; in a user or password write # as %23"),
+            ("rtsp://hunter2:1234/x@camera.lan/", "write # as %23, / as %2F"),
+            ("rtsp://hunter2:g?x@camera.lan/", "invalid port number; in a user or password write # as %23"),
         ] {
             let why = RtspAddress::parse(text).expect_err(text);
             assert!(why.contains(said) && !why.contains("hunter2"), "{text}: {why}");

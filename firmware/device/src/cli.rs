@@ -283,7 +283,7 @@ pub struct RunArgs {
     /// Camera node, such as /dev/video0.
     #[arg(long, value_name = "NODE", conflicts_with_all = ["command", "rtsp"])]
     pub device: Option<PathBuf>,
-    /// A camera of the network, such as rtsp://camera.lan/stream. A user and a password may stand in it, where others on this
+    /// A camera of the network, such as `rtsp://camera.lan/stream`. A user and a password may stand in it, where others on this
     /// machine can read them; `rtsp_password_file` in the config keeps them apart.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "command")]
     pub rtsp: Option<String>,

@@ -17,7 +17,7 @@ const TINY: &str = "models/tiny-test";
 /// What must be in no output.
 const PASSWORD: &str = "hunter2-of-the-camera";
 
-/// A server by GStreamer's library, which ends with this value.
+/// A server by the library `GStreamer`, which ends with this value.
 struct Server {
     child: Child,
     port: u16,
@@ -272,7 +272,7 @@ fn answered(stream: &mut TcpStream) -> std::io::Result<()> {
 fn packet(sequence: u16, time: u32, is_last: bool, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![b'$', 0];
     packet.extend(u16::try_from(12 + payload.len()).expect("it is small").to_be_bytes());
-    packet.extend([0x80, u8::from(is_last) << 7 | 96]);
+    packet.extend([0x80, u8::from(is_last) << 7 | 0x60]);
     packet.extend(sequence.to_be_bytes());
     packet.extend(time.to_be_bytes());
     packet.extend([1, 2, 3, 4]);
@@ -356,7 +356,7 @@ fn garbage_is_said_and_a_server_that_says_nothing_is_not_waited_for_for_ever() {
 
 #[test]
 fn a_stop_does_not_wait_for_a_server_that_says_nothing() {
-    let silent = worse(|_| std::thread::sleep(Duration::from_secs(60)));
+    let silent = worse(|_| std::thread::sleep(Duration::from_mins(1)));
     let mut child = Command::new(program())
         .args(["run", "--rtsp", &format!("rtsp://127.0.0.1:{silent}/x"), "--pack", TINY])
         .current_dir(root())
@@ -364,7 +364,7 @@ fn a_stop_does_not_wait_for_a_server_that_says_nothing() {
         .spawn()
         .expect("the program starts");
     std::thread::sleep(Duration::from_secs(2));
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let killed = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
     assert!(killed.success());
     let status = child.wait().expect("it ends");

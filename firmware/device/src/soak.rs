@@ -553,14 +553,17 @@ fn report(args: &SoakArgs, uptimes: &[Told], planned_bytes: u64, took_us: Micros
     let (first, last) = (steps.values().next(), steps.values().last());
     let medians: Vec<f64> = steps.values().map(|times| times.quantile_ms(0.5)).collect();
     let hourly: Vec<Point> = steps.keys().map(|hour| *hour as f64).zip(medians.iter().copied()).collect();
-    // A median is known to an eighth. Steps that become faster are the machine's other work that ends, and no fault of ours.
+    // What is looked for is growth: steps become faster when the machine's other work ends, and memory may be given back. A
+    // median is known to an eighth.
+    let grows_not = |slope: Slope, noise: f64| slope.per_hour <= 0.0 || slope.is_flat(noise);
     let step_slope = Slope::through(&hourly);
-    let step_flat = step_slope.map(|slope| slope.per_hour <= 0.0 || slope.is_flat(medians[0] / 8.0 / args.hours));
+    let step_flat = step_slope.map(|slope| grows_not(slope, medians[0] / 8.0 / args.hours));
     let settled = settled(uptimes, args.hours);
     let (across, within) = (Slope::across(&settled), Slope::within(&settled));
     let settled_hours: f64 = settled.iter().map(|samples| samples[samples.len() - 1].0 - samples[0].0).sum();
     let flat = across.zip(within).map(|(across, within)| {
-        across.is_flat(PAGE_BYTES / args.hours) && within.is_flat(PAGE_BYTES * settled.len() as f64 / settled_hours)
+        grows_not(across, PAGE_BYTES / args.hours)
+            && grows_not(within, PAGE_BYTES * settled.len() as f64 / settled_hours)
     });
     let peak = uptimes.iter().map(|told| told.rss_peak_bytes).max().unwrap_or(0);
     // Every picture has one fate, every picture seen is one entry, every hole is known.

@@ -9,12 +9,19 @@ With --news the int8 narrator has a second output `speak` f32 [2], the heads of 
 table `[speak.news]` with the thresholds from which what they find is told.
 
 The graphs have fixed shapes and no control flow, because that is what runtimes plan best. `int8.py` makes the int8 ones.
+
+A pack is built beside the folder, and takes its place when tract was seen to compute every node of its graphs as other engines do
+(`nodes.py`; needs cargo). One that fails stays where it was built, to be looked at.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import re
+import shutil
+import sys
+import tempfile
 import tomllib
 import warnings
 from pathlib import Path
@@ -25,6 +32,7 @@ import torch
 import gate
 import int8
 import narrator as nar
+import nodes
 import ops
 import stab as st
 import tokens as tok
@@ -387,6 +395,22 @@ def load_models(checkpoint):
     return stab.eval(), narrator.eval(), saved
 
 
+@contextlib.contextmanager
+def replaced(folder):
+    """A copy of the folder, that takes its place if all goes well."""
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    if folder.exists():
+        shutil.copytree(folder, new)
+    try:
+        yield new
+    except BaseException:
+        print(f"{folder} is as it was; what was built is in {new}", file=sys.stderr)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["tiny", "pack", "random", "held-out"])
@@ -400,18 +424,23 @@ def main():
     if args.what == "held-out":
         write_held_out(args.folder, args.checkpoint)
         return
-    if args.what == "tiny":
-        worst = tiny(args.folder)
-    elif args.what == "random":
-        torch.manual_seed(1)
-        worst = write_pack(args.folder, name, randomise(st.Stab()), nar.Narrator(), note="RANDOM WEIGHTS.")
-    else:
-        stab, narrator, saved = load_models(args.checkpoint[0])
-        speak = saved.get("speak") or SPEAK
-        heads = None
-        if args.news:
-            heads, speak = heads_of(saved), speak | {"news": dict(zip(("threshold", "cumulative"), args.news))}
-        worst = write_pack(args.folder, name, stab, narrator, saved.get("tau", 0.05), speak, heads=heads)
+    with replaced(args.folder) as folder:
+        if args.what == "tiny":
+            worst = tiny(folder)
+        elif args.what == "random":
+            torch.manual_seed(1)
+            worst = write_pack(folder, name, randomise(st.Stab()), nar.Narrator(), note="RANDOM WEIGHTS.")
+        else:
+            stab, narrator, saved = load_models(args.checkpoint[0])
+            speak = saved.get("speak") or SPEAK
+            heads = None
+            if args.news:
+                heads, speak = heads_of(saved), speak | {"news": dict(zip(("threshold", "cumulative"), args.news))}
+            worst = write_pack(folder, name, stab, narrator, saved.get("tau", 0.05), speak, heads=heads)
+        with tempfile.TemporaryDirectory() as between:
+            count = nodes.write(folder, Path(between), STAB_IN, NARRATOR_IN)
+            print(f"{count} values between nodes; tract is held against each", flush=True)
+            nodes.compare(folder, Path(between))
     print("largest relative error against PyTorch:", worst)
 
 

@@ -217,12 +217,21 @@ impl Speaker {
 /// Puts what was said in the place of the answer's text, before the gaps that it admits; why not, where `lacks` says so.
 fn put(filled: &mut Json, said: &Json, text: &str, lacks: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     match (filled, said) {
-        (Json::String(filled), Json::String(said)) if filled == text => {
+        (Json::String(filled), Json::String(said)) if begins(text, filled) => {
             if let Some(why) = lacks(said) {
                 return Some(why);
             }
             let gaps = text.find(" But ").map_or("", |at| &text[at..]);
-            *filled = format!("{said}{gaps}");
+            let mut worded = format!("{said}{gaps}");
+            if filled != text && worded.len() > filled.len() {
+                // As much as the schema had room for.
+                if said.len() > filled.len() {
+                    return Some(format!("there is no room for `{said}`"));
+                }
+                worded.truncate(worded.floor_char_boundary(filled.len()));
+                worded.truncate(worded.rfind(' ').unwrap_or(0).max(said.len()));
+            }
+            *filled = worded;
             None
         }
         (Json::Object(fields), Json::Object(said)) => {
@@ -232,10 +241,15 @@ fn put(filled: &mut Json, said: &Json, text: &str, lacks: &dyn Fn(&str) -> Optio
     }
 }
 
+/// Whether this is the answer's text, or as much of it as a schema has room for.
+fn begins(text: &str, filled: &str) -> bool {
+    !filled.is_empty() && text.starts_with(filled)
+}
+
 /// The schema of what was filled in: all as it is, but for the answer's text, which may be worded.
 fn narrowed(filled: &Json, text: &str) -> Json {
     match filled {
-        Json::String(said) if said == text => json!({"type": "string", "maxLength": WORDED}),
+        Json::String(said) if begins(text, said) => json!({"type": "string", "maxLength": WORDED}),
         Json::Object(fields) => {
             let fields: serde_json::Map<String, Json> =
                 fields.iter().map(|(name, value)| (name.clone(), narrowed(value, text))).collect();
@@ -473,4 +487,51 @@ impl Meaning for Words {
 
 fn dot(one: &[f32], other: &[f32]) -> f32 {
     one.iter().zip(other).map(|(one, other)| one * other).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Today at 18:08, hall: \"Someone sits\". But nothing was watched today from 18:09 to 18:10.";
+
+    #[test]
+    fn a_wording_takes_the_place_of_the_answer_before_the_gaps_that_it_admits() {
+        let filled = json!({"all": TEXT, "part": &TEXT[..60], "other": "hall", "list": [TEXT], "deep": {"all": TEXT}});
+        let open = json!({"type": "string", "maxLength": WORDED});
+        let schema = narrowed(&filled, TEXT);
+        assert_eq!((&schema["properties"]["all"], &schema["properties"]["part"]), (&open, &open));
+        assert_eq!(schema["properties"]["deep"]["properties"]["all"], open);
+        assert_eq!(schema["properties"]["other"], json!({"enum": ["hall"]}));
+        assert_eq!(schema["properties"]["list"], json!({"enum": [[TEXT]]}));
+        assert!(Schema::read(&schema.to_string()).is_ok_and(|schema| schema.names(TEXT)), "what is fixed is named");
+        let said = "At 18:08 someone sat in the hall.";
+        let answered = json!({"all": said, "part": said, "other": "hall", "list": [TEXT], "deep": {"all": said}});
+        let mut worded = filled.clone();
+        assert_eq!(put(&mut worded, &answered, TEXT, &|_| None), None);
+        let whole = format!("{said} But nothing was watched today from 18:09 to 18:10.");
+        assert_eq!((&worded["all"], &worded["deep"]["all"]), (&json!(whole), &json!(whole)));
+        assert_eq!(
+            worded["part"], "At 18:08 someone sat in the hall. But nothing was watched",
+            "no longer than it was"
+        );
+        assert_eq!((&worded["other"], &worded["list"]), (&filled["other"], &filled["list"]));
+        let lacks = |_: &str| Some("it lacks the time".to_owned());
+        assert_eq!(put(&mut filled.clone(), &answered, TEXT, &lacks), Some("it lacks the time".into()));
+    }
+
+    #[test]
+    fn a_wording_that_lost_its_number_is_no_answer() {
+        let now = at(1_774_638_000_000, TimeZone::UTC);
+        let of = |value| Answer { value: Some(value), ..Answer::refused(String::new()) };
+        let lacks = |said, value| Speaker::lacks(said, &of(value), &now);
+        assert!(
+            lacks("At 18:15 a person has fallen.", Value::Count(7)).is_some_and(|why| why.ends_with("does not say 7"))
+        );
+        assert_eq!(lacks("A person has fallen 7 times.", Value::Count(7)), None);
+        let half_past = 1_774_629_000_000; // 16:30
+        assert_eq!(lacks("At 4:30 pm someone sat down.", Value::Time(half_past)), None);
+        assert!(lacks("Someone sat down.", Value::Time(half_past)).is_some());
+        assert_eq!(lacks("Someone sat down.", Value::Yes(true)), None);
+    }
 }

@@ -148,7 +148,7 @@ impl FromStr for Evidence {
         if mark.len() != MARK || digits.len() != 2 * EMBEDDING || !is_hex(mark) || !is_hex(digits) {
             return Err(NoEvidence);
         }
-        // A large vocabulary reads 64 of these a picture.
+        // A large vocabulary reads up to 2048 of these a picture.
         let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { (digit | 0x20) - b'a' + 10 };
         let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
         let z: Vec<i8> = pairs.map(|[high, low]| ((value(*high) << 4) | value(*low)).cast_signed()).collect();

@@ -362,6 +362,7 @@ mod tests {
         send(&mut |camera, n, other| {
             let message = match other {
                 Some(Message::Lost { seen_us, at_us, why }) => Message::Lost { seen_us, at_us, why },
+                Some(Message::StillLost { at_us, why }) => Message::StillLost { at_us, why },
                 Some(Message::Back { seen_us, at_us }) => Message::Back { seen_us, at_us },
                 Some(Message::Picture { .. }) | None => {
                     let captured_us = Micros(n * 1_000_000);

@@ -285,16 +285,15 @@ impl Filler<'_> {
             return Err(format!("`{name}` has a pattern, which is not followed"));
         }
         let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-        let of_answer = self.facts.answer.as_ref().and_then(|answer| match () {
-            () if has(&["camera"]) => answer.camera.clone(),
-            () if has(&["kind"]) => answer.kind.clone(),
-            // Of a `when` the value, of others where it begins.
-            () if has(&["time", "date", "when"]) => {
-                answer.value.as_str().map(str::to_owned).or_else(|| answer.t_start.clone())
-            }
-            () => None,
-        });
+        let of_answer = match &self.facts.answer {
+            Some(answer) if has(&["camera"]) => Some(&answer.camera),
+            Some(answer) if has(&["kind"]) => Some(&answer.kind),
+            Some(answer) if has(&["time", "date", "when"]) => Some(&answer.t_start),
+            _ => None,
+        };
+        let of_answer = of_answer.map(|of| of.clone().ok_or_else(|| format!("`{name}`: the answer has none")));
         let text = if let Some(text) = of_answer {
+            let text = text?;
             if text.chars().count() as u64 > schema["maxLength"].as_u64().unwrap_or(u64::MAX) {
                 return Err(format!("`{name}` has no room for {text}"));
             }
@@ -604,18 +603,20 @@ mod tests {
         assert_eq!(one(json!({"type": "boolean"}), &no), Ok(json!(false)));
         assert_eq!(one(json!({"enum": ["yes", "no", "unknown"]}), &no), Ok(json!("no")));
         assert!(why(json!({"type": "number"}), &no).contains("no number"));
-        let when = answered("last", json!("2026-03-27T08:36:00+01:00"), "Last today at 08:36.");
+        let when = answered("last", json!("2026-03-27T08:00:00+01:00"), "Last today at 08:00.");
         let times = of(json!({"time": {"type": "string"}, "date": {"type": "string", "maxLength": 5}}));
         assert!(filled(&times, &when).expect_err("it is long").contains("no room for 2026"));
         assert_eq!(
             filled(&of(json!({"time": {"type": "string"}})), &when),
-            Ok(json!({"time": "2026-03-27T08:36:00+01:00"}))
+            Ok(json!({"time": "2026-03-27T08:00:00+01:00"}))
         );
         // Who was not answered learns why, and nothing else.
         let none = Answer { answer: "I do not know `llama`.".into(), abstained: true, ..Answer::default() };
         assert_eq!(one(json!({"type": "string"}), &none), Ok(json!("I do not know `llama`.")));
         assert_eq!(one(json!({"enum": ["yes", "no", "unknown"]}), &none), Ok(json!("unknown")));
         assert_eq!(one(json!({"type": ["integer", "null"]}), &none), Ok(Value::Null));
+        assert!(filled(&of(json!({"camera": {"type": "string"}})), &none).is_err());
+        assert_eq!(filled(&of(json!({"camera": {"type": ["string", "null"]}})), &none), Ok(json!({"camera": null})));
         for kind in [json!({"type": "integer"}), json!({"type": "boolean"}), json!({"enum": ["hall", "llama"]})] {
             why(kind, &none);
         }

@@ -222,7 +222,8 @@ fn put(filled: &mut Json, said: &Json, text: &str, lacks: &dyn Fn(&str) -> Optio
                 return Some(why);
             }
             let gaps = text.find(" But ").map_or("", |at| &text[at..]);
-            let mut worded = format!("{said}{gaps}");
+            let stop = if gaps.is_empty() || said.ends_with(['.', '!', '?']) { "" } else { "." };
+            let mut worded = format!("{said}{stop}{gaps}");
             if filled != text && worded.len() > filled.len() {
                 // As much as the schema had room for.
                 if said.len() > filled.len() {
@@ -516,6 +517,9 @@ mod tests {
             "no longer than it was"
         );
         assert_eq!((&worded["other"], &worded["list"]), (&filled["other"], &filled["list"]));
+        let mut open = json!(TEXT);
+        assert_eq!(put(&mut open, &json!("Someone sat at 18:08"), TEXT, &|_| None), None);
+        assert!(open.as_str().is_some_and(|text| text.starts_with("Someone sat at 18:08. But nothing")), "{open}");
         let lacks = |_: &str| Some("it lacks the time".to_owned());
         assert_eq!(put(&mut filled.clone(), &answered, TEXT, &lacks), Some("it lacks the time".into()));
     }

@@ -4,7 +4,7 @@
     target/debug/ocelli-bench vocabulary --from FOLDER
 
 The narrations of rendered clips (`tools/train/corpus.py`) lie where the text encoder put them. To embed a hundred thousand takes an
-hour, so the others are modelled: each is a narration that goes on with one of a hundred places, and lies off it by a direction of
+hour, so the others are modelled: each is a narration that goes on with one of two hundred places, and lies off it by a direction of
 the place and one of its own. Times and bytes are the same wherever they lie; what is found depends on it. Looked up are
 sentences that are not among them, and where a journal is given what a narrator answered, which lies far from all sentences.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 COUNT, ASKED = 100_000, 200
-PLACES = tuple(f" {prep} the {room}" for prep in ("in", "by", "near", "behind", "outside") for room in (
+PLACES = tuple(f" {prep} the {room}" for prep in (
+    "in", "by", "near", "behind", "outside", "under", "above", "beside", "past", "toward") for room in (
     "kitchen", "hall", "bedroom", "window", "door", "stairs", "balcony", "garage", "garden", "desk", "sofa", "stove", "shelf", "table",
     "lamp", "mirror", "fridge", "carpet", "corridor", "house"))  # fmt: skip
 PLACE, OWN = 0.6, 0.3  # lengths beside a narration's
@@ -37,6 +38,8 @@ def table(corpus, rng):
     own = unit(rng.standard_normal((len(stems), len(PLACES), base.shape[1]), np.float32))
     rows = unit(base[:, None] + PLACE * places + OWN * own).reshape(-1, base.shape[1])
     said = [stem + place + "." for stem in stems for place in PLACES]
+    if len(stems) + len(said) < COUNT + ASKED:
+        raise SystemExit(f"{corpus} has {len(stems)} sentences, of which {COUNT} cannot be made")
     order = rng.permutation(len(said))
     taken, asked = order[: COUNT - len(stems)], order[-ASKED:]
     out = [stem + "." for stem in stems] + [said[i] for i in taken]

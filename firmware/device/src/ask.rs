@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs;
 use std::io::{self, BufRead as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -11,7 +13,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ocelli_drivers::SystemClock;
-use ocelli_infer::{Entry, Generator, Pack, TextEncoder, Vocabulary, Wording};
+use ocelli_infer::{Entry, Generator, Pack, Schema, TextEncoder, Vocabulary, Wording, faithful};
 use ocelli_journal::Journal;
 use ocelli_journal::ask::{Answer, Asker, Digest, Form, Gap, Meaning, Period, Sentence, Value};
 use ocelli_types::Clock as _;
@@ -29,6 +31,9 @@ const LONGEST_BYTES: usize = 1024;
 /// The last millisecond of 9999-12-30 at noon: every time zone has a date for it.
 const LAST_UNIX_MS: u64 = 253_402_171_199_999;
 
+/// Characters of an answer's wording at most.
+const WORDED: usize = 200;
+
 /// Phrases that are kept with their embeddings: words of questions come again.
 const KEPT: usize = 1024;
 
@@ -40,9 +45,12 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
     let mut words = Words::new(Arc::clone(&pack.vocabulary), &taught(&config, &pack)?);
     let mut asker = Asker { journal: &journal, meaning: &mut words, now, camera: args.of.camera.clone() };
     let question = args.question.join(" ");
-    let mut form = match (args.of.json, args.word) {
-        (true, _) => Wanted::Json,
-        (_, true) => Speaker::load()?.map_or(Wanted::Plain, Wanted::Worded),
+    let schema = args.schema.as_deref().map(read_schema).transpose()?;
+    let speaker = if args.word { Speaker::load()? } else { None };
+    let mut form = match (args.of.json, schema, speaker) {
+        (true, ..) => Wanted::Json,
+        (_, Some(schema), speaker) => Wanted::Shaped(schema, speaker),
+        (_, _, Some(speaker)) => Wanted::Worded(speaker),
         _ => Wanted::Plain,
     };
     if question != "-" {
@@ -112,6 +120,15 @@ enum Wanted {
     Plain,
     Json,
     Worded(Box<Speaker>),
+    /// As a JSON schema asks, with texts in the head's words where there is a head.
+    Shaped(Json, Option<Box<Speaker>>),
+}
+
+fn read_schema(path: &Path) -> Result<Json, Error> {
+    let wrong = |why: String| ConfigError::Usage(format!("{}: {why}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let schema: Json = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if schema.is_object() { Ok(schema) } else { Err(wrong("a schema is an object".into()).into()) }
 }
 
 /// The generative head, for answers in its words.
@@ -136,21 +153,110 @@ impl Speaker {
         }
     }
 
-    /// The answer in the head's words. A denial stays as it is, for a word less would make its contrary of it, and so does what was not
-    /// seen.
-    fn word(&mut self, answer: &Answer) -> Result<String, Error> {
-        let denies = matches!(answer.value, None | Some(Value::Yes(false)));
-        if answer.abstained || answer.evidence.is_empty() || denies {
+    /// Whether an answer stays as it is: a denial, for a word less would make its contrary of it, what was not seen, and what a sentence
+    /// without all of its numbers would not answer.
+    fn leaves(answer: &Answer) -> bool {
+        let kept = matches!(answer.value, None | Some(Value::Yes(false) | Value::Seconds(_) | Value::Kinds(_)));
+        answer.abstained || answer.evidence.is_empty() || kept
+    }
+
+    /// Why a wording is no answer any more, if it lacks what was asked for: a small model tells the last event where it was asked how many
+    /// there were.
+    fn lacks(said: &str, answer: &Answer, now: &Zoned) -> Option<String> {
+        let value = match answer.value {
+            Some(Value::Count(count)) => count.to_string(),
+            Some(Value::Time(at_ms)) => at(at_ms, now.time_zone().clone()).strftime("%H:%M").to_string(),
+            _ => return None,
+        };
+        faithful(&value, &[said]).is_err().then(|| format!("`{said}` does not say {value}"))
+    }
+
+    /// The answer in the head's words.
+    fn word(&mut self, answer: &Answer, now: &Zoned) -> Result<String, Error> {
+        if Self::leaves(answer) {
             return Ok(answer.text.clone());
         }
         let (first, rest) = answer.text.split_once(" But ").map_or((answer.text.as_str(), None), |(a, b)| (a, Some(b)));
         let clock = SystemClock::new();
         let bounds = describe::bounds(Self::TOKENS, Self::SECONDS, &clock, &self.cancel);
         let worded = Wording { notes: &[first], facts: &[] }.word(&mut self.head, &bounds, &mut |_| {})?;
-        if let Some(Some(why)) = worded.told.first() {
+        let why = worded.told.first().and_then(Option::as_ref).map(ToString::to_string);
+        if let Some(why) = why.or_else(|| Self::lacks(&worded.text, answer, now)) {
             note(format_args!("the answer is told as it is, because {why}"));
+            return Ok(answer.text.clone());
         }
         Ok(rest.map_or(worded.text.clone(), |rest| format!("{} But {rest}", worded.text)))
+    }
+
+    /// What was filled into the form of a schema, with the answer's text in the head's words wherever it stands. All else is fixed before
+    /// the head begins, and each of its texts is held against the answer.
+    fn shape(&mut self, filled: Json, answer: &Answer, now: &Zoned) -> Result<Json, Error> {
+        if Self::leaves(answer) {
+            return Ok(filled);
+        }
+        let first = answer.text.split_once(" But ").map_or(answer.text.as_str(), |(first, _)| first);
+        let clock = SystemClock::new();
+        let tokens = Self::TOKENS * 2 + u16::try_from(filled.to_string().len()).unwrap_or(u16::MAX / 2);
+        let bounds = describe::bounds(tokens, Self::SECONDS, &clock, &self.cancel);
+        let said = match Schema::read(&narrowed(&filled, &answer.text).to_string()) {
+            Ok(schema) => describe::structure(&mut self.head, &[first], &schema, &bounds)?,
+            Err(why) => Err(why),
+        };
+        let worded = said.and_then(|(said, _)| {
+            let mut worded = filled.clone();
+            let check = |said: &str| Self::lacks(said, answer, now);
+            put(&mut worded, &said, &answer.text, &check).map_or(Ok(worded), Err)
+        });
+        Ok(worded.unwrap_or_else(|why| {
+            note(format_args!("the answer is told as it is, because {why}"));
+            filled
+        }))
+    }
+}
+
+/// Puts what was said in the place of the answer's text, before the gaps that it admits; why not, where `lacks` says so.
+fn put(filled: &mut Json, said: &Json, text: &str, lacks: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    match (filled, said) {
+        (Json::String(filled), Json::String(said)) if begins(text, filled) => {
+            if let Some(why) = lacks(said) {
+                return Some(why);
+            }
+            let gaps = text.find(" But ").map_or("", |at| &text[at..]);
+            let stop = if gaps.is_empty() || said.ends_with(['.', '!', '?']) { "" } else { "." };
+            let mut worded = format!("{said}{stop}{gaps}");
+            if filled != text && worded.len() > filled.len() {
+                // As much as the schema had room for.
+                if said.len() > filled.len() {
+                    return Some(format!("there is no room for `{said}`"));
+                }
+                worded.truncate(worded.floor_char_boundary(filled.len()));
+                worded.truncate(worded.rfind(' ').unwrap_or(0).max(said.len()));
+            }
+            *filled = worded;
+            None
+        }
+        (Json::Object(fields), Json::Object(said)) => {
+            fields.iter_mut().find_map(|(name, filled)| put(filled, said.get(name)?, text, lacks))
+        }
+        _ => None,
+    }
+}
+
+/// Whether this is the answer's text, or as much of it as a schema has room for.
+fn begins(text: &str, filled: &str) -> bool {
+    !filled.is_empty() && text.starts_with(filled)
+}
+
+/// The schema of what was filled in: all as it is, but for the answer's text, which may be worded.
+fn narrowed(filled: &Json, text: &str) -> Json {
+    match filled {
+        Json::String(said) if begins(text, said) => json!({"type": "string", "maxLength": WORDED}),
+        Json::Object(fields) => {
+            let fields: serde_json::Map<String, Json> =
+                fields.iter().map(|(name, value)| (name.clone(), narrowed(value, text))).collect();
+            json!({"type": "object", "properties": fields})
+        }
+        fixed => json!({"enum": [fixed]}),
     }
 }
 
@@ -165,10 +271,22 @@ fn tell(asker: &mut Asker<'_>, question: &str, form: &mut Wanted) -> Result<(), 
 }
 
 fn say(asker: &Asker<'_>, question: &str, answer: &Answer, form: &mut Wanted) -> Result<(), Error> {
+    let as_json = || answer_json(question, answer, &asker.now);
     let text = if matches!(form, Wanted::Json) {
-        answer_json(question, answer, &asker.now).to_string()
+        as_json().to_string()
+    } else if let Wanted::Shaped(schema, speaker) = form {
+        let answer_of = serde_json::from_value(as_json()).expect("the gateway should know each key of an answer");
+        match (ocelli_gateway::fill_with(schema, answer_of), speaker) {
+            (Err(why), _) => {
+                note(format_args!("no answer in this form: {why}"));
+                "null".into()
+            }
+            (Ok(filled), None) => filled.to_string(),
+            (Ok(filled), Some(speaker)) => speaker.shape(filled, answer, &asker.now)?.to_string(),
+        }
     } else {
-        let said = if let Wanted::Worded(speaker) = form { speaker.word(answer)? } else { answer.text.clone() };
+        let said =
+            if let Wanted::Worded(speaker) = form { speaker.word(answer, &asker.now)? } else { answer.text.clone() };
         let ids: Vec<String> = answer.evidence.iter().take(5).map(|id| format!("#{id}")).collect();
         let more = if answer.evidence.len() > ids.len() { ", ..." } else { "" };
         let ids = if ids.is_empty() { String::new() } else { format!("  ({}{more})", ids.join(", ")) };
@@ -370,4 +488,54 @@ impl Meaning for Words {
 
 fn dot(one: &[f32], other: &[f32]) -> f32 {
     one.iter().zip(other).map(|(one, other)| one * other).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Today at 18:08, hall: \"Someone sits\". But nothing was watched today from 18:09 to 18:10.";
+
+    #[test]
+    fn a_wording_takes_the_place_of_the_answer_before_the_gaps_that_it_admits() {
+        let filled = json!({"all": TEXT, "part": &TEXT[..60], "other": "hall", "list": [TEXT], "deep": {"all": TEXT}});
+        let open = json!({"type": "string", "maxLength": WORDED});
+        let schema = narrowed(&filled, TEXT);
+        assert_eq!((&schema["properties"]["all"], &schema["properties"]["part"]), (&open, &open));
+        assert_eq!(schema["properties"]["deep"]["properties"]["all"], open);
+        assert_eq!(schema["properties"]["other"], json!({"enum": ["hall"]}));
+        assert_eq!(schema["properties"]["list"], json!({"enum": [[TEXT]]}));
+        assert!(Schema::read(&schema.to_string()).is_ok_and(|schema| schema.names(TEXT)), "what is fixed is named");
+        let said = "At 18:08 someone sat in the hall.";
+        let answered = json!({"all": said, "part": said, "other": "hall", "list": [TEXT], "deep": {"all": said}});
+        let mut worded = filled.clone();
+        assert_eq!(put(&mut worded, &answered, TEXT, &|_| None), None);
+        let whole = format!("{said} But nothing was watched today from 18:09 to 18:10.");
+        assert_eq!((&worded["all"], &worded["deep"]["all"]), (&json!(whole), &json!(whole)));
+        assert_eq!(
+            worded["part"], "At 18:08 someone sat in the hall. But nothing was watched",
+            "no longer than it was"
+        );
+        assert_eq!((&worded["other"], &worded["list"]), (&filled["other"], &filled["list"]));
+        let mut open = json!(TEXT);
+        assert_eq!(put(&mut open, &json!("Someone sat at 18:08"), TEXT, &|_| None), None);
+        assert!(open.as_str().is_some_and(|text| text.starts_with("Someone sat at 18:08. But nothing")), "{open}");
+        let lacks = |_: &str| Some("it lacks the time".to_owned());
+        assert_eq!(put(&mut filled.clone(), &answered, TEXT, &lacks), Some("it lacks the time".into()));
+    }
+
+    #[test]
+    fn a_wording_that_lost_its_number_is_no_answer() {
+        let now = at(1_774_638_000_000, TimeZone::UTC);
+        let of = |value| Answer { value: Some(value), ..Answer::refused(String::new()) };
+        let lacks = |said, value| Speaker::lacks(said, &of(value), &now);
+        assert!(
+            lacks("At 18:15 a person has fallen.", Value::Count(7)).is_some_and(|why| why.ends_with("does not say 7"))
+        );
+        assert_eq!(lacks("A person has fallen 7 times.", Value::Count(7)), None);
+        let half_past = 1_774_629_000_000; // 16:30
+        assert_eq!(lacks("At 4:30 pm someone sat down.", Value::Time(half_past)), None);
+        assert!(lacks("Someone sat down.", Value::Time(half_past)).is_some());
+        assert_eq!(lacks("Someone sat down.", Value::Yes(true)), None);
+    }
 }

@@ -532,6 +532,10 @@ pub struct AskArgs {
     /// out; else, or without the model, as ever.
     #[arg(long, conflicts_with = "json")]
     pub word: bool,
+    /// A JSON schema that the answer follows, a line of JSON: its numbers, choices, yes and no are those of the answer, or the line is
+    /// `null` and it is said why. With --word its texts are worded within that form.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub of: OfJournal,
 }

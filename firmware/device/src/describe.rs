@@ -74,18 +74,29 @@ fn structured(lines: &[&str], schema: &Schema, args: &DescribeArgs) -> Result<()
     let mut generator = load()?;
     let (cancel, clock) = (cancelled()?, SystemClock::new());
     let bounds = bounds(args.tokens, args.seconds, &clock, &cancel);
-    let prompt = generator.chat(&[("system", JSON_TASK), ("user", &lines.join("\n"))]);
-    let told = generator.generate(&prompt, Some(schema), &bounds, &mut |_| ControlFlow::Continue(()))?;
-    let answer = serde_json::from_str(&told.text).ok().filter(|_| told.end == End::Whole);
-    let refused = match &answer {
-        None => Some("it did not come to its end in the tokens and the time that there were".to_owned()),
-        Some(answer) => unfounded(answer, schema, lines),
-    };
-    if let Some(why) = refused {
-        note(format_args!("no answer: {why}"));
-        return events::print("null\n");
+    match structure(&mut generator, lines, schema, &bounds)? {
+        Ok((_, text)) => events::print(&(text + "\n")),
+        Err(why) => {
+            note(format_args!("no answer: {why}"));
+            events::print("null\n")
+        }
     }
-    events::print(&(told.text + "\n"))
+}
+
+/// What the head says of notes in the form of a schema, as a value and as it was said; or why that does not hold.
+pub fn structure(
+    generator: &mut Generator,
+    lines: &[&str],
+    schema: &Schema,
+    bounds: &Bounds<'_>,
+) -> Result<Result<(Value, String), String>, Error> {
+    let prompt = generator.chat(&[("system", JSON_TASK), ("user", &lines.join("\n"))]);
+    let told = generator.generate(&prompt, Some(schema), bounds, &mut |_| ControlFlow::Continue(()))?;
+    let answer = serde_json::from_str(&told.text).ok().filter(|_| told.end == End::Whole);
+    Ok(match answer {
+        None => Err("it did not come to its end in the tokens and the time that there were".to_owned()),
+        Some(answer) => unfounded(&answer, schema, lines).map_or(Ok((answer, told.text)), Err),
+    })
 }
 
 /// Why a text of an answer is not borne out, if one is not. What the schema itself names, and numbers, are the head's own.

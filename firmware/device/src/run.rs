@@ -76,6 +76,11 @@ enum Message<S> {
         at_us: Micros,
         why: String,
     },
+    /// It is still lost, and for another reason than any that was told.
+    StillLost {
+        at_us: Micros,
+        why: String,
+    },
     /// The first picture after a loss is here.
     Back {
         seen_us: Micros,
@@ -261,6 +266,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             damaged_in_a_row: 0,
             seen_us: None,
             lost_us: None,
+            reasons: Vec::new(),
             counts: Counts::default(),
             spare: None,
         });

@@ -32,6 +32,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 pub use self::auth::{Account, Role};
+pub use self::fill::fill_with;
 
 use self::audit::Audit;
 use self::auth::Accounts;

@@ -32,7 +32,7 @@ pub use error::GatewayError;
 pub use event::{Event, OfAlert, Severity};
 pub use feed::{Feed, Heard, Reader};
 pub use house::{About, Answered, Camera, House, HouseError, State};
-pub use http::{Account, Gateway, Role};
+pub use http::{Account, Gateway, Role, fill_with};
 pub use mqtt::MqttTable;
 pub use outbox::{HELD, Message, Outbox, OutboxError};
 pub use secret::Secret;

@@ -481,6 +481,33 @@ fn a_camera_that_was_moved_is_told_of_and_can_be_asked() {
     assert_eq!((digest.events, &digest.chapters[0].title[..]), (3, "The camera pans left"));
 }
 
+/// A program that was killed at 08:00:00.4 and ran again 0.3 s later.
+#[test]
+fn a_gap_that_is_shorter_than_a_second_is_told_as_a_moment() {
+    let place = place();
+    for (start, end) in [(at(7, 0), at(8, 0)), (at(8, 0) + 700, at(9, 0))] {
+        let start_of = Start { unix_ms: Some(start), stream_us: Micros(0), least_id: 1 };
+        let (mut writer, _) = Writer::open(&place.path, LIMITS, start_of).expect("it can be written");
+        let start_us = Micros((end - start) * 1000);
+        let told = Told {
+            id: writer.next_id(),
+            kind: EventKind::Narration,
+            camera: "kitchen".into(),
+            start_us,
+            end_us: start_us + Micros(400_000),
+            start_ms: Some(end),
+            text: "Someone waves.".into(),
+            score: 0.8,
+            entries: None,
+            about: Some(About { kind: "wave".into(), severity: Severity::Info, vector: None, entities: Vec::new() }),
+            quiet: false,
+        };
+        writer.write(&[Entry::Told(told)]).expect("there is room");
+    }
+    let answer = ask(&place.path, "Did someone sit between 7:30 and 8:30?");
+    assert!(answer.text.ends_with(", nothing was watched today at 08:00:00."), "{}", answer.text);
+}
+
 #[test]
 fn blindness_has_a_length() {
     let place = place();

@@ -691,6 +691,25 @@ fn an_alert_has_its_sentence_later_and_is_acknowledged_beside_the_one_who_writes
     assert_eq!(event.told, 0);
 }
 
+#[test]
+fn an_alert_that_is_acknowledged_before_it_is_in_the_file_is_waited_for() {
+    let place = place();
+    let mut writer = open(&place.path);
+    let path = place.path.clone();
+    let acknowledging = thread::spawn(move || acknowledge(&path, 1, NEW_YEAR_MS).expect("it is a journal"));
+    thread::sleep(Duration::from_millis(100));
+    let alert = Told { kind: EventKind::Alert, ..told(1, 1, "Someone falls.") };
+    writer.write(&[Entry::Told(alert)]).expect("room");
+    assert_eq!(acknowledging.join().expect("it ends"), Acknowledged::Now("Someone falls.".into()));
+    assert_eq!(writer.acknowledged().expect("readable"), Some(vec![1]));
+    // Nobody waits for what cannot come: an id that was never taken, and any where no program writes.
+    let began = Instant::now();
+    assert_eq!(acknowledge(&place.path, 1 << 40, NEW_YEAR_MS).expect("it is there"), Acknowledged::Absent);
+    writer.finish(2, Micros(2_000_000), None).expect("room");
+    assert_eq!(acknowledge(&place.path, 2, NEW_YEAR_MS).expect("it is there"), Acknowledged::Absent);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
 /// What the program of format 1 kept of the demonstration's clip, with an alert, in `data/format-1.journal`.
 const OLD: &[u8] = include_bytes!("data/format-1.journal");
 

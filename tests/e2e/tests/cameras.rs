@@ -108,7 +108,9 @@ fn a_camera_that_fails_leaves_the_others_running() {
     let one = format!("echo YUV4MPEG2 W64 H48 F10:1; cat {picture}");
     let falls = format!("{one}; echo lens fell off >&2; exit 7");
     let late = format!("test -e {mark} || {{ touch {mark}; exit 5; }}; {noise}");
-    let cameras = [("good", &noise[..]), ("falls", &falls), ("never", "exit 3"), ("late", &late), ("ends", &one)];
+    let cut = format!("test -e {mark}-cut && {{ echo cable cut >&2; exit 8; }}; touch {mark}-cut; {falls}");
+    let cameras =
+        [("good", &noise[..]), ("falls", &falls), ("never", "exit 3"), ("late", &late), ("ends", &one), ("cut", &cut)];
     let path = config(folder.path(), "", &cameras);
     let ran = ocelli(&["run", "--config", text(&path), "--pack", TINY, "--json", "--seconds", "6"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -120,6 +122,10 @@ fn a_camera_that_fails_leaves_the_others_running() {
     assert!(blind("good").is_empty(), "{}", ran.out);
     assert!(blind("falls").iter().all(|why| why.contains("lens fell off; trying again")), "{}", ran.out);
     assert_eq!((blind("never").len(), blind("late").len(), blind("ends").len()), (1, 1, 1), "{}", ran.out);
+    // Each reason once, however often it is tried.
+    assert!(blind("cut").len() == 1 && blind("cut")[0].contains("lens fell off"), "{}", ran.out);
+    let still = of(&events, "cut", "still blind: ");
+    assert!(still.len() == 1 && still[0]["text"].as_str().is_some_and(|why| why.contains("cable cut")), "{}", ran.out);
     assert!(blind("ends")[0].contains("has ended, and is not opened again"), "{}", ran.out);
     assert_eq!(of(&events, "late", "seeing after ").len(), 1, "{}", ran.out);
     assert_eq!(of(&events, "falls", "watching; ").len(), 1, "{}", ran.out);

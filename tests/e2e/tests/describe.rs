@@ -19,6 +19,11 @@ fn packs(folder: &Path) {
     }
 }
 
+/// A head that cannot be used: one that is not there would be looked for in the repository, where somebody may have built it.
+fn unusable(folder: &Path) {
+    fs::write(folder.join("smollm2/generator.toml"), "format = 99\n").expect("it is writable");
+}
+
 fn describe(packs: &Path, journal: &Path, more: &[&str]) -> Ran {
     let mut command = Command::new(program());
     command.current_dir(root()).env("OCELLI_PACKS", packs).arg("describe").arg("--journal").arg(journal).args(more);
@@ -94,7 +99,7 @@ fn an_answer_has_the_form_that_a_schema_asks_for_or_is_none() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "null\n"), "{}", ran.err);
     let ran = told(r#"{"type":"hexagon"}"#, &[]);
     assert!(ran.code == Some(2) && ran.err.contains("schema.json: ") && ran.err.lines().count() == 1, "{}", ran.err);
-    fs::remove_dir_all(folder.path().join("smollm2")).expect("it was there");
+    unusable(folder.path());
     let ran = told(form, &[]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(4), ""), "{}", ran.err);
 }
@@ -107,29 +112,49 @@ fn an_answer_is_told_as_it_is_where_the_head_says_something_else_or_is_not_there
     let path = journal.to_str().expect("a plain path");
     let ran = ocelli(&["replay", "tests/clips/demo.mp4", "--json", "--journal", path, "--at", "2026-11-26T18:00:00Z"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let ask = |more: &[&str]| {
+    let asked = |question: &str, more: &[&str]| {
         let mut command = Command::new(program());
         let pack = root().join("models/home");
         command.current_dir(root()).env("OCELLI_PACKS", folder.path()).args(["ask", "--journal", path]).args(more);
-        command.args([
-            "--now",
-            "2026-11-26T18:10:00Z",
-            "--pack",
-            pack.to_str().expect("a plain path"),
-            "What happened today?",
-        ]);
+        command.args(["--now", "2026-11-26T18:10:00Z", "--pack", pack.to_str().expect("a plain path"), question]);
         finish(command)
     };
+    let ask = |more: &[&str]| asked("How often did someone walk today?", more);
     let (plain, worded) = (ask(&[]), ask(&["--word"]));
     assert_eq!((worded.code, &worded.out), (Some(0), &plain.out), "{}", worded.err);
     assert!(
-        plain.out.contains(" events today: ") && worded.err.contains("is told as it is, because "),
+        plain.out.contains(" times today: ") && worded.err.contains("is told as it is, because "),
         "{}",
         worded.err
     );
-    fs::remove_dir_all(folder.path().join("smollm2")).expect("it was there");
+    // In a form too: numbers are the answer's, and of the texts of random weights none is borne out.
+    let schema = folder.path().join("schema.json");
+    let form = r#"{"type":"object","properties":{"answer":{"type":"string"},"times":{"type":"integer"},"home":{"type":["boolean","null"]}}}"#;
+    fs::write(&schema, form).expect("it is writable");
+    let schema = schema.to_str().expect("a plain path");
+    let shaped = ask(&["--schema", schema]);
+    assert_eq!(shaped.code, Some(0), "{}", shaped.err);
+    let answer = &lines(&shaped.out)[0];
+    let times = answer["times"].as_u64().expect("a number");
+    assert!(plain.out.starts_with(answer["answer"].as_str().expect("a text")), "{answer} {}", plain.out);
+    assert!(
+        times > 2 && plain.out.starts_with(&format!("{times} times")) && answer["home"].is_null(),
+        "{answer} {}",
+        plain.out
+    );
+    let worded = ask(&["--schema", schema, "--word"]);
+    assert_eq!((worded.code, &worded.out), (Some(0), &shaped.out), "{}", worded.err);
+    assert!(worded.err.contains("is told as it is, because "), "{}", worded.err);
+    let none = asked("Who is there?", &["--schema", schema]);
+    assert_eq!((none.code, none.out.as_str()), (Some(0), "null\n"), "{}", none.err);
+    assert!(none.err.contains("no answer in this form: `times`: the answer has no number"), "{}", none.err);
+    assert_eq!(ask(&["--schema", schema, "--json"]).code, Some(2));
+    let ran = ask(&["--schema", "/nowhere/at/all.json"]);
+    assert!(ran.code == Some(2) && ran.err.contains("all.json: ") && ran.err.lines().count() == 1, "{}", ran.err);
+    unusable(folder.path());
     let without = ask(&["--word"]);
     assert_eq!((without.code, &without.out), (Some(0), &plain.out));
     assert!(without.err.contains("answers are told as they are: "), "{}", without.err);
+    assert_eq!(ask(&["--word", "--schema", schema]).out, shaped.out);
     assert_eq!(ask(&["--word", "--json"]).code, Some(2));
 }

@@ -69,8 +69,8 @@ def measure(tools):
     narrations.PAUSE_S = 4
     for name in clips.subjects(root / "real") if tools.data.is_dir() else ():
         joined += narrations.days(clips.real(root / "real", tools.data, name), tools.work)
-    if (root / "scenes2/val").is_dir():
-        scenes = [replace(c, person="rendered") for c in clips.scenes(root / "scenes2/val", 12 if tools.quick else SCENES)]
+    if (root / "scenes/val").is_dir():
+        scenes = [replace(c, person="rendered") for c in clips.scenes(root / "scenes/val", 12 if tools.quick else SCENES)]
         joined += narrations.days(scenes, tools.work)
     asked = []
     for day in joined:

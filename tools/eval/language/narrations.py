@@ -115,7 +115,7 @@ def sets(tools):
         option = fair(thresholds, person)
         pack = with_thresholds(tools.pack, option, tools.work / f"pack-{option['name']}")
         out["real"] += [(pack, day) for day in days(person, tools.work)]
-    val = root / "scenes2/val"
+    val = root / "scenes/val"
     if val.is_dir():
         scenes = [replace(c, person="rendered") for c in clips.scenes(val, 12 if tools.quick else None)]
         out["rendered"] += [(tools.pack, day) for day in days(scenes, tools.work)]
@@ -125,7 +125,7 @@ def sets(tools):
 def measure(tools):
     of = sets(tools)
     if not of:
-        raise Untested("there are neither real clips (data/real, ../shared/data) nor rendered ones (data/scenes2/val)")
+        raise Untested("there are neither real clips (data/real, ../shared/data) nor rendered ones (data/scenes/val)")
     out = {}
     for name, those in of.items():
         out[name] = {}

@@ -28,6 +28,9 @@ use crate::wiring::{Eye, Look};
 const FIRST_WAIT_US: u64 = 500_000;
 const LONGEST_WAIT_US: u64 = 30_000_000;
 
+/// Reasons of one loss that are told at most: some have numbers in them that differ each time.
+const MOST_REASONS: usize = 4;
+
 /// Damaged pictures in a row after which a source counts as lost: five seconds of those that the model would see.
 const MOST_DAMAGED: u32 = 25;
 
@@ -114,6 +117,8 @@ pub(super) struct Capture {
     pub(super) seen_us: Option<Micros>,
     /// Stream time of the last picture before a loss that lasts, or of the start.
     pub(super) lost_us: Option<Micros>,
+    /// Why, as it was told of this loss.
+    pub(super) reasons: Vec<String>,
     pub(super) counts: Counts,
     /// A slot whose picture was damaged, for the next picture.
     pub(super) spare: Option<PatchSlot>,
@@ -148,14 +153,16 @@ impl Capture {
             if !self.wish.may_return() {
                 return Err(error.into());
             }
-            if self.lost_us.is_none() {
-                if self.seen_us.is_none() && self.hopeful.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    return Err(error.into());
-                }
-                let why = format!("{error}; trying again");
-                if !self.lose(why) {
-                    return Ok(());
-                }
+            let why = format!("{error}; trying again");
+            let heard = if self.lost_us.is_some() {
+                self.lose_still(why)
+            } else if self.seen_us.is_none() && self.hopeful.fetch_sub(1, Ordering::Relaxed) == 1 {
+                return Err(error.into());
+            } else {
+                self.lose(why)
+            };
+            if !heard {
+                return Ok(());
             }
             let seen_us = self.seen_us.unwrap_or(self.start_us);
             let at_us = self.clock.now().max(seen_us);
@@ -176,7 +183,19 @@ impl Capture {
         let seen_us = self.seen_us.unwrap_or(self.start_us);
         let at_us = self.clock.now().max(seen_us);
         self.lost_us = Some(seen_us);
+        self.reasons = vec![why.clone()];
         self.tell.send((self.camera, Message::Lost { seen_us, at_us, why })).is_ok()
+    }
+
+    /// Tells that it is still lost, where the reason is a new one, such as a password that does not hold any more at a camera that was
+    /// unplugged; `false` if nobody hears it.
+    fn lose_still(&mut self, why: String) -> bool {
+        if self.reasons.len() >= MOST_REASONS || self.reasons.contains(&why) {
+            return true;
+        }
+        self.reasons.push(why.clone());
+        let at_us = self.clock.now().max(self.seen_us.unwrap_or(self.start_us));
+        self.tell.send((self.camera, Message::StillLost { at_us, why })).is_ok()
     }
 
     /// Opens the source and watches it to its end or its loss.

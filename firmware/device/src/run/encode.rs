@@ -35,6 +35,7 @@ impl Encode {
                     Message::Picture { slot, look, captured_us, counts }
                 }
                 Message::Lost { seen_us, at_us, why } => Message::Lost { seen_us, at_us, why },
+                Message::StillLost { at_us, why } => Message::StillLost { at_us, why },
                 Message::Back { seen_us, at_us } => {
                     self.stabs[camera].reset()?;
                     Message::Back { seen_us, at_us }
@@ -95,6 +96,7 @@ mod tests {
                 let message = match message {
                     Message::Picture { .. } => picture(200),
                     Message::Lost { .. } => Message::Lost { seen_us: Micros(0), at_us: Micros(0), why: "gone".into() },
+                    Message::StillLost { .. } => Message::StillLost { at_us: Micros(0), why: "gone".into() },
                     Message::Back { .. } => Message::Back { seen_us: Micros(0), at_us: Micros(0) },
                 };
                 tell_patches.send((0, message)).expect("there is room");

@@ -270,6 +270,12 @@ impl Think<'_> {
                 self.voice.tell(index, EventKind::Blind, (seen_us, at_us), &why)?;
                 self.status(index, &format!("blind: {why}"));
             }
+            Message::StillLost { at_us, why } => {
+                camera.now_us = at_us;
+                let text = format!("still blind: {why}");
+                self.voice.tell(index, EventKind::Health, (at_us, at_us), &text)?;
+                self.status(index, &text);
+            }
             Message::Back { seen_us, at_us } => {
                 (camera.now_us, camera.lost) = (at_us, false);
                 camera.mind.memory_mut().hole(seen_us, at_us, HoleCause::Blind);
@@ -356,6 +362,7 @@ mod tests {
         send(&mut |camera, n, other| {
             let message = match other {
                 Some(Message::Lost { seen_us, at_us, why }) => Message::Lost { seen_us, at_us, why },
+                Some(Message::StillLost { at_us, why }) => Message::StillLost { at_us, why },
                 Some(Message::Back { seen_us, at_us }) => Message::Back { seen_us, at_us },
                 Some(Message::Picture { .. }) | None => {
                     let captured_us = Micros(n * 1_000_000);
@@ -405,6 +412,7 @@ mod tests {
                         let (seen_us, at_us) = (second(69), second(70));
                         send(0, n, Some(Message::Lost { seen_us, at_us, why: "unplugged".into() }));
                     }
+                    75 => send(0, n, Some(Message::StillLost { at_us: second(75), why: "no permission".into() })),
                     71..80 => {}
                     80 => send(0, n, Some(Message::Back { seen_us: second(69), at_us: second(80) })),
                     _ => send(0, n, None),
@@ -413,6 +421,9 @@ mod tests {
         });
         let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
         assert_eq!(of("blind").len(), 1);
+        let still =
+            |event: &&serde_json::Value| text(event) == "still blind: no permission" && event["t_end_s"] == 75.0;
+        assert_eq!(of("health").into_iter().filter(still).count(), 1, "{events:?}");
         assert!(text(&events[0]).starts_with("watching; time 0 is 20"), "{events:?}");
         let pulses: Vec<_> = of("health").into_iter().filter(|event| text(event).contains("pictures")).collect();
         let times: Vec<f64> = pulses.iter().filter_map(|event| event["t_end_s"].as_f64()).collect();

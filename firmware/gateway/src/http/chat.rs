@@ -344,15 +344,7 @@ async fn facts(app: &App, who: &Principal, wish: Wish) -> Result<Facts, Refusal>
         }
         let question = Question { question, camera: one_camera(app, who, None)? };
         let answer = app.ask(move |house| house.ask(&question)).await?;
-        let told = vec![answer.answer];
-        let confidence = answer.confidence;
-        return Ok(Facts {
-            of: "the journal".into(),
-            told,
-            confidence,
-            abstained: answer.abstained,
-            ..Facts::default()
-        });
+        return Ok(answer.into());
     }
     let mut facts = Facts::default();
     let several = cameras.len() > 1;

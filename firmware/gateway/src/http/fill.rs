@@ -1,13 +1,15 @@
 //! Answers in a shape that somebody else asks for: a JSON schema, filled with what is known.
 //!
 //! What a field wants follows from its type, its bounds and words of its name (`title`, `confidence`, `threat_level`). Nothing is
-//! made up: a text that must be longer than what is known goes on with what the answer rests on. What cannot be filled so is refused.
+//! made up: a text that must be longer than what is known goes on with what the answer rests on. What cannot be filled so is refused,
+//! and where a question was asked each number, each yes or no and each choice that the answer does not have is.
 
 use std::cell::Cell;
 
 use serde_json::{Map, Value, json};
 
 use crate::Severity;
+use crate::house::Answer;
 
 /// Schemas may refer to themselves.
 const DEEPEST: usize = 16;
@@ -21,6 +23,9 @@ const ROOM_BYTES: usize = 512 << 10;
 /// What a value costs beside its text.
 const VALUE_BYTES: usize = 64;
 
+/// The form of an answer that says how long.
+const DURATION: &str = "duration";
+
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
@@ -33,6 +38,29 @@ pub(super) struct Facts {
     pub confidence: f64,
     /// Whether nothing was answered.
     pub abstained: bool,
+    /// The answer to a question, where one was asked.
+    pub answer: Option<Answer>,
+}
+
+impl From<Answer> for Facts {
+    fn from(answer: Answer) -> Self {
+        Self {
+            of: "the journal".into(),
+            told: vec![answer.answer.clone()],
+            severity: Severity::None,
+            confidence: answer.confidence,
+            abstained: answer.abstained,
+            answer: Some(answer),
+        }
+    }
+}
+
+/// An answer in the shape of a schema.
+///
+/// # Errors
+/// Why it cannot be: the schema asks for what the answer does not have, or is one that is not followed.
+pub fn fill_with(schema: &Value, answer: Answer) -> Result<Value, String> {
+    fill(schema, &answer.into())
 }
 
 impl Facts {
@@ -111,7 +139,7 @@ impl Filler<'_> {
         }
         if let Some(values) = schema["enum"].as_array() {
             self.spend_on(&schema["enum"])?;
-            return self.choose(values, name).ok_or_else(|| format!("`{name}` has no values to choose from"));
+            return self.choose(values, name).ok_or_else(|| format!("`{name}` has no value that is known to be right"));
         }
         for any in ["anyOf", "oneOf"] {
             if let Some(choices) = schema[any].as_array() {
@@ -148,7 +176,17 @@ impl Filler<'_> {
             _ => vec!["string"],
         };
         let nothing = types.contains(&"null") && self.is_nothing(name);
+        // Of an answer: what it does not have is null, where that may be.
+        if types.contains(&"null") && self.facts.answer.is_some() {
+            let some = types.iter().filter(|kind| **kind != "null");
+            let mut tried = some.map(|kind| self.typed(kind, schema, name, depth));
+            return Ok(tried.find_map(Result::ok).unwrap_or(Value::Null));
+        }
         let kind = types.iter().find(|kind| **kind != "null").filter(|_| !nothing).copied().unwrap_or("null");
+        self.typed(kind, schema, name, depth)
+    }
+
+    fn typed(&self, kind: &str, schema: &Value, name: &str, depth: usize) -> Result<Value, String> {
         match kind {
             "null" => Ok(Value::Null),
             "object" => self.object(schema, depth),
@@ -156,11 +194,24 @@ impl Filler<'_> {
             "string" => self.string(schema, name).map(Value::String),
             "integer" => self.number(schema, name, true),
             "number" => self.number(schema, name, false),
-            "boolean" => Ok(Value::Bool(
-                self.facts.severity == Severity::Alarm
-                    || (positive(name) && !self.facts.told.is_empty() && !self.facts.abstained),
-            )),
+            "boolean" => self.yes(name).map(Value::Bool),
             other => Err(format!("`{name}` is of the type `{}`", other.escape_debug())),
+        }
+    }
+
+    fn yes(&self, name: &str) -> Result<bool, String> {
+        let Facts { told, severity, abstained, .. } = self.facts;
+        let Some(answer) = &self.facts.answer else {
+            return Ok(*severity == Severity::Alarm || (positive(name) && !told.is_empty() && !abstained));
+        };
+        match name.to_lowercase() {
+            name if name.contains("abstain") || name.contains("unknown") => Ok(*abstained),
+            name if name.contains("answered") || name.contains("known") => Ok(!abstained),
+            _ => {
+                let found = (positive(name) && !abstained).then_some(!answer.evidence.is_empty());
+                let said = answer.value.as_bool().or(found);
+                said.ok_or_else(|| format!("`{name}`: the answer is neither yes nor no"))
+            }
         }
     }
 
@@ -191,6 +242,17 @@ impl Filler<'_> {
             return Err(format!("`{name}` has at least {least} and at most {most} items"));
         }
         let items = &schema["items"];
+        if let Some(answer) =
+            self.facts.answer.as_ref().filter(|_| ["integer", "number"].map(Value::from).contains(&items["type"]))
+        {
+            let lower = name.to_lowercase();
+            let ids = answer.evidence.iter().take(most);
+            return if ["evidence", "event", "id"].iter().any(|word| lower.contains(word)) && ids.len() >= least {
+                Ok(ids.copied().collect())
+            } else {
+                Err(format!("`{name}`: the answer has no such numbers"))
+            };
+        }
         let of_text = items["type"] == "string" && items.get("enum").is_none();
         if !of_text {
             let wanted = least.max(usize::from(!self.is_nothing(name) && most > 0));
@@ -223,9 +285,22 @@ impl Filler<'_> {
             return Err(format!("`{name}` has a pattern, which is not followed"));
         }
         let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-        let text = if has(&["title", "short", "headline", "label", "name", "subject"]) {
+        let of_answer = match &self.facts.answer {
+            Some(answer) if has(&["camera"]) => Some(&answer.camera),
+            Some(answer) if has(&["kind"]) => Some(&answer.kind),
+            Some(answer) if has(&["time", "date", "when"]) => Some(&answer.t_start),
+            _ => None,
+        };
+        let of_answer = of_answer.map(|of| of.clone().ok_or_else(|| format!("`{name}`: the answer has none")));
+        let text = if let Some(text) = of_answer {
+            let text = text?;
+            if text.chars().count() as u64 > schema["maxLength"].as_u64().unwrap_or(u64::MAX) {
+                return Err(format!("`{name}` has no room for {text}"));
+            }
+            text
+        } else if has(&["title", "short", "headline", "label", "name", "subject"]) {
             self.facts.short()
-        } else if has(&["time", "date"]) {
+        } else if has(&["time", "date"]) && self.facts.answer.is_none() {
             // As far as what was told has one.
             let first =
                 self.facts.told.first().and_then(|told| told.split_once("Z ")).map(|(clock, _)| format!("{clock}Z"));
@@ -280,6 +355,13 @@ impl Filler<'_> {
                 Severity::Alarm => 1.0,
             };
             share * most.unwrap_or(2.0)
+        } else if let Some(answer) = &self.facts.answer {
+            let number = number_of(answer, &lower).ok_or_else(|| format!("`{name}`: the answer has no number"))?;
+            let number = if whole { number.round() } else { number };
+            if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
+                return Err(format!("`{name}` has no room for {number}"));
+            }
+            number
         } else {
             self.facts.told.len() as f64
         };
@@ -305,6 +387,19 @@ impl Filler<'_> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
         let find = |words: &[&str]| values.iter().find(|value| words.contains(&text(value).as_str())).cloned();
         let yes = find(&["yes", "true", "detected"]).zip(find(&["no", "false", "none", "clear"]));
+        if let Some(answer) = &self.facts.answer {
+            let said = answer.value.as_bool().zip(yes).map(|(said, (yes, no))| if said { yes } else { no });
+            // What it is about, or what alone of the choices it names.
+            let named = |value: &&Value| {
+                let text = text(value);
+                let of = [&answer.camera, &answer.kind].into_iter().flatten().any(|of| of.to_lowercase() == text);
+                of || has_word(&answer.answer.to_lowercase(), &text)
+            };
+            let mut named = values.iter().filter(named);
+            let only = named.next().filter(|_| named.next().is_none() && !self.facts.abstained).cloned();
+            let unknown = find(&["unknown", "unclear", "unsure"]).filter(|_| self.facts.abstained);
+            return said.or(only).or(unknown).or_else(|| values.iter().find(|value| value.is_null()).cloned());
+        }
         if let Some((yes, no)) = yes {
             return Some(if told { yes } else { no });
         }
@@ -314,6 +409,28 @@ impl Filler<'_> {
         let place = if ranked { (rank * (values.len().saturating_sub(1)) as f64).round() as usize } else { 0 };
         values.get(place).cloned()
     }
+}
+
+/// The number of an answer: how often, or how long in the unit of the field's name (seconds where it names none).
+fn number_of(answer: &Answer, name: &str) -> Option<f64> {
+    if let Some(kinds) = answer.value.as_array() {
+        return kinds.iter().map(|kind| kind["count"].as_f64()).sum();
+    }
+    let lasts = answer.form.as_deref() == Some(DURATION);
+    let unit = match () {
+        () if lasts && name.contains("hour") => 3600.0,
+        () if lasts && name.contains("minute") => 60.0,
+        () => 1.0,
+    };
+    answer.value.as_f64().map(|value| value / unit)
+}
+
+/// Whether a text has this word, or these words.
+fn has_word(text: &str, word: &str) -> bool {
+    let ends = |side: Option<char>| !side.is_some_and(char::is_alphanumeric);
+    let whole =
+        |(at, _): (usize, &str)| ends(text[..at].chars().next_back()) && ends(text[at + word.len()..].chars().next());
+    !word.is_empty() && text.match_indices(word).any(whole)
 }
 
 /// Names that ask whether something is there.
@@ -349,6 +466,7 @@ mod tests {
             severity: Severity::Alarm,
             confidence: 0.91,
             abstained: false,
+            answer: None,
         }
     }
 
@@ -439,6 +557,71 @@ mod tests {
         }
     }
 
+    /// What `ocelli ask` knows, and what it was asked.
+    fn answered(form: &str, value: Value, text: &str) -> Answer {
+        Answer {
+            answer: text.into(),
+            form: Some(form.into()),
+            value,
+            t_start: Some("2026-03-27T08:00:00+01:00".into()),
+            camera: Some("kitchen".into()),
+            evidence: vec![5, 7],
+            confidence: 0.8,
+            ..Answer::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_gives_its_own_numbers_and_choices_and_none_that_it_does_not_have() {
+        let filled = |schema: &Value, answer: &Answer| fill_with(schema, answer.clone());
+        let of = |fields: Value| json!({"type": "object", "properties": fields});
+        let count = answered("count", json!(3), "3 times today.");
+        let schema = of(json!({
+            "answer": {"type": "string"}, "times_seen": {"type": "integer"}, "evidence": {"type": "array", "items": {"type": "integer"}},
+            "confidence": {"type": "number"}, "camera": {"type": "string"}, "found": {"type": "boolean"}, "answered": {"type": "boolean"},
+            "where": {"enum": ["hall", "kitchen"]}, "home": {"type": ["boolean", "null"]},
+        }));
+        let value = filled(&schema, &count).expect("it can be");
+        assert_eq!(
+            value,
+            json!({
+                "answer": "3 times today.", "times_seen": 3, "evidence": [5, 7], "confidence": 0.8, "camera": "kitchen", "found": true,
+                "answered": true, "where": "kitchen", "home": null,
+            })
+        );
+        let one =
+            |kind: Value, answer: &Answer| filled(&of(json!({"value": kind})), answer).map(|all| all["value"].clone());
+        let why = |kind: Value, answer: &Answer| one(kind, answer).expect_err("nothing is known of it");
+        assert!(why(json!({"type": "integer", "maximum": 2}), &count).contains("no room for 3"));
+        assert!(why(json!({"type": "boolean"}), &count).contains("neither yes nor no"));
+        assert!(why(json!({"enum": ["red", "blue"]}), &count).contains("known to be right"));
+        let long = answered("duration", json!(5400.0), "1 h 30 min.");
+        let minutes =
+            of(json!({"minutes": {"type": "integer"}, "hours": {"type": "number"}, "length": {"type": "integer"}}));
+        assert_eq!(filled(&minutes, &long), Ok(json!({"minutes": 90, "hours": 1.5, "length": 5400})));
+        let no = answered("happened", json!(false), "No, not that I saw today.");
+        assert_eq!(one(json!({"type": "boolean"}), &no), Ok(json!(false)));
+        assert_eq!(one(json!({"enum": ["yes", "no", "unknown"]}), &no), Ok(json!("no")));
+        assert!(why(json!({"type": "number"}), &no).contains("no number"));
+        let when = answered("last", json!("2026-03-27T08:00:00+01:00"), "Last today at 08:00.");
+        let times = of(json!({"time": {"type": "string"}, "date": {"type": "string", "maxLength": 5}}));
+        assert!(filled(&times, &when).expect_err("it is long").contains("no room for 2026"));
+        assert_eq!(
+            filled(&of(json!({"time": {"type": "string"}})), &when),
+            Ok(json!({"time": "2026-03-27T08:00:00+01:00"}))
+        );
+        // Who was not answered learns why, and nothing else.
+        let none = Answer { answer: "I do not know `llama`.".into(), abstained: true, ..Answer::default() };
+        assert_eq!(one(json!({"type": "string"}), &none), Ok(json!("I do not know `llama`.")));
+        assert_eq!(one(json!({"enum": ["yes", "no", "unknown"]}), &none), Ok(json!("unknown")));
+        assert_eq!(one(json!({"type": ["integer", "null"]}), &none), Ok(Value::Null));
+        assert!(filled(&of(json!({"camera": {"type": "string"}})), &none).is_err());
+        assert_eq!(filled(&of(json!({"camera": {"type": ["string", "null"]}})), &none), Ok(json!({"camera": null})));
+        for kind in [json!({"type": "integer"}), json!({"type": "boolean"}), json!({"enum": ["hall", "llama"]})] {
+            why(kind, &none);
+        }
+    }
+
     #[test]
     fn references_choices_and_bounds_are_followed_and_what_is_impossible_is_refused() {
         let schema = json!({
@@ -459,7 +642,7 @@ mod tests {
             (json!({"type": "string", "minLength": 1_000_000}), "at least 1000000"),
             (json!({"$ref": "#/nowhere"}), "not in it"),
             (json!({"$ref": "#"}), "too deep"),
-            (json!({"enum": []}), "no values"),
+            (json!({"enum": []}), "no value"),
             (lists_of(100, 8), "too long"),
             (json!({"anyOf": vec![json!({"$ref": "#"}); 60]}), "can be filled"),
             (

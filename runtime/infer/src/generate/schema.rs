@@ -122,9 +122,19 @@ struct Node {
 impl Node {
     /// Texts of its `enum`, and of those within it.
     fn texts(&self, named: &mut Vec<String>) {
-        named.extend(self.r#enum.iter().flatten().filter_map(|value| value.as_str().map(str::to_owned)));
+        self.r#enum.iter().flatten().for_each(|value| texts_of(value, named));
         let properties = self.properties.iter().flat_map(|properties| &properties.0).map(|(_, node)| node);
         properties.chain(self.items.as_deref()).for_each(|node| node.texts(named));
+    }
+}
+
+/// Texts of a value, however deep.
+fn texts_of(value: &serde_json::Value, named: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => named.push(text.clone()),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| texts_of(value, named)),
+        serde_json::Value::Object(values) => values.values().for_each(|value| texts_of(value, named)),
+        _ => {}
     }
 }
 

@@ -17,8 +17,9 @@ use crate::vocabulary::quantized::Quantized;
 /// The most sentences of which all rows are held.
 pub const MOST_EXACT: usize = 10_000;
 
-/// How many of the best by their codes are compared exactly.
-const EXACT: usize = 64;
+/// How many of the best by their codes are compared exactly. A narrator answers far from all sentences, where many are as near: of 100,000
+/// its nearest is among the best 64 by their codes in 0.67 of answers, among 512 in 0.85, 1024 in 0.94, 2048 in 0.98.
+const EXACT: usize = 2048;
 
 /// The most rows of which codes are learnt, on the way into a book.
 const MOST_SAMPLED: usize = 1 << 13;
@@ -202,7 +203,7 @@ impl Book {
         self.pairs.find(text)
     }
 
-    /// Writes the cosine of each sentence to a unit vector, `[sentences]`; with codes that of the best 64 exactly, and of the
+    /// Writes the cosine of each sentence to a unit vector, `[sentences]`; with codes that of the best 2048 exactly, and of the
     /// others about. Where the file cannot be read any more the codes have to do.
     pub fn cosines(&self, z: &[f32; EMBEDDING], to: &mut [f32]) {
         match &self.table {
@@ -218,7 +219,7 @@ impl Book {
         }
     }
 
-    /// The sentences nearest to a unit vector, `count` at most and 64 where there are codes, each with its cosine, the nearest
+    /// The sentences nearest to a unit vector, `count` at most and 2048 where there are codes, each with its cosine, the nearest
     /// first.
     pub fn nearest(&self, z: &[f32; EMBEDDING], count: usize) -> Vec<(usize, f32)> {
         match &self.table {

@@ -874,6 +874,10 @@ impl Asker<'_> {
         if midnight(&start) && midnight(&end) && next == Some(end.date()) {
             return self.day(start.date());
         }
+        // A program that was started anew at once.
+        if from == to && period.length_ms() < 1000 {
+            return format!("{} at {from}", self.day(start.date()));
+        }
         if start.date() == end.date() || (midnight(&end) && next == Some(end.date())) {
             let to = if midnight(&end) { "24:00".to_owned() } else { to };
             return format!("{} from {from} to {to}", self.day(start.date()));

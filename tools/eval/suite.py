@@ -14,6 +14,8 @@ annotation file or files as its loader reads them, and `videos/`. Nothing is dow
 """
 
 import argparse
+import functools
+import hashlib
 import html
 import json
 import sys
@@ -31,6 +33,7 @@ from benchmarks.graders import Offline  # noqa: E402
 from systems import CONTROLS, Blind, Broken, Cutter, Ocelli, OpenAi  # noqa: E402
 
 CONTROLLED = ("tvbench", "tempcompass")
+PROBES = 3_000_000  # the first seed of the sets of probes
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ def answer(system, chosen, kept):
 
 
 def rows_of(system, chosen, kept):
-    replies = answer(system, chosen, kept / f"{chosen.name}.jsonl")
+    asked = hashlib.sha256(repr([(i.id, i.video, i.question, i.options, i.from_s, i.until_s) for i in chosen.items]).encode())
+    replies = answer(system, chosen, kept / f"{chosen.name}-{asked.hexdigest()[:8]}.jsonl")
     named = [row | {"name": chosen.name} for row in report(chosen.benchmark, chosen.items, replies, Offline())]
     return [row | {"system": system.name} for row in named]
 
@@ -188,7 +192,7 @@ def arguments():
     p.add_argument("--program", type=Path, default=ROOT / "target/debug/ocelli")
     p.add_argument("--pack", type=Path, default=ROOT / "models/home")
     p.add_argument("--assets", type=Path, default=ROOT / "data/scenes/assets")
-    p.add_argument("--kept", type=Path, default=ROOT / "data/eval/suite", help="rendered clips, parts of videos, replies")
+    p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1")
@@ -201,14 +205,16 @@ def arguments():
 
 
 def own_sets(args):
-    """Renders what lacks; clips of another generator are others."""
+    """Renders what lacks; clips of another generator are others. `eval home` has the same test clips, and more of them."""
     test = prepare.test_folder(args.kept, ())
     prepare.scenes(test, args.clips, args.assets)
     probes = test.parent / "probes"
     if not list(probes.glob("*.npz")):
         say(f"rendering sets of probes of {args.clips // 2} seeds")
-        prepare.run(sys.executable, "scenes/generate.py", "--out", probes.parent, "--split", "probes", "--first", 3_000_000, "--count", args.clips // 2, "--assets", args.assets)  # fmt: skip
-    made = synthetic.make(probes, test, test.parent / "sets")
+        prepare.run(sys.executable, "scenes/generate.py", "--out", probes.parent, "--split", "probes", "--first", PROBES, "--count", args.clips // 2, "--assets", args.assets)  # fmt: skip
+    last = prepare.SPLITS["test"] + args.clips
+    scenes = [p for p in sorted(test.glob("*.npz")) if int(p.stem) < last]
+    made = synthetic.make(sorted(probes.glob("*.npz")), scenes, test.parent / "sets")
     return [Set(name, b := BENCHMARKS[kind](), b.load(path), test.parent / "sets/videos") for name, kind, path in made]
 
 
@@ -222,9 +228,9 @@ def main():
     sets = [s for s in sets if s.items and (not args.only or s.name in args.only)]
     benchmarks = {s.name: s.benchmark for s in sets}
     rows, controls = [], []
+    parts = args.kept / "suite/parts"
+    parts.mkdir(parents=True, exist_ok=True)
     for control in CONTROLS:
-        parts = args.kept / "parts"
-        parts.mkdir(parents=True, exist_ok=True)
         systems = [Ocelli(args.program, args.pack, Cutter(parts, control))]
         if args.openai:
             systems.append(OpenAi(args.openai, args.model, Cutter(parts, control), f"{args.model} at {args.openai}"))
@@ -250,14 +256,19 @@ def main():
 def folder_of(args, system, control):
     """Replies of another program or pack are others."""
     about = "".join(c if c.isalnum() else "-" for c in f"{system.name} {control}")
-    stamp = (
-        ""
-        if not isinstance(system, Ocelli)
-        else f"-{int(args.program.stat().st_mtime)}-{int((args.pack / 'pack.toml').stat().st_mtime)}"
-    )
-    folder = args.kept / "replies" / f"{about}{stamp}"
+    stamp = f"-{content(args.program, args.pack)}" if isinstance(system, Ocelli) else ""
+    folder = args.kept / "suite/replies" / f"{about}{stamp}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@functools.cache
+def content(program, pack):
+    """By what they hold and not by their dates, which a fresh build of the same changes."""
+    digest = hashlib.sha256(program.read_bytes())
+    for file in [pack / "pack.toml", *sorted(pack.glob("*.onnx")), *sorted(pack.glob("vocabulary.*"))]:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A system gets the part of a video that an item may see, cut out of it as a file 
 """
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -29,6 +30,12 @@ class Broken(RuntimeError):
 
 def probe(video):
     """(width, height, frames a second, seconds)"""
+    return probed(video, video.stat().st_mtime_ns)
+
+
+@functools.cache
+def probed(video, _changed):
+    """Each file is looked into once: starting ffprobe for every question took longer than the answers."""
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height,r_frame_rate:format=duration", "-of", "json", str(video)]  # fmt: skip
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     stream = told["streams"][0]
@@ -123,20 +130,8 @@ class Ocelli:
         if video not in self.told:
             folder = Path(tempfile.mkdtemp(dir=self.cutter.folder))
             journal = folder / "day.journal"
-            out = self.run(
-                "replay",
-                video,
-                "--json",
-                "--evidence",
-                "--verbosity",
-                "full",
-                "--pack",
-                self.pack,
-                "--journal",
-                journal,
-                "--at",
-                BEGAN,
-            )
+            how = ("--json", "--evidence", "--verbosity", "full", "--pack", self.pack, "--journal", journal, "--at", BEGAN)
+            out = self.run("replay", video, *how)
             rows = [json.loads(line) for line in out.splitlines()]
             self.told[video] = [r for r in rows if r["type"] == "narration"], journal
         return self.told[video]

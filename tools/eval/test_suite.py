@@ -137,9 +137,10 @@ def test_sets_of_rendered_clips_are_read_by_the_benchmarks_own_loaders(tmp_path)
     clip(tmp_path / "probes", 1, [("walk", 20)], "order")
     clip(tmp_path / "test", 2, [("walk", 10), ("fall", 5), ("lie", 10)])
     clip(tmp_path / "test", 3, [("nobody", 10), ("enter", 10), ("sit_down", 5), ("sit", 10)])
+    files = (sorted((tmp_path / part).glob("*.npz")) for part in ("probes", "test"))
     sets = {
         name: (b.BENCHMARKS[kind](), path)
-        for name, kind, path in synthetic.make(tmp_path / "probes", tmp_path / "test", tmp_path / "sets", 2, 0.2)
+        for name, kind, path in synthetic.make(*files, tmp_path / "sets", 2, 0.2)
     }
     items = {name: benchmark.load(path) for name, (benchmark, path) in sets.items()}
     assert items["ual-bench"][0].truth == (2.0, 3.0)

@@ -20,6 +20,7 @@ import html
 import json
 import sys
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,9 @@ from systems import CONTROLS, Blind, Broken, Cutter, Ocelli, OpenAi  # noqa: E40
 
 CONTROLLED = ("tvbench", "tempcompass")
 PROBES = 3_000_000  # the first seed of the sets of probes
+ABOUT = """{items} items of {sets} sets, told by the pack {pack} through the program. Sets are of our own making in the benchmarks' forms, but for copies
+of the field's that lay at hand. Rendered clips have seeds from {test}, probes from {probes}: rooms and people on which neither the pack's weights
+(seeds from {train}) nor its thresholds (from {val}, and real people) were chosen. Open answers are judged offline, by rule."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,12 @@ def page(title, about, rows, controls, benchmarks):
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title><style>{STYLE}</style>{"".join(parts)}</html>\n'  # fmt: skip
 
 
+def lines_of(told):
+    """JSON with a row a line, so that a difference of two reports can be read."""
+    rows = lambda of: "[\n" + ",\n".join(map(json.dumps, of)) + "\n]" if isinstance(of, list) else json.dumps(of)  # noqa: E731
+    return "{" + ",\n".join(f'"{key}": {rows(of)}' for key, of in told.items()) + "}\n"
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--program", type=Path, default=ROOT / "target/debug/ocelli")
@@ -244,10 +254,11 @@ def main():
                 (rows if control == "in order" else controls).extend(r | {"system": named} for r in told)
     for chosen in sets:
         controls += rows_of(Blind(), chosen, folder_of(args, Blind(), "in order"))
-    about = f"{sum(len(s.items) for s in sets)} items of {len(sets)} sets. Sets are of our own making in the benchmarks' forms, but for copies of the field's that lay at hand; open answers are judged offline, by rule."
+    pack = tomllib.loads((args.pack / "pack.toml").read_text())
+    about = ABOUT.format(items=sum(len(s.items) for s in sets), sets=len(sets), pack=f"{pack['name']} {pack['version']}", **{k: f"{v:,}" for k, v in prepare.SPLITS.items()}, probes=f"{PROBES:,}")  # fmt: skip
     print(markdown("Benchmarks", about, rows, controls, benchmarks))
     if args.json:
-        args.json.write_text(json.dumps({"sets": rows, "controls": controls}, indent=1) + "\n")
+        args.json.write_text(lines_of({"about": about, "sets": rows, "controls": controls}))
     if args.report:
         args.report.with_suffix(".md").write_text(markdown("Benchmarks", about, rows, controls, benchmarks))
         args.report.with_suffix(".html").write_text(page("Benchmarks", about, rows, controls, benchmarks))

@@ -169,6 +169,25 @@ def test_the_report_has_both_modes_intervals_and_controls(tmp_path):
     assert "T &lt;b&gt;" in page and page.count("<svg") == 2 and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_the_json_is_a_row_a_line():
+    told = {"about": 'a "b"', "sets": [{"n": 1}, {"n": None}], "controls": []}
+    text = suite.lines_of(told)
+    assert json.loads(text) == told and '{"n": 1},\n{"n": null}\n' in text
+
+
+def test_replies_are_kept_by_what_program_and_pack_hold(tmp_path):
+    program, pack = tmp_path / "ocelli", tmp_path / "pack"
+    pack.mkdir()
+    program.write_bytes(b"1"), (pack / "pack.toml").write_text("a"), (pack / "stab.onnx").write_bytes(b"2")
+    seen = {suite.content.__wrapped__(program, pack)}
+    program.touch()
+    assert suite.content.__wrapped__(program, pack) in seen
+    for path in (program, pack / "pack.toml", pack / "stab.onnx"):
+        path.write_bytes(path.read_bytes() + b"x")
+        seen.add(suite.content.__wrapped__(program, pack))
+    assert len(seen) == 4
+
+
 def test_a_folder_that_is_no_benchmark_or_cannot_be_read_is_named(tmp_path):
     (tmp_path / "odd").mkdir()
     with pytest.raises(SystemExit, match="called like no benchmark"):

@@ -11,6 +11,7 @@ modelled places: what they cost is the same wherever they lie. Hours are those o
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -42,16 +43,17 @@ def clips(source, folder, width, height):
 
 
 def replayed(args, pair, *options):
-    """What a picture costs beyond the start: {cpu_ms_a_picture, rss_peak_bytes, start_cpu_s}."""
-    (short, _), (long, rss) = (used(args, clip, *options) for clip in pair)
+    """What a picture costs beyond the start: {cpu_ms_a_picture, resident_bytes, start_cpu_s}."""
+    (short, _), (long, resident) = (used(args, clip, *options) for clip in pair)
     pictures = [seconds * 5 for seconds in (SHORT_S, LONG_S)]
     each = (long - short) / (pictures[1] - pictures[0])
-    return {"cpu_ms_a_picture": 1000 * each, "rss_peak_bytes": rss, "start_cpu_s": short - each * pictures[0]}
+    return {"cpu_ms_a_picture": 1000 * each, "resident_bytes": resident, "start_cpu_s": short - each * pictures[0]}
 
 
 def used(args, clip, *options):
-    """(CPU seconds, peak resident set)"""
-    return ran([args.program, "replay", clip, "--out", "/dev/null", "--pack", args.pack, *options])[2:]
+    """(CPU seconds, resident set as the program tells it: the system's peak would hold that of the process that starts it)"""
+    _, told, cpu_s, _ = ran([args.program, "replay", clip, "--out", "/dev/null", "--pack", args.pack, *options])
+    return cpu_s, float(re.search(r"([\d.]+) MiB resident", told)[1]) * 2**20
 
 
 def planned(args, path):
@@ -109,8 +111,7 @@ def ran_live(args, path):
         told = err.read()
     if code:
         raise SystemExit(f"curves: run ended with {code}: {told.strip()[-500:]}")
-    pulse = [line for line in told.splitlines() if " seen" in line][-1]
-    seen, late = (int(next(part for part in pulse.split(", ") if part.endswith(what)).split()[0].split(":")[-1]) for what in (" seen", " late"))
+    seen, late = (sum(map(int, of)) for of in zip(*re.findall(r"(\d+) seen, (\d+) late.* in all$", told, re.MULTILINE)))
     (began, before), (ended, after) = marks
     return {"cpu_s_a_second": (after - before) / (ended - began), "resident_bytes": rss, "seen": seen, "late": late}
 
@@ -170,7 +171,7 @@ def slopes(rows):
     out = []
     for curve, measure, what, unit, factor in SLOPES:
         of = [r for r in rows if r["curve"] == curve]
-        each = [factor * float(np.polyfit([r["at"] for r in of], values, 1)[0]) for values in zip(*(r["rounds"][measure] for r in of))]
+        each = [round(factor * float(np.polyfit([r["at"] for r in of], values, 1)[0]), 9) for values in zip(*(r["rounds"][measure] for r in of))]
         out.append({"curve": curve, "measure": measure, "what": what, "unit": unit, "value": statistics.median(each), "low": min(each), "high": max(each)})
     return out
 
@@ -209,7 +210,7 @@ def plot(rows):
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
-COLUMNS = ("cpu_ms_a_picture", "cpu_s_a_second", "start_cpu_s", "rss_peak_bytes", "resident_bytes", "planned_bytes", "seen", "late")
+COLUMNS = ("cpu_ms_a_picture", "cpu_s_a_second", "start_cpu_s", "resident_bytes", "planned_bytes", "seen", "late")
 
 
 def cell(measure, value):
@@ -221,7 +222,7 @@ def cell(measure, value):
 def markdown(told, svg):
     """The report."""
     m = told["machine"]
-    out = ["# What more of it costs", "", f"`cargo xtask bench all --curves`: {m['cpu']}, {m['cores']} cores, load {m['load']:.1f} from this and other work; program {told['profile']}; {told['rounds']} rounds in turn.",
+    out = ["# What more of it costs", "", f"`cargo xtask bench all --curves`: {m['cpu']}, {m['cores']} cores, load {m['load']:.1f} from this and other work; {told['profile']} profile; {told['rounds']} rounds in turn.",
            "CPU seconds, not the clock. " + ABOUT, "", f"![curves]({svg.name})", "", "| one more | median of the rounds | least, most |", "|---|---|---|"]  # fmt: skip
     out += [f"| {s['what']} | {s['value']:.3g} {s['unit']} | {s['low']:.3g}, {s['high']:.3g} |" for s in told["slopes"]]
     for curve in dict.fromkeys(r["curve"] for r in told["curves"]):

@@ -92,7 +92,7 @@ class Cutter:
         if self.control == "in order" and first == 0 and last >= round(seconds * fps):
             return video
         stat = video.stat()
-        about = f"{video.resolve()} {stat.st_size} {stat.st_mtime_ns} {first} {last} {self.control}"
+        about = f"{video.name} {stat.st_size} {stat.st_mtime_ns} {first} {last} {self.control}"
         out = self.folder / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.mp4"
         if not out.exists():
             chosen = frames_of(video)[first : max(last, first + 1)]

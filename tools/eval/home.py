@@ -182,7 +182,7 @@ def main():
     kinds = [words.KINDS[k] for k in sorted(set(vocabulary.kind.tolist()))]
     # A pack that knows everything is tested on everything, as often as it comes.
     focus = () if len(kinds) == len(words.KINDS) else kinds
-    train, val, test = args.scenes / "train", args.scenes / "val", prepare.test_folder(args.kept, kinds)
+    train, val, test = args.scenes / "train", args.scenes / "val", prepare.test_folder(args.kept, focus)
     for folder, count, about in ((train, args.train_clips, ()), (val, VAL_CLIPS, ()), (test, args.test_clips, focus)):
         prepare.scenes(folder, count, args.scenes / "assets", about)
     prepare.real_clips(args.data, args.real, args.teacher, (REAL, LAB))

@@ -7,6 +7,7 @@ import base64
 import functools
 import hashlib
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -96,7 +97,7 @@ class Cutter:
         out = self.folder / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.mp4"
         if not out.exists():
             chosen = frames_of(video)[first : max(last, first + 1)]
-            part = out.with_suffix(".part.mp4")
+            part = out.with_suffix(f".{os.getpid()}.mp4")  # another run may cut the same
             write_frames(part, CONTROLS[self.control](chosen), fps)
             part.rename(out)
         return out
@@ -207,7 +208,7 @@ class Ocelli:
     def captions(self, item, video):
         events, _ = self.events(video)
         ends = [e["t_start_s"] for e in events[1:]] + [probe(video)[3]]
-        return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends, strict=True)] or None
+        return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends)] or None  # nothing told: an end too many
 
     def stream(self, item, video):
         """Each event as it is told, in the words that are asked for where it is what was asked."""

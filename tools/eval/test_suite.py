@@ -47,6 +47,16 @@ def test_controls_take_away_what_only_time_tells(tmp_path):
     assert sorted(seen["shuffled"]) == list(range(10)) and seen["shuffled"] != seen["in order"]
 
 
+@needs_ffmpeg
+def test_captions_end_where_the_next_begins_and_silence_is_none(tmp_path):
+    whole = video(tmp_path / "v.mp4")
+    told = systems.Ocelli(tmp_path / "ocelli", tmp_path, systems.Cutter(tmp_path))
+    told.told[whole] = [{"t_start_s": 0.5, "text": "a"}, {"t_start_s": 2.0, "text": "b"}], None
+    assert told.captions(None, whole) == [[0.5, 2.0, "a"], [2.0, 4.0, "b"]]
+    told.told[whole] = [], None
+    assert told.captions(None, whole) is None
+
+
 class Server(BaseHTTPRequestHandler):
     """As OpenAI's protocol has it; says what `answers` hold, and keeps what it was asked."""
 

@@ -1,4 +1,4 @@
-"""The job itself beside what a user would do without Ocelli, on the same clips, in turn; and how Ocelli's cost grows.
+"""The job itself beside what a user would do without Ocelli, on the same clips, in turn.
 
 .venv/bin/python tools/bench/job.py --json job.json        from the project's root
 
@@ -14,8 +14,7 @@ libraries are most of the others': given beside it), how many pictures were comp
 to result. Rounds alternate between systems; the least of the rounds is taken, which other work on the machine disturbs
 least.
 
-Curves, of Ocelli alone: the size of the picture, the number of cameras and of conditions. Hours are those of `cargo xtask
-soak`, sentences those of `ocelli-bench vocabulary`.
+How Ocelli's own cost grows is measured by `curves.py`.
 """
 
 import argparse
@@ -23,7 +22,6 @@ import json
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,9 +29,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080))
-CAMERAS, CONDITIONS = (1, 2, 4, 8, 16), (1, 4, 16, 64)
-RUN_S = 12
 
 
 def say(text):
@@ -129,66 +124,6 @@ def compare(args, clips):
     return rows
 
 
-def sizes(args, clip, work):
-    """The same clip in other sizes: what grows is decoding and fitting."""
-    rows = []
-    for width, height in SIZES:
-        other = work / f"{width}x{height}.mp4"
-        scale = f"scale={width}:{height}:force_original_aspect_ratio=decrease,pad={width}:{height}:-1:-1"
-        ran(["ffmpeg", "-v", "error", "-y", "-i", clip, "-t", "12", "-vf", scale, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "veryfast", "-threads", "1", other])  # fmt: skip
-        told = min((ocelli(args.program, other) for _ in range(args.rounds)), key=lambda t: t["cpu_s"])
-        rows.append({"curve": "resolution", "at": f"{width}x{height}", "picture_ms": told["picture_ms_mean"], "decode_ms": told["stages_ms"]["decode"], "rss_peak_bytes": told["rss_peak_bytes"]})  # fmt: skip
-        say(f"{width}x{height}: {told['picture_ms_mean']:.2f} ms a picture, {told['stages_ms']['decode']:.2f} to decode one")
-    return rows
-
-
-def config(work, name, text):
-    path = work / name
-    path.write_text(text)
-    return path
-
-
-def cameras(args, clip, work):
-    """So many cameras in one program, in real time, each a command that writes the clip over and over."""
-    raw, rows = work / "camera.y4m", []
-    ran(["ffmpeg", "-v", "error", "-y", "-i", clip, "-t", "10", "-vf", "scale=640:480", "-r", "10", "-pix_fmt", "yuv420p", raw])
-    feed = f"ffmpeg -v error -re -stream_loop -1 -i {raw} -f yuv4mpegpipe -; exit 1"
-    for count in CAMERAS:
-        tables = "".join(f'[[camera]]\nname = "c{k}"\ncommand = "{feed}"\n' for k in range(count))
-        path = config(work, f"cameras-{count}.toml", f'memory_budget = "1GiB"\n{tables}')
-        plan = json.loads(ran([args.program, "check", "--json", "--config", path])[0].splitlines()[0])
-        _, told, _, _ = ran([args.program, "run", "--config", path, "--seconds", RUN_S, "--json", "--out", "/dev/null"])
-        pulse = [line for line in told.splitlines() if "pictures" in line][-1]
-        own = re.search(r"([\d.]+) MiB resident", told)
-        seen, late = (int(re.search(rf"(\d+) {what}", pulse)[1]) for what in ("seen", "late"))
-        row = {"curve": "cameras", "at": count, "planned_bytes": plan["planned_bytes"], "resident_bytes": round(float(own[1]) * 2**20) if own else None, "seen": seen, "late": late, "seconds": RUN_S}  # fmt: skip
-        rows.append(row)
-        say(f"{count} cameras: {row['resident_bytes'] or 0:,} bytes resident, {seen} pictures seen, {late} late in {RUN_S} s")
-    return rows
-
-
-def conditions(args, clip, work):
-    """So many standing conditions, each with a zone, a time and a minimum length."""
-    rows = []
-    for count in CONDITIONS:
-        kinds = ("walk", "stand", "sit", "lie")
-        text = "".join(
-            f'[[alert]]\ntext = "condition {k}"\nkinds = ["{kinds[k % 4]}"]\nfor = "{k % 50 + 1}s"\n' for k in range(count)
-        )
-        path = config(work, f"conditions-{count}.toml", text)
-        told = min((ocelli(args.program, clip, "--config", path) for _ in range(args.rounds)), key=lambda t: t["cpu_s"])
-        rows.append(
-            {
-                "curve": "conditions",
-                "at": count,
-                "cpu_ms_a_picture": 1000 * told["cpu_s"] / told["pictures"],
-                "rss_peak_bytes": told["rss_peak_bytes"],
-            }
-        )
-        say(f"{count} conditions: {rows[-1]['cpu_ms_a_picture']:.2f} ms of CPU a picture, all in all")
-    return rows
-
-
 def engines(stab, language):
     """Rows of the engines' own benchmarks, where they were run: STAB in ONNX Runtime, the generative head in llama.cpp."""
     rows = []
@@ -230,26 +165,21 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--stab", type=Path, help="what `cargo xtask bench stab --json` wrote")
     p.add_argument("--language", type=Path, help="what `cargo xtask eval language --only generate --json` wrote")
+    p.add_argument("--curves", type=Path, help="what curves.py wrote")
     p.add_argument("--json", type=Path)
     args = p.parse_args()
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 256:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     facts = machine()
     if facts["load"] > 0.7:
         say(f"this machine is busy (load {facts['load']:.1f}): read ratios, not times")
     rows = compare(args, args.clips)
     of_engines = engines(args.stab, args.language)
-    with tempfile.TemporaryDirectory() as work:
-        clip = args.clips[0]
-        curves = [row for curve in (sizes, cameras, conditions) for row in curve(args, clip, Path(work))]
+    curves = json.loads(args.curves.read_text()) if args.curves else {}
     print(f"{facts['cpu']}, {facts['cores']} cores, load {facts['load']:.1f}\n\n{table(rows)}\n")
     if of_engines:
         print("| work | system | measure | value |\n|---|---|---|---|")
         print("".join(f"| {r['clip']} | {r['system']} | {r['measure']} | {r['value']:.4g} |\n" for r in of_engines))
-    for row in curves:
-        print("- " + ", ".join(f"{k} {v}" for k, v in row.items()))
     if args.json:
-        args.json.write_text(json.dumps({"machine": facts, "rows": rows + of_engines, "curves": curves}, indent=1) + "\n")
+        args.json.write_text(json.dumps({"machine": facts, "rows": rows + of_engines, "curves": curves.get("curves", []), "slopes": curves.get("slopes", [])}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

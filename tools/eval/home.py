@@ -182,12 +182,12 @@ def main():
     kinds = [words.KINDS[k] for k in sorted(set(vocabulary.kind.tolist()))]
     # A pack that knows everything is tested on everything, as often as it comes.
     focus = () if len(kinds) == len(words.KINDS) else kinds
-    train, val, test = args.scenes / "train", args.scenes / "val", prepare.test_folder(args.kept, kinds)
+    train, val, test = args.scenes / "train", args.scenes / "val", prepare.test_folder(args.kept, focus)
     for folder, count, about in ((train, args.train_clips, ()), (val, VAL_CLIPS, ()), (test, args.test_clips, focus)):
         prepare.scenes(folder, count, args.scenes / "assets", about)
     prepare.real_clips(args.data, args.real, args.teacher, (REAL, LAB))
     poses, features = Poses(args.real, args.kept / "pose"), Features(args.kept / "lite0")
-    train, val, rendered = clips.scenes(train, args.train_clips), clips.scenes(val), clips.scenes(test, args.test_clips)
+    train, val, rendered = clips.scenes(train, args.train_clips), clips.scenes(val, VAL_CLIPS), clips.scenes(test, args.test_clips)
     prepare.poses(args.teacher, poses.kept, val + rendered)
     results, left_out = {}, [f"{LAB}: all three systems were trained or tuned on it"]
     for test_set in test_sets(args, rendered, val):

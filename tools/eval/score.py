@@ -153,7 +153,7 @@ def figures(answers):
 
 def row(name, system, answers):
     """One row of the machine-readable list."""
-    out = {"set": name, "system": system}
+    out = {"set": name, "system": system, "clips": len(answers)}
     for key, (value, low, high) in figures(answers).items():
         out |= {key: value, f"{key}_low": low, f"{key}_high": high}
     return out | {"hours": round(sum(a.clip.seconds for a in answers) / 3600, 4)}

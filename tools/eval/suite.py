@@ -14,10 +14,13 @@ annotation file or files as its loader reads them, and `videos/`. Nothing is dow
 """
 
 import argparse
+import functools
+import hashlib
 import html
 import json
 import sys
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +34,10 @@ from benchmarks.graders import Offline  # noqa: E402
 from systems import CONTROLS, Blind, Broken, Cutter, Ocelli, OpenAi  # noqa: E402
 
 CONTROLLED = ("tvbench", "tempcompass")
+PROBES = 3_000_000  # the first seed of the sets of probes
+ABOUT = """{items} items of {sets} sets, told by the pack {pack} through the program. Sets are of our own making in the benchmarks' forms, but for copies
+of the field's that lay at hand. Rendered clips have seeds from {test}, probes from {probes}: rooms and people on which neither the pack's weights
+(seeds from {train}) nor its thresholds (from {val}, and real people) were chosen. Open answers are judged offline, by rule."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ def answer(system, chosen, kept):
 
 
 def rows_of(system, chosen, kept):
-    replies = answer(system, chosen, kept / f"{chosen.name}.jsonl")
+    asked = hashlib.sha256(repr([(i.id, i.video, i.question, i.options, i.from_s, i.until_s) for i in chosen.items]).encode())
+    replies = answer(system, chosen, kept / f"{chosen.name}-{asked.hexdigest()[:8]}.jsonl")
     named = [row | {"name": chosen.name} for row in report(chosen.benchmark, chosen.items, replies, Offline())]
     return [row | {"system": system.name} for row in named]
 
@@ -183,12 +191,18 @@ def page(title, about, rows, controls, benchmarks):
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title><style>{STYLE}</style>{"".join(parts)}</html>\n'  # fmt: skip
 
 
+def lines_of(told):
+    """JSON with a row a line, so that a difference of two reports can be read."""
+    rows = lambda of: "[\n" + ",\n".join(map(json.dumps, of)) + "\n]" if isinstance(of, list) else json.dumps(of)  # noqa: E731
+    return "{" + ",\n".join(f'"{key}": {rows(of)}' for key, of in told.items()) + "}\n"
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--program", type=Path, default=ROOT / "target/debug/ocelli")
     p.add_argument("--pack", type=Path, default=ROOT / "models/home")
     p.add_argument("--assets", type=Path, default=ROOT / "data/scenes/assets")
-    p.add_argument("--kept", type=Path, default=ROOT / "data/eval/suite", help="rendered clips, parts of videos, replies")
+    p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1")
@@ -201,14 +215,16 @@ def arguments():
 
 
 def own_sets(args):
-    """Renders what lacks; clips of another generator are others."""
+    """Renders what lacks; clips of another generator are others. `eval home` has the same test clips, and more of them."""
     test = prepare.test_folder(args.kept, ())
     prepare.scenes(test, args.clips, args.assets)
     probes = test.parent / "probes"
     if not list(probes.glob("*.npz")):
         say(f"rendering sets of probes of {args.clips // 2} seeds")
-        prepare.run(sys.executable, "scenes/generate.py", "--out", probes.parent, "--split", "probes", "--first", 3_000_000, "--count", args.clips // 2, "--assets", args.assets)  # fmt: skip
-    made = synthetic.make(probes, test, test.parent / "sets")
+        prepare.run(sys.executable, "scenes/generate.py", "--out", probes.parent, "--split", "probes", "--first", PROBES, "--count", args.clips // 2, "--assets", args.assets)  # fmt: skip
+    last = prepare.SPLITS["test"] + args.clips
+    scenes = [p for p in sorted(test.glob("*.npz")) if int(p.stem) < last]
+    made = synthetic.make(sorted(probes.glob("*.npz")), scenes, test.parent / "sets")
     return [Set(name, b := BENCHMARKS[kind](), b.load(path), test.parent / "sets/videos") for name, kind, path in made]
 
 
@@ -222,9 +238,9 @@ def main():
     sets = [s for s in sets if s.items and (not args.only or s.name in args.only)]
     benchmarks = {s.name: s.benchmark for s in sets}
     rows, controls = [], []
+    parts = args.kept / "suite/parts"
+    parts.mkdir(parents=True, exist_ok=True)
     for control in CONTROLS:
-        parts = args.kept / "parts"
-        parts.mkdir(parents=True, exist_ok=True)
         systems = [Ocelli(args.program, args.pack, Cutter(parts, control))]
         if args.openai:
             systems.append(OpenAi(args.openai, args.model, Cutter(parts, control), f"{args.model} at {args.openai}"))
@@ -238,10 +254,11 @@ def main():
                 (rows if control == "in order" else controls).extend(r | {"system": named} for r in told)
     for chosen in sets:
         controls += rows_of(Blind(), chosen, folder_of(args, Blind(), "in order"))
-    about = f"{sum(len(s.items) for s in sets)} items of {len(sets)} sets. Sets are of our own making in the benchmarks' forms, but for copies of the field's that lay at hand; open answers are judged offline, by rule."
+    pack = tomllib.loads((args.pack / "pack.toml").read_text())
+    about = ABOUT.format(items=sum(len(s.items) for s in sets), sets=len(sets), pack=f"{pack['name']} {pack['version']}", **{k: f"{v:,}" for k, v in prepare.SPLITS.items()}, probes=f"{PROBES:,}")  # fmt: skip
     print(markdown("Benchmarks", about, rows, controls, benchmarks))
     if args.json:
-        args.json.write_text(json.dumps({"sets": rows, "controls": controls}, indent=1) + "\n")
+        args.json.write_text(lines_of({"about": about, "sets": rows, "controls": controls}))
     if args.report:
         args.report.with_suffix(".md").write_text(markdown("Benchmarks", about, rows, controls, benchmarks))
         args.report.with_suffix(".html").write_text(page("Benchmarks", about, rows, controls, benchmarks))
@@ -250,14 +267,19 @@ def main():
 def folder_of(args, system, control):
     """Replies of another program or pack are others."""
     about = "".join(c if c.isalnum() else "-" for c in f"{system.name} {control}")
-    stamp = (
-        ""
-        if not isinstance(system, Ocelli)
-        else f"-{int(args.program.stat().st_mtime)}-{int((args.pack / 'pack.toml').stat().st_mtime)}"
-    )
-    folder = args.kept / "replies" / f"{about}{stamp}"
+    stamp = f"-{content(args.program, args.pack)}" if isinstance(system, Ocelli) else ""
+    folder = args.kept / "suite/replies" / f"{about}{stamp}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@functools.cache
+def content(program, pack):
+    """By what they hold and not by their dates, which a fresh build of the same changes."""
+    digest = hashlib.sha256(program.read_bytes())
+    for file in [pack / "pack.toml", *sorted(pack.glob("*.onnx")), *sorted(pack.glob("vocabulary.*"))]:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 if __name__ == "__main__":

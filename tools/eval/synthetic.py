@@ -11,6 +11,7 @@ seeds that nothing was trained on. These are easy pictures and few kinds of happ
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 from collections import defaultdict
@@ -55,6 +56,7 @@ class Rendered:
     """A clip with what happens in it; `spans`: [(kind, start_s, end_s)] of its own label, one an instant."""
 
     name: str
+    path: Path
     video: str
     seconds: float
     room: str
@@ -83,6 +85,7 @@ def rendered(path, videos):
             first = t
     return Rendered(
         name,
+        path,
         video.name,
         len(frames) / FPS,
         meta["scene"],
@@ -282,7 +285,7 @@ def segments(tables):
     return {"segments.json": rows}
 
 
-def orders(tables, folder, videos):
+def orders(tables, videos):
     """VCRBench's form: the deeds of a table, cut apart, shown in another order; put them in order."""
     rows, dice = [], np.random.default_rng(11)
     for clip in tables:
@@ -292,7 +295,7 @@ def orders(tables, folder, videos):
         shown = dice.permutation(len(parts))
         video = videos / f"order-{clip.name}.mp4"
         if not video.exists():
-            frames = frames_of(folder, clip)
+            frames = frames_of(clip)
             pieces = [frames[round(parts[i][1] * FPS) : round(parts[i][2] * FPS)] for i in shown]
             blank = np.zeros((3, *frames.shape[1:]), np.uint8)
             clips.write(video, np.concatenate([f for piece in pieces for f in (piece, blank)]))
@@ -321,7 +324,7 @@ def spooky(count, videos):
     return {"spooky.csv": [("Path", "Category", "Label"), *rows]}
 
 
-def needle(scenes, folder, videos, minutes, count=3, seed=5):
+def needle(scenes, videos, minutes, count=3, seed=5):
     """A needle in a long video, in E.T. Bench's form: one fall among clips without any; a moment of it is asked for."""
     falls = [c for c in scenes if once(c, "fall")][:count]
     plain = [c for c in scenes if not any(s[0] == "fall" for s in c.spans)]
@@ -334,9 +337,10 @@ def needle(scenes, folder, videos, minutes, count=3, seed=5):
         place = int(len(parts) * (k + 1) / (len(falls) + 1))
         parts.insert(place, clip)
         start = sum(c.seconds for c in parts[:place])
-        video = videos / f"needle-{k}.mp4"
+        about = hashlib.sha256(" ".join(c.name for c in parts).encode()).hexdigest()[:8]
+        video = videos / f"needle-{about}.mp4"
         if not video.exists():
-            clips.write(video, np.concatenate([square(frames_of(folder, c)) for c in parts]))
+            clips.write(video, np.concatenate([square(frames_of(c)) for c in parts]))
         span = [start + s for s in once(clip, "fall")]
         rows.append(
             {
@@ -351,8 +355,8 @@ def needle(scenes, folder, videos, minutes, count=3, seed=5):
     return {"needle.json": rows}
 
 
-def frames_of(folder, clip):
-    with np.load(folder / f"{clip.name.split('-', 1)[1]}.npz") as z:
+def frames_of(clip):
+    with np.load(clip.path) as z:
         return z["frames"]
 
 
@@ -373,16 +377,16 @@ def write(folder, files):
 
 
 def make(probes, scenes, out, noise_clips=40, needle_minutes=10):
-    """Sets of two folders of rendered clips -> [(name, benchmark's name, what its loader reads)]."""
+    """Sets of files of rendered clips -> [(name, benchmark's name, what its loader reads)]."""
     videos = out / "videos"
     videos.mkdir(parents=True, exist_ok=True)
-    probe, scene = ([rendered(p, videos) for p in sorted(folder.glob("*.npz"))] for folder in (probes, scenes))
+    probe, scene = ([rendered(p, videos) for p in files] for files in (probes, scenes))
     table = [c for c in scene if c.is_table]
     sets = {
         "tempcompass": temporal(probe), "tvbench": options(probe), "videohallucer": hallucinations(scene), "ual-bench": unusual(scene),
         "ovo-bench": online(scene), "streamingbench-proactive": proactive(scene), "vstream-qa": asked_later(scene), "etbench": grounded(scene),
         "vidchapters": chapters(scene), "dream-1k": described(scene), "spookybench": spooky(noise_clips, videos),
-        "epfl-smart-kitchen": segments(table), "vcrbench": orders(table, scenes, videos), "needle": needle(scene, scenes, videos, needle_minutes),
+        "epfl-smart-kitchen": segments(table), "vcrbench": orders(table, videos), "needle": needle(scene, videos, needle_minutes),
     }  # fmt: skip
     made = []
     for name, content in sets.items():
@@ -402,7 +406,7 @@ def main():
     p.add_argument("--scenes", type=Path, required=True, help="folder of other clips")
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
-    for name, _, path in make(args.probes, args.scenes, args.out):
+    for name, _, path in make(*(sorted(folder.glob("*.npz")) for folder in (args.probes, args.scenes)), args.out):
         print(f"{name}: {path}")
 
 

@@ -4,8 +4,10 @@ A system gets the part of a video that an item may see, cut out of it as a file 
 """
 
 import base64
+import functools
 import hashlib
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -29,6 +31,12 @@ class Broken(RuntimeError):
 
 def probe(video):
     """(width, height, frames a second, seconds)"""
+    return probed(video, video.stat().st_mtime_ns)
+
+
+@functools.cache
+def probed(video, _changed):
+    """Each file is looked into once: starting ffprobe for every question took longer than the answers."""
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height,r_frame_rate:format=duration", "-of", "json", str(video)]  # fmt: skip
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     stream = told["streams"][0]
@@ -85,11 +93,11 @@ class Cutter:
         if self.control == "in order" and first == 0 and last >= round(seconds * fps):
             return video
         stat = video.stat()
-        about = f"{video.resolve()} {stat.st_size} {stat.st_mtime_ns} {first} {last} {self.control}"
+        about = f"{video.name} {stat.st_size} {stat.st_mtime_ns} {first} {last} {self.control}"
         out = self.folder / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.mp4"
         if not out.exists():
             chosen = frames_of(video)[first : max(last, first + 1)]
-            part = out.with_suffix(".part.mp4")
+            part = out.with_suffix(f".{os.getpid()}.mp4")  # another run may cut the same
             write_frames(part, CONTROLS[self.control](chosen), fps)
             part.rename(out)
         return out
@@ -123,20 +131,8 @@ class Ocelli:
         if video not in self.told:
             folder = Path(tempfile.mkdtemp(dir=self.cutter.folder))
             journal = folder / "day.journal"
-            out = self.run(
-                "replay",
-                video,
-                "--json",
-                "--evidence",
-                "--verbosity",
-                "full",
-                "--pack",
-                self.pack,
-                "--journal",
-                journal,
-                "--at",
-                BEGAN,
-            )
+            how = ("--json", "--evidence", "--verbosity", "full", "--pack", self.pack, "--journal", journal, "--at", BEGAN)
+            out = self.run("replay", video, *how)
             rows = [json.loads(line) for line in out.splitlines()]
             self.told[video] = [r for r in rows if r["type"] == "narration"], journal
         return self.told[video]
@@ -212,7 +208,7 @@ class Ocelli:
     def captions(self, item, video):
         events, _ = self.events(video)
         ends = [e["t_start_s"] for e in events[1:]] + [probe(video)[3]]
-        return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends, strict=True)] or None
+        return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends)] or None  # nothing told: an end too many
 
     def stream(self, item, video):
         """Each event as it is told, in the words that are asked for where it is what was asked."""

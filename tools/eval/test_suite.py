@@ -47,6 +47,16 @@ def test_controls_take_away_what_only_time_tells(tmp_path):
     assert sorted(seen["shuffled"]) == list(range(10)) and seen["shuffled"] != seen["in order"]
 
 
+@needs_ffmpeg
+def test_captions_end_where_the_next_begins_and_silence_is_none(tmp_path):
+    whole = video(tmp_path / "v.mp4")
+    told = systems.Ocelli(tmp_path / "ocelli", tmp_path, systems.Cutter(tmp_path))
+    told.told[whole] = [{"t_start_s": 0.5, "text": "a"}, {"t_start_s": 2.0, "text": "b"}], None
+    assert told.captions(None, whole) == [[0.5, 2.0, "a"], [2.0, 4.0, "b"]]
+    told.told[whole] = [], None
+    assert told.captions(None, whole) is None
+
+
 class Server(BaseHTTPRequestHandler):
     """As OpenAI's protocol has it; says what `answers` hold, and keeps what it was asked."""
 
@@ -137,9 +147,10 @@ def test_sets_of_rendered_clips_are_read_by_the_benchmarks_own_loaders(tmp_path)
     clip(tmp_path / "probes", 1, [("walk", 20)], "order")
     clip(tmp_path / "test", 2, [("walk", 10), ("fall", 5), ("lie", 10)])
     clip(tmp_path / "test", 3, [("nobody", 10), ("enter", 10), ("sit_down", 5), ("sit", 10)])
+    files = (sorted((tmp_path / part).glob("*.npz")) for part in ("probes", "test"))
     sets = {
         name: (b.BENCHMARKS[kind](), path)
-        for name, kind, path in synthetic.make(tmp_path / "probes", tmp_path / "test", tmp_path / "sets", 2, 0.2)
+        for name, kind, path in synthetic.make(*files, tmp_path / "sets", 2, 0.2)
     }
     items = {name: benchmark.load(path) for name, (benchmark, path) in sets.items()}
     assert items["ual-bench"][0].truth == (2.0, 3.0)
@@ -166,6 +177,25 @@ def test_the_report_has_both_modes_intervals_and_controls(tmp_path):
     assert "| tvbench | x | accuracy | 0.333 | 0.333 [" in text and "| 0.500 | 6 | 2 | 0 |" in text and "## Controls" in text
     page = suite.page("T <b>", "about", rows, rows, {"tvbench": benchmark})
     assert "T &lt;b&gt;" in page and page.count("<svg") == 2 and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_json_is_a_row_a_line():
+    told = {"about": 'a "b"', "sets": [{"n": 1}, {"n": None}], "controls": []}
+    text = suite.lines_of(told)
+    assert json.loads(text) == told and '{"n": 1},\n{"n": null}\n' in text
+
+
+def test_replies_are_kept_by_what_program_and_pack_hold(tmp_path):
+    program, pack = tmp_path / "ocelli", tmp_path / "pack"
+    pack.mkdir()
+    program.write_bytes(b"1"), (pack / "pack.toml").write_text("a"), (pack / "stab.onnx").write_bytes(b"2")
+    seen = {suite.content.__wrapped__(program, pack)}
+    program.touch()
+    assert suite.content.__wrapped__(program, pack) in seen
+    for path in (program, pack / "pack.toml", pack / "stab.onnx"):
+        path.write_bytes(path.read_bytes() + b"x")
+        seen.add(suite.content.__wrapped__(program, pack))
+    assert len(seen) == 4
 
 
 def test_a_folder_that_is_no_benchmark_or_cannot_be_read_is_named(tmp_path):

@@ -56,9 +56,9 @@ if wanted 1; then
     sh tools/train/setup.sh .venv data/teacher-venv
 fi
 if wanted 2; then
-    say 2 "$scenes synthetic clips for training, 60 for validation, 140 sets of probes (about 1 s of one core a clip second)"
+    say 2 "$scenes synthetic clips for training, 200 for validation, 140 sets of probes (about 1 s of one core a clip second)"
     "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --count "$scenes"
-    "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --split val --first 1000000 --count 60
+    "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --split val --first 1000000 --count 200
     "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --split probes --first 2000000 --count 140
 fi
 if wanted 3; then

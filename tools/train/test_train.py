@@ -981,6 +981,26 @@ def test_the_card_tells_which_switches_were_not_run():
     assert [name for name in ablations.RUNS if name in missing] == list(ablations.RUNS)[3:]
 
 
+def drop_row(clips, way, threshold, dropped, retained, same=0.9):
+    return {"clips": clips, "way": way, "threshold": threshold, "dropped": dropped, "retained": retained, "same_answer": same,
+            "half_seconds": {"real": 50, "all": 200}[clips]}  # fmt: skip
+
+
+def test_the_card_tells_of_drop_what_its_table_says():
+    import card
+
+    rows = [drop_row(clips, "nothing", None, 0.0, 1.0, 1.0) for clips in ("real", "all")]
+    rows += [drop_row("real", "pixels", 8, 0.7, 0.99), drop_row("real", "pixels", 9, 0.8, 0.985), drop_row("real", "features", 0.9, 0.85, 0.97)]
+    rows += [drop_row("all", "pixels", 8, 0.6, 1.01), drop_row("all", "pixels", 9, 0.75, 0.9, 0.95), drop_row("all", "features", 0.9, 0.82, 0.98)]
+    text = " ".join(card.drop_text(rows).split())
+    assert "50 half seconds of real clips, 150 of rendered ones" in text and "one half second is 2.0%" in text
+    assert "on the real clips 98.5% with 80.0% dropped, by pixels at 9; on all 98.0% with 82.0% dropped, by features at 0.9." in text
+    assert "the first has 90.0% with 75.0% on all, the second 97.0% with 85.0% on the real ones" in text
+    assert "no way has, 95% at most" in text
+    rows[-1]["same_answer"] = 0.99
+    assert "is had with 82.0% dropped" in card.drop_text(rows)
+
+
 def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):
     import ablations
 

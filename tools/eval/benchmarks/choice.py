@@ -22,8 +22,9 @@ class OvoBench(Benchmark):
     """OVO-Bench (Niu et al., CVPR 2025): what was, what is, and whether one may answer yet. `ovo_bench_new.json`.
 
     Published: a letter counts wherever it stands in the reply, so that "None of these: A" names every option; digits of a
-    reply are joined; the total is the mean of all tasks. Strict: the letter that is named, the first number, and the mean
-    of the three groups, as the paper has it.
+    reply are joined; of yes and no the right one need only be there. Strict: the letter that is named, the first number,
+    the first yes or no. The score is the mean of the three groups, as the paper's table has it; the script prints the mean
+    of all tasks, which stands beside it.
     """
 
     name = "ovo-bench"
@@ -409,8 +410,9 @@ class VideoHallucer(Benchmark):
     """VideoHallucer (Wang et al. 2024): a question with yes and its twin with no; only both right count. A folder with one
     JSON a class.
 
-    Published: the reply up to its first stop must be the word. Strict: the first yes or no of the reply. Bias: how far yes
-    is overdone, and how many of the wrong answers are yes. An item is a pair, its reply [to the basic one, to the other].
+    Published: the right word anywhere in the reply, so that "no, or yes" is right either way. Strict: the first yes or no
+    of the reply. Bias: how far yes is overdone, and how many of the wrong answers are yes. An item is a pair, its reply
+    [to the basic one, to the other].
     """
 
     name = "videohallucer"
@@ -433,12 +435,12 @@ class VideoHallucer(Benchmark):
         ]
 
     def judge(self, item, reply, mode, grader):
+        said = [None if r is None or parse.yes_no(r) is None else ("no", "yes")[parse.yes_no(r)] for r in reply]
         if mode == "published":
-            said = [None if r is None else r.split(".")[0].strip().lower() for r in reply]
-        else:
-            said = [None if r is None or parse.yes_no(r) is None else ("no", "yes")[parse.yes_no(r)] for r in reply]
-            if all(word is None for word in said):
-                return None
+            pairs = zip(reply, said, item.truth, strict=True)
+            said = [truth.lower() if r and truth.lower() in parse.plain(r).split() else word for r, word, truth in pairs]
+        if all(word is None for word in said):
+            return None
         right = [a == b.lower() for a, b in zip(said, item.truth, strict=True)]
         wrong = [word for word, ok in zip(said, right) if not ok]
         return {

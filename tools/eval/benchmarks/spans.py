@@ -365,7 +365,8 @@ class VidChapters(Benchmark):
     """VidChapters-7M (Yang et al., NeurIPS 2023): a video's chapters and their titles. {video: {"chapters": [{time,
     label}], "duration"}}; a reply is [[start_s, title]] or [[start_s, end_s, title]].
 
-    Published: videos without a prediction are left out. Strict: they count as nought.
+    Published: videos without a prediction are left out, and a chapter may be found more than once. Strict: nought, and each
+    once.
     """
 
     name = "vidchapters"

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs, path};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::{cargo, root, setup};
 
@@ -50,15 +50,25 @@ pub enum Bench {
         kills: u32,
     },
     /// The job beside what one would do without Ocelli, on the same clips, in turn: a pose network, and motion detection with one
-    /// behind it; the engines beside ONNX Runtime; and how the cost grows with pictures, cameras and conditions.
-    All {
-        /// Write the figures into this file: a row for each system, clip and measure.
-        #[arg(long)]
-        json: Option<PathBuf>,
-        /// Each system is run so often on each clip; the least counts.
-        #[arg(long, default_value_t = 3)]
-        rounds: u32,
-    },
+    /// behind it; the engines beside ONNX Runtime; and how the cost grows with pictures, cameras, conditions, sentences and hours.
+    All(All),
+}
+
+/// `cargo xtask bench all`
+#[derive(Args)]
+pub struct All {
+    /// Write the figures into this file: a row for each system, clip and measure, the points of each curve, and what one more costs.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the curves' report into FILE.md and FILE.svg.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Each system is run so often on each clip, of which the least counts; and each point of a curve.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// The curves alone, with the program as the tests have it: nothing else is installed or built.
+    #[arg(long)]
+    curves: bool,
 }
 
 /// Runs one.
@@ -69,7 +79,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Stab { json, quick } => stab(json.as_deref(), *quick),
         Bench::Journal { events } => journal(*events),
         Bench::Memory { json, target_drop, quick } => memory(json.as_deref(), *target_drop, *quick),
-        Bench::All { json, rounds } => all(json.as_deref(), *rounds),
+        Bench::All(all) => self::all(all),
     }
 }
 
@@ -77,14 +87,19 @@ pub fn run(bench: &Bench) -> Result<()> {
 const JOB_CLIPS: [&str; 2] =
     ["../shared/data/intel-samples/one-by-one-person-detection.mp4", "../shared/data/intel-samples/car-detection.mp4"];
 
-fn all(json: Option<&Path>, rounds: u32) -> Result<()> {
+fn all(all: &All) -> Result<()> {
     let python = crate::eval::environments()?;
+    if all.curves {
+        return curves(all, &python, &checked("ocelli")?, all.json.as_deref());
+    }
     let program = built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?;
-    let figures = target().join("bench/stab.json");
+    let (figures, grown) = (target().join("bench/stab.json"), target().join("bench/curves.json"));
     stab(Some(&figures), true)?;
+    curves(all, &python, &program, Some(&grown))?;
     let mut job = Command::new(python);
-    job.current_dir(root()).arg("tools/bench/job.py").arg("--program").arg(program).arg("--stab").arg(figures);
-    job.arg("--rounds").arg(rounds.to_string()).args(["--clips", "tests/clips/demo.mp4"]);
+    job.current_dir(root()).arg("tools/bench/job.py").arg("--program").arg(program);
+    job.arg("--stab").arg(figures).arg("--curves").arg(grown);
+    job.arg("--rounds").arg(all.rounds.to_string()).args(["--clips", "tests/clips/demo.mp4"]);
     for clip in JOB_CLIPS {
         if root().join(clip).exists() {
             job.arg(clip);
@@ -92,8 +107,20 @@ fn all(json: Option<&Path>, rounds: u32) -> Result<()> {
             eprintln!("xtask: SKIPPED {clip}, which is not here");
         }
     }
-    if let Some(json) = json {
+    if let Some(json) = &all.json {
         job.arg("--json").arg(path::absolute(json)?);
+    }
+    finish(&mut job)
+}
+
+fn curves(all: &All, python: &Path, program: &Path, json: Option<&Path>) -> Result<()> {
+    let mut job = Command::new(python);
+    job.current_dir(root()).arg("tools/bench/curves.py").arg("--program").arg(program);
+    job.arg("--rounds").arg(all.rounds.to_string());
+    for (flag, path) in [("--json", json), ("--report", all.report.as_deref())] {
+        if let Some(path) = path {
+            job.arg(flag).arg(path::absolute(path)?);
+        }
     }
     finish(&mut job)
 }

@@ -21,8 +21,9 @@ const TOLERANCE: f64 = 1e-4;
 /// Of int8 graphs: where a sum in another order tips a value over the middle between two bytes, it moves by one of 127.
 const INT8_TOLERANCE: f64 = 1e-3;
 
-/// Of the int8 narrator, whose layers stand on one another: one value that is tipped moves the answer by up to 0.005 (`nodes.py`).
-const NARRATOR_TOLERANCE: f64 = 1e-2;
+/// Of the int8 narrator of a new pack, whose layers stand on one another: one value that is tipped moves the answer by up to 0.005
+/// (`nodes.py`). Those of the project were recorded where none tips.
+const NEW_NARRATOR_TOLERANCE: f64 = 1e-2;
 
 const STATES: [&str; 5] = ["lste_state", "dpe_state", "gstra_m", "gstra_s", "gstra_v"];
 
@@ -163,7 +164,8 @@ fn every_op_of_the_int8_graphs_gives_the_recorded_tensor() {
         let narrator = narrator.into_runnable().expect("it can be planned");
         let outputs = narrator.run(narrator_inputs(&golden)).expect("it runs");
         let wanted: ArrayD<f32> = array(&golden.join("narrator_out.npy"));
-        check_values(&format!("{name} int8 narrator"), &values(&outputs[0]), &wanted.view(), NARRATOR_TOLERANCE);
+        let tolerance = if env::var_os("OCELLI_NEW_PACK").is_some() { NEW_NARRATOR_TOLERANCE } else { INT8_TOLERANCE };
+        check_values(&format!("{name} int8 narrator"), &values(&outputs[0]), &wanted.view(), tolerance);
     }
 }
 

@@ -10,8 +10,8 @@ table `[speak.news]` with the thresholds from which what they find is told.
 
 The graphs have fixed shapes and no control flow, because that is what runtimes plan best. `int8.py` makes the int8 ones.
 
-A pack is built beside the folder, and takes its place when tract was seen to compute every node of its graphs as other engines do
-(`nodes.py`; needs cargo). One that fails stays where it was built, to be looked at.
+A pack is built in data/new-packs, and takes its folder's place when tract was seen to compute every node of its graphs as other engines
+do (`nodes.py`; needs cargo). One that fails stays there, to be looked at.
 """
 
 import argparse
@@ -397,9 +397,10 @@ def load_models(checkpoint):
 
 @contextlib.contextmanager
 def replaced(folder):
-    """A copy of the folder, that takes its place if all goes well."""
-    new = folder.with_name(f"{folder.name}.new")
+    """A copy of the folder, that takes its place if all goes well. It lies where no program looks for packs."""
+    new = nodes.ROOT / "data/new-packs" / folder.name
     shutil.rmtree(new, ignore_errors=True)
+    new.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():
         shutil.copytree(folder, new)
     try:
@@ -408,7 +409,7 @@ def replaced(folder):
         print(f"{folder} is as it was; what was built is in {new}", file=sys.stderr)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-    new.rename(folder)
+    shutil.move(new, folder)
 
 
 def main():

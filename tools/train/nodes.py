@@ -2,8 +2,8 @@
 
 `write` records it: of the f32 graphs by ONNX Runtime with its own optimisation off, of the int8 narrator by `ops.py` in f64. (The int8
 STAB has five nodes; `export.py` records them from PyTorch.) `compare` has tract compute every one of these values, each by a plan of
-its own that ends there, so that tract rearranges what leads to it as it would if it ran on. That finds what is known to go wrong in
-tract (a Softmax between DequantizeLinear and QuantizeLinear, for one) at the node where it does.
+its own that ends there, so that tract rearranges what leads to it as it would if it ran on: what it gets wrong shows at the node where
+it does.
 """
 
 import os

@@ -3,9 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::io::{self, BufRead as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -45,7 +43,7 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
     let mut words = Words::new(Arc::clone(&pack.vocabulary), &taught(&config, &pack)?);
     let mut asker = Asker { journal: &journal, meaning: &mut words, now, camera: args.of.camera.clone() };
     let question = args.question.join(" ");
-    let schema = args.schema.as_deref().map(read_schema).transpose()?;
+    let schema = args.schema.as_deref().map(|path| describe::read_schema(path, object)).transpose()?;
     let speaker = if args.word { Speaker::load()? } else { None };
     let mut form = match (args.of.json, schema, speaker) {
         (true, ..) => Wanted::Json,
@@ -124,11 +122,9 @@ enum Wanted {
     Shaped(Json, Option<Box<Speaker>>),
 }
 
-fn read_schema(path: &Path) -> Result<Json, Error> {
-    let wrong = |why: String| ConfigError::Usage(format!("{}: {why}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let schema: Json = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    if schema.is_object() { Ok(schema) } else { Err(wrong("a schema is an object".into()).into()) }
+fn object(text: &str) -> Result<Json, String> {
+    let schema: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if schema.is_object() { Ok(schema) } else { Err("a schema is an object".into()) }
 }
 
 /// The generative head, for answers in its words.

@@ -1,7 +1,7 @@
 //! `ocelli describe`: what happened in a while, worded by the generative head where there is one, as far as the events bear it out.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,10 +23,12 @@ use crate::{events, wiring};
 /// Name of the folder of the generative head, among the packs.
 const HEAD: &str = "smollm2";
 
+const MOST_SCHEMA_BYTES: u64 = 64 << 10;
+
 /// Words what is asked for.
 pub fn command(args: &DescribeArgs) -> Result<(), Error> {
     let config = args.common.config()?;
-    let schema = args.schema.as_deref().map(read_schema).transpose()?;
+    let schema = args.schema.as_deref().map(|path| read_schema(path, Schema::read)).transpose()?;
     let journal = Journal::open(&events::file(args.journal.as_ref(), &config)?)?;
     events::require_camera(&journal, args.camera.as_deref())?;
     let zone = events::local();
@@ -58,11 +60,16 @@ pub fn command(args: &DescribeArgs) -> Result<(), Error> {
     }
 }
 
-/// A schema from a file.
-fn read_schema(path: &Path) -> Result<Schema, Error> {
+/// A schema from a file, by what understands its text; no more is read than a schema may have.
+pub fn read_schema<T>(path: &Path, understand: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Error> {
     let wrong = |why: String| ConfigError::Usage(format!("{}: {why}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    Ok(Schema::read(&text).map_err(wrong)?)
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let bytes = file.take(MOST_SCHEMA_BYTES).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    if bytes as u64 == MOST_SCHEMA_BYTES {
+        return Err(wrong("it has more than 64 KiB, which no schema needs".into()).into());
+    }
+    Ok(understand(&text).map_err(wrong)?)
 }
 
 /// What the head is to do where a schema says how its answer looks.

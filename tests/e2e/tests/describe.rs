@@ -151,6 +151,8 @@ fn an_answer_is_told_as_it_is_where_the_head_says_something_else_or_is_not_there
     assert_eq!(ask(&["--schema", schema, "--json"]).code, Some(2));
     let ran = ask(&["--schema", "/nowhere/at/all.json"]);
     assert!(ran.code == Some(2) && ran.err.contains("all.json: ") && ran.err.lines().count() == 1, "{}", ran.err);
+    let ran = ask(&["--schema", "/dev/zero"]);
+    assert!(ran.code == Some(2) && ran.err.contains("more than 64 KiB"), "{}", ran.err);
     unusable(folder.path());
     let without = ask(&["--word"]);
     assert_eq!((without.code, &without.out), (Some(0), &plain.out));

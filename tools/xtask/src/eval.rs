@@ -90,7 +90,8 @@ pub fn run(eval: &Eval) -> Result<()> {
 /// Tests of what scores, in an environment of their own: the rest of `tools` needs a gigabyte of packages.
 pub fn test_scorers() -> Result<()> {
     let python = environment(&target().join("scorers"), "tools/eval/requirements-benchmarks.txt")?;
-    let tests = ["test_benchmarks", "test_modes", "test_importers", "test_suite"].map(|name| format!("tools/eval/{name}.py"));
+    let tests =
+        ["test_benchmarks", "test_modes", "test_importers", "test_suite"].map(|name| format!("tools/eval/{name}.py"));
     eprintln!("xtask: scorers: pytest {}", tests.join(" "));
     finish(Command::new(python).current_dir(root()).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(tests))
 }

@@ -18,7 +18,7 @@ ROWS = [
     # 4 ms and 2, 3 or 1 us for each condition; nothing of memory.
     *(row("conditions", n, cpu_ms_a_picture=[4 + 0.002 * n, 4 + 0.003 * n, 4 + 0.001 * n], planned_bytes=[100, 100, 100]) for n in (1, 4, 16, 64)),
     *(row("sentences", n, cpu_ms_a_picture=[4 + n / 1e6], planned_bytes=[50 * n + 7]) for n in (100, 1000, 100_000)),
-    *(row("cameras", n, cpu_s_a_second=[0.01 * n], planned_bytes=[n << 20], resident_bytes=[(2 * n + 1) << 20], seen=[50 * n], late=[0]) for n in (1, 16)),
+    *(row("cameras", n, cpu_s_a_second=[0.01 * n], planned_bytes=[n << 20], resident_bytes=[(2 * n + 1) << 20], seen=[75 * n], late=[0]) for n in (1, 16)),
 ]  # fmt: skip
 
 
@@ -32,6 +32,13 @@ def test_what_one_more_costs():
     assert [got["cameras", m]["value"] for m in ("cpu_s_a_second", "planned_bytes", "resident_bytes")] == pytest.approx([10, 1, 2])
 
 
+def test_a_camera_counts_by_the_pictures_that_came():
+    half = [row("cameras", n, cpu_s_a_second=[0.01 * came], planned_bytes=[n], resident_bytes=[n], seen=[75 * came], late=[0]) for n, came in ((1, 1), (16, 8))]
+    others = [r for r in ROWS if r["curve"] != "cameras"]
+    got = next(s for s in curves.slopes(others + half) if s["measure"] == "cpu_s_a_second")
+    assert got["value"] == pytest.approx(10)
+
+
 def test_the_report_has_each_curve_and_what_the_soak_said():
     soak = {"file": "s.json", "hours": 2, "steps": 9000, "slope_ms_per_hour": 0.001, "standard_error": 0.0005, "rss_slope": 2000, "rss_standard_error": 1000}
     steps = [{"curve": "hours", "at": h, "step_p50_ms": 1.5} for h in range(2)]
@@ -39,7 +46,7 @@ def test_the_report_has_each_curve_and_what_the_soak_said():
     told = {"machine": machine, "profile": "debug", "rounds": 3, "slopes": curves.slopes(ROWS), "curves": ROWS + steps, "soak": soak}
     text = curves.markdown(told, Path("x.svg"))
     assert "| CPU of a picture for one condition more | 2 us | 1, 3 |" in text and "![curves](x.svg)" in text
-    assert "| 16 | 0.16 | 33.0 MiB | 16.0 MiB | 800 | 0 |" in text
+    assert "| 16 | 0.16 | 33.0 MiB | 16.0 MiB | 1200 | 0 |" in text
     assert "2 simulated hours, 9,000 steps; the median step grew by +1.0 µs an hour (standard error 0.5)" in text
     svg = curves.plot(told["curves"])
     assert svg.count("<polyline") == 4 and svg.count("<circle") == 4 + 3 + 2 + 2  # no resolution here

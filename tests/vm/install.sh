@@ -2,7 +2,9 @@
 # In the installed Debian, by systemd: the package is installed, lives, is reached, is upgraded, removed and purged. A line a step
 # for the host.
 say() { printf '@ {"at_s":%s,"what":"%s","more":{%s}}\n' "$(cut -d' ' -f1 /proc/uptime)" "$1" "$2"; }
-die() { say failed "\"why\":\"$1\""; journalctl -u ocelli --no-pager -n 30; sync; poweroff -f; }
+# What was written to the console must have left it.
+off() { sync; sleep 1; poweroff -f; }
+die() { say failed "\"why\":\"$1\""; journalctl -u ocelli --no-pager -n 30; off; }
 trap 'die "a command of the test failed"' EXIT
 set -e
 show() { systemctl show ocelli -p "$1" --value; }
@@ -16,8 +18,7 @@ dpkg -i /root/ocelli_1.deb || die "dpkg -i"
 systemctl -q is-active ocelli || die "not active after its installation"
 systemctl -q is-enabled ocelli || die "not enabled"
 pid=$(show MainPID)
-user=$(ps -o user= -p "$pid" 2>/dev/null || stat -c %U "/proc/$pid")
-say installed "\"user\":\"$user\",\"status\":\"$(show StatusText)\",\"memory_max\":$(show MemoryMax),\"exposure\":\"$(systemd-analyze security ocelli 2>/dev/null | tail -1 | tr -cd '[:alnum:]. :')\""
+say installed "\"uid\":$(stat -c %u "/proc/$pid"),\"status\":\"$(show StatusText)\",\"memory_max\":$(show MemoryMax),\"exposure\":\"$(systemd-analyze security ocelli 2>/dev/null | tail -1 | tr -cd '[:alnum:]. :')\""
 
 # Fed by pictures, for longer than the watchdog waits.
 sleep 25
@@ -42,6 +43,8 @@ say restarted "\"result\":\"$(journalctl -u ocelli --no-pager | grep -c 'Watchdo
 # What is of this machine works without more: the page, and a broker that knows nobody else.
 page() { timeout 10 bash -c "exec 3<>/dev/tcp/$1/8971 && printf 'GET / HTTP/1.1\r\nHost: $1:8971\r\nConnection: close\r\n\r\n' >&3 && head -n 1 <&3" 2>/dev/null | grep -q ' 200 '; }
 online() { [ "$(mosquitto_sub -t "ocelli/home/$1/available" -C 1 -W 10)" = online ]; }
+# debootstrap leaves it out, which no installer does.
+echo '127.0.0.1 localhost' >> /etc/hosts
 printf 'listener 1883\nallow_anonymous true\n' > /etc/mosquitto/conf.d/test.conf
 systemctl restart mosquitto
 cat >> /etc/ocelli/ocelli.toml <<END
@@ -102,5 +105,4 @@ left=$(find / -xdev -path /proc -prune -o -path '*ocelli*' -print | grep -v -e '
 say removed ""
 trap - EXIT
 say done ""
-sync
-poweroff -f
+off

@@ -11,7 +11,7 @@ use crate::kernels::{self, LINKER, TARGET};
 use crate::setup::For;
 use crate::{bench, cargo, root};
 
-/// What the program should have at most. It has 23.9.
+/// What the program should have at most. It is said and not enforced, for it has more: 34.7 MB.
 const WANTED_MB: f64 = 25.0;
 
 /// Debian's name of the target.
@@ -78,6 +78,9 @@ pub fn image() -> Result<PathBuf> {
     // systemd's unit, and texts.
     fs::remove_dir_all(context.join("root/lib"))?;
     fs::remove_dir_all(context.join("root/usr/share/doc"))?;
+    let tmp = context.join("root/tmp");
+    fs::create_dir(&tmp)?;
+    fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777))?;
     // What it keeps meanwhile stays here.
     let buildah = || {
         let mut command = Command::new("buildah");

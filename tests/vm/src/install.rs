@@ -20,7 +20,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,udev,dbus,iproute2,mosquitto,mosqui
 
 const DISK_MIB: u64 = 700;
 
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// Users that systemd makes for services, by its documentation.
 const DYNAMIC_USERS: RangeInclusive<u64> = 61184..=65519;

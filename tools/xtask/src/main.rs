@@ -111,8 +111,8 @@ fn main() -> ExitCode {
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::Panel { frames, json } => panel::run(frames, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::Vm(vm) => vm::run(&vm).map(|()| ExitCode::SUCCESS),
-        Task::Deb => cross::deb().map(made),
-        Task::Oci => cross::image().map(made),
+        Task::Deb => cross::deb().map(|package| made(&package)),
+        Task::Oci => cross::image().map(|image| made(&image)),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
         Task::TestPins => test_pins().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
@@ -124,7 +124,7 @@ fn main() -> ExitCode {
 }
 
 /// Says where that is which was made.
-fn made(file: PathBuf) -> ExitCode {
+fn made(file: &Path) -> ExitCode {
     println!("{}", file.display());
     ExitCode::SUCCESS
 }

@@ -1,8 +1,10 @@
 #!/bin/sh
-# In the installed Debian, by systemd: the package is installed, lives, is upgraded, removed and purged. A line a step for the
-# host.
+# In the installed Debian, by systemd: the package is installed, lives, is reached, is upgraded, removed and purged. A line a step
+# for the host.
 say() { printf '@ {"at_s":%s,"what":"%s","more":{%s}}\n' "$(cut -d' ' -f1 /proc/uptime)" "$1" "$2"; }
-die() { say failed "\"why\":\"$1\""; journalctl -u ocelli --no-pager -n 30; sync; poweroff -f; }
+# What was written to the console must have left it.
+off() { sync; sleep 1; poweroff -f; }
+die() { say failed "\"why\":\"$1\""; journalctl -u ocelli --no-pager -n 30; off; }
 trap 'die "a command of the test failed"' EXIT
 set -e
 show() { systemctl show ocelli -p "$1" --value; }
@@ -16,8 +18,7 @@ dpkg -i /root/ocelli_1.deb || die "dpkg -i"
 systemctl -q is-active ocelli || die "not active after its installation"
 systemctl -q is-enabled ocelli || die "not enabled"
 pid=$(show MainPID)
-user=$(ps -o user= -p "$pid" 2>/dev/null || stat -c %U "/proc/$pid")
-say installed "\"user\":\"$user\",\"status\":\"$(show StatusText)\",\"memory_max\":$(show MemoryMax),\"exposure\":\"$(systemd-analyze security ocelli 2>/dev/null | tail -1 | tr -cd '[:alnum:]. :')\""
+say installed "\"uid\":$(stat -c %u "/proc/$pid"),\"status\":\"$(show StatusText)\",\"memory_max\":$(show MemoryMax),\"exposure\":\"$(systemd-analyze security ocelli 2>/dev/null | tail -1 | tr -cd '[:alnum:]. :')\""
 
 # Fed by pictures, for longer than the watchdog waits.
 sleep 25
@@ -39,6 +40,50 @@ kill -STOP "$pid"
 until_true restarted || die "a program that hangs was not restarted"
 say restarted "\"result\":\"$(journalctl -u ocelli --no-pager | grep -c 'Watchdog timeout')\""
 
+# What is of this machine works without more: the page, and a broker that knows nobody else.
+page() { timeout 10 bash -c "exec 3<>/dev/tcp/$1/8971 && printf 'GET / HTTP/1.1\r\nHost: $1:8971\r\nConnection: close\r\n\r\n' >&3 && head -n 1 <&3" 2>/dev/null | grep -q ' 200 '; }
+online() { [ "$(mosquitto_sub -t "ocelli/home/$1/available" -C 1 -W 10)" = online ]; }
+# debootstrap leaves it out, which no installer does.
+echo '127.0.0.1 localhost' >> /etc/hosts
+printf 'listener 1883\nallow_anonymous true\n' > /etc/mosquitto/conf.d/test.conf
+systemctl restart mosquitto
+cat >> /etc/ocelli/ocelli.toml <<END
+
+[gateway]
+listen = "127.0.0.1:8971"
+users = "/var/lib/ocelli/users"
+
+[mqtt]
+broker = "mqtt://localhost"
+device = "local"
+END
+systemctl restart ocelli || die "it does not start with gateway and broker"
+until_true page 127.0.0.1 || die "the page is not there"
+until_true online local || die "the broker heard nothing"
+say local "\"status\":\"$(show StatusText)\""
+
+# A network card with an address of a home, and one of the internet: the service is neither reached nor reaches anybody there.
+home=192.168.77.1 internet=203.0.113.1
+ip addr add $home/24 dev dummy0
+ip addr add $internet/24 dev dummy0
+ip link set dummy0 up
+printf 'a long password' > /etc/ocelli/admin
+sed -i "s/^listen = .*/listen = \"0.0.0.0:8971\"\npassword_file = \"\/etc\/ocelli\/admin\"/; s/localhost/$home/; s/^device = \"local\"/device = \"lan\"/" /etc/ocelli/ocelli.toml
+systemctl restart ocelli || die "it does not start with a network"
+until_true page 127.0.0.1 || die "the page is gone"
+! page $home || die "it is reached from a network that nobody allowed"
+! online lan || die "it reached a broker of a network that nobody allowed"
+say refused ""
+
+# The drop-in of the package allows a home's addresses, and no others.
+install -D -m 644 /usr/share/ocelli/network.conf /etc/systemd/system/ocelli.service.d/network.conf
+systemctl daemon-reload
+systemctl restart ocelli || die "it does not start with the drop-in"
+until_true page $home || die "the page is not reached at $home"
+until_true online lan || die "the broker at $home heard nothing"
+! page $internet || die "it is reached at $internet"
+say network ""
+
 # An upgrade keeps what was configured and what was said.
 echo '# mine' >> /etc/ocelli/ocelli.toml
 before=$(show MainPID)
@@ -50,6 +95,7 @@ events=$(ocelli events --config /etc/ocelli/ocelli.toml --json --limit 1000 | wc
 [ "$events" -ge 3 ] || die "the journal has $events events"
 say upgraded "\"events\":$events,\"version\":\"$(dpkg-query -W -f '${Version}' ocelli)\""
 
+rm /etc/ocelli/admin
 dpkg -r ocelli || die "dpkg -r"
 systemctl -q is-active ocelli && die "active after its removal"
 [ ! -e /usr/bin/ocelli ] && [ -e /etc/ocelli/ocelli.toml ] && [ -e /var/lib/private/ocelli/journal ] || die "removed too much or too little"
@@ -59,5 +105,4 @@ left=$(find / -xdev -path /proc -prune -o -path '*ocelli*' -print | grep -v -e '
 say removed ""
 trap - EXIT
 say done ""
-sync
-poweroff -f
+off

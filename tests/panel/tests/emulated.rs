@@ -60,7 +60,7 @@ impl Lab {
 }
 
 #[test]
-#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
+#[ignore = "held to seconds, so not beside others; `cargo xtask test` runs it by itself"]
 fn every_board_fits_its_chip_with_room_for_its_stack() {
     if skipped() {
         return;
@@ -74,7 +74,7 @@ fn every_board_fits_its_chip_with_room_for_its_stack() {
 }
 
 #[test]
-#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
+#[ignore = "held to seconds, so not beside others; `cargo xtask test` runs it by itself"]
 fn on_every_emulated_board_events_come_through_and_the_end_too() {
     if skipped() {
         return;
@@ -102,7 +102,7 @@ fn on_every_emulated_board_events_come_through_and_the_end_too() {
 }
 
 #[test]
-#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
+#[ignore = "held to seconds, so not beside others; `cargo xtask test` runs it by itself"]
 fn the_button_silences_the_buzzer_and_the_runtime_hears_of_it() {
     if skipped() {
         return;
@@ -129,7 +129,7 @@ fn the_button_silences_the_buzzer_and_the_runtime_hears_of_it() {
 }
 
 #[test]
-#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
+#[ignore = "held to seconds, so not beside others; `cargo xtask test` runs it by itself"]
 fn a_program_that_hangs_is_told_and_its_computers_power_is_cut() {
     if skipped() {
         return;
@@ -153,7 +153,7 @@ fn a_program_that_hangs_is_told_and_its_computers_power_is_cut() {
 }
 
 #[test]
-#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
+#[ignore = "held to seconds, so not beside others; `cargo xtask test` runs it by itself"]
 fn the_screen_shows_what_is_drawn() {
     if skipped() {
         return;
@@ -181,7 +181,7 @@ fn the_screen_shows_what_is_drawn() {
 }
 
 #[test]
-#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
+#[ignore = "held to seconds, so not beside others; `cargo xtask test` runs it by itself"]
 fn a_loop_that_hangs_is_reset_by_the_watchdog_and_told() {
     if skipped() {
         return;
@@ -202,7 +202,7 @@ fn a_loop_that_hangs_is_reset_by_the_watchdog_and_told() {
 }
 
 #[test]
-#[ignore = "emulated chips on a busy machine: cargo test --workspace --test emulated -- --ignored"]
+#[ignore = "held to seconds, so not beside others; `cargo xtask test` runs it by itself"]
 fn garbage_between_heartbeats_costs_none() {
     if skipped() {
         return;

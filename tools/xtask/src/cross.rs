@@ -65,6 +65,40 @@ pub fn deb() -> Result<PathBuf> {
     package(&built.program, env!("CARGO_PKG_VERSION"))
 }
 
+/// Builds the image: an archive that `podman load` and `docker load` take.
+pub fn image() -> Result<PathBuf> {
+    let built = build(For::Image)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let package = package(&built.program, version)?;
+    let out = bench::target().join("oci");
+    let context = out.join("context");
+    let _ = fs::remove_dir_all(&context);
+    fs::create_dir_all(context.join("empty"))?;
+    bench::finish(Command::new("dpkg-deb").arg("-x").arg(&package).arg(context.join("root")))?;
+    // systemd's unit, and texts.
+    fs::remove_dir_all(context.join("root/lib"))?;
+    fs::remove_dir_all(context.join("root/usr/share/doc"))?;
+    let tmp = context.join("root/tmp");
+    fs::create_dir(&tmp)?;
+    fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777))?;
+    // What it keeps meanwhile stays here.
+    let buildah = || {
+        let mut command = Command::new("buildah");
+        command.args(["--storage-driver", "vfs"]);
+        command.arg("--root").arg(out.join("storage")).arg("--runroot").arg(out.join("run"));
+        command
+    };
+    let platform = format!("linux/{ARCHITECTURE}");
+    let mut build = buildah();
+    build.args(["build", "--isolation", "chroot", "--platform", &platform, "--tag", "ocelli", "--file"]);
+    bench::finish(build.arg(root().join("boards/oci/Containerfile")).arg(&context))?;
+    let image = out.join(format!("ocelli_{ARCHITECTURE}.tar"));
+    let _ = fs::remove_file(&image);
+    bench::finish(buildah().args(["push", "ocelli", &format!("oci-archive:{}:ocelli:{version}", image.display())]))?;
+    bench::finish(buildah().args(["rmi", "ocelli"]))?;
+    Ok(image)
+}
+
 /// Makes the package of a program.
 pub fn package(program: &Path, version: &str) -> Result<PathBuf> {
     let (root, out) = (root(), bench::target().join("deb"));
@@ -79,6 +113,7 @@ pub fn package(program: &Path, version: &str) -> Result<PathBuf> {
     install(program, "usr/bin/ocelli", 0o755)?;
     install(&root.join("boards/ocelli.service"), "lib/systemd/system/ocelli.service", 0o644)?;
     install(&root.join("boards/debian/ocelli.toml"), "etc/ocelli/ocelli.toml", 0o644)?;
+    install(&root.join("boards/debian/network.conf"), "usr/share/ocelli/network.conf", 0o644)?;
     install(&root.join("boards/debian/copyright"), "usr/share/doc/ocelli/copyright", 0o644)?;
     for text in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         install(&root.join(text), &format!("usr/share/doc/ocelli/{text}"), 0o644)?;

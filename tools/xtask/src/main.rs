@@ -54,6 +54,8 @@ enum Task {
     Vm(vm::Vm),
     /// The program for arm64 as a Debian package, in target/deb.
     Deb,
+    /// The same as an image of the Open Container Initiative, in target/oci.
+    Oci,
     /// Format and clippy only.
     Check,
     /// A day of stream in simulated time, with faults and restarts, on whatever clips there are: does anything grow?
@@ -109,10 +111,8 @@ fn main() -> ExitCode {
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::Panel { frames, json } => panel::run(frames, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::Vm(vm) => vm::run(&vm).map(|()| ExitCode::SUCCESS),
-        Task::Deb => cross::deb().map(|package| {
-            println!("{}", package.display());
-            ExitCode::SUCCESS
-        }),
+        Task::Deb => cross::deb().map(|package| made(&package)),
+        Task::Oci => cross::image().map(|image| made(&image)),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
         Task::TestPins => test_pins().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
@@ -121,6 +121,12 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Says where that is which was made.
+fn made(file: &Path) -> ExitCode {
+    println!("{}", file.display());
+    ExitCode::SUCCESS
 }
 
 /// One line of a run.
@@ -191,8 +197,8 @@ const DOCS: [Step; 1] = [Step::cargo("documentation", &["doc", "--workspace", "-
 fn test(quick: bool) -> Result<()> {
     setup::run(setup::For::Tests)?;
     let (format, clippy) = (&CHECKS[..1], &CHECKS[1..]);
-    let (panel_clippy, lack) = panel::clippy_steps()?;
-    let tests = [format, &panel::FORMAT, &TESTS, &panel::TESTS].concat();
+    let (emulated, panel_clippy, lack) = panel::chips()?;
+    let tests = [format, &panel::FORMAT, &TESTS, &panel::TESTS, &emulated].concat();
     if quick {
         return steps(&tests, &Vec::from_iter(lack));
     }

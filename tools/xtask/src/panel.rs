@@ -23,6 +23,10 @@ const BUILT: &str = "../../target/panel";
 /// What needs no chip.
 pub const TESTS: [Step; 1] = [Step::cargo("panel", &["test", "--locked", "--target-dir", BUILT]).within(FOLDER)];
 
+/// The firmware in emulated chips: by itself, after all other tests, for it is held to seconds.
+const EMULATED: [Step; 1] =
+    [Step::cargo("panel chips", &["test", "--workspace", "--test", "emulated", "--", "--ignored"])];
+
 pub const FORMAT: [Step; 1] = [Step::cargo("panel format", &["fmt", "--all", "--check"]).within(FOLDER)];
 
 macro_rules! clippy {
@@ -67,14 +71,14 @@ pub fn lacking() -> Option<String> {
     failed.then(|| format!("rustup cannot install {}", targets.join(" ")))
 }
 
-/// What is looked at beside the tests, and what these will leave out where chips lack.
-pub fn clippy_steps() -> Result<(Vec<Step>, Option<String>)> {
-    let Some(why) = lacking() else { return Ok(([&CLIPPY[..], &BOARDS].concat(), None)) };
+/// The tests on emulated chips and what clippy looks at; where chips lack, what of that is left and a word of it.
+pub fn chips() -> Result<(Vec<Step>, Vec<Step>, Option<String>)> {
+    let Some(why) = lacking() else { return Ok((EMULATED.to_vec(), [&CLIPPY[..], &BOARDS].concat(), None)) };
     if env::var_os("CI").is_some_and(|ci| ci == "true") {
         bail!("the panel: {why} (CI must not leave it out)");
     }
     eprintln!("xtask: SKIPPING the panel's chips: {why}");
-    Ok((CLIPPY.to_vec(), Some(format!("{:<14} SKIPPED: {why}", "panel chips"))))
+    Ok((Vec::new(), CLIPPY.to_vec(), Some(format!("{:<14} SKIPPED: {why}", "panel chips"))))
 }
 
 /// Sizes of the firmware, and garbage.

@@ -25,6 +25,8 @@ pub enum For {
     Panel,
     /// Build the program for arm64.
     Cross,
+    /// Build the program for arm64, and an image of it.
+    Image,
     /// Build it, and run it on an emulated machine.
     Machine,
 }
@@ -39,7 +41,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 21] = [
+const NEEDS: [Need; 22] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -97,33 +99,34 @@ const NEEDS: [Need; 21] = [
     Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",
-        only: &[For::Arm, For::Cross, For::Machine],
+        only: &[For::Arm, For::Cross, For::Image, For::Machine],
         is_there: || on_path("aarch64-linux-gnu-gcc"),
     },
     Need {
         package: "libc6-dev-arm64-cross",
         why: "is their C library",
-        only: &[For::Arm, For::Cross, For::Machine],
+        only: &[For::Arm, For::Cross, For::Image, For::Machine],
         is_there: || cfg!(target_arch = "aarch64") || Path::new("/usr/aarch64-linux-gnu/lib/Scrt1.o").exists(),
     },
     Need {
         package: "qemu-user-static",
         why: "runs them",
-        only: &[For::Arm],
+        only: &[For::Arm, For::Machine],
         is_there: || on_path("qemu-aarch64-static"),
     },
     Need {
         package: "g++-aarch64-linux-gnu",
         why: "compiles the H.264 decoder for ARM",
-        only: &[For::Cross, For::Machine],
+        only: &[For::Cross, For::Image, For::Machine],
         is_there: || on_path("aarch64-linux-gnu-g++"),
     },
     Need {
         package: "dpkg",
         why: "makes and reads packages",
-        only: &[For::Cross, For::Machine],
+        only: &[For::Cross, For::Image, For::Machine],
         is_there: || on_path("dpkg-deb"),
     },
+    Need { package: "buildah", why: "makes images", only: &[For::Image], is_there: || on_path("buildah") },
     Need {
         package: "qemu-system-arm",
         why: "emulates an arm64 machine, and the chips of the panel",

@@ -95,6 +95,42 @@ def test_an_alert_is_acknowledged_and_a_narration_taught(page, program):
     assert "/ack" in (program.folder / "audit").read_text()
 
 
+def test_a_recording_plays_is_saved_and_deleted(page, program):
+    part(page, "Recordings")
+    # One is whole two seconds after its last event.
+    for _ in range(60):
+        if page.get_by_role("button", name="Play recording").count():
+            break
+        page.wait_for_timeout(1000)
+        page.reload()
+        page.wait_for_selector("oc-recordings")
+    page.wait_for_function("[...document.querySelectorAll('.films img')].every((image) => image.complete && image.naturalWidth === 224)")
+    shot(page, "recordings-phone-light")
+    play = page.get_by_role("button", name="Play recording").last
+    number = play.get_attribute("aria-label").split()[-1]
+    play.click()
+    page.wait_for_function("document.querySelector('video')?.currentTime > 0.5 && document.querySelector('video').videoWidth === 224")
+    # What is shown are pictures, and not one colour.
+    colours = page.evaluate(
+        """() => { const film = document.querySelector("video"), canvas = document.createElement("canvas");
+            canvas.width = film.videoWidth; canvas.height = film.videoHeight;
+            canvas.getContext("2d").drawImage(film, 0, 0);
+            return new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size; }"""
+    )
+    assert colours > 50
+    shot(page, "recording-plays-phone-light")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name=f"Save recording {number}", exact=True).click()
+    assert saved.value.path().read_bytes()[4:8] == b"ftyp"
+    page.once("dialog", lambda question: question.accept())
+    page.get_by_role("button", name=f"Delete recording {number}", exact=True).click()
+    page.locator("#note", has_text="Deleted.").wait_for()
+    assert not (program.folder / f"recordings/{int(number):08}.mp4").exists()
+    assert not named(page)
+    audit = (program.folder / "audit").read_text()
+    assert f"GET /api/recordings/{number}/clip.mp4" in audit and f"DELETE /api/recordings/{number}" in audit
+
+
 def test_a_question_is_answered_with_its_evidence(page):
     part(page, "Ask")
     page.get_by_label("Question").fill("when did somebody last walk?")
@@ -147,7 +183,7 @@ def test_the_keyboard_reaches_everything(page):
     for _ in range(12):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim()"))
-    assert reached[0] == "To the content" and {"Now", "Past", "Ask", "Words", "System"} <= set(reached)
+    assert reached[0] == "To the content" and {"Now", "Past", "Recordings", "Ask", "Words", "System"} <= set(reached)
     page.get_by_role("link", name="Past").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("oc-past")

@@ -69,6 +69,9 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         if let Some(file) = &config.journal.file {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
         }
+        if let Some(line) = config.recording.line() {
+            text += &format!("record  {line}\n");
+        }
         text += &courier::lines(&config);
         if let Some(panel) = config.panel.line() {
             text += &format!("panel   {panel}\n");

@@ -82,7 +82,7 @@ pub fn start(
         return Ok(None);
     }
     let source = match &config.mqtt {
-        Some(mqtt) => format!("/ocelli/{}/{}", mqtt.site, mqtt.device),
+        Some(mqtt) => mqtt.source(),
         None => "/ocelli".into(),
     };
     let (outbox, mqtt, webhooks) = (config.outbox.clone(), config.mqtt.clone(), config.webhooks.clone());

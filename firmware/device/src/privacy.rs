@@ -86,6 +86,9 @@ mod tests {
         let head = "Filename\tType\tSize\tUsed\tPriority\n";
         assert_eq!(swapped_to(head), None);
         assert_eq!(swapped_to(&format!("{head}/dev/zram0 partition 1 0 100\n")), None);
-        assert_eq!(swapped_to(&format!("{head}/dev/zram0 partition 1 0 9\n/var/swap file 1 0 -2\n")), Some("/var/swap"));
+        assert_eq!(
+            swapped_to(&format!("{head}/dev/zram0 partition 1 0 9\n/var/swap file 1 0 -2\n")),
+            Some("/var/swap")
+        );
     }
 }

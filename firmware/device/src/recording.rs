@@ -246,7 +246,18 @@ impl Recorder {
         }
         let told = Arc::new(Told::default());
         let table = config.recording.clone();
-        let desk = Desk { table, grid, fps, cameras, shelf, dates, snapshots, told: Arc::clone(&told), missing: 0, trouble: false };
+        let desk = Desk {
+            table,
+            grid,
+            fps,
+            cameras,
+            shelf,
+            dates,
+            snapshots,
+            told: Arc::clone(&told),
+            missing: 0,
+            trouble: false,
+        };
         let reader = feed.reader();
         let thread = thread::Builder::new().name("recorder".into()).stack_size(RECORDER_STACK_BYTES);
         let thread = thread.spawn(move || desk.run(&shots, reader))?;
@@ -423,12 +434,18 @@ impl Desk {
         }
         let start_ms = self.dates.of(first_us);
         let id = self.shelf.next_id()?;
-        let recording =
-            Recording { id, camera: name.clone(), start: start_ms.map(date), events: vec![noted], ..Recording::default() };
+        let recording = Recording {
+            id,
+            camera: name.clone(),
+            start: start_ms.map(date),
+            events: vec![noted],
+            ..Recording::default()
+        };
         let described = Described { start_ms, recording };
         self.shelf.begin(&described, &jpeg)?;
         let longest_s = self.table.before_s + LONGEST.as_secs_f64();
-        let mut writer = ClipWriter::new(size_px, (longest_s * self.fps) as usize + 8, self.fps as f32).map_err(other)?;
+        let mut writer =
+            ClipWriter::new(size_px, (longest_s * self.fps) as usize + 8, self.fps as f32).map_err(other)?;
         for (still, at_us) in before {
             writer.add(still, *at_us).map_err(other)?;
         }
@@ -492,7 +509,8 @@ mod tests {
         let mut config = Config::default();
         config.cameras =
             ["hall", "porch"].map(|name| CameraTable { name: name.into(), ..CameraTable::default() }).into();
-        config.recording = RecordingTable { folder: Some(folder.join("r")), before_s: 1.0, after_s, ..RecordingTable::default() };
+        config.recording =
+            RecordingTable { folder: Some(folder.join("r")), before_s: 1.0, after_s, ..RecordingTable::default() };
         config
     }
 

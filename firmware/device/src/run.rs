@@ -184,9 +184,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false, held)?);
     let canvases: Vec<_> = config.cameras.iter().map(|_| gateway::canvas(&config, &pack)).collect();
     let switches = Arc::new(Switches::new(config.speak.verbosity, count));
-    let house = outside.as_ref().map(|outside| {
-        gateway::house(&config, &args.common, &pack, outside, canvases.clone(), archive.clone())
-    });
+    let house = outside
+        .as_ref()
+        .map(|outside| gateway::house(&config, &args.common, &pack, outside, canvases.clone(), archive.clone()));
     // They answer until the end, whatever the end is.
     let (_gateway, courier) = match outside.as_ref().zip(house) {
         None => (None, None),
@@ -208,7 +208,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let cpus = threads::here(&config.threads);
 
     let recorder = match &outside {
-        Some(outside) => Recorder::start(&config, (pack.grid, pack.manifest.input.fps), &archive, (outside.feed(), dates)),
+        Some(outside) => {
+            Recorder::start(&config, (pack.grid, pack.manifest.input.fps), &archive, (outside.feed(), dates))
+        }
         None => Ok(None),
     };
     let (recorder, rolls) = recorder.map_err(no_thread)?.unzip();
@@ -320,8 +322,20 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     // What can be said now is the watcher's: these sentences should not outlive it.
     drop(pack);
     let (narrator, supervisor) = (&narrator, Supervisor::of_environment());
-    let mut think =
-        Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, recorder, switches, supervisor };
+    let mut think = Think {
+        cameras,
+        voice,
+        narrator,
+        vocabulary,
+        watcher,
+        dates,
+        week,
+        outside,
+        warden,
+        recorder,
+        switches,
+        supervisor,
+    };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited

@@ -236,7 +236,10 @@ impl Shelf {
             self.take_away(id)?;
         }
         if held + bytes > self.size {
-            return Err(io::Error::other(format!("`size` of [recording], {} bytes, is less than one recording", self.size)));
+            return Err(io::Error::other(format!(
+                "`size` of [recording], {} bytes, is less than one recording",
+                self.size
+            )));
         }
         Ok(())
     }
@@ -315,7 +318,10 @@ mod tests {
             assert_eq!(shelf.next_id().expect("it is there"), id);
             shelf.begin(&described(id, NOW_MS), &[id as u8; 100]).expect("there is room");
         }
-        let ended = Described { recording: Recording { clip: true, seconds: 7.0, ..described(2, NOW_MS).recording }, ..described(2, NOW_MS) };
+        let ended = Described {
+            recording: Recording { clip: true, seconds: 7.0, ..described(2, NOW_MS).recording },
+            ..described(2, NOW_MS)
+        };
         assert!(shelf.end(&ended, &[9; 5000]).expect("there is room"));
         assert_eq!(ids(&shelf), [3, 2, 1]);
         assert_eq!(shelf.list(Some(3), 1, |of| of.camera == "hall").expect("it is there")[0].id, 2);
@@ -328,7 +334,8 @@ mod tests {
         shelf.remove(3).expect("it is there");
         assert!(!shelf.end(&described(3, NOW_MS), &[9; 10]).expect("it can be looked"), "it was deleted in its time");
         assert_eq!((ids(&shelf), shelf.remove(3).is_err()), (vec![2, 1], true));
-        let left: Vec<_> = fs::read_dir(folder.path()).expect("it is there").flatten().map(|of| of.file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).expect("it is there").flatten().map(|of| of.file_name()).collect();
         assert_eq!(left.len(), 1 + 2 + 3, "{left:?}");
     }
 

@@ -22,7 +22,8 @@ fn config(folder: &Path, more: &str) -> PathBuf {
     path
 }
 
-const RECORDING: &str = "[recording]\nfolder = \"FOLDER/recordings\"\nevents = [\"narration\"]\nbefore_s = 2\nafter_s = 2\n";
+const RECORDING: &str =
+    "[recording]\nfolder = \"FOLDER/recordings\"\nevents = [\"narration\"]\nbefore_s = 2\nafter_s = 2\n";
 
 fn recordings(folder: &Path, kind: &str) -> Vec<PathBuf> {
     let files = fs::read_dir(folder.join("recordings")).expect("it was made");
@@ -63,7 +64,8 @@ fn a_full_disk_costs_recordings_and_no_narration() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = config(folder.path(), RECORDING);
     let path = text(&config).to_owned();
-    fs::write(&config, fs::read_to_string(&config).expect("it is there").replace("[journal]\nfile", "# file")).expect("it is writable");
+    fs::write(&config, fs::read_to_string(&config).expect("it is there").replace("[journal]\nfile", "# file"))
+        .expect("it is writable");
     let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
     let mut shell = Command::new("sh");
     shell.args(["-c", script, text(program()), "run", DEMO, "--json", "--seconds", "8", "--config", &path]);
@@ -71,7 +73,9 @@ fn a_full_disk_costs_recordings_and_no_narration() {
     let ran = finish(shell);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let told = lines(&ran.out);
-    let of = |start: &str| told.iter().filter(|event| event["text"].as_str().is_some_and(|text| text.starts_with(start))).count();
+    let of = |start: &str| {
+        told.iter().filter(|event| event["text"].as_str().is_some_and(|text| text.starts_with(start))).count()
+    };
     assert_eq!(of("recordings are not kept: "), 1, "{}", ran.out);
     assert!(told.iter().filter(|event| event["type"] == "narration").count() >= 2, "{}", ran.out);
     let left: Vec<_> = fs::read_dir(folder.path().join("recordings")).expect("it was made").flatten().collect();

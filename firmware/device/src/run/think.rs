@@ -351,8 +351,20 @@ mod tests {
         let (narrator, watcher, warden, recorder, outside, dates) = (&narrator, None, None, None, None, Dates::Unknown);
         let switches = Arc::new(Switches::new(Verbosity::Normal, names.len()));
         let supervisor = Supervisor::default();
-        let mut think =
-            Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, recorder, switches, supervisor };
+        let mut think = Think {
+            cameras,
+            voice,
+            narrator,
+            vocabulary,
+            watcher,
+            dates,
+            week,
+            outside,
+            warden,
+            recorder,
+            switches,
+            supervisor,
+        };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

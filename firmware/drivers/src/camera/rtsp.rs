@@ -20,10 +20,10 @@ use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-use super::avc::Avc;
 use super::h264::{Decoded, H264, beyond_openh264};
 use super::mjpeg::size_of;
 use super::planes::{Layout, Picture};
+use super::sps::Sps;
 use crate::DriverError;
 
 /// Stack of the thread that looks a name up.
@@ -215,7 +215,8 @@ impl Rtsp {
     fn learn(&mut self) -> Result<(), DriverError> {
         let (Pictures::H264(decoder), Some(stream)) = (&mut self.pictures, &self.stream) else { return Ok(()) };
         let Some(ParametersRef::Video(parameters)) = stream.streams()[self.chosen].parameters() else { return Ok(()) };
-        let Some(sps) = Avc::parse(parameters.extra_data()).and_then(|avc| avc.sps) else { return Ok(()) };
+        // As `FrameFormat::SIMPLE` has them: with start codes, and not as MP4 does.
+        let Some(sps) = Sps::find(parameters.extra_data()) else { return Ok(()) };
         if let Some(why) = beyond_openh264(&sps) {
             return Err(failed(&self.address, &format!("{why}; choose another stream or setting of the camera")));
         }

@@ -105,8 +105,9 @@ async fn media(app: App, id: u64, media: Media, headers: &HeaderMap) -> Result<R
         None => (StatusCode::OK, 0..total),
         Some(Ok(range)) => (StatusCode::PARTIAL_CONTENT, range),
         Some(Err(())) => {
-            let mut refused = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "invalid_request_error", "it is not that long")
-                .into_response();
+            let mut refused =
+                Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "invalid_request_error", "it is not that long")
+                    .into_response();
             let range = HeaderValue::from_str(&format!("bytes */{total}")).map_err(|_| Refusal::failed())?;
             refused.headers_mut().insert(header::CONTENT_RANGE, range);
             return Ok(refused);

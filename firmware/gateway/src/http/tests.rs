@@ -735,7 +735,10 @@ fn a_recording_is_sent_in_parts_and_ranges_to_those_who_may_see_its_camera() {
     assert_eq!(*lock(&stage.doll.deleted), [1]);
     assert_eq!(stage.get("/api/recordings/1/snapshot.jpg", &tokens["admin"]).status, 404, "it is gone");
     let audit = std::fs::read_to_string(stage.folder.path().join("audit")).expect("who looked is noted");
-    for deed in ["\"hall\",\"from\":\"127.0.0.1\",\"what\":\"GET /api/recordings/1/clip.mp4\"", "\"what\":\"DELETE /api/recordings/1\",\"status\":200"] {
+    for deed in [
+        "\"hall\",\"from\":\"127.0.0.1\",\"what\":\"GET /api/recordings/1/clip.mp4\"",
+        "\"what\":\"DELETE /api/recordings/1\",\"status\":200",
+    ] {
         assert!(audit.contains(deed), "{audit}");
     }
 }

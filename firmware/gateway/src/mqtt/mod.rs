@@ -6,6 +6,7 @@
 //!                         verbosity|quiet/state        retained; .../set changes it
 //!                         ask|ack/set                  answered in .../answer
 //!                         camera/<camera>/event        each event, from the outbox; never retained
+//!                                         cloudevent   the same as CloudEvents 1.0 (structured JSON), where it is wanted
 //!                                         narration    the last one; retained
 //!                                         alert        ON while one is open; alert/attributes is the newest; retained
 //!                                         condition/<condition>, condition/<condition>/attributes; retained
@@ -48,6 +49,7 @@ use self::topics::{Retained, Topics, event_payload};
 use crate::outbox::Message;
 use crate::secret::Secret;
 use crate::target::{Backoff, Controls, Queue, Stop, Tuning, random};
+use crate::webhook::cloud_event;
 use crate::{Event, Heard, House, Reader, Snapshots, State, trust};
 
 /// First and longest wait before a broker is tried again.
@@ -97,6 +99,9 @@ pub struct MqttTable {
     pub frigate: Option<String>,
     /// Whether whoever may write to our topics may set, teach, ask and acknowledge. Default true.
     pub commands: bool,
+    /// Whether each event is told as a `CloudEvents` envelope besides, in `camera/<camera>/cloudevent`, for those who gather the events of
+    /// many boards. Default false.
+    pub cloudevents: bool,
     /// Whether the broker is given the snapshot of each camera's newest recording, for Home Assistant's image entity. Wants a
     /// [recording]. Default false: no picture leaves the board this way.
     pub images: bool,
@@ -117,6 +122,7 @@ impl Default for MqttTable {
             discovery: "homeassistant".into(),
             frigate: None,
             commands: true,
+            cloudevents: false,
             images: false,
         }
     }
@@ -163,6 +169,11 @@ impl MqttTable {
         let user = self.username.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
         let frigate = self.frigate.as_ref().map(|prefix| format!(", and {prefix}/ as Frigate")).unwrap_or_default();
         format!("{}{user}: {}{frigate}", self.broker, self.base())
+    }
+
+    /// Who tells, in `CloudEvents`.
+    pub fn source(&self) -> String {
+        format!("/ocelli/{}/{}", self.site, self.device)
     }
 
     /// `<prefix>/<site>/<device>`
@@ -504,9 +515,15 @@ impl Mqtt {
     fn tell(&mut self, line: &mut Line, message: &Message) -> Result<(), String> {
         let mut all = Vec::new();
         if let Some(place) = self.topics.camera(message.event.camera.as_deref()) {
-            all.push((self.topics.of_camera(place, "event"), event_payload(message)));
+            all.push((
+                self.topics.of_camera(place, "event"),
+                event_payload(message, &self.table.site, &self.table.device),
+            ));
+            if self.table.cloudevents {
+                all.push((self.topics.of_camera(place, "cloudevent"), cloud_event(&self.table.source(), message)));
+            }
         } else {
-            all.push((self.topics.of_device("event"), event_payload(message)));
+            all.push((self.topics.of_device("event"), event_payload(message, &self.table.site, &self.table.device)));
         }
         if let Some(frigate) = &mut self.frigate {
             all.extend(frigate.tell(&self.topics, message));

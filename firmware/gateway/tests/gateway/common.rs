@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ocelli_gateway::house::{
-    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart, NewSentence,
-    Question, Recording, RecordingPage, RecordingQuery, Sentence, State, Verdict,
+    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart,
+    NewSentence, Question, Recording, RecordingPage, RecordingQuery, Sentence, State, Verdict,
 };
-use ocelli_gateway::{Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Snapshots, Tuning, VerbosityName};
+use ocelli_gateway::{
+    Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Snapshots, Tuning, VerbosityName,
+};
 
 /// A program with two cameras and a condition, which notes what is asked of it.
 pub struct FakeHouse {

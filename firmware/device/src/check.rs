@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::alerts;
 use crate::cli::{CheckArgs, PacksArgs};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::courier;
 use crate::error::{Error, note};
 use crate::events;
@@ -36,6 +36,10 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
     let macs = stab.macs() + narrator.macs();
     // What these refuse, `run` would refuse.
     alerts::check_kept(&config)?;
+    for camera in &config.cameras {
+        // Its password is read, and not shown.
+        camera.rtsp().map_err(ConfigError::Usage)?;
+    }
     wiring::Eye::new(&pack)?;
     wiring::thinking(&pack, config.profile, stab, narrator)?;
     for camera in 0..config.cameras.len() {
@@ -68,6 +72,9 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         text += &camera_lines(&config);
         if let Some(file) = &config.journal.file {
             text += &format!("journal {}\n", journal_text(file, config.journal.size)?);
+        }
+        if let Some(line) = config.recording.line() {
+            text += &format!("record  {line}\n");
         }
         text += &courier::lines(&config);
         if let Some(panel) = config.panel.line() {

@@ -19,10 +19,11 @@ use serde::{Deserialize, Deserializer};
 use crate::alerts::{self, AlertTable, AlertsTable};
 use crate::board::Layers;
 use crate::panel::PanelTable;
+use crate::recording::RecordingTable;
 use crate::signs::{DisplayTable, GpioTable};
 use crate::thermal::ThermalTable;
 use crate::threads::ThreadsTable;
-use crate::{courier, sentences};
+use crate::{courier, privacy, sentences};
 
 /// The smallest similarity at which a key is offered in place of an unknown one.
 const NEAR: f64 = 0.75;
@@ -73,6 +74,9 @@ pub struct Config {
     /// Whether `ocelli run` lets the system hold the budget: a cgroup where one is ours, else a limit of the process.
     /// Default false.
     pub enforce: bool,
+    /// Whether no picture may ever leave the memory of the program. What would let one out is refused, the kept memory
+    /// ([memory] state) has no picture in it, and there are no core files. Default false.
+    pub privacy: bool,
     /// Name of a pack, or the path of its folder. Default `home`.
     pub pack: String,
     /// The file of one's own sentences, which `ocelli vocab` writes; a running program follows it. Default: none.
@@ -92,6 +96,8 @@ pub struct Config {
     pub memory: MemoryTable,
     /// Where what was said is kept.
     pub journal: JournalTable,
+    /// Clips and snapshots around events.
+    pub recording: RecordingTable,
     /// How others reach the program.
     pub gateway: GatewayTable,
     /// The panel that shows and sounds what is said.
@@ -131,6 +137,7 @@ impl Default for Config {
             profile: Profile::default(),
             memory_budget: None,
             enforce: false,
+            privacy: false,
             pack: "home".into(),
             vocabulary: None,
             vocabulary_room: 2000,
@@ -139,6 +146,7 @@ impl Default for Config {
             speak: SpeakTable::default(),
             memory: MemoryTable::default(),
             journal: JournalTable::default(),
+            recording: RecordingTable::default(),
             gateway: GatewayTable::default(),
             panel: PanelTable::default(),
             alerts: Vec::new(),
@@ -499,6 +507,8 @@ impl Config {
         }
         self.memory.check()?;
         self.journal.check()?;
+        self.recording.check()?;
+        privacy::check(self)?;
         self.gateway.check(self.profile)?;
         self.threads.check()?;
         self.thermal.check()?;
@@ -694,7 +704,7 @@ fn explain(message: &str) -> String {
 /// `"128MiB"`, `"64MB"`, `"1GiB"` or a number of bytes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected an amount of memory, written like \"128MiB\"")]
-enum BytesText {
+pub enum BytesText {
     Number(u64),
     Text(String),
 }
@@ -703,7 +713,11 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
     size_bytes(deserializer).map(Some)
 }
 
-fn size_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+/// Bytes, from a number or a text.
+///
+/// # Errors
+/// It is neither.
+pub fn size_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match BytesText::deserialize(deserializer)? {
         BytesText::Number(bytes) => Ok(bytes),
         BytesText::Text(text) => parse_bytes(&text).map_err(serde::de::Error::custom),
@@ -789,7 +803,7 @@ mod tests {
         );
         let far = parse("zebra = 1\n").expect_err("no such key");
         assert!(
-            far.contains(":1: unknown key `zebra`; there are: profile, memory_budget, enforce, pack, vocabulary"),
+            far.contains(":1: unknown key `zebra`; there are: profile, memory_budget, enforce, privacy, pack"),
             "{far}"
         );
     }

@@ -32,6 +32,9 @@ pub fn name(config: &mut Config) {
 pub fn check(config: &Config) -> Result<(), String> {
     if let Some(mqtt) = &config.mqtt {
         mqtt.check().map_err(|why| format!("[mqtt]: {why}"))?;
+        if mqtt.images && config.recording.folder.is_none() {
+            return Err("`images` of [mqtt] is the snapshot of a [recording], which is not there".into());
+        }
     }
     let cameras: Vec<String> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
     for (index, hook) in config.webhooks.iter().enumerate() {
@@ -79,7 +82,7 @@ pub fn start(
         return Ok(None);
     }
     let source = match &config.mqtt {
-        Some(mqtt) => format!("/ocelli/{}/{}", mqtt.site, mqtt.device),
+        Some(mqtt) => mqtt.source(),
         None => "/ocelli".into(),
     };
     let (outbox, mqtt, webhooks) = (config.outbox.clone(), config.mqtt.clone(), config.webhooks.clone());

@@ -114,6 +114,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Recordings cannot be kept.
+    #[error("{}: nothing can be recorded here ({source}); choose a folder that can be written for [recording]", path.display())]
+    Recording {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -167,6 +175,7 @@ impl Error {
             | Self::Trace { .. }
             | Self::Bench { .. }
             | Self::State { .. }
+            | Self::Recording { .. }
             | Self::Journal(_)
             | Self::Gateway(GatewayError::Listen { .. } | GatewayError::Random(_) | GatewayError::System { .. })
             | Self::Lost { .. }

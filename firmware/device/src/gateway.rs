@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use ocelli_drivers::{SystemClock, released};
 use ocelli_gateway::house::{
-    Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Memory, NewSentence, PlanItem,
-    Question, Sentence, Verdict,
+    Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart, Memory,
+    NewSentence, PlanItem, Question, Recording, RecordingPage, RecordingQuery, Sentence, Verdict,
 };
 use ocelli_gateway::{
     About, Answered, Camera, Canvas, Event as Told, Feed, Gateway, House, HouseError, OfAlert, Settings,
-    Severity as Weight, State,
+    Severity as Weight, Snapshots, State,
 };
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::Pack;
@@ -32,9 +32,12 @@ use crate::cli::{self, Common};
 use crate::config::{Config, credential};
 use crate::error::{Error, note};
 use crate::events::{NOT_RUNNING, date, rounded};
+use crate::held::Held;
 use crate::journal::Dates;
 use crate::plan::Plan;
 use crate::pulse::{Pulse, status_bytes};
+use crate::recording::Archive;
+use crate::shelf::Shelf;
 use crate::wiring::Look;
 
 /// The longest answer of a command, and how long one may take.
@@ -60,7 +63,7 @@ struct Running {
 /// What runs, for those who ask how it is. The threads that watch take a lock for as long as it takes to add some numbers.
 #[derive(Debug)]
 pub struct Outside {
-    feed: Feed,
+    held: Arc<Held>,
     started: Instant,
     dates: Dates,
     names: Vec<String>,
@@ -74,13 +77,18 @@ impl Outside {
     pub fn new(config: &Config, dates: Dates, plan: Arc<Mutex<Plan>>) -> Self {
         let names: Vec<String> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
         let cameras = names.iter().map(|_| Mutex::default()).collect();
-        let (feed, started, events) = (Feed::default(), Instant::now(), AtomicU64::new(0));
-        Self { feed, started, dates, names, cameras, events, plan }
+        let (held, started, events) = (Arc::default(), Instant::now(), AtomicU64::new(0));
+        Self { held, started, dates, names, cameras, events, plan }
     }
 
     /// What is said, for those who bring it to others.
-    pub const fn feed(&self) -> &Feed {
-        &self.feed
+    pub fn feed(&self) -> &Feed {
+        self.held.feed()
+    }
+
+    /// What waits for the journal before it is said to others.
+    pub fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
     }
 
     fn with(&self, camera: usize, change: impl FnOnce(&mut Running)) {
@@ -104,8 +112,16 @@ impl Outside {
         self.with(camera, |running| running.up = up);
     }
 
-    /// Something was said: `kind` of the vocabulary, how much it matters, whom it is about.
-    pub fn tell(&self, event: &Event<'_>, kind: Option<&str>, severity: Option<Severity>, about: &[String]) {
+    /// Something was said: `kind` of the vocabulary, how much it matters, whom it is about. Others hear of it when the journal is done
+    /// with so many entries.
+    pub fn tell(
+        &self,
+        event: &Event<'_>,
+        kind: Option<&str>,
+        severity: Option<Severity>,
+        about: &[String],
+        after: u64,
+    ) {
         self.events.fetch_add(1, Ordering::Relaxed);
         if let Some(camera) = self.names.iter().position(|name| name == event.camera) {
             self.with(camera, |running| {
@@ -121,7 +137,7 @@ impl Outside {
             });
         }
         let (start_ms, lasted_us) = (self.dates.of(event.start_us), event.end_us.since(event.start_us));
-        self.feed.tell(Told {
+        let told = Told {
             id: Some(event.id),
             r#type: event.kind.name().into(),
             camera: Some(event.camera.into()),
@@ -138,7 +154,8 @@ impl Outside {
             relation: event.relation.map(|relation| relation.name().into()),
             narrations: (event.kind == EventKind::Narration).then_some(1),
             alert: (event.kind == EventKind::Alert).then_some(OfAlert { said: None, told: 1, acknowledged: None }),
-        });
+        };
+        self.held.hold(after, told);
     }
 
     fn state(&self) -> State {
@@ -196,6 +213,7 @@ struct Program {
     outside: Arc<Outside>,
     conditions: Vec<Condition>,
     canvases: Vec<Option<Arc<Canvas>>>,
+    archive: Archive,
     journal: Option<PathBuf>,
     /// SQLite's heap is that of the whole process, so one reads at a time.
     reading: Mutex<()>,
@@ -211,6 +229,7 @@ pub fn house(
     pack: &Pack,
     outside: &Arc<Outside>,
     canvases: Vec<Option<Arc<Canvas>>>,
+    archive: Archive,
 ) -> Arc<dyn House> {
     let about = About {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -219,6 +238,7 @@ pub fn house(
         profile: "home".into(),
         cameras: outside.names.clone(),
         live: config.gateway.live,
+        recording: archive.shelf.is_some(),
     };
     let conditions = config.alerts.iter().map(|alert| Condition {
         text: alert.words().into(),
@@ -242,6 +262,7 @@ pub fn house(
         outside: Arc::clone(outside),
         conditions: conditions.collect(),
         canvases,
+        archive,
         journal,
         reading: Mutex::default(),
         arguments,
@@ -254,7 +275,7 @@ pub fn start(config: &Config, outside: &Outside, house: &Arc<dyn House>) -> Resu
     let Some(settings) = settings(config) else { return Ok(None) };
     let encrypted = settings.tls.is_some();
     let (users, password, listen) = (settings.users.is_some(), settings.password_file.is_some(), settings.listen);
-    let gateway = Gateway::start(settings, Arc::clone(house), outside.feed.clone(), || ())?;
+    let gateway = Gateway::start(settings, Arc::clone(house), outside.feed().clone(), || ())?;
     let (address, scheme) = (gateway.address(), if encrypted { "https" } else { "http" });
     note(format_args!("the gateway is at {scheme}://{address}/"));
     if address.ip() != listen.ip() {
@@ -356,10 +377,23 @@ fn of_journal(error: &JournalError) -> HouseError {
     HouseError::Unavailable(text.split_once(": ").map_or(text.as_str(), |(_, why)| why).to_owned())
 }
 
+/// What goes wrong with a recording, without the path of its folder.
+fn of_shelf(error: &std::io::Error) -> HouseError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => HouseError::Absent("there is no such recording".into()),
+        _ => HouseError::Unavailable(format!("the recordings cannot be used: {error}")),
+    }
+}
+
 impl Program {
     fn journal(&self) -> Answered<&Path> {
         let none = "no journal is kept; name its file in the config: [journal] file";
         self.journal.as_deref().ok_or_else(|| HouseError::Unavailable(none.into()))
+    }
+
+    fn shelf(&self) -> Answered<&Shelf> {
+        let none = "nothing is recorded; name a folder in the config: [recording] folder";
+        self.archive.shelf.as_deref().ok_or_else(|| HouseError::Absent(none.into()))
     }
 
     fn read<T>(&self, read: impl FnOnce(&Journal) -> Result<T, JournalError>) -> Answered<T> {
@@ -612,6 +646,36 @@ impl House for Program {
         let index = self.about.cameras.iter().position(|name| name == camera)?;
         self.canvases.get(index).cloned().flatten()
     }
+
+    fn recordings(&self, query: &RecordingQuery, cameras: Option<&[String]>) -> Answered<RecordingPage> {
+        let sees = |of: &Recording| {
+            cameras.is_none_or(|cameras| cameras.contains(&of.camera))
+                && query.camera.as_ref().is_none_or(|camera| *camera == of.camera)
+        };
+        let shelf = self.shelf()?;
+        let read = || {
+            let (bytes, most_bytes) = shelf.held()?;
+            let recordings = shelf.list(query.before, usize::from(query.limit.unwrap_or(50)), sees)?;
+            Ok(RecordingPage { recordings, bytes, most_bytes })
+        };
+        read().map_err(|error| of_shelf(&error))
+    }
+
+    fn recording(&self, id: u64) -> Answered<Recording> {
+        self.shelf()?.recording(id).map_err(|error| of_shelf(&error))
+    }
+
+    fn recorded(&self, id: u64, media: Media, from: u64, most: usize) -> Answered<MediaPart> {
+        self.shelf()?.part(id, media, from, most).map_err(|error| of_shelf(&error))
+    }
+
+    fn remove_recording(&self, id: u64) -> Answered<()> {
+        self.shelf()?.remove(id).map_err(|error| of_shelf(&error))
+    }
+
+    fn snapshots(&self) -> Option<Arc<Snapshots>> {
+        self.archive.snapshots.clone()
+    }
 }
 
 #[cfg(test)]
@@ -627,6 +691,7 @@ mod tests {
             outside,
             conditions: Vec::new(),
             canvases: vec![None],
+            archive: Archive::default(),
             journal,
             reading: Mutex::default(),
             arguments: Vec::new(),
@@ -650,7 +715,7 @@ mod tests {
     fn what_is_said_and_seen_is_counted_and_told() {
         let program = program(None);
         let outside = &program.outside;
-        let mut reader = outside.feed.reader();
+        let mut reader = outside.feed().reader();
         let event = Event {
             id: 7,
             kind: EventKind::Alert,
@@ -665,8 +730,8 @@ mod tests {
             evidence: None,
             severity: Some(Severity::Alarm),
         };
-        outside.tell(&event, Some("fall"), Some(Severity::Alarm), &["person".into()]);
-        outside.tell(&Event { id: 8, kind: EventKind::Narration, ..event }, Some("fall"), None, &[]);
+        outside.tell(&event, Some("fall"), Some(Severity::Alarm), &["person".into()], 0);
+        outside.tell(&Event { id: 8, kind: EventKind::Narration, ..event }, Some("fall"), None, &[], 0);
         outside.up(0, true);
         let state = program.state();
         let camera = &state.cameras[0];

@@ -21,6 +21,7 @@ use ocelli_types::{Clock, Micros};
 
 use crate::config::JournalTable;
 use crate::error::{Error, note};
+use crate::held::Held;
 use crate::state::PLAUSIBLE_UNIX_MS;
 
 /// Stack of the thread. Measured: see `plan.rs`.
@@ -106,6 +107,8 @@ pub struct Scribe {
     /// Whether there is time to wait for the disk.
     patient: bool,
     give: Option<SyncSender<Entry>>,
+    /// Entries that were handed over.
+    given: u64,
     thread: Option<JoinHandle<Option<Writer>>>,
     told: Arc<Shared>,
     /// Why it could not be opened at the start, until that was told.
@@ -119,11 +122,17 @@ pub struct Scribe {
 
 impl Scribe {
     /// Opens the journal of the config, where it has one, and starts its thread. A `patient` one waits for the disk, and must be
-    /// there from the start.
+    /// there from the start. What is `held` is told once it is written.
     ///
     /// # Errors
     /// The file is of another kind, newer, or another program's; or of a patient one it cannot be written.
-    pub fn open(config: &JournalTable, dates: Dates, start_us: Micros, patient: bool) -> Result<Option<Self>, Error> {
+    pub fn open(
+        config: &JournalTable,
+        dates: Dates,
+        start_us: Micros,
+        patient: bool,
+        held: Option<Arc<Held>>,
+    ) -> Result<Option<Self>, Error> {
         let Some(path) = config.file.clone() else { return Ok(None) };
         let keep_us = Micros::from_seconds(config.keep_days * 86_400.0);
         let limits = Limits { bytes: config.size, keep_us };
@@ -153,13 +162,13 @@ impl Scribe {
             .name("journal".into())
             .stack_size(SCRIBE_STACK_BYTES)
             .spawn(move || {
-                Desk { file: file_at(&place), path: place, limits, dates, writer, told: shared }.run(&entries)
+                Desk { file: file_at(&place), path: place, limits, dates, writer, told: shared, held }.run(&entries)
             })
             .map_err(|source| Error::System { what: "a thread", source })?;
         let (give, thread) = (Some(give), Some(thread));
         let failed = Instant::now();
-        let (noticed, failing, alive_us) = (0, false, start_us);
-        Ok(Some(Self { path, dates, patient, give, thread, told, closed, noticed, failing, failed, alive_us }))
+        let (given, noticed, failing, alive_us) = (0, 0, false, start_us);
+        Ok(Some(Self { path, dates, patient, give, given, thread, told, closed, noticed, failing, failed, alive_us }))
     }
 
     /// The smallest id that the next event may have.
@@ -177,9 +186,15 @@ impl Scribe {
         let Some(give) = &self.give else { return };
         let counts = matches!(entry, Entry::Told(_));
         let taken = if self.patient { give.send(entry).is_ok() } else { give.try_send(entry).is_ok() };
+        self.given += u64::from(taken);
         if !taken && counts {
             self.told.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// How many entries it was handed.
+    pub const fn given(&self) -> u64 {
+        self.given
     }
 
     /// Alerts that were acknowledged; those of before may be among them.
@@ -249,6 +264,8 @@ struct Desk {
     dates: Dates,
     writer: Option<Writer>,
     told: Arc<Shared>,
+    /// What waits for what is written.
+    held: Option<Arc<Held>>,
 }
 
 impl Desk {
@@ -258,13 +275,14 @@ impl Desk {
         // One that was open knows which ids are given; another does not, and none below its own may come.
         let mut least_id = if self.writer.is_some() { 0 } else { u64::MAX };
         let mut tried = Instant::now();
-        let mut goes_on = true;
+        let (mut goes_on, mut taken) = (true, 0);
         while goes_on {
             goes_on = gather(entries, &mut batch, LOOK, TOGETHER);
             if batch.is_empty() {
                 self.look();
                 continue;
             }
+            taken += batch.len() as u64;
             let at_us = batch.iter().map(time).max().unwrap_or_default();
             if self.writer.is_some() && file_at(&self.path) != self.file {
                 note(format_args!("{}: the journal was taken away or replaced; it begins anew", self.path.display()));
@@ -298,6 +316,9 @@ impl Desk {
             };
             self.told.lost.fetch_add(lost as u64, Ordering::Relaxed);
             batch.clear();
+            if let Some(held) = &self.held {
+                held.written(taken);
+            }
             self.look();
         }
         self.writer
@@ -416,7 +437,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("j");
         for first in [1, 301] {
-            let scribe = Scribe::open(&table(&path), Dates::Unknown, Micros(0), true).expect("it can be written");
+            let scribe = Scribe::open(&table(&path), Dates::Unknown, Micros(0), true, None).expect("it can be written");
             let mut scribe = scribe.expect("the config has one");
             assert_eq!(scribe.least_id(), first);
             (first..first + 300).for_each(|id| scribe.write(entry(id)));
@@ -478,9 +499,9 @@ mod tests {
     fn a_journal_that_cannot_be_written_costs_its_events_and_is_noticed_once() {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("no/such/folder/j");
-        let error = Scribe::open(&table(&path), Dates::Unknown, Micros(0), true).expect_err("a replay wants it");
+        let error = Scribe::open(&table(&path), Dates::Unknown, Micros(0), true, None).expect_err("a replay wants it");
         assert!(error.to_string().contains("choose a folder that can be written"), "{error}");
-        let scribe = Scribe::open(&table(&path), Dates::Unknown, Micros(0), false).expect("a run goes on");
+        let scribe = Scribe::open(&table(&path), Dates::Unknown, Micros(0), false, None).expect("a run goes on");
         let mut scribe = scribe.expect("the config has one");
         scribe.write(entry(1));
         let patience = Instant::now();
@@ -497,6 +518,41 @@ mod tests {
         assert_eq!(scribe.news(), None, "once");
         let error = scribe.finish(3, Micros(0)).expect_err("two are lost").to_string();
         assert!(error.starts_with("2 events are not in the journal"), "{error}");
+    }
+
+    /// Whoever hears of an event finds it in the journal, and an event that is no alert comes a tenth of a second later by that.
+    #[test]
+    fn nothing_is_told_to_others_before_it_is_written() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("j");
+        let held = Arc::new(Held::default());
+        let scribe = Scribe::open(&table(&path), Dates::Unknown, Micros(0), false, Some(Arc::clone(&held)));
+        let mut scribe = scribe.expect("it can be written").expect("the config has one");
+        let mut reader = held.feed().reader();
+        let mut waits = Vec::new();
+        for id in 1..=40 {
+            let Entry::Told(told) = entry(id) else { unreachable!("it is one") };
+            // One in four is an alert, which is written at once.
+            let kind = if id % 4 == 0 { EventKind::Alert } else { told.kind };
+            scribe.write(Entry::Told(Told { kind, ..told }));
+            let begun = Instant::now();
+            held.hold(scribe.given(), ocelli_gateway::Event { id: Some(id), ..ocelli_gateway::Event::default() });
+            let heard = loop {
+                match reader.try_next() {
+                    Some(ocelli_gateway::Heard::Event(event)) => break event,
+                    Some(ocelli_gateway::Heard::Missed(_)) => panic!("it is read at once"),
+                    None => assert!(begun.elapsed() < Duration::from_mins(1), "it is told"),
+                }
+                thread::sleep(Duration::from_micros(200));
+            };
+            waits.push((kind == EventKind::Alert, begun.elapsed()));
+            let journal = Journal::open(&path).expect("it is there");
+            assert!(journal.event(id).expect("it can be read").is_some(), "{heard:?} was told and is not there");
+        }
+        let shortest = |alert| waits.iter().filter(|(of, _)| *of == alert).map(|(_, wait)| *wait).min();
+        assert!(shortest(true) < Some(TOGETHER), "alerts wait for the disk alone: {waits:?}");
+        assert!(shortest(false) >= Some(TOGETHER), "what is told comes together: {waits:?}");
+        scribe.finish(41, Micros(0)).expect("nothing is lost");
     }
 
     /// The desk alone: the folder comes to be while it runs.
@@ -517,6 +573,7 @@ mod tests {
             dates: Dates::Unknown,
             writer: None,
             told: Arc::clone(&told),
+            held: None,
         };
         let mut least_id = u64::MAX;
         desk.open_again(Micros(2_000_000), None, &mut least_id);

@@ -36,7 +36,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
     let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, picture).with_index(clip.index_bytes());
     plan.require()?;
     let dates = args.at.map_or(Dates::Unknown, Dates::From);
-    let mut voice = Voice::open(&config, None)?.kept_by(Scribe::open(&config.journal, dates, Micros(0), true)?);
+    let mut voice = Voice::open(&config, None)?.kept_by(Scribe::open(&config.journal, dates, Micros(0), true, None)?);
     let kinds: Vec<String> = match &args.trace {
         Some(_) => (0..pack.vocabulary.kinds()).map(|kind| pack.vocabulary.kind(kind).into_owned()).collect(),
         None => Vec::new(),

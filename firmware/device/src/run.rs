@@ -42,7 +42,9 @@ use crate::moments::Moments;
 use crate::panel;
 use crate::plain;
 use crate::plan::{Plan, SLOTS, STACK_BYTES};
+use crate::privacy;
 use crate::pulse::Pulse;
+use crate::recording::{Archive, Recorder};
 use crate::sentences::{self, Loaded, Watcher};
 use crate::signs::Signs;
 use crate::state::{Keeper, Kept, Reference, Store};
@@ -118,6 +120,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     if let Some(line) = config.layers.line() {
         note(line);
     }
+    if config.privacy {
+        privacy::hold()?;
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
     let wishes = config.cameras.iter().map(wish).collect::<Result<Vec<_>, _>>()?;
@@ -140,7 +145,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     if let Some(fence) = fence {
         note(fence.close(&plan)?);
     }
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         // The second one ends the program at once, should it hang in an output that takes nothing.
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
@@ -176,13 +181,17 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let no_thread = |source| Error::System { what: "a thread", source };
     let voice = voice.seen_on(panel::start(&config).map_err(no_thread)?);
     let plan = Arc::new(Mutex::new(plan));
-    let is_heard = config.gateway.listen.is_some() || courier::is_wanted(&config);
+    let archive = Archive::open(&config)?;
+    let is_heard = config.gateway.listen.is_some() || courier::is_wanted(&config) || archive.shelf.is_some();
     let outside = is_heard.then(|| Arc::new(Outside::new(&config, dates, Arc::clone(&plan))));
     let voice = voice.heard_by(outside.clone());
-    let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false)?);
+    let held = outside.as_ref().map(|outside| outside.held());
+    let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false, held)?);
     let canvases: Vec<_> = config.cameras.iter().map(|_| gateway::canvas(&config, &pack)).collect();
     let switches = Arc::new(Switches::new(config.speak.verbosity, count));
-    let house = outside.as_ref().map(|outside| gateway::house(&config, &args.common, &pack, outside, canvases.clone()));
+    let house = outside
+        .as_ref()
+        .map(|outside| gateway::house(&config, &args.common, &pack, outside, canvases.clone(), archive.clone()));
     // They answer until the end, whatever the end is.
     let (_gateway, courier) = match outside.as_ref().zip(house) {
         None => (None, None),
@@ -203,6 +212,15 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let warden = warden.transpose().map_err(no_thread)?;
     let cpus = threads::here(&config.threads);
 
+    let recorder = match &outside {
+        Some(outside) => {
+            Recorder::start(&config, (pack.grid, pack.manifest.input.fps), &archive, (outside.feed(), dates))
+        }
+        None => Ok(None),
+    };
+    let (recorder, rolls) = recorder.map_err(no_thread)?.unzip();
+    let mut rolls = rolls.into_iter().flatten();
+
     // What all cameras share: weights, narrator, plan, and the slots behind STAB.
     let narrator = RefCell::new(narrator);
     let mut stabs = vec![stab];
@@ -219,11 +237,13 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     for (camera, ((wish, store), kept)) in wishes.into_iter().zip(stores).zip(kept).enumerate() {
         let mut eye = Eye::new(&pack)?;
         let picture = Reference::default();
-        let mut learnt = Vec::new();
+        let (mut learnt, mut shown_before) = (Vec::new(), false);
         let memory = match kept {
             None => wiring::blank(&pack, config.profile)?,
             Some(Kept { mut memory, picture: last, normal, .. }) => {
                 learnt = normal;
+                shown_before = last.is_some();
+                let last = last.filter(|_| !config.privacy);
                 if let Some((pixels, content)) = &last {
                     eye.resume(pixels, *content);
                 }
@@ -240,7 +260,11 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             }
         };
         let keeper = store.map(|store| Keeper::start(store, Arc::clone(&picture), &memory, every_us, start_us));
-        let keeper = keeper.transpose().map_err(no_thread)?;
+        let mut keeper = keeper.transpose().map_err(no_thread)?;
+        if let Some(keeper) = keeper.as_mut().filter(|_| config.privacy && shown_before) {
+            // What was kept before nobody was to see it does not stay for long.
+            keeper.hurry(start_us);
+        }
         let (give, slots) = sync_channel(SLOTS);
         for _ in 0..SLOTS {
             give.send(PatchSlot::new(pack.grid)).expect("the other end should be in this function");
@@ -250,8 +274,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             camera,
             wish,
             eye,
-            reference: keeper.is_some().then_some(picture),
+            reference: (keeper.is_some() && !config.privacy).then_some(picture),
             canvas: canvases[camera].clone(),
+            roll: rolls.next(),
             slots,
             tell: tell.clone(),
             stop: Arc::clone(&stop),
@@ -303,8 +328,20 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     // What can be said now is the watcher's: these sentences should not outlive it.
     drop(pack);
     let (narrator, supervisor) = (&narrator, Supervisor::of_environment());
-    let mut think =
-        Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, switches, supervisor };
+    let mut think = Think {
+        cameras,
+        voice,
+        narrator,
+        vocabulary,
+        watcher,
+        dates,
+        week,
+        outside,
+        warden,
+        recorder,
+        switches,
+        supervisor,
+    };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
@@ -321,6 +358,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         let (ended, counts) = ended(capture).unwrap_or((Ok(()), Counts::default()));
         camera.count(counts);
         captured = captured.and(ended);
+    }
+    if let Some(recorder) = think.recorder.take() {
+        recorder.finish();
     }
     let encoded = ended(encode).unwrap_or(Ok(()));
     let saved = think.save(&clock);

@@ -300,6 +300,11 @@ impl Keeper {
         Ok(Self { store, picture, every_us, due_us, bytes, give, back, thread, failed: false, frames })
     }
 
+    /// The next save is due now.
+    pub fn hurry(&mut self, now_us: Micros) {
+        self.due_us = now_us;
+    }
+
     /// Saves where it is due. Gives what the person should hear: that it fails, once, or that it works again.
     pub fn tick(
         &mut self,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ocelli_drivers::{ConsoleSink, JsonSink, PanelSink, SinkError, SystemClock};
 use ocelli_infer::{Taught, Vocabulary};
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::escalate::{self, Escalation};
 use crate::gateway::Outside;
+use crate::held;
 use crate::journal::{Scribe, vector};
 use crate::moments::Moment;
 use crate::signs::Signs;
@@ -167,8 +169,8 @@ impl Voice {
             evidence: evidence.as_deref(),
         };
         self.emit(&event)?;
+        self.keep(&event, about.clone(), false);
         self.pass_on(&event, about.as_ref());
-        self.keep(&event, about, false);
         if spoken.kind == EventKind::Alert {
             self.await_somebody(&event, camera, Severity::Alarm);
         }
@@ -218,9 +220,11 @@ impl Voice {
             self.next_id = event.id + 1;
         } else {
             self.emit_as(&event, Some(*severity))?;
-            self.pass_on(&event, about.as_ref());
         }
         self.keep(&event, about.clone(), hush);
+        if !hush {
+            self.pass_on(&event, about.as_ref());
+        }
         if alerted.over {
             return Ok(());
         }
@@ -233,13 +237,15 @@ impl Voice {
         let most = of_kind.max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
         let Some((sentence, _)) = most else { return Ok(()) };
         let text = vocabulary.entry(sentence).text_in(self.language.as_deref()).to_owned();
+        let update = Event { kind: EventKind::Update, text: &text, ..event };
         if !hush {
-            let update = Event { kind: EventKind::Update, text: &text, ..event };
             self.emit(&update)?;
-            self.pass_on(&update, about.as_ref());
         }
         if let Some(scribe) = &mut self.scribe {
-            scribe.write(Entry::Said { id: event.id, text });
+            scribe.write(Entry::Said { id: event.id, text: text.clone() });
+        }
+        if !hush {
+            self.pass_on(&update, about.as_ref());
         }
         Ok(())
     }
@@ -290,10 +296,13 @@ impl Voice {
         }
         while let Some((told, times)) = self.escalation.due(camera, now_us) {
             let text = format!("still not acknowledged ({times}): {}", told.text);
-            self.emit_again(EventKind::Alert, &told, &text, now_us)?;
             if let Some(scribe) = &mut self.scribe {
                 scribe.write(Entry::ToldAgain { id: told.id });
             }
+            self.emit_again(EventKind::Alert, &told, &text, now_us)?;
+        }
+        if let Some(outside) = &self.outside {
+            outside.held().overdue(held::PATIENCE);
         }
         Ok(())
     }
@@ -312,11 +321,10 @@ impl Voice {
         // Wherever it was: lamps go out, and the panel is quiet.
         self.settled(told.id);
         let text = format!("acknowledged {place}: {}", told.text);
-        self.emit_again(EventKind::Update, told, &text, told.start_us.max(now_us))?;
         if let Some(scribe) = &mut self.scribe {
             scribe.write(Entry::Acknowledged { id: told.id, unix_ms: SystemClock::new().unix_ms() });
         }
-        Ok(())
+        self.emit_again(EventKind::Update, told, &text, told.start_us.max(now_us))
     }
 
     fn emit_again(&mut self, kind: EventKind, told: &escalate::Told, text: &str, end_us: Micros) -> Result<(), Error> {
@@ -357,8 +365,8 @@ impl Voice {
         let (id, camera) = (self.next_id(), &self.cameras[camera].clone());
         let event = of_device(id, kind, camera, (start_us, end_us), text);
         self.emit(&event)?;
-        self.pass_on(&event, None);
         self.keep(&event, None, false);
+        self.pass_on(&event, None);
         Ok(())
     }
 
@@ -412,7 +420,11 @@ impl Voice {
     /// Keeps what still waits to be kept, at the end of the stream.
     pub fn finish(&mut self, at_us: Micros) -> Result<(), Error> {
         let next_id = self.next_id();
-        self.scribe.take().map_or(Ok(()), |scribe| scribe.finish(next_id, at_us))
+        let finished = self.scribe.take().map_or(Ok(()), |scribe| scribe.finish(next_id, at_us));
+        if let Some(outside) = &self.outside {
+            outside.held().overdue(Duration::ZERO);
+        }
+        finished
     }
 
     /// Name of a camera.
@@ -434,11 +446,12 @@ impl Voice {
         self.scribe.is_some() || self.outside.is_some()
     }
 
-    /// Tells others what was told here.
+    /// Tells others what was told here, once the journal has it: what is kept of it was handed over before.
     fn pass_on(&self, event: &Event<'_>, about: Option<&About>) {
         let Some(outside) = &self.outside else { return };
         let entities = about.map_or(&[][..], |about| &about.entities);
-        outside.tell(event, about.map(|about| about.kind.as_str()), about.map(|about| about.severity), entities);
+        let (kind, severity) = (about.map(|about| about.kind.as_str()), about.map(|about| about.severity));
+        outside.tell(event, kind, severity, entities, self.scribe.as_ref().map_or(0, Scribe::given));
     }
 
     /// Hands what was told to the journal.
@@ -538,7 +551,7 @@ mod tests {
         let (lamp, button) = (Pin::default(), Pin::default());
         let outputs = vec![Box::new(lamp.clone()) as Box<dyn OutputLine>];
         let signal = SignalSink::start(outputs, Some(Box::new(button.clone())), Duration::ZERO).expect("a thread");
-        let scribe = Scribe::open(&config.journal, Dates::Unknown, Micros(0), true).expect("it can be made");
+        let scribe = Scribe::open(&config.journal, Dates::Unknown, Micros(0), true, None).expect("it can be made");
         let voice = Voice::open(&config, None).expect("it is writable");
         let mut voice = voice.shown_by(Signs::of_pins(signal)).kept_by(scribe);
         for (id, text) in [(1, "Somebody fell"), (2, "Nobody came")] {

@@ -12,6 +12,7 @@ mod clock;
 mod error;
 mod fit;
 mod gpio;
+mod record;
 mod sample;
 mod sink;
 mod thermal;
@@ -28,6 +29,7 @@ pub use clock::SystemClock;
 pub use error::{DriverError, PeripheralError};
 pub use fit::{Fitter, MAX_SIDE_PX};
 pub use gpio::{InputLine, OutputLine, Pins, cdev_pins, rppal_pins};
+pub use record::{ClipWriter, ENCODER_BYTES, RecordError, Still};
 pub use sample::Sampler;
 pub use sink::{
     ConsoleSink, JsonSink, PANEL_STACK_BYTES, PanelConfig, PanelError, PanelReport, PanelSink, SIGNAL_STACK_BYTES,

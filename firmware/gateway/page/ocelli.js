@@ -246,6 +246,54 @@ class Now extends HTMLElement {
   }
 }
 
+// A recording: its snapshot, which opens the clip, and what is in it.
+function recordingItem(recording, changed) {
+  const at = `/api/recordings/${recording.id}`;
+  const what = recording.events.map((event) => event.text).join(" — ");
+  const picture = h("img", { src: `${at}/snapshot.jpg`, alt: `Snapshot: ${what}`, loading: "lazy", width: 224 });
+  const acts = h("div", { className: "acts" });
+  const frame = h("div", { className: "frame" }, picture);
+  if (recording.clip) {
+    acts.append(h("button", { type: "button", className: "quiet", ariaLabel: `Play recording ${recording.id}`, onclick: () => {
+      const film = h("video", { src: `${at}/clip.mp4`, controls: true, autoplay: true, muted: true, playsInline: true, loop: true, width: 224 });
+      film.addEventListener("error", () => note("The clip cannot be played."));
+      frame.replaceChildren(film);
+    } }, "Play"), h("a", { href: `${at}/clip.mp4`, download: `ocelli-${recording.id}.mp4`, ariaLabel: `Save recording ${recording.id}` }, "Save"));
+  }
+  if (may("admin")) {
+    acts.append(h("button", { type: "button", className: "quiet", ariaLabel: `Delete recording ${recording.id}`, onclick: (click) => attempt(click.target, async () => {
+      if (!confirm("Delete this recording for good?")) return;
+      await api("DELETE", at);
+      note("Deleted.");
+      await changed();
+    }) }, "Delete"));
+  }
+  return h("li", { id: `recording-${recording.id}` }, frame,
+    h("div", { className: "dim" }, `${recording.start ? `${day(recording.start)} ${clock(recording.start)}` : "without a date"}, ${recording.camera}, ${recording.clip ? span(recording.seconds) || "a moment" : "snapshot only"}, ${Math.ceil(recording.bytes / 1024)} KiB`),
+    h("div", { className: "what" }, what), acts);
+}
+
+class Recordings extends HTMLElement {
+  connectedCallback() {
+    this.list = h("ol", { className: "events films", ariaLabel: "Recordings, the newest first" });
+    this.held = h("p", { className: "dim" });
+    this.more = h("button", { type: "button", className: "quiet", hidden: true, onclick: (click) => attempt(click.target, () => this.load(this.oldest)) }, "Older");
+    this.append(h("section", {}, h("h2", {}, "Recordings"), this.held, this.list, this.more));
+    attempt(null, () => this.load());
+  }
+
+  async load(before) {
+    const query = new URLSearchParams({ limit: "20", ...(before ? { before: String(before) } : {}) });
+    const page = await api("GET", `/api/recordings?${query}`);
+    const items = page.recordings.map((recording) => recordingItem(recording, () => this.load()));
+    if (before) this.list.append(...items); else this.list.replaceChildren(...items);
+    this.oldest = page.recordings.at(-1)?.id;
+    this.more.hidden = page.recordings.length < 20;
+    this.held.textContent = `${mib(page.bytes)} of ${mib(page.most_bytes)} are kept; the oldest go first. What is shown is what the model got.`;
+    if (!this.list.children.length) this.list.append(h("li", { className: "dim" }, "Nothing was recorded yet."));
+  }
+}
+
 class Past extends HTMLElement {
   connectedCallback() {
     this.words = h("input", { type: "search", name: "q", placeholder: "door, somebody falls, …" });
@@ -424,8 +472,8 @@ class System extends HTMLElement {
   }
 }
 
-for (const [name, part] of Object.entries({ "oc-live": Live, "oc-now": Now, "oc-past": Past, "oc-ask": Ask, "oc-words": Words, "oc-system": System })) customElements.define(name, part);
-const parts = { now: Now, past: Past, ask: Ask, words: Words, system: System };
+for (const [name, part] of Object.entries({ "oc-live": Live, "oc-now": Now, "oc-past": Past, "oc-recordings": Recordings, "oc-ask": Ask, "oc-words": Words, "oc-system": System })) customElements.define(name, part);
+const parts = { now: Now, past: Past, recordings: Recordings, ask: Ask, words: Words, system: System };
 
 function show() {
   if (!state.hello?.name) return;
@@ -481,6 +529,7 @@ function leave() {
 async function enter() {
   [state.about, state.stats] = await Promise.all([api("GET", "/api/version"), api("GET", "/api/stats")]);
   document.querySelector("nav").hidden = $("logout").hidden = false;
+  document.querySelector('nav a[href="#recordings"]').hidden = !state.about.recording;
   listen();
   show();
 }

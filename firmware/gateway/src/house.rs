@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Canvas, Event, Severity};
+use crate::{Canvas, Event, Severity, Snapshots};
 
 /// Why something cannot be answered or done, in words for the person who asked.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +106,33 @@ pub trait House: Send + Sync + 'static {
 
     /// What a camera sees, where the config allows that it is shown.
     fn canvas(&self, camera: &str) -> Option<Arc<Canvas>>;
+
+    /// What was recorded around events, the newest first. Of no camera but those that `cameras` names.
+    ///
+    /// # Errors
+    /// The config does not let anything be recorded, or the folder cannot be read.
+    fn recordings(&self, query: &RecordingQuery, cameras: Option<&[String]>) -> Answered<RecordingPage>;
+
+    /// The recording with this id.
+    ///
+    /// # Errors
+    /// There is none.
+    fn recording(&self, id: u64) -> Answered<Recording>;
+
+    /// Bytes of a recording from this one on, `most` or fewer.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    fn recorded(&self, id: u64, media: Media, from: u64, most: usize) -> Answered<MediaPart>;
+
+    /// Deletes a recording.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be deleted.
+    fn remove_recording(&self, id: u64) -> Answered<()>;
+
+    /// The newest snapshot of each camera, where the config allows that others are told it.
+    fn snapshots(&self) -> Option<Arc<Snapshots>>;
 }
 
 /// What the program is.
@@ -123,6 +150,8 @@ pub struct About {
     pub cameras: Vec<String>,
     /// Whether the config allows that pictures are shown.
     pub live: bool,
+    /// Whether the config lets clips be recorded around events.
+    pub recording: bool,
 }
 
 /// How the program is.
@@ -426,4 +455,78 @@ pub struct Condition {
     pub when: Option<String>,
     /// How much it matters.
     pub severity: Severity,
+}
+
+/// Which recordings are looked for.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordingQuery {
+    /// Of this camera.
+    pub camera: Option<String>,
+    /// Of smaller ids.
+    pub before: Option<u64>,
+    /// How many at most, 1 to 200; 50 where it is not said.
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u16>,
+}
+
+/// Recordings that were found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RecordingPage {
+    /// The recordings.
+    pub recordings: Vec<Recording>,
+    /// Bytes of all that are kept, of whatever camera.
+    pub bytes: u64,
+    /// The most bytes that are kept.
+    pub most_bytes: u64,
+}
+
+/// What was recorded around events: a snapshot, and once it has ended a clip.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Recording {
+    /// Its id, which is no event's. Ids only grow.
+    pub id: u64,
+    /// Name of the camera.
+    pub camera: String,
+    /// Date of its first picture, RFC 3339 in UTC; `null` where it is not known.
+    pub start: Option<String>,
+    /// How long the clip is; 0 where there is none: it still goes on, or the program ended in it.
+    pub seconds: f64,
+    /// Bytes of clip and snapshot.
+    pub bytes: u64,
+    /// Whether there is a clip.
+    pub clip: bool,
+    /// What happened in it, 32 at most.
+    pub events: Vec<RecordedEvent>,
+}
+
+/// An event that was recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedEvent {
+    /// The event's id.
+    pub id: Option<u64>,
+    /// The event's type.
+    pub r#type: String,
+    /// Date of its beginning.
+    pub start: Option<String>,
+    /// The sentence.
+    pub text: String,
+}
+
+/// What of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// The clip, MP4.
+    Clip,
+    /// The snapshot, JPEG.
+    Snapshot,
+}
+
+/// A part of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaPart {
+    /// Bytes of all of it.
+    pub total_bytes: u64,
+    /// The part.
+    pub bytes: Vec<u8>,
 }

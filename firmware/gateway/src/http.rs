@@ -14,6 +14,7 @@ mod guard;
 mod metrics;
 mod openapi;
 mod page;
+mod recordings;
 mod refusal;
 mod routes;
 mod tls;

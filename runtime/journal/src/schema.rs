@@ -87,7 +87,9 @@ pub enum Look {
     Other,
 }
 
-/// Looks at the first bytes.
+/// Looks at the first bytes, for who is about to write it: nobody in this process has it open, or may. The system takes back all of a
+/// process' locks on a file when the process closes it anywhere, and then another program that ends takes itself for the last one,
+/// and takes the log away under the writer's hands.
 pub fn look(path: &Path) -> Result<Look, JournalError> {
     let failed = |error: std::io::Error| JournalError::disk(path, &error);
     match std::fs::metadata(path) {
@@ -105,14 +107,31 @@ pub fn look(path: &Path) -> Result<Look, JournalError> {
     })
 }
 
+/// Whether there is something to read. Beside a writer in this process, and so without opening it.
+fn look_from_outside(path: &Path) -> Result<(), JournalError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(JournalError::Foreign { path: path.to_path_buf() }),
+        Ok(metadata) if metadata.len() == 0 => Err(JournalError::Absent { path: path.to_path_buf() }),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(JournalError::Absent { path: path.to_path_buf() })
+        }
+        Err(error) => Err(JournalError::disk(path, &error)),
+    }
+}
+
+/// What a file that is not the caller's says of itself by an error.
+fn of_reader(path: &Path, error: &rusqlite::Error) -> JournalError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => JournalError::Foreign { path: path.to_path_buf() },
+        _ => JournalError::sql(path, error),
+    }
+}
+
 /// Opens the file for reading.
 pub fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
-    match look(path)? {
-        Look::Absent | Look::Empty => return Err(JournalError::Absent { path: path.to_path_buf() }),
-        Look::Other => return Err(JournalError::Foreign { path: path.to_path_buf() }),
-        Look::Sqlite => {}
-    }
-    let failed = |error: rusqlite::Error| JournalError::sql(path, &error);
+    look_from_outside(path)?;
+    let failed = |error: rusqlite::Error| of_reader(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = |db: Connection| {
         configure(&db)?;
@@ -140,12 +159,8 @@ pub fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
 
 /// Opens the file for a change beside the one who writes it, who may have it open.
 pub fn open_to_change(path: &Path) -> Result<Connection, JournalError> {
-    match look(path)? {
-        Look::Absent | Look::Empty => return Err(JournalError::Absent { path: path.to_path_buf() }),
-        Look::Other => return Err(JournalError::Foreign { path: path.to_path_buf() }),
-        Look::Sqlite => {}
-    }
-    let failed = |error: rusqlite::Error| JournalError::sql(path, &error);
+    look_from_outside(path)?;
+    let failed = |error: rusqlite::Error| of_reader(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(failed)?;
     configure(&db).map_err(failed)?;

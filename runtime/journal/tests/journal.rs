@@ -905,3 +905,39 @@ fn what_was_seen_goes_when_its_time_is_over() {
     let journal = Journal::open(&place.path).expect("it is there");
     assert_eq!(journal.seen(Ring::Unknowns, None).expect("readable"), []);
 }
+
+/// A gateway reads the journal in the process that writes it, and `ocelli ack` changes it from another, which then ends. What is written
+/// after that must be in the files that a kill leaves.
+#[test]
+fn who_reads_beside_the_writer_takes_no_lock_of_its_away() {
+    const PLACE: &str = "OCELLI_TEST_JOURNAL";
+    if let Some(path) = std::env::var_os(PLACE) {
+        // The other process.
+        let acknowledged = acknowledge(Path::new(&path), 1, NEW_YEAR_MS).expect("it can be changed");
+        assert!(matches!(acknowledged, Acknowledged::Now(_)), "{acknowledged:?}");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let path = folder.path().join("j");
+    let (mut writer, _) = Writer::open(&path, LIMITS, START).expect("it can be written");
+    let alert = Told { kind: EventKind::Alert, ..told(1, 1, "fire") };
+    writer.write(&[Entry::Told(alert)]).expect("there is room");
+    for _ in 0..3 {
+        let journal = Journal::open(&path).expect("it is there");
+        assert!(journal.event(1).expect("it can be read").is_some());
+    }
+    let mut other = Command::new(std::env::current_exe().expect("a test knows where it is"));
+    other.args(["--exact", "who_reads_beside_the_writer_takes_no_lock_of_its_away"]).env(PLACE, &path);
+    assert!(other.stdout(Stdio::null()).status().expect("it starts").success());
+    writer.write(&[Entry::Told(told(2, 2, "smoke"))]).expect("there is room");
+    // As a kill leaves them.
+    let left = folder.path().join("left");
+    fs::create_dir(&left).expect("there is room");
+    for name in ["j", "j-wal"] {
+        fs::copy(folder.path().join(name), left.join(name)).expect("the log is where it was");
+    }
+    let journal = Journal::open(&left.join("j")).expect("it is whole");
+    let kept = |id| journal.event(id).expect("it can be read");
+    assert!(kept(1).is_some_and(|alert| alert.acked_ms.is_some()), "what was acknowledged");
+    assert!(kept(2).is_some(), "what was written after it");
+}

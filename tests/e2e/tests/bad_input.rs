@@ -341,7 +341,7 @@ fn a_second_signal_ends_a_run_whose_output_takes_nothing() {
     std::thread::sleep(Duration::from_secs(3));
     for _ in 0..2 {
         assert!(child.try_wait().expect("a child").is_none(), "it waits for a reader");
-        let killed = terminate(child.id());
+        let killed = signal("TERM", child.id());
         assert!(killed.is_ok_and(|status| status.success()));
         std::thread::sleep(Duration::from_millis(500));
     }
@@ -351,19 +351,27 @@ fn a_second_signal_ends_a_run_whose_output_takes_nothing() {
 }
 
 /// By the shell: a small system has no program `kill`.
-fn terminate(process: u32) -> std::io::Result<std::process::ExitStatus> {
-    Command::new("sh").args(["-c", &format!("kill -TERM {process}")]).status()
+fn signal(name: &str, process: u32) -> std::io::Result<std::process::ExitStatus> {
+    Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status()
 }
 
 #[test]
-fn a_signal_ends_a_run_with_whole_lines() {
-    let mut command = Command::new(program());
-    command.args(["run", DEMO, "--json"]).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().expect("it starts");
-    std::thread::sleep(Duration::from_secs(6));
-    let killed = terminate(child.id());
-    assert!(killed.is_ok_and(|status| status.success()));
-    let ended = child.wait_with_output().expect("it ends");
-    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert!(!lines(&String::from_utf8_lossy(&ended.stdout)).is_empty(), "what was said until then is there");
+fn a_signal_ends_a_run_with_whole_lines_and_a_summary() {
+    // The last is what a terminal that is closed sends.
+    for name in ["TERM", "HUP"] {
+        let mut command = Command::new(program());
+        command.args(["run", DEMO, "--json"]).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("it starts");
+        std::thread::sleep(Duration::from_secs(6));
+        let killed = signal(name, child.id());
+        assert!(killed.is_ok_and(|status| status.success()));
+        let ended = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(0), "{name}: {said}");
+        assert!(!lines(&String::from_utf8_lossy(&ended.stdout)).is_empty(), "what was said until then is there");
+        assert!(
+            said.lines().last().is_some_and(|line| line.contains(" seen, ") && line.contains(" events in all")),
+            "{said}"
+        );
+    }
 }

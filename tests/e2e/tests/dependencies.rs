@@ -48,11 +48,13 @@ const ALLOWED: [(&str, &[&str]); 17] = [
 ];
 
 /// Libraries that only one crate may name.
-const OWNED: [(&str, &str); 16] = [
+const OWNED: [(&str, &str); 18] = [
     ("tract-onnx", "ocelli-infer"),
     ("rusqlite", "ocelli-journal"),
     ("v4l", "ocelli-drivers"),
     ("openh264", "ocelli-drivers"),
+    ("jpeg-encoder", "ocelli-drivers"),
+    ("shiguredo_mp4", "ocelli-drivers"),
     ("retina", "ocelli-drivers"),
     ("yuv", "ocelli-drivers"),
     ("zune-jpeg", "ocelli-drivers"),

@@ -139,7 +139,11 @@ fn what_a_server_refuses_is_said_without_the_password_and_ends_with_3() {
     ];
     let Some(other) = ffmpeg(&folder.path().join("other.mp4"), &arguments) else { return };
     let demo = demo();
-    let clips = [("live", "h264", demo.as_path()), ("other", "h265", other.as_path())];
+    let arguments =
+        ["-i", "tests/clips/demo.mp4", "-t", "3", "-an", "-c:v", "libx264", "-pix_fmt", "yuv422p", "-g", "10"];
+    let Some(rich) = ffmpeg(&folder.path().join("rich.mp4"), &arguments) else { return };
+    let clips =
+        [("live", "h264", demo.as_path()), ("other", "h265", other.as_path()), ("rich", "h264", rich.as_path())];
     let Some(server) = Server::start(&["--user", "vera", "--password", "correct"], &clips) else { return };
     let port = server.port;
     for (user, path, said) in [
@@ -147,6 +151,7 @@ fn what_a_server_refuses_is_said_without_the_password_and_ends_with_3() {
         (String::new(), "live", "it wants a user and a password"),
         ("vera:correct@".into(), "nothing", "it has no such stream"),
         ("vera:correct@".into(), "other", "its pictures are in H265; choose H.264"),
+        ("vera:correct@".into(), "rich", "its H.264 is not 8-bit 4:2:0; choose another stream"),
     ] {
         let ran = run(folder.path(), &format!("rtsp = \"rtsp://{user}127.0.0.1:{port}/{path}\""), "20");
         assert_eq!(ran.code, Some(3), "{said}: {}", ran.err);
@@ -175,6 +180,14 @@ fn what_a_server_refuses_is_said_without_the_password_and_ends_with_3() {
     assert!(ran.out.contains(&format!("camera  camera: rtsp://127.0.0.1:{port}, with a user\n")), "{}", ran.out);
     assert!(ran.out.contains("\n  network camera "), "{}", ran.out);
     secretless(&ran);
+    let camera =
+        "rtsp = \"rtsp://127.0.0.1/live\"\nrtsp_username = \"vera\"\nrtsp_password_file = \"/nowhere/password\"";
+    fs::write(&config, format!("[camera]\n{camera}\n")).expect("it is writable");
+    for command in ["check", "run"] {
+        let ran = ocelli(&[command, "--config", config.to_str().expect("a plain path"), "--pack", TINY]);
+        assert_eq!(ran.code, Some(2), "{command}: {}", ran.err);
+        assert!(ran.err.contains("`rtsp_password_file`: ") && ran.err.contains("/nowhere/password"), "{}", ran.err);
+    }
 }
 
 /// Whether somebody is connected to a port of this machine.

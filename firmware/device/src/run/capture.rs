@@ -19,6 +19,7 @@ use crate::config::{CameraTable, ConfigError};
 use crate::controls::Switches;
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::recording::Roll;
 use crate::state::Reference;
 use crate::thermal::Shared;
 use crate::wiring::{Eye, Look};
@@ -94,6 +95,8 @@ pub(super) struct Capture {
     pub(super) reference: Option<Reference>,
     /// Where the live view gets it.
     pub(super) canvas: Option<Arc<Canvas>>,
+    /// Who records it.
+    pub(super) roll: Option<Roll>,
     pub(super) slots: Receiver<PatchSlot>,
     pub(super) tell: SyncSender<Sent<PatchSlot>>,
     pub(super) stop: Arc<AtomicBool>,
@@ -263,6 +266,9 @@ impl Capture {
                 }
             };
             self.show(&look);
+            if let Some((roll, (pixels, content))) = self.roll.as_ref().zip(self.eye.reference()) {
+                roll.offer(pixels, content, captured_us);
+            }
             if let Some((canvas, (pixels, _))) = self.canvas.as_ref().zip(self.eye.reference()) {
                 let batch = slot.batch();
                 canvas.show(pixels, batch.sent.iter(), batch.kept.iter(), captured_us.0);

@@ -19,6 +19,7 @@ use crate::journal::Dates;
 use crate::moments::Moments;
 use crate::plan::SLOTS;
 use crate::pulse::Pulse;
+use crate::recording::Recorder;
 use crate::sentences::{Next, Watcher};
 use crate::state::Keeper;
 use crate::supervise::Supervisor;
@@ -74,6 +75,8 @@ pub(super) struct Think<'a> {
     pub(super) outside: Option<Arc<Outside>>,
     /// Of the temperature, where it is looked at.
     pub(super) warden: Option<Warden>,
+    /// Who records around events.
+    pub(super) recorder: Option<Recorder>,
     /// What they set meanwhile.
     pub(super) switches: Arc<Switches>,
     /// Who started the program, and wants to know how it is.
@@ -141,7 +144,8 @@ impl Think<'_> {
             self.follow()?;
             self.live(clock);
             self.obey();
-            if let Some(text) = self.warden.as_ref().and_then(Warden::news) {
+            let news = self.warden.as_ref().and_then(Warden::news);
+            if let Some(text) = news.or_else(|| self.recorder.as_ref().and_then(Recorder::news)) {
                 let now_us = self.cameras[0].now_us;
                 self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)?;
             }
@@ -350,11 +354,23 @@ mod tests {
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
-        let (narrator, watcher, warden, outside, dates) = (&narrator, None, None, None, Dates::Unknown);
+        let (narrator, watcher, warden, recorder, outside, dates) = (&narrator, None, None, None, None, Dates::Unknown);
         let switches = Arc::new(Switches::new(Verbosity::Normal, names.len()));
         let supervisor = Supervisor::default();
-        let mut think =
-            Think { cameras, voice, narrator, vocabulary, watcher, dates, week, outside, warden, switches, supervisor };
+        let mut think = Think {
+            cameras,
+            voice,
+            narrator,
+            vocabulary,
+            watcher,
+            dates,
+            week,
+            outside,
+            warden,
+            recorder,
+            switches,
+            supervisor,
+        };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);
         let mut eye = Eye::new(&pack).expect("it is consistent");

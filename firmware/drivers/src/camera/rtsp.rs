@@ -20,10 +20,10 @@ use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-use super::avc::Avc;
 use super::h264::{Decoded, H264, beyond_openh264};
 use super::mjpeg::size_of;
 use super::planes::{Layout, Picture};
+use super::sps::Sps;
 use crate::DriverError;
 
 /// Stack of the thread that looks a name up.
@@ -213,10 +213,17 @@ impl Rtsp {
 
     /// Looks at the stream's parameters, as far as the server has told them.
     fn learn(&mut self) -> Result<(), DriverError> {
-        let (Pictures::H264(decoder), Some(stream)) = (&mut self.pictures, &self.stream) else { return Ok(()) };
+        let (Pictures::H264(_), Some(stream)) = (&self.pictures, &self.stream) else { return Ok(()) };
         let Some(ParametersRef::Video(parameters)) = stream.streams()[self.chosen].parameters() else { return Ok(()) };
-        let Some(sps) = Avc::parse(parameters.extra_data()).and_then(|avc| avc.sps) else { return Ok(()) };
-        if let Some(why) = beyond_openh264(&sps) {
+        // As `FrameFormat::SIMPLE` has them: with start codes, and not as MP4 does.
+        let sps = Sps::find(parameters.extra_data());
+        sps.map_or(Ok(()), |sps| self.heed(&sps))
+    }
+
+    /// Takes the stream as it says it is, where it can be decoded.
+    fn heed(&mut self, sps: &Sps) -> Result<(), DriverError> {
+        let Pictures::H264(decoder) = &mut self.pictures else { return Ok(()) };
+        if let Some(why) = beyond_openh264(sps) {
             return Err(failed(&self.address, &format!("{why}; choose another stream or setting of the camera")));
         }
         decoder.recolour(sps.range, sps.matrix);
@@ -253,7 +260,12 @@ impl Rtsp {
                 }
                 continue;
             }
-            self.lacks_key = false;
+            if std::mem::take(&mut self.lacks_key)
+                && let Some(sps) = Sps::find(frame.data())
+            {
+                // What the library cannot read of a description stands before each picture that stands alone.
+                self.heed(&sps)?;
+            }
             let stamp = frame.timestamp();
             let time_us = i128::from(stamp.elapsed()) * 1_000_000 / i128::from(stamp.clock_rate().get());
             match &mut self.pictures {

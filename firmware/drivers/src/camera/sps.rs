@@ -16,6 +16,19 @@ pub(super) struct Sps {
 }
 
 impl Sps {
+    /// The first one in a stream with start codes.
+    pub fn find(stream: &[u8]) -> Option<Self> {
+        let starts = stream.windows(3).enumerate().filter(|(_, three)| *three == [0, 0, 1]).map(|(at, _)| at + 3);
+        let mut starts = starts.peekable();
+        while let Some(start) = starts.next() {
+            let end = starts.peek().map_or(stream.len(), |next| next - 3);
+            if let Some(sps) = Self::parse(&stream[start..end]) {
+                return Some(sps);
+            }
+        }
+        None
+    }
+
     /// Reads a NAL unit, header byte included; `None` if it is cut short or no parameter set.
     pub fn parse(nal: &[u8]) -> Option<Self> {
         if nal.first()? & 0x1f != 7 {
@@ -194,6 +207,14 @@ mod tests {
         let sps = Sps::parse(&nal).expect("the set is whole up to the size");
         assert_eq!((sps.profile, sps.chroma_format, sps.bit_depth, sps.progressive), (100, 1, 8, true));
         assert_eq!(sps.coded_px, SizePx::new(640, 480));
+    }
+
+    #[test]
+    fn a_set_is_found_between_start_codes() {
+        let nal = [0x67, 0x64, 0x00, 0x1e, 0xac, 0xd9, 0x40, 0xa0, 0x3d, 0xa1, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00];
+        let stream = [&[0, 0, 0, 1, 0x09, 0xf0, 0, 0, 0, 1][..], &nal, &[0, 0, 1, 0x68, 0xeb]].concat();
+        assert_eq!(Sps::find(&stream).map(|sps| sps.coded_px), Some(SizePx::new(640, 480)));
+        assert_eq!((Sps::find(&stream[..10]), Sps::find(&nal), Sps::find(&[])), (None, None, None));
     }
 
     #[test]

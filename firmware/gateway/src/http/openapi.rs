@@ -104,6 +104,11 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator, error: &Value) -> Val
     if route.path == "/api/login" {
         codes.push(("429", "too many wrong passwords"));
     }
+    if matches!(route.gives, Gives::Other("video/mp4" | "image/jpeg")) {
+        codes.push(("416", "it is not that long"));
+        let part = json!({"description": "the range that was asked for"});
+        responses.insert("206".into(), part);
+    }
     if route.path.starts_with("/api/events/stream") {
         codes.push(("400", "no such Last-Event-ID"));
         parameters.push(json!({

@@ -11,10 +11,11 @@ use schemars::{JsonSchema, Schema};
 use super::App;
 use super::auth::{Account, Role};
 use super::guard::{Access, admit, harden, no_such_method, nothing};
-use super::{api, chat, events, metrics, openapi, page};
+use super::{api, chat, events, metrics, openapi, page, recordings};
 use crate::Event;
 use crate::house::{
-    About, Answer, Digest, DigestQuery, Done, EventPage, EventQuery, Lesson, NewSentence, Question, State, Verdict,
+    About, Answer, Digest, DigestQuery, Done, EventPage, EventQuery, Lesson, NewSentence, Question, Recording,
+    RecordingPage, RecordingQuery, State, Verdict,
 };
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -133,6 +134,16 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .takes::<Verdict>()
         .gives::<Done>(),
+        Route::get("/api/recordings", see, "What was recorded around events.", recordings::list)
+            .query::<RecordingQuery>()
+            .gives::<RecordingPage>(),
+        Route::get("/api/recordings/{id}", see, "One recording.", recordings::one).gives::<Recording>(),
+        Route::get("/api/recordings/{id}/clip.mp4", see, "Its clip; takes a Range.", recordings::clip)
+            .streams("video/mp4"),
+        Route::get("/api/recordings/{id}/snapshot.jpg", see, "Its snapshot.", recordings::snapshot)
+            .streams("image/jpeg"),
+        Route::delete("/api/recordings/{id}", Access::Of(Role::Admin), "Deletes it.", recordings::remove)
+            .gives::<Done>(),
         Route::post("/api/ask", see, "Answers a question about the past.", api::ask)
             .takes::<Question>()
             .gives::<Answer>(),

@@ -14,7 +14,7 @@ use super::guard::Access;
 use super::routes::routes;
 use super::*;
 use crate::house::*;
-use crate::{Canvas, Event, OfAlert, Severity};
+use crate::{Canvas, Event, OfAlert, Severity, Snapshots};
 
 /// A house whose journal can be locked, with two cameras.
 struct Doll {
@@ -24,6 +24,7 @@ struct Doll {
     locked: AtomicBool,
     acked: AtomicUsize,
     asked: Mutex<Vec<Option<String>>>,
+    deleted: Mutex<Vec<u64>>,
 }
 
 fn doll() -> Arc<Doll> {
@@ -41,6 +42,7 @@ fn doll() -> Arc<Doll> {
         locked: AtomicBool::new(false),
         acked: AtomicUsize::new(0),
         asked: Mutex::default(),
+        deleted: Mutex::default(),
     })
 }
 
@@ -154,6 +156,42 @@ impl House for Doll {
     fn canvas(&self, _: &str) -> Option<Arc<Canvas>> {
         self.canvas.clone()
     }
+
+    fn recordings(&self, query: &RecordingQuery, cameras: Option<&[String]>) -> Answered<RecordingPage> {
+        let all = [1, 2].map(|id| self.recording(id)).into_iter().collect::<Answered<Vec<_>>>()?;
+        let fits = |of: &Recording| {
+            cameras.is_none_or(|cameras| cameras.contains(&of.camera))
+                && query.camera.as_ref().is_none_or(|camera| *camera == of.camera)
+        };
+        Ok(RecordingPage { recordings: all.into_iter().filter(fits).collect(), bytes: 0, most_bytes: 0 })
+    }
+
+    fn recording(&self, id: u64) -> Answered<Recording> {
+        let cameras = ["hall", "bath"];
+        let camera = cameras.get((id as usize).wrapping_sub(1)).filter(|_| !lock(&self.deleted).contains(&id));
+        let absent = || HouseError::Absent(format!("no recording {id} in /var/lib/ocelli/recordings"));
+        Ok(Recording { id, camera: (*camera.ok_or_else(absent)?).into(), clip: true, ..Recording::default() })
+    }
+
+    fn recorded(&self, _: u64, _: Media, from: u64, most: usize) -> Answered<MediaPart> {
+        let all = footage();
+        let bytes = all.iter().copied().skip(from as usize).take(most).collect();
+        Ok(MediaPart { total_bytes: all.len() as u64, bytes })
+    }
+
+    fn remove_recording(&self, id: u64) -> Answered<()> {
+        lock(&self.deleted).push(id);
+        Ok(())
+    }
+
+    fn snapshots(&self) -> Option<Arc<Snapshots>> {
+        None
+    }
+}
+
+/// A recording of several parts.
+fn footage() -> Vec<u8> {
+    (0..100_000_u32).map(|at| (at / 251) as u8).collect()
 }
 
 /// A gateway with its folder and house.
@@ -660,6 +698,49 @@ fn pictures_are_shown_as_they_change_and_only_where_that_is_allowed() {
     let (stage, tokens) = claimed(private);
     let refused = stage.get("/api/cameras/hall/live", &tokens["admin"]);
     assert!(refused.status == 403 && refused.message().contains("[gateway] live = true"), "{refused:?}");
+}
+
+#[test]
+fn a_recording_is_sent_in_parts_and_ranges_to_those_who_may_see_its_camera() {
+    let (stage, tokens) = claimed(doll());
+    let (hall, all) = (&tokens["hall"], footage());
+    let listed = stage.get("/api/recordings", hall).json();
+    assert_eq!((listed["recordings"].as_array().map(Vec::len), &listed["recordings"][0]["id"]), (Some(1), &json!(1)));
+    assert_eq!(stage.get("/api/recordings?camera=bath", hall).status, 404);
+    assert_eq!(stage.get("/api/recordings?limit=0", hall).status, 400);
+    let whole = stage.get("/api/recordings/1/clip.mp4", hall);
+    assert_eq!((whole.status, whole.header("content-type")), (200, Some("video/mp4")));
+    assert_eq!((whole.header("content-length"), whole.header("cache-control")), (Some("100000"), Some("no-store")));
+    assert!(whole.body == all, "{} bytes", whole.body.len());
+    let bearer = format!("Bearer {hall}");
+    let part = |range: &str| {
+        let headers = [("Authorization", bearer.as_str()), ("Range", range)];
+        stage.call("GET", "/api/recordings/1/clip.mp4", &headers, None)
+    };
+    let middle = part("bytes=40000-89999");
+    assert_eq!((middle.status, middle.header("content-range")), (206, Some("bytes 40000-89999/100000")));
+    assert!(middle.body == all[40_000..90_000]);
+    let beyond = part("bytes=100000-");
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */100000")));
+    for path in ["/api/recordings/2", "/api/recordings/2/clip.mp4", "/api/recordings/2/snapshot.jpg"] {
+        let (other, none) = (stage.get(path, hall), stage.get(&path.replace('2', "9"), hall));
+        assert_eq!((other.status, none.status), (404, 404), "{path}");
+        assert_eq!(other.message().replace('2', "9"), none.message(), "the same words, and no path");
+    }
+    let delete = |id: u64, name: &str| {
+        let bearer = format!("Bearer {}", tokens[name]);
+        stage.call("DELETE", &format!("/api/recordings/{id}"), &[("Authorization", &bearer)], None).status
+    };
+    assert_eq!((delete(1, "operator"), delete(2, "warden"), delete(1, "warden")), (403, 404, 200));
+    assert_eq!(*lock(&stage.doll.deleted), [1]);
+    assert_eq!(stage.get("/api/recordings/1/snapshot.jpg", &tokens["admin"]).status, 404, "it is gone");
+    let audit = std::fs::read_to_string(stage.folder.path().join("audit")).expect("who looked is noted");
+    for deed in [
+        "\"hall\",\"from\":\"127.0.0.1\",\"what\":\"GET /api/recordings/1/clip.mp4\"",
+        "\"what\":\"DELETE /api/recordings/1\",\"status\":200",
+    ] {
+        assert!(audit.contains(deed), "{audit}");
+    }
 }
 
 #[test]

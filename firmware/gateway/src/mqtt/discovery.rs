@@ -85,6 +85,13 @@ pub fn device(table: &MqttTable, topics: &Topics, about: &About) -> (String, Val
                 "value_template": format!("{{{{ value_json.cameras['{}'].fps }}}}", place.slug),
             }),
         );
+        if table.images {
+            add(
+                key("snapshot"),
+                "image",
+                json!({"name": name("snapshot"), "image_topic": topic("snapshot"), "content_type": "image/jpeg"}),
+            );
+        }
         if table.commands {
             add(
                 key("enabled"),

@@ -6,10 +6,12 @@
 //!                         verbosity|quiet/state        retained; .../set changes it
 //!                         ask|ack/set                  answered in .../answer
 //!                         camera/<camera>/event        each event, from the outbox; never retained
+//!                                         cloudevent   the same as CloudEvents 1.0 (structured JSON), where it is wanted
 //!                                         narration    the last one; retained
 //!                                         alert        ON while one is open; alert/attributes is the newest; retained
 //!                                         condition/<condition>, condition/<condition>/attributes; retained
 //!                                         available    whether it sees; retained
+//!                                         snapshot     JPEG of the newest recording, where that is allowed; retained
 //!                                         enabled/state; retained; enabled/set and teach/set change it
 //!  homeassistant/device/ocelli_<site>_<device>/config  discovery; retained
 //! ```
@@ -37,7 +39,7 @@ use rumqttc::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_rustls::rustls::ClientConfig;
 
@@ -47,7 +49,8 @@ use self::topics::{Retained, Topics, event_payload};
 use crate::outbox::Message;
 use crate::secret::Secret;
 use crate::target::{Backoff, Controls, Queue, Stop, Tuning, random};
-use crate::{Event, Heard, House, Reader, State, trust};
+use crate::webhook::cloud_event;
+use crate::{Event, Heard, House, Reader, Snapshots, State, trust};
 
 /// First and longest wait before a broker is tried again.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -96,6 +99,12 @@ pub struct MqttTable {
     pub frigate: Option<String>,
     /// Whether whoever may write to our topics may set, teach, ask and acknowledge. Default true.
     pub commands: bool,
+    /// Whether each event is told as a `CloudEvents` envelope besides, in `camera/<camera>/cloudevent`, for those who gather the events of
+    /// many boards. Default false.
+    pub cloudevents: bool,
+    /// Whether the broker is given the snapshot of each camera's newest recording, for Home Assistant's image entity. Wants a
+    /// [recording]. Default false: no picture leaves the board this way.
+    pub images: bool,
 }
 
 impl Default for MqttTable {
@@ -113,6 +122,8 @@ impl Default for MqttTable {
             discovery: "homeassistant".into(),
             frigate: None,
             commands: true,
+            cloudevents: false,
+            images: false,
         }
     }
 }
@@ -160,6 +171,11 @@ impl MqttTable {
         format!("{}{user}: {}{frigate}", self.broker, self.base())
     }
 
+    /// Who tells, in `CloudEvents`.
+    pub fn source(&self) -> String {
+        format!("/ocelli/{}/{}", self.site, self.device)
+    }
+
     /// `<prefix>/<site>/<device>`
     pub fn base(&self) -> String {
         format!("{}/{}/{}", self.prefix, self.site, self.device)
@@ -204,6 +220,7 @@ pub struct Mqtt {
     discovery: Option<(String, Value)>,
     retained: Retained,
     frigate: Option<Frigate>,
+    snapshots: Option<Arc<Snapshots>>,
     house: Arc<dyn House>,
     controls: Arc<dyn Controls>,
     reader: Reader,
@@ -248,6 +265,7 @@ impl Mqtt {
         let discovery = (!table.discovery.is_empty()).then(|| discovery::device(&table, &topics, about));
         let retained = Retained::new(&topics);
         let frigate = table.frigate.as_deref().map(Frigate::new);
+        let snapshots = house.snapshots().filter(|_| table.images);
         Ok(Self {
             table,
             host: (host, port),
@@ -257,6 +275,7 @@ impl Mqtt {
             discovery,
             retained,
             frigate,
+            snapshots,
             house,
             controls,
             reader,
@@ -348,6 +367,7 @@ impl Mqtt {
             (self.note)(&format!("mqtt {}: connected again", self.table.broker));
         }
         let (reply, mut replies) = mpsc::unbounded_channel();
+        let (mut pictures, mut shown) = (self.snapshots.as_ref().map(|snapshots| snapshots.news()), 0);
         let mut running = 0;
         let mut stats = interval(STATS_EVERY);
         stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -358,6 +378,15 @@ impl Mqtt {
             }
             for (topic, value) in self.retained.take_changed() {
                 line.publish(topic, value, true, None)?;
+            }
+            if let Some(snapshots) = &self.snapshots {
+                let (number, changed) = snapshots.after(shown);
+                shown = number;
+                for (camera, jpeg) in changed {
+                    if let Some(place) = self.topics.camera(Some(&camera)) {
+                        line.publish(self.topics.of_camera(place, "snapshot"), jpeg.to_vec(), true, None)?;
+                    }
+                }
             }
             let idle = line.waiting.is_empty();
             let stopping = *queue.stop.borrow();
@@ -407,6 +436,7 @@ impl Mqtt {
                     }
                 }
                 _ = queue.news.changed() => {}
+                () = changed(pictures.as_mut()) => {}
                 replied = replies.recv() => match replied {
                     Some(Reply::Answer(topic, payload)) => {
                         running -= 1;
@@ -444,10 +474,10 @@ impl Mqtt {
         if let Some((topic, payload)) = &self.discovery {
             line.publish(topic.clone(), payload.to_string(), true, None)?;
         }
-        line.publish(self.topics.available(), "online".into(), true, None)?;
+        line.publish(self.topics.available(), "online", true, None)?;
         if let Some(frigate) = &self.frigate {
             // A connection has one last will, and that is ours: retained, this would stay when we are cut off.
-            line.publish(frigate.topic("available"), "online".into(), false, None)?;
+            line.publish(frigate.topic("available"), "online", false, None)?;
         }
         self.look(&self.controls.tuning());
         self.retained.renew();
@@ -461,9 +491,9 @@ impl Mqtt {
         events: &mut mpsc::Receiver<Result<rumqttc::Event, ConnectionError>>,
         queue: &Queue,
     ) {
-        let _ = line.publish(self.topics.available(), "stopped".into(), true, None);
+        let _ = line.publish(self.topics.available(), "stopped", true, None);
         if let Some(frigate) = &self.frigate {
-            let _ = line.publish(frigate.topic("available"), "stopped".into(), false, None);
+            let _ = line.publish(frigate.topic("available"), "stopped", false, None);
         }
         let heard = async {
             while !line.is_quiet()
@@ -485,9 +515,15 @@ impl Mqtt {
     fn tell(&mut self, line: &mut Line, message: &Message) -> Result<(), String> {
         let mut all = Vec::new();
         if let Some(place) = self.topics.camera(message.event.camera.as_deref()) {
-            all.push((self.topics.of_camera(place, "event"), event_payload(message)));
+            all.push((
+                self.topics.of_camera(place, "event"),
+                event_payload(message, &self.table.site, &self.table.device),
+            ));
+            if self.table.cloudevents {
+                all.push((self.topics.of_camera(place, "cloudevent"), cloud_event(&self.table.source(), message)));
+            }
         } else {
-            all.push((self.topics.of_device("event"), event_payload(message)));
+            all.push((self.topics.of_device("event"), event_payload(message, &self.table.site, &self.table.device)));
         }
         if let Some(frigate) = &mut self.frigate {
             all.extend(frigate.tell(&self.topics, message));
@@ -601,6 +637,18 @@ impl Mqtt {
     }
 }
 
+/// When something has changed; never, where nothing can.
+async fn changed(news: Option<&mut watch::Receiver<u64>>) {
+    match news {
+        Some(news) => {
+            if news.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
 fn frigate_stats(stats: &Value) -> Value {
     let cameras = stats["cameras"].as_object().into_iter().flatten();
     let cameras: serde_json::Map<String, Value> =
@@ -643,7 +691,13 @@ struct Line {
 }
 
 impl Line {
-    fn publish(&mut self, topic: String, payload: String, retain: bool, number: Option<u64>) -> Result<(), String> {
+    fn publish(
+        &mut self,
+        topic: String,
+        payload: impl Into<Vec<u8>>,
+        retain: bool,
+        number: Option<u64>,
+    ) -> Result<(), String> {
         let published = self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload);
         published.map_err(|_| "it takes messages more slowly than they come".to_owned())?;
         self.sent.push_back(number);

@@ -102,12 +102,14 @@ impl Topics {
     }
 }
 
-/// What an event topic gets: the event, with `event_type`, which Home Assistant wants, and `uid`, by which one that comes twice
-/// is known.
-pub fn event_payload(message: &Message) -> Value {
+/// What an event topic gets: the event, with whose it is, `event_type`, which Home Assistant wants, and `uid`, by which one that comes
+/// twice is known.
+pub fn event_payload(message: &Message, site: &str, device: &str) -> Value {
     let mut payload = json!(message.event);
     payload["event_type"] = json!(message.event.r#type);
     payload["uid"] = json!(message.uid());
+    payload["site"] = json!(site);
+    payload["device"] = json!(device);
     payload
 }
 

@@ -78,7 +78,7 @@ impl Letter {
 }
 
 /// `CloudEvents` 1.0, structured JSON.
-fn cloud_event(source: &str, message: &Message) -> Value {
+pub fn cloud_event(source: &str, message: &Message) -> Value {
     let event = &message.event;
     let mut envelope = json!({
         "specversion": "1.0",

@@ -24,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+pub use self::body::cloud_event;
 use self::body::{Letter, SigningKey};
 use crate::outbox::Message;
 use crate::secret::Secret;

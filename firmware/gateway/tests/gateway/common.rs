@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ocelli_gateway::house::{
-    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, NewSentence, Question,
-    Sentence, State, Verdict,
+    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart,
+    NewSentence, Question, Recording, RecordingPage, RecordingQuery, Sentence, State, Verdict,
 };
-use ocelli_gateway::{Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Tuning, VerbosityName};
+use ocelli_gateway::{
+    Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Snapshots, Tuning, VerbosityName,
+};
 
 /// A program with two cameras and a condition, which notes what is asked of it.
 pub struct FakeHouse {
@@ -19,6 +21,7 @@ pub struct FakeHouse {
     pub asked: Mutex<Vec<String>>,
     pub tuning: Mutex<Tuning>,
     pub up: Mutex<bool>,
+    pub snapshots: Arc<Snapshots>,
 }
 
 impl FakeHouse {
@@ -38,11 +41,13 @@ impl FakeHouse {
                 profile: "home".into(),
                 cameras: vec!["kitchen".into(), "front door".into()],
                 live: false,
+                recording: true,
             },
             conditions: vec![condition],
             asked: Mutex::default(),
             tuning: Mutex::new(Tuning { enabled: vec![true, true], ..Tuning::default() }),
             up: Mutex::new(true),
+            snapshots: Arc::default(),
         })
     }
 
@@ -128,6 +133,26 @@ impl House for FakeHouse {
 
     fn canvas(&self, _: &str) -> Option<Arc<Canvas>> {
         None
+    }
+
+    fn recordings(&self, _: &RecordingQuery, _: Option<&[String]>) -> Answered<RecordingPage> {
+        none()
+    }
+
+    fn recording(&self, _: u64) -> Answered<Recording> {
+        none()
+    }
+
+    fn recorded(&self, _: u64, _: Media, _: u64, _: usize) -> Answered<MediaPart> {
+        none()
+    }
+
+    fn remove_recording(&self, _: u64) -> Answered<()> {
+        none()
+    }
+
+    fn snapshots(&self) -> Option<Arc<Snapshots>> {
+        Some(Arc::clone(&self.snapshots))
     }
 }
 

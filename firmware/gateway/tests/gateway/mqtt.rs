@@ -22,7 +22,7 @@ const MOST: Duration = Duration::from_mins(2);
 const BASE: &str = "ocelli/home/board";
 
 /// Somebody who listens to all, and whose session the broker keeps while they or it are away.
-struct Listener {
+pub struct Listener {
     client: Client,
     heard: Arc<Mutex<Vec<(String, String, bool)>>>,
 }
@@ -57,11 +57,11 @@ impl Listener {
         Self { client, heard }
     }
 
-    fn at(port: u16, name: &str) -> Self {
+    pub fn at(port: u16, name: &str) -> Self {
         Self::start(MqttOptions::new(name, "127.0.0.1", port))
     }
 
-    fn heard(&self) -> Vec<(String, String, bool)> {
+    pub fn heard(&self) -> Vec<(String, String, bool)> {
         self.heard.lock().expect("nobody panicked").clone()
     }
 
@@ -294,6 +294,7 @@ fn check_discovery(payload: &Value) -> BTreeMap<String, Value> {
         let needs: &[&str] = match component["platform"].as_str().expect("each has a platform") {
             "event" => &["state_topic", "event_types"],
             "sensor" | "binary_sensor" => &["state_topic"],
+            "image" => &["image_topic", "content_type"],
             "switch" | "button" | "text" => &["command_topic"],
             "select" => &["command_topic", "options"],
             other => panic!("{other} is no platform that we use"),
@@ -379,6 +380,38 @@ fn home_assistant_finds_one_device_with_all_that_a_day_tells() {
     // A program that is cut off is offline by its last will: the courier's thread is gone with its runtime, as in a kill.
     courier.finish();
     until("it ended in order", MOST, || listener.last(&format!("{BASE}/available")).as_deref() == Some("stopped"));
+}
+
+#[test]
+fn snapshots_are_told_where_that_is_allowed_and_kept_for_who_comes_later() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let port = common::free_port();
+    let Some(_server) = mosquitto(folder.path(), port, "") else { return };
+    let topic = format!("{BASE}/camera/front_door/snapshot");
+    let config = "homeassistant/device/ocelli_home_board/config";
+    for images in [false, true] {
+        let feed = Feed::default();
+        let (courier, fake) = start(None, MqttTable { images, ..table(port) }, &feed);
+        // Before there is a connection, and over it.
+        fake.snapshots.show("front door", Arc::from(*b"first"));
+        let listener = Listener::at(port, &format!("listener-{images}"));
+        until("it is online", MOST, || listener.last(&format!("{BASE}/available")).as_deref() == Some("online"));
+        until("it tells who it is", MOST, || listener.last(config).is_some());
+        let discovery: Value = listener.last(config).expect("it was told").parse().expect("JSON");
+        let image = &check_discovery(&discovery).remove("front_door_snapshot");
+        assert_eq!(image.as_ref().map(|image| image["image_topic"] == topic), images.then_some(true), "{image:?}");
+        fake.snapshots.show("front door", Arc::from(*b"second"));
+        feed.tell(event(1, "alert", "front door", "somebody rings"));
+        until("the event is there", MOST, || !listener.events().0.is_empty());
+        if images {
+            until("the newest is there", MOST, || listener.last(&topic).as_deref() == Some("second"));
+            let late = Listener::at(port, "late");
+            until("who comes later has it", MOST, || late.last(&topic).as_deref() == Some("second"));
+        } else {
+            assert_eq!(listener.last(&topic), None, "no picture leaves the board");
+        }
+        courier.finish();
+    }
 }
 
 #[test]

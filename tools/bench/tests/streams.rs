@@ -54,7 +54,7 @@ fn the_canvases_that_are_written_are_those_that_our_encoder_sees() {
     let sent: usize = play.shots[1..].iter().map(|shot| shot.sent.count()).sum();
     assert!(sent > 0 && sent < (play.shots.len() - 1) * 256, "the gate left something out");
     // Bit for bit: what was left out is the same in both, or the tokens would differ.
-    assert_eq!(server.tokens(&play).expect("it runs"), server.tokens(&whole(&play, &written)).expect("it runs"));
+    assert_eq!(server.tokens(2, &play).expect("it runs"), server.tokens(1, &whole(&play, &written)).expect("it runs"));
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn a_scene_at_rest_gives_the_same_tokens_again_and_one_that_moves_does_not() {
     let cases = demo_cases(&pack);
     let (still, worst) = (of(&cases, "static").clone(), of(&cases, "worst").clone());
     let mut server = Server::new(pack, cases, true).expect("it loads");
-    let tokens = server.tokens(&still).expect("it runs");
+    let tokens = server.tokens(1, &still).expect("it runs");
     let settled = tokens.index_axis(Axis(0), WARM_UP);
     assert!(tokens.slice(s![WARM_UP.., .., ..]).outer_iter().all(|frame| frame == settled));
     // The first frame moves until the fifth, and GSTRA looks three frames back.
     assert_ne!(tokens.index_axis(Axis(0), 6), settled);
-    let tokens = server.tokens(&worst).expect("it runs");
+    let tokens = server.tokens(2, &worst).expect("it runs");
     assert!(tokens.outer_iter().zip(tokens.outer_iter().skip(1)).all(|(a, b)| a != b));
 }
 

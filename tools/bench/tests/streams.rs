@@ -99,16 +99,17 @@ fn requests_are_answered_and_wrong_ones_refused() {
     let frames = of(&cases, "dense").shots.len();
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = Server::new(pack, cases, true).expect("it loads");
-    let played = answer(&mut server, "play dense 0").expect("it runs");
+    let played = answer(&mut server, "play dense 0 2").expect("it runs");
     let times = played["us"].as_array().expect("times");
     assert!(times.len() == frames && times.iter().all(|us| us.as_f64().is_some_and(|us| us > 0.0)));
     let path = folder.path().join("tokens.npy");
-    answer(&mut server, &format!("tokens dense 0 {}", path.display())).expect("it runs");
+    answer(&mut server, &format!("tokens dense 0 1 {}", path.display())).expect("it runs");
     let tokens: Array3<f32> = read_npy(&path).expect("a file of tokens");
     assert_eq!(tokens.dim(), (frames, 65, 192));
     let allocations = answer(&mut server, "allocations").expect("it counts");
     assert_eq!(allocations["allocations"].as_array().map(Vec::len), Some(5));
-    for wrong in ["", "play", "play dense", "play dense 1", "play nothing 0", "tokens dense 0", "sing"] {
+    let wrong = ["", "play", "play dense 0", "play dense 1 1", "play nothing 0 1", "play dense 0 3", "play dense 0 0"];
+    for wrong in wrong.into_iter().chain(["tokens dense 0 1", "sing"]) {
         assert!(answer(&mut server, wrong).is_err(), "{wrong}");
     }
 }

@@ -85,7 +85,7 @@ impl Team {
             team.helpers.push(helper.spawn(move || shared.help())?);
         }
         let sleepers = team.helpers.iter().map(|helper| helper.thread().clone()).collect();
-        team.shared.sleepers.set(sleepers).expect("nobody else sets them");
+        team.shared.sleepers.get_or_init(|| sleepers);
         Ok(team)
     }
 
@@ -179,7 +179,7 @@ impl Shared {
                 continue;
             }
             let turn = self.turn.0.load(SeqCst);
-            if turn % 2 == 0 || turn == seen {
+            if turn.is_multiple_of(2) || turn == seen {
                 spin_loop();
                 continue;
             }

@@ -642,7 +642,7 @@ async fn changed(news: Option<&mut watch::Receiver<u64>>) {
     match news {
         Some(news) => {
             if news.changed().await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         None => std::future::pending().await,

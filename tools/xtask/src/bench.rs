@@ -89,6 +89,10 @@ pub struct All {
     /// The curves alone, with the program as the tests have it: nothing else is installed or built.
     #[arg(long)]
     curves: bool,
+    /// The job and the curves with the program as the tests have it, which is a little slower and says so: only what runs the engines is
+    /// built with all optimisations.
+    #[arg(long)]
+    checked: bool,
 }
 
 /// Runs one.
@@ -116,7 +120,10 @@ fn all(all: &All) -> Result<()> {
         ["stab", "language", "curves"].map(|part| target().join(format!("bench/{part}.json")));
     stab(Some(&stab_told), true)?;
     let bench = built("ocelli-bench", "release", &["build", "--release", "-p", "ocelli-bench"])?;
-    let program = built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?;
+    let program = match all.checked {
+        true => checked("ocelli")?,
+        false => built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?,
+    };
     crate::eval::generate(&python, &program, &bench, &language)?;
     // Its plots are the report's; the text is written anew around them.
     let growth = Output { json: Some(grown.clone()), report: all.output.report.clone() };

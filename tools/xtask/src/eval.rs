@@ -68,6 +68,9 @@ pub struct All {
     /// Also ask a server that speaks `OpenAI`'s protocol, such as `http://localhost:8080/v1`.
     #[arg(long, value_name = "URL")]
     openai: Option<String>,
+    /// The server's model, where it has several.
+    #[arg(long, value_name = "NAME", requires = "openai")]
+    model: Option<String>,
     /// One set alone; may be given more than once.
     #[arg(long, value_name = "SET")]
     only: Vec<String>,
@@ -101,8 +104,10 @@ fn all(all: &All) -> Result<()> {
     if let Some(folder) = &all.real {
         job.arg("--real").arg(std::path::absolute(folder)?);
     }
-    if let Some(url) = &all.openai {
-        job.arg("--openai").arg(url);
+    for (flag, value) in [("--openai", &all.openai), ("--model", &all.model)] {
+        if let Some(value) = value {
+            job.arg(flag).arg(value);
+        }
     }
     for set in &all.only {
         job.arg("--only").arg(set);

@@ -64,17 +64,31 @@ def joules(before, after):
     return sum(after[c] - before[c] + ends.get(c, 0) for c in after) / 1e6
 
 
+def own_peak_bytes(pid):
+    """Of a process that runs: the most of its memory that was resident, since it began this program."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(found[1]) << 10 if found else 0
+
+
 def ran(command, **how):
     """(standard output, standard error, CPU seconds, peak resident set in bytes) of a command; it must end well."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, cwd=ROOT, **how)
-        _, status, used = os.wait4(child.pid, 0)
+        # The peak in `used` would begin with that of this process, whose memory the child had until it became another program.
+        ended, peak = 0, 0
+        while not ended:
+            peak = max(peak, own_peak_bytes(child.pid))
+            time.sleep(0.02)
+            ended, status, used = os.wait4(child.pid, os.WNOHANG)
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0), err.seek(0)
         said, told = out.read(), err.read()
     if child.returncode:
         raise SystemExit(f"job: {command[0]} ended with {child.returncode}: {told.strip()[-500:]}")
-    return said, told, used.ru_utime + used.ru_stime, used.ru_maxrss << 10
+    return said, told, used.ru_utime + used.ru_stime, peak
 
 
 def seconds_of(clip):

@@ -1,6 +1,7 @@
 """Tests of tools/bench/job.py: energy, the rows of others' files, and the report."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_without_energy_the_reason_is_told(tmp_path):
     at, why = job.energy_uj(tmp_path / "none")
     assert at is None and "not shown" in why
     assert job.energy_uj(tmp_path)[1].endswith("no counter of a whole CPU")
+
+
+def test_a_peak_is_that_of_the_program_and_not_of_who_starts_it():
+    ours = bytearray(b"x" * (300 << 20))
+    holds = lambda mib: f"import time; x = bytearray(b'x' * ({mib} << 20)); time.sleep(0.2)"  # noqa: E731
+    small, large = (job.ran([sys.executable, "-c", holds(mib)])[3] for mib in (1, 100))
+    assert len(ours) > 2 * small > 0 and 100 << 20 < large - small + (2 << 20) < 220 << 20
 
 
 def test_rows_of_the_other_files(tmp_path):

@@ -120,9 +120,10 @@ fn all(all: &All) -> Result<()> {
         ["stab", "language", "curves"].map(|part| target().join(format!("bench/{part}.json")));
     stab(Some(&stab_told), true)?;
     let bench = built("ocelli-bench", "release", &["build", "--release", "-p", "ocelli-bench"])?;
-    let program = match all.checked {
-        true => checked("ocelli")?,
-        false => built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?,
+    let program = if all.checked {
+        checked("ocelli")?
+    } else {
+        built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?
     };
     crate::eval::generate(&python, &program, &bench, &language)?;
     // Its plots are the report's; the text is written anew around them.

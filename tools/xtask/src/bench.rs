@@ -89,8 +89,8 @@ pub struct All {
     /// The curves alone, with the program as the tests have it: nothing else is installed or built.
     #[arg(long)]
     curves: bool,
-    /// The job and the curves with the program as the tests have it, which is a little slower and says so: only what runs the engines is
-    /// built with all optimisations.
+    /// The job and the curves with the program as the tests have it, which the report says: only what runs the engines is built with
+    /// all optimisations.
     #[arg(long)]
     checked: bool,
 }

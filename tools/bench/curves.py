@@ -225,9 +225,15 @@ def cell(measure, value):
 
 
 def markdown(told, svg):
-    """The report."""
+    """The report of the curves alone."""
+    title, *lines = growth(told, svg)
+    return "\n".join([title[1:], *lines]) + "\n"
+
+
+def growth(told, svg):
+    """Its lines, as a chapter."""
     m = told["machine"]
-    out = ["# What more of it costs", "", f"`cargo xtask bench all --curves`: {m['cpu']}, {m['cores']} cores, load {m['load']:.1f} from this and other work; {told['profile']} profile; {told['rounds']} rounds in turn.",
+    out = ["## What more of it costs", "", f"`cargo xtask bench all --curves`: {m['cpu']}, {m['cores']} cores, load {m['load']:.1f} from this and other work; {told['profile']} profile; {told['rounds']} rounds in turn.",
            "CPU seconds, not the clock. " + ABOUT, "", f"![curves]({svg.name})", "", "| one more | median of the rounds | least, most |", "|---|---|---|"]  # fmt: skip
     out += [f"| {s['what']} | {s['value']:.3g} {s['unit']} | {s['low']:.3g}, {s['high']:.3g} |" for s in told["slopes"]]
     for curve in dict.fromkeys(r["curve"] for r in told["curves"]):
@@ -239,7 +245,7 @@ def markdown(told, svg):
         out += [f"| {r['at']} | " + " | ".join(cell(c, r.get(c)) for c in columns) + " |" for r in of]
     if soak := told["soak"]:
         out += ["", f"Hours of stream, from `{soak['file']}`: {soak['hours']:.0f} simulated hours, {soak['steps']:,} steps; the median step grew by {1000 * soak['slope_ms_per_hour']:+.1f} µs an hour (standard error {1000 * soak['standard_error']:.1f}), the resident set within a process by {soak['rss_slope'] / 1000:+.1f} KB an hour ({soak['rss_standard_error'] / 1000:.1f})."]  # fmt: skip
-    return "\n".join(out) + "\n"
+    return out
 
 
 ABOUT = ("A picture's cost is the difference of a long and a short clip by their pictures, decoding included, so the program's start is not in it. Where a "

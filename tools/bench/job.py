@@ -1,20 +1,23 @@
 """The job itself beside what a user would do without Ocelli, on the same clips, in turn.
 
-.venv/bin/python tools/bench/job.py --json job.json        from the project's root
+.venv/bin/python tools/bench/job.py --json job.json --report job        from the project's root
 
 Systems, each told five pictures a second of each clip from file to result:
 
-- ocelli: `ocelli replay`: gate, STAB, narrator, sentences; - pose: BlazePose (mediapipe 0.10.9) on every picture, following
-the person whom it found; - motion+pose: Frigate's way, motion first and a network only where something moves. No detector
-of objects comes with a package that could be had, so the network is BlazePose's, which finds people and their joints:
-dearer than a detector.
+- ocelli: `ocelli replay`: gate, STAB, narrator, sentences;
+- pose+rules: BlazePose (mediapipe 0.10.9) on every picture, following the person whom it found, and the rules of
+  `tools/eval/pose_rules.py` on its keypoints;
+- motion+pose+rules: Frigate's way, motion first and a network only where something moves. No detector of objects comes with a
+  package that could be had, so the network is BlazePose's, which finds people and their joints: dearer than a detector.
 
-Measured: CPU seconds an hour of video (decoding included), peak resident set of the process (a Python program's own
-libraries are most of the others': given beside it), how many pictures were computed, and the time of a picture from frame
-to result. Rounds alternate between systems; the least of the rounds is taken, which other work on the machine disturbs
-least.
+Measured: CPU seconds an hour of video (decoding included), peak resident set of the process (a Python program's own libraries are
+most of the others': given beside it), the share of pictures or patches that was computed, tokens, energy where the machine tells,
+and the time of a picture from frame to result. How long after the beginning of what happens it is told comes from
+`tools/eval/home.py`, which has labels. Rounds alternate between systems; the least of the rounds is taken, which other work on the
+machine disturbs least.
 
-How Ocelli's own cost grows is measured by `curves.py`.
+How Ocelli's own cost grows is measured by `curves.py`, the engines by `stab.py` and `tools/eval/language/generate.py`: their files are
+put beside it.
 """
 
 import argparse
@@ -26,7 +29,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,17 +42,53 @@ def say(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
+RAPL = Path("/sys/class/powercap")
+
+
+def energy_uj(root=RAPL):
+    """({counter: microjoules of a whole CPU since some time}, None), or (None, why the machine does not tell)."""
+    if not root.is_dir():
+        return None, f"the kernel has no {root}: energy counters are not shown to this machine"
+    packages = sorted(p for p in root.glob("intel-rapl:*/energy_uj") if p.parent.name.count(":") == 1)
+    if not packages:
+        return None, f"{root} has no counter of a whole CPU"
+    try:
+        return {str(p.parent): int(p.read_text()) for p in packages}, None
+    except OSError as error:
+        return None, f"{error.filename}: {error.strerror}"
+
+
+def joules(before, after):
+    """Between two readings; a counter that went over its end began anew."""
+    ends = {c: int((Path(c) / "max_energy_range_uj").read_text()) for c in after if after[c] < before[c]}
+    return sum(after[c] - before[c] + ends.get(c, 0) for c in after) / 1e6
+
+
+def own_peak_bytes(pid):
+    """Of a process that runs: the most of its memory that was resident, since it began this program."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(found[1]) << 10 if found else 0
+
+
 def ran(command, **how):
     """(standard output, standard error, CPU seconds, peak resident set in bytes) of a command; it must end well."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, cwd=ROOT, **how)
-        _, status, used = os.wait4(child.pid, 0)
+        # The peak in `used` would begin with that of this process, whose memory the child had until it became another program.
+        ended, peak = 0, 0
+        while not ended:
+            peak = max(peak, own_peak_bytes(child.pid))
+            time.sleep(0.02)
+            ended, status, used = os.wait4(child.pid, os.WNOHANG)
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0), err.seek(0)
         said, told = out.read(), err.read()
     if child.returncode:
         raise SystemExit(f"job: {command[0]} ended with {child.returncode}: {told.strip()[-500:]}")
-    return said, told, used.ru_utime + used.ru_stime, used.ru_maxrss << 10
+    return said, told, used.ru_utime + used.ru_stime, peak
 
 
 def seconds_of(clip):
@@ -72,19 +114,44 @@ def ocelli(program, clip, *options):
         "rss_peak_bytes": rss,
         "pictures": seen,
         "computed_share": kept,
+        "tokens": round(kept * seen * patches_a_picture()),
         "picture_ms_mean": frame_ms,
         "stages_ms": means,
     }
 
 
+def patches_a_picture(pack=ROOT / "models/home"):
+    shape = tomllib.loads((pack / "pack.toml").read_text())["input"]
+    return (shape["size_px"] // shape["patch_px"]) ** 2
+
+
 def pose(python, clip, *options):
-    said, _, cpu_s, rss = ran([python, "tools/bench/pose_job.py", clip, *options])
+    with tempfile.TemporaryDirectory() as work:
+        keypoints = Path(work) / "keypoints.npz"
+        said, _, _, rss = ran([python, "tools/bench/pose_job.py", clip, "--keypoints", keypoints, *options])
+        rules_s = rules(keypoints)
     told = json.loads(said.splitlines()[-1])
+    pictures = max(told["pictures"], 1)
     return {
-        "cpu_s": told["cpu_s"], "rss_peak_bytes": rss, "imported_bytes": told["imported_bytes"], "pictures": told["pictures"],
-        "computed_share": told["computed"] / max(told["pictures"], 1), "picture_ms_mean": sum(told["times_ms"]) / max(len(told["times_ms"]), 1),
-        "picture_ms_p99": quantile(told["times_ms"], 0.99),
+        "cpu_s": told["cpu_s"] + rules_s, "rss_peak_bytes": rss, "imported_bytes": told["imported_bytes"], "pictures": told["pictures"],
+        "computed_share": told["computed"] / pictures, "picture_ms_mean": (sum(told["times_ms"]) + 1000 * rules_s) / pictures,
+        "picture_ms_p99": quantile(told["times_ms"], 0.99) + 1000 * rules_s / pictures,
     }  # fmt: skip
+
+
+def rules(path):
+    """CPU seconds of the rules on the keypoints of a clip."""
+    for folder in ("eval", "train"):
+        if (path_ := str(ROOT / "tools" / folder)) not in sys.path:
+            sys.path.append(path_)
+    from pose_rules import Rules, classify, see
+
+    with np.load(path) as z:
+        keypoints, found, aspect = z["keypoints"], z["found"], float(z["aspect"])
+    times = np.arange(len(found)) / 5
+    start = time.process_time()
+    classify(see(keypoints, found, times, aspect), times, Rules())
+    return time.process_time() - start
 
 
 def compare(args, clips):
@@ -92,8 +159,8 @@ def compare(args, clips):
     systems = {"ocelli": lambda clip: ocelli(args.program, clip)}
     if args.teacher.exists():
         systems |= {
-            "pose": lambda clip: pose(args.teacher, clip),
-            "motion+pose": lambda clip: pose(args.teacher, clip, "--motion"),
+            "pose+rules": lambda clip: pose(args.teacher, clip),
+            "motion+pose+rules": lambda clip: pose(args.teacher, clip, "--motion"),
         }
     else:
         say(f"SKIPPED the pose network: {args.teacher} is not here (tools/train/setup.sh makes it)")
@@ -102,26 +169,32 @@ def compare(args, clips):
         for clip in clips:
             for name, run in systems.items():
                 say(f"round {round_ + 1} of {args.rounds}: {name}, {clip.name}")
-                told = run(clip)
+                (at, why), told = energy_uj(), run(clip)
+                told["energy_j"] = joules(at, energy_uj()[0]) if at else None
                 before = best.get((name, clip))
                 if before is None or told["cpu_s"] < before["cpu_s"]:
                     best[name, clip] = told
     rows = []
     for (name, clip), told in best.items():
-        told["cpu_s_per_hour"] = told["cpu_s"] * 3600 / seconds_of(clip)
-        measures = (
-            "cpu_s_per_hour",
-            "rss_peak_bytes",
-            "imported_bytes",
-            "pictures",
-            "computed_share",
-            "picture_ms_mean",
-            "picture_ms_p99",
-        )
-        rows += [
-            {"system": name, "clip": clip.name, "measure": m, "value": told[m]} for m in measures if told.get(m) is not None
-        ]
+        an_hour = 3600 / seconds_of(clip)
+        told["cpu_s_per_hour"] = told["cpu_s"] * an_hour
+        row = {"system": name, "clip": clip.name}
+        rows += [row | {"measure": m, "value": told[m]} for m in MEASURES if told.get(m) is not None]
+        energy = {"value": None, "why": why} if told["energy_j"] is None else {"value": told["energy_j"] * an_hour}
+        rows.append(row | {"measure": "energy_j_per_hour"} | energy)
     return rows
+
+
+MEASURES = ("cpu_s_per_hour", "rss_peak_bytes", "imported_bytes", "pictures", "computed_share", "tokens", "picture_ms_mean", "picture_ms_p99")
+
+
+def told_after(home):
+    """Rows of how long after the beginning of what happens it is told, by what `cargo xtask eval home --json` wrote."""
+    rows = json.loads(home.read_text()) if home.exists() else []
+    return [
+        {"system": r["system"], "clip": r["set"], "measure": "event_to_output_s", "value": r["told_after_s"], "low": r["told_after_s_low"], "high": r["told_after_s_high"]}
+        for r in rows if r.get("told_after_s") is not None
+    ]  # fmt: skip
 
 
 def engines(stab, language):
@@ -142,8 +215,7 @@ def engines(stab, language):
 
 def machine():
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    energy = sorted(Path("/sys/class/powercap").glob("intel-rapl:*/energy_uj")) if Path("/sys/class/powercap").is_dir() else []
-    return {"cpu": cpu[1] if cpu else platform.processor(), "cores": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0], "tells_energy": bool(energy)}  # fmt: skip
+    return {"cpu": cpu[1] if cpu else platform.processor(), "cores": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0], "no_energy_because": energy_uj()[1]}  # fmt: skip
 
 
 def table(rows):
@@ -166,20 +238,46 @@ def main():
     p.add_argument("--stab", type=Path, help="what `cargo xtask bench stab --json` wrote")
     p.add_argument("--language", type=Path, help="what `cargo xtask eval language --only generate --json` wrote")
     p.add_argument("--curves", type=Path, help="what curves.py wrote")
+    p.add_argument("--home", type=Path, default=ROOT / "docs/eval-home.json", help="what `cargo xtask eval home --json` wrote")
     p.add_argument("--json", type=Path)
+    p.add_argument("--report", type=Path, help="writes FILE.md; its plots are those of curves.py, FILE.svg")
     args = p.parse_args()
     facts = machine()
     if facts["load"] > 0.7:
         say(f"this machine is busy (load {facts['load']:.1f}): read ratios, not times")
     rows = compare(args, args.clips)
-    of_engines = engines(args.stab, args.language)
-    curves = json.loads(args.curves.read_text()) if args.curves else {}
-    print(f"{facts['cpu']}, {facts['cores']} cores, load {facts['load']:.1f}\n\n{table(rows)}\n")
-    if of_engines:
-        print("| work | system | measure | value |\n|---|---|---|---|")
-        print("".join(f"| {r['clip']} | {r['system']} | {r['measure']} | {r['value']:.4g} |\n" for r in of_engines))
+    parts = rows, told_after(args.home), engines(args.stab, args.language)
+    grown = json.loads(args.curves.read_text()) if args.curves else {}
+    text = markdown(facts, args, *parts, grown)
+    print(text)
     if args.json:
-        args.json.write_text(json.dumps({"machine": facts, "rows": rows + of_engines, "curves": curves.get("curves", []), "slopes": curves.get("slopes", [])}, indent=1) + "\n")
+        told = {"machine": facts, "rows": sum(parts, []), "curves": grown.get("curves", []), "slopes": grown.get("slopes", [])}
+        args.json.write_text(json.dumps(told, indent=1) + "\n")
+    if args.report:
+        args.report.with_suffix(".md").write_text(text)
+
+
+def markdown(facts, args, rows, delays, of_engines, grown):
+    """The report."""
+    out = ["# Ocelli beside its peers", "",
+           f"`cargo xtask bench all`: {facts['cpu']}, {facts['cores']} cores, load {facts['load']:.1f} from this and other work; {args.program.parent.name} profile; "
+           f"the least of {args.rounds} rounds in turn. On a busy machine only ratios and CPU seconds say anything.", "",
+           "## The job, on the same clips", "", table([r for r in rows if r["value"] is not None])]  # fmt: skip
+    if facts["no_energy_because"]:
+        out += ["", f"Energy was not measured: {facts['no_energy_because']}."]
+    if delays:
+        out += ["", "## From the event to its telling", "", "Seconds from the labelled beginning to the telling of what was told, median [95%], "
+                f"from `{args.home.name}`; the time of a picture comes on top.", "", "| set | system | s |", "|---|---|---|"]  # fmt: skip
+        out += [f"| {r['clip']} | {r['system']} | {r['value']:.2f} [{r['low']:.2f}, {r['high']:.2f}] |" for r in delays]
+    if of_engines:
+        out += ["", "## Engines, on the same work", "", "| work | system | measure | value |", "|---|---|---|---|"]
+        out += [f"| {r['clip']} | {r['system']} | {r['measure']} | {r['value']:.4g} |" for r in of_engines]
+    if grown:
+        import curves  # which takes this file's helpers
+
+        out += ["", *curves.growth(grown, (args.report or Path("curves")).with_suffix(".svg"))]
+    published = (ROOT / "docs/published-figures.md").read_text().split("\n", 1)
+    return "\n".join([*out, "", "#" + published[0], published[1]])
 
 
 if __name__ == "__main__":

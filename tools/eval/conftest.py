@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent / "language"), str(Path(__file__).parents[1] / "train")]
+TOOLS = Path(__file__).parents[1]
+sys.path[:0] = [str(TOOLS / folder) for folder in ("eval/language", "train", "bench")]

@@ -190,9 +190,10 @@ class FrameClassifier:
                 tried[choice] = self._tried(choice)
             return accuracy(self.by, tried[choice])
 
-        self.choice = Choice() if scenes else Choice(scenes=0.0)
+        # Where there is one sort of clip alone, it has all the weight.
+        self.choice = Choice() if scenes and real else Choice(scenes=float(bool(scenes)))
         for name, values in OPTIONS.items():
-            if scenes or name != "scenes":
+            if scenes and real or name != "scenes":
                 self.choice = max((replace(self.choice, **{name: value}) for value in values), key=right)
         self.score, logits = right(self.choice), tried[self.choice]
         self.temperature = temperature(self.by, logits)

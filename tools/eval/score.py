@@ -87,15 +87,36 @@ def changes(times, kind, only=FIVE):
     return out
 
 
-def recalled(wanted, said):
-    """(recalled, wanted); `wanted` as `changes` gives them."""
-    open_, hits = [s for s in said if s.what == "narration"], 0
+def tellings(wanted, said):
+    """The saying of each change that is recalled: [(start_s, saying)]; `wanted` as `changes` gives them."""
+    open_, out = [s for s in said if s.what == "narration"], []
     for kind, start_s in wanted:
         near = [s for s in open_ if s.kind == kind and abs(s.start_us / 1e6 - start_s) <= NEAR_S + 1e-6]
         if near:
-            open_.remove(min(near, key=lambda s: abs(s.start_us / 1e6 - start_s)))
-            hits += 1
-    return hits, len(wanted)
+            nearest = min(near, key=lambda s: abs(s.start_us / 1e6 - start_s))
+            open_.remove(nearest)
+            out.append((start_s, nearest))
+    return out
+
+
+def recalled(wanted, said):
+    """(recalled, wanted)"""
+    return len(tellings(wanted, said)), len(wanted)
+
+
+def told_after(answers, rounds=2000):
+    """(median seconds, low, high) from a change to its telling; None where nothing is told."""
+    each = {}
+    for a in answers:
+        times = [s.end_us / 1e6 - start_s for start_s, s in tellings(changes(a.clip.times, a.clip.table), a.said)]
+        if times:
+            each.setdefault(a.clip.group, []).extend(times)
+    if not each:
+        return None, None, None
+    groups, dice = list(each.values()), np.random.default_rng(0)
+    drawn = (np.median(np.concatenate([groups[k] for k in dice.integers(len(groups), size=len(groups))])) for _ in range(rounds))
+    low, high = np.percentile(list(drawn), [100 * TAIL, 100 - 100 * TAIL])
+    return tuple(round(float(v), 3) for v in (np.median(np.concatenate(groups)), low, high))
 
 
 def from_the_start(answer):
@@ -144,6 +165,7 @@ def figures(answers):
     out = {
         "activity_accuracy": share(answers, activity(answers)[0]),
         "event_recall_1s": share(answers, [recalled(changes(a.clip.times, a.clip.table), a.said) for a in answers]),
+        "told_after_s": told_after(answers),
         "fall_recall_2s": share(answers, [f[:2] for f in falls]),
         "false_falls_per_hour": rate(answers, [f[2] for f in falls]),
         "ece": ece(answers) if all(a.is_probable for a in answers) else (None, None, None),

@@ -18,6 +18,7 @@ import functools
 import hashlib
 import html
 import json
+import os
 import sys
 import time
 import tomllib
@@ -205,7 +206,7 @@ def arguments():
     p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
-    p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1")
+    p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1; its key, where it wants one, is OPENAI_API_KEY in the environment")
     p.add_argument("--model", default="default", help="the server's model")
     p.add_argument("--only", action="append", help="this set alone; may be given more than once")
     p.add_argument("--json", type=Path)
@@ -243,7 +244,8 @@ def main():
     for control in CONTROLS:
         systems = [Ocelli(args.program, args.pack, Cutter(parts, control))]
         if args.openai:
-            systems.append(OpenAi(args.openai, args.model, Cutter(parts, control), f"{args.model} at {args.openai}"))
+            key = os.environ.get("OPENAI_API_KEY")
+            systems.append(OpenAi(args.openai, args.model, Cutter(parts, control), f"{args.model} at {args.openai}", key))
         for system in systems:
             for chosen in sets:
                 if control != "in order" and chosen.name not in CONTROLLED:

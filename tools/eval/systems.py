@@ -6,12 +6,12 @@ A system gets the part of a video that an item may see, cut out of it as a file 
 import base64
 import functools
 import hashlib
+import http.client
 import json
 import os
 import re
 import subprocess
 import tempfile
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -302,8 +302,8 @@ class OpenAi:
         try:
             with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
                 return json.load(answer)["choices"][0]["message"]["content"] or None
-        except (urllib.error.URLError, TimeoutError, KeyError, ValueError) as error:
-            raise Broken(f"{self.url} does not answer: {error}") from error
+        except (OSError, http.client.HTTPException, LookupError, TypeError, ValueError) as error:
+            raise Broken(f"{self.url} does not answer as OpenAI's protocol has it: {error!r}") from error
 
 
 def jpeg(frame):

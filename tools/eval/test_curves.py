@@ -1,13 +1,10 @@
 """Tests of tools/bench/curves.py: what one more costs, worked out by hand, and the report."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
-
-import curves  # noqa: E402
+import curves
 
 
 def row(curve, at, **measures):

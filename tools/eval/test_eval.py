@@ -1,5 +1,6 @@
 """Tests of the evaluation: `pytest tools/eval` (a few seconds; no data, no network and no program needed)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import evaluate as ev
@@ -11,6 +12,8 @@ import words
 import camera
 import clips
 import frame_classifier as fc
+import home
+import job
 import narrations
 import ocelli
 import pose_rules as pr
@@ -253,3 +256,42 @@ def test_a_movement_is_told_by_its_name_over_half_of_its_time():
     right, wrong = "The camera pans left.", "The camera tilts up."
     assert camera.judged([(right, 2.2, 4.8)], right, 2, 5) == (True, 0)
     assert camera.judged([(wrong, 2, 5), (right, 4, 5)], right, 2, 5) == (False, 2)
+
+
+def test_a_change_is_told_so_long_after_it_began():
+    clips_ = [clip([("walk", 10), ("sit", 10)], name) for name in "ab"]
+    said = [[told("walk", 0, 0.4), told("sit", 2.2, 2.8)], [told("walk", 0.2, 0.6), told("lie", 2, 2.4)]]
+    # Walk after 0.4 and 0.6 s, sit (at 2 s) after 0.8; who lies does not sit, and is not told.
+    answers = [Answer(c, sure([("walk", 20)]), s) for c, s in zip(clips_, said)]
+    value, low, high = score.told_after(answers)
+    assert (value, low, high) == (pytest.approx(0.6), pytest.approx(0.6), pytest.approx(0.6))
+    assert score.told_after([Answer(clips_[0], sure([("walk", 20)]), [])]) == (None, None, None)
+
+
+def test_people_whose_clips_are_elsewhere_are_learned_from_but_not_tested(tmp_path, monkeypatch):
+    here, gone = clip([("walk", 5)], "here"), clip([("walk", 5)], "gone")
+    here, gone = replace(here, video=tmp_path), replace(gone, video=tmp_path / "gone.mp4")
+    people = {"gmdcsa24/1": [here], "gmdcsa24/2": [gone], home.LAB: []}
+    monkeypatch.setattr(clips, "subjects", lambda _real: [name for name in people if name != home.LAB])
+    monkeypatch.setattr(clips, "real", lambda _real, _data, group: people[group])
+    args = type("Args", (), {"real": None, "data": tmp_path})
+    sets = home.test_sets(args, [], [])
+    assert [s.name for s in sets] == ["gmdcsa24/1", home.SCENES]
+    assert sets[0].real == [gone] and sets[1].real == [here, gone]
+
+
+def test_rules_take_time_of_their_own(tmp_path):
+    path = tmp_path / "keypoints.npz"
+    np.savez(path, keypoints=np.random.default_rng(0).random((50, 17, 3), np.float32), found=np.arange(50) % 5 > 0, aspect=1.5)
+    assert 0 < job.rules(path) < 10
+
+
+def test_the_frame_classifier_does_without_real_clips():
+    class Known:
+        def pooled(self, c, _window):
+            return np.eye(len(words.KINDS), dtype=np.float32)[c.kind]
+
+    story = [("walk", 6), ("sit", 6), ("lie", 6)]
+    rendered = [clip(story, name, real=False) for name in "abc"]
+    system = fc.FrameClassifier(Known(), [], rendered[:2], rendered[2:])
+    assert system.choice.scenes == 1 and system.score == 1

@@ -67,7 +67,7 @@ class Server(BaseHTTPRequestHandler):
         said = self.answers.pop(0)
         self.send_response(200 if said is not None else 500)
         self.end_headers()
-        self.wfile.write(json.dumps({"choices": [{"message": {"content": said}}]}).encode())
+        self.wfile.write(said if isinstance(said, bytes) else json.dumps({"choices": [{"message": {"content": said}}]}).encode())
 
     def log_message(self, *_):
         pass
@@ -117,6 +117,15 @@ def test_a_server_that_fails_is_no_answer_and_a_run_goes_on_where_it_stopped(tmp
     Server.answers = ["A"]
     assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {"1": "B", "2": "A"}
     assert len(Server.asked) == 3  # the first was not asked again
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("said", [b"<html>", b"{}", b'{"choices": []}', b'{"choices": null}', b'[1]'])
+def test_a_server_that_says_something_else_is_no_answer(tmp_path, server, said):
+    video(tmp_path / "v.mp4")
+    Server.answers = [said]
+    with pytest.raises(systems.Broken, match="does not answer as OpenAI's protocol"):
+        systems.OpenAi(server, "m", systems.Cutter(tmp_path)).reply(b.BENCHMARKS["tvbench"](), ITEM, tmp_path / "v.mp4")
 
 
 def clip(path, seed, kinds, probe=None):

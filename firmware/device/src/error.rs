@@ -82,7 +82,7 @@ pub enum Error {
         why: String,
     },
     /// A report of the benchmark cannot be written or read.
-    #[error("{}: no report of `ocelli bench`: {why}", path.display())]
+    #[error("{}: {why}", path.display())]
     Bench {
         /// The file.
         path: PathBuf,

@@ -47,6 +47,15 @@ fn a_report_has_the_machine_and_each_case_and_can_be_compared() {
     let page = fs::read_to_string(&page).expect("it was written");
     assert!(page.contains("A board &lt;script&gt;") && !page.contains("<script"), "{page}");
     assert!(!page.contains("http"), "a page needs nothing from elsewhere");
+
+    // Two runs of one machine are told apart by their files, and a busy one is named.
+    let again = at("again.json");
+    report["machine"]["load"] = json!(3.0);
+    fs::write(&again, report.to_string()).expect("it is writable");
+    let ran = ocelli(&["bench", "--compare", &there, &again]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("there.json)") && ran.out.contains("again.json)"), "{}", ran.out);
+    assert!(ran.err.lines().any(|line| line.contains("again.json) was busy")), "{}", ran.err);
 }
 
 #[test]
@@ -67,5 +76,6 @@ fn what_is_no_report_is_refused_by_its_name() {
     }
     let ran = ocelli(&["bench", "--pack", TINY, "--pictures", "1", "--json", "/nowhere/report.json"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
-    assert!(ran.err.contains("/nowhere/report.json"), "{}", ran.err);
+    assert!(ran.err.contains("/nowhere/report.json: ") && ran.err.contains("cannot be written"), "{}", ran.err);
+    assert!(ran.out.is_empty(), "it is told before anything is measured: {}", ran.out);
 }

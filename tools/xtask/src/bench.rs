@@ -50,25 +50,49 @@ pub enum Bench {
         kills: u32,
     },
     /// The job beside what one would do without Ocelli, on the same clips, in turn: a pose network, and motion detection with one
-    /// behind it; the engines beside ONNX Runtime; and how the cost grows with pictures, cameras, conditions, sentences and hours.
+    /// behind it; the engines beside ONNX Runtime and llama.cpp; and how the cost grows with pictures, cameras, conditions, sentences
+    /// and hours. The JSON has a row for each system, clip and measure, the points of each curve, and what one more costs.
     All(All),
+}
+
+/// Where figures go beside the terminal.
+#[derive(Args)]
+pub struct Output {
+    /// Write the figures into this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the report into FILE.md, with its plots beside it.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+impl Output {
+    /// Tells a job.
+    pub fn pass(&self, job: &mut Command) -> Result<()> {
+        for (flag, path) in [("--json", &self.json), ("--report", &self.report)] {
+            if let Some(path) = path {
+                job.arg(flag).arg(path::absolute(path)?);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `cargo xtask bench all`
 #[derive(Args)]
 pub struct All {
-    /// Write the figures into this file: a row for each system, clip and measure, the points of each curve, and what one more costs.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the curves' report into FILE.md and FILE.svg.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
     /// Each system is run so often on each clip, of which the least counts; and each point of a curve.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// The curves alone, with the program as the tests have it: nothing else is installed or built.
     #[arg(long)]
     curves: bool,
+    /// The job and the curves with the program as the tests have it, which the report says: only what runs the engines is built with
+    /// all optimisations.
+    #[arg(long)]
+    checked: bool,
 }
 
 /// Runs one.
@@ -90,15 +114,24 @@ const JOB_CLIPS: [&str; 2] =
 fn all(all: &All) -> Result<()> {
     let python = crate::eval::environments()?;
     if all.curves {
-        return curves(all, &python, &checked("ocelli")?, all.json.as_deref());
+        return curves(all.rounds, &all.output, &python, &checked("ocelli")?);
     }
-    let program = built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?;
-    let (figures, grown) = (target().join("bench/stab.json"), target().join("bench/curves.json"));
-    stab(Some(&figures), true)?;
-    curves(all, &python, &program, Some(&grown))?;
+    let [stab_told, language, grown] =
+        ["stab", "language", "curves"].map(|part| target().join(format!("bench/{part}.json")));
+    stab(Some(&stab_told), true)?;
+    let bench = built("ocelli-bench", "release", &["build", "--release", "-p", "ocelli-bench"])?;
+    let program = if all.checked {
+        checked("ocelli")?
+    } else {
+        built("ocelli", "release", &["build", "--release", "-p", "ocelli"])?
+    };
+    crate::eval::generate(&python, &program, &bench, &language)?;
+    // Its plots are the report's; the text is written anew around them.
+    let growth = Output { json: Some(grown.clone()), report: all.output.report.clone() };
+    curves(all.rounds, &growth, &python, &program)?;
     let mut job = Command::new(python);
     job.current_dir(root()).arg("tools/bench/job.py").arg("--program").arg(program);
-    job.arg("--stab").arg(figures).arg("--curves").arg(grown);
+    job.arg("--stab").arg(stab_told).arg("--language").arg(language).arg("--curves").arg(grown);
     job.arg("--rounds").arg(all.rounds.to_string()).args(["--clips", "tests/clips/demo.mp4"]);
     for clip in JOB_CLIPS {
         if root().join(clip).exists() {
@@ -107,21 +140,15 @@ fn all(all: &All) -> Result<()> {
             eprintln!("xtask: SKIPPED {clip}, which is not here");
         }
     }
-    if let Some(json) = &all.json {
-        job.arg("--json").arg(path::absolute(json)?);
-    }
+    all.output.pass(&mut job)?;
     finish(&mut job)
 }
 
-fn curves(all: &All, python: &Path, program: &Path, json: Option<&Path>) -> Result<()> {
+fn curves(rounds: u32, output: &Output, python: &Path, program: &Path) -> Result<()> {
     let mut job = Command::new(python);
     job.current_dir(root()).arg("tools/bench/curves.py").arg("--program").arg(program);
-    job.arg("--rounds").arg(all.rounds.to_string());
-    for (flag, path) in [("--json", json), ("--report", all.report.as_deref())] {
-        if let Some(path) = path {
-            job.arg(flag).arg(path::absolute(path)?);
-        }
-    }
+    job.arg("--rounds").arg(rounds.to_string());
+    output.pass(&mut job)?;
     finish(&mut job)
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::bench::{checked, environment, finish, target};
+use crate::bench::{Output, checked, environment, finish, target};
 use crate::{root, setup};
 
 /// What can be evaluated.
@@ -54,12 +54,8 @@ pub struct Language {
 /// `cargo xtask eval all`
 #[derive(Args)]
 pub struct All {
-    /// Write the figures into this file.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the report into FILE.md and FILE.html.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
     /// Folder of the pack.
     #[arg(long, default_value = "models/home", value_name = "FOLDER")]
     pack: PathBuf,
@@ -72,6 +68,9 @@ pub struct All {
     /// Also ask a server that speaks `OpenAI`'s protocol, such as `http://localhost:8080/v1`.
     #[arg(long, value_name = "URL")]
     openai: Option<String>,
+    /// The server's model, where it has several.
+    #[arg(long, value_name = "NAME", requires = "openai")]
+    model: Option<String>,
     /// One set alone; may be given more than once.
     #[arg(long, value_name = "SET")]
     only: Vec<String>,
@@ -90,7 +89,7 @@ pub fn run(eval: &Eval) -> Result<()> {
 /// Tests of what scores, in an environment of their own: the rest of `tools` needs a gigabyte of packages.
 pub fn test_scorers() -> Result<()> {
     let python = environment(&target().join("scorers"), "tools/eval/requirements-benchmarks.txt")?;
-    let names = ["test_benchmarks", "test_modes", "test_importers", "test_suite", "test_curves"];
+    let names = ["test_benchmarks", "test_modes", "test_importers", "test_suite", "test_curves", "test_job"];
     let tests = names.map(|name| format!("tools/eval/{name}.py"));
     eprintln!("xtask: scorers: pytest {}", tests.join(" "));
     finish(Command::new(python).current_dir(root()).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(tests))
@@ -101,13 +100,14 @@ fn all(all: &All) -> Result<()> {
     let mut job = Command::new(environments()?);
     job.current_dir(root()).arg("tools/eval/suite.py").arg("--program").arg(program);
     job.arg("--pack").arg(std::path::absolute(&all.pack)?).arg("--clips").arg(all.clips.to_string());
-    for (flag, path) in [("--json", &all.json), ("--report", &all.report), ("--real", &all.real)] {
-        if let Some(path) = path {
-            job.arg(flag).arg(std::path::absolute(path)?);
-        }
+    all.output.pass(&mut job)?;
+    if let Some(folder) = &all.real {
+        job.arg("--real").arg(std::path::absolute(folder)?);
     }
-    if let Some(url) = &all.openai {
-        job.arg("--openai").arg(url);
+    for (flag, value) in [("--openai", &all.openai), ("--model", &all.model)] {
+        if let Some(value) = value {
+            job.arg(flag).arg(value);
+        }
     }
     for set in &all.only {
         job.arg("--only").arg(set);
@@ -118,8 +118,7 @@ fn all(all: &All) -> Result<()> {
 /// With the programs as the tests have them: what is timed here is told beside what it is timed against.
 fn language(language: &Language) -> Result<()> {
     let (program, bench) = (checked("ocelli")?, checked("ocelli-bench")?);
-    let mut job = Command::new(environments()?);
-    job.current_dir(root()).arg("tools/eval/language/main.py").arg("--program").arg(program).arg("--bench").arg(bench);
+    let mut job = language_job(&environments()?, &program, &bench);
     for part in &language.only {
         job.arg("--only").arg(part);
     }
@@ -130,6 +129,18 @@ fn language(language: &Language) -> Result<()> {
         job.arg("--json").arg(std::path::absolute(json)?);
     }
     finish(&mut job)
+}
+
+/// The generative head in turn with llama.cpp, which is one part of the above.
+pub fn generate(python: &Path, program: &Path, bench: &Path, json: &Path) -> Result<()> {
+    finish(language_job(python, program, bench).args(["--only", "generate", "--quick", "--json"]).arg(json))
+}
+
+fn language_job(python: &Path, program: &Path, bench: &Path) -> Command {
+    let mut job = Command::new(python);
+    job.current_dir(root()).arg("tools/eval/language/main.py");
+    job.arg("--program").arg(program).arg("--bench").arg(bench);
+    job
 }
 
 fn home(home: &Home) -> Result<()> {

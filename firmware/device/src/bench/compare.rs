@@ -9,12 +9,27 @@ use crate::plan::mebibytes;
 
 /// Prints a table of the reports, and writes the page where one is wanted.
 pub fn command(paths: &[PathBuf], page: Option<&Path>) -> Result<(), Error> {
-    let reports = paths.iter().map(|path| Report::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut reports = paths.iter().map(|path| Report::read(path)).collect::<Result<Vec<_>, _>>()?;
+    name(&mut reports, paths);
+    for report in reports.iter().filter(|report| report.machine.is_busy()) {
+        note(format_args!("{} was busy when it was measured: it can do better", report.label));
+    }
     if reports.iter().any(|report| report.pack_sha256 != reports[0].pack_sha256) {
         note("these were measured with different packs, so they compare packs as well as machines");
     }
     crate::events::print(&lines(&reports))?;
     page.map_or(Ok(()), |path| write(path, &html(&reports)))
+}
+
+/// Labels each by its machine, and by its file too where machines are called alike.
+fn name(reports: &mut [Report], paths: &[PathBuf]) {
+    let names: Vec<_> = reports.iter().map(|report| report.machine.name()).collect();
+    for ((report, path), name) in reports.iter_mut().zip(paths).zip(&names) {
+        report.label.clone_from(name);
+        if names.iter().filter(|other| *other == name).count() > 1 {
+            let _ = write!(report.label, " ({})", path.display());
+        }
+    }
 }
 
 /// A report's case by its name.
@@ -36,7 +51,7 @@ fn lines(reports: &[Report]) -> String {
                 case.total_ms,
                 case.pictures_a_second,
                 100.0 * case.core_share,
-                report.machine.name()
+                report.label
             );
         }
     }
@@ -75,7 +90,7 @@ fn html(reports: &[Report]) -> String {
             let _ = write!(
                 text,
                 "<tr><td>{}<td>{:.2}<td>{:.0}<td>{:.1}%<td><div class=\"bar\">{bars}</div>",
-                escaped(&report.machine.name()),
+                escaped(&report.label),
                 case.total_ms,
                 case.pictures_a_second,
                 100.0 * case.core_share,
@@ -90,7 +105,7 @@ fn html(reports: &[Report]) -> String {
         let _ = write!(
             text,
             "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.0} ms<td>{}<td>{}",
-            escaped(&machine.name()),
+            escaped(&report.label),
             escaped(&machine.arch),
             escaped(&machine.features.join(" ")),
             machine.memory_bytes.map_or_else(|| "not known".to_owned(), mebibytes),

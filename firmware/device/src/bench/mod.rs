@@ -5,7 +5,8 @@ mod scene;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::Path;
 
 use ocelli_drivers::SystemClock;
@@ -26,12 +27,18 @@ use crate::wiring::{self, Eye};
 /// Changes with what is measured: reports of other versions are not compared.
 const VERSION: u32 = 1;
 
+/// A load beyond which figures say little.
+const BUSY: f64 = 0.7;
+
 /// Pictures at the start of a case that are not counted: all is new in the first, and caches are cold.
 const WARM_UP: u64 = 10;
 
 /// What `--json` writes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Report {
+    /// Its machine in a comparison.
+    #[serde(skip)]
+    label: String,
     /// Of what is measured.
     bench_version: u32,
     machine: Machine,
@@ -95,13 +102,17 @@ pub fn command(args: &BenchArgs) -> Result<(), Error> {
         return compare::command(&args.compare, args.page.as_deref());
     }
     let config = args.common.config()?;
+    if let Some(path) = &args.json {
+        // What cannot be written is told before anything is measured, and what is there stays until then.
+        OpenOptions::new().append(true).create(true).open(path).map_err(|error| unwritable(path, &error))?;
+    }
     let clock = SystemClock::new();
     let (pack, stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
     let load_ms = clock.now().0 as f64 / 1000.0;
     Plan::new(config.budget_bytes(pack.manifest.budget.memory_bytes), &config, &pack, &stab, &narrator, scene::SIZE)
         .require()?;
     let machine = Machine::here();
-    if let Some(load) = machine.load.filter(|load| *load > 0.7) {
+    if let Some(load) = machine.load.filter(|_| machine.is_busy()) {
         note(format_args!("this machine is busy (load {load:.1}): figures will be worse than it can do"));
     }
     let (mut stab, narrator) = (stab, RefCell::new(narrator));
@@ -110,6 +121,7 @@ pub fn command(args: &BenchArgs) -> Result<(), Error> {
         cases.push(measure(case, args.pictures, &config, &pack, &mut stab, &narrator)?);
     }
     let report = Report {
+        label: machine.name(),
         bench_version: VERSION,
         machine,
         program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -199,6 +211,11 @@ impl Machine {
         }
     }
 
+    /// Whether other work took a part of it.
+    fn is_busy(&self) -> bool {
+        self.load.is_some_and(|load| load > BUSY)
+    }
+
     /// In a few words.
     fn name(&self) -> String {
         let what = self.board.as_ref().or(self.cpu.as_ref()).map_or(self.arch.as_str(), String::as_str);
@@ -246,7 +263,8 @@ impl Report {
 
     /// A report that was written by this version of the benchmark.
     fn read(path: &Path) -> Result<Self, Error> {
-        let unreadable = |why: String| Error::Bench { path: path.to_path_buf(), why };
+        let unreadable =
+            |why: String| Error::Bench { path: path.to_path_buf(), why: format!("no report of `ocelli bench`: {why}") };
         let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let value: Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         match value["bench_version"].as_u64() {
@@ -263,5 +281,9 @@ impl Report {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(|error| Error::Bench { path: path.to_path_buf(), why: error.to_string() })
+    fs::write(path, text).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    Error::Bench { path: path.to_path_buf(), why: format!("it cannot be written: {error}") }
 }

@@ -88,3 +88,25 @@ def test_events_of_all_boards_are_found_by_meaning_and_by_words(town):
     assert town.search("somebody fell down", "--of", "north/bar") == []
     words = town.search("doors", "--words")
     assert len(words) == 6 and all("The door opens." in line for line in words), words
+
+
+def test_the_text_encoder_may_come_later_and_be_another(town):
+    town.hub.stream("barn")
+    encoder, town.ocelli = town.ocelli, "/there/is/none"
+    town.hub.tell("barn", [fleet.event("barn", number, SENTENCES[number % 5]) for number in range(1, 6)])
+    town.start()
+    fleet.until("they are taken without it", 60, lambda: town.count("event") == 5)
+    fleet.until("that is said", 30, lambda: "by words alone" in town.log.read_text())
+    assert len(town.search("falls", "--words")) == 1
+    town.kill()
+    town.ocelli = encoder
+    town.start()
+    placed = lambda: town.ask("SELECT text, place FROM sentence WHERE place IS NOT NULL ORDER BY text")
+    places = fleet.until("each has its place", 120, lambda: len(placed()) == 5 and placed())
+    town.kill()
+    # What another one would have written.
+    town.ask("UPDATE sentence SET place = place + place")
+    assert placed() != places
+    town.start()
+    fleet.until("each has its own place again", 120, lambda: placed() == places)
+    assert "placed anew" in town.log.read_text()

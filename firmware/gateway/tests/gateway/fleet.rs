@@ -332,7 +332,10 @@ fn boards_that_are_nats_leaves_lose_nothing_and_keep_their_order() {
                 ],
             );
             let server = nats(config, folder.to_path_buf(), port);
-            let stream = recipe("stream-board.json", &[("ocelli.home.board", format!("ocelli.{SITE}.{device}"))]);
+            let stream = recipe(
+                "stream-board.json",
+                &[("ocelli.home.board", format!("ocelli.{SITE}.{device}")), ("268435456", "67108864".into())],
+            );
             Nats::at(own).manage("$JS.API.STREAM.CREATE.EVENTS", &stream);
             (server, port)
         })
@@ -340,7 +343,12 @@ fn boards_that_are_nats_leaves_lose_nothing_and_keep_their_order() {
     for device in DEVICES {
         let stream = recipe(
             "stream-hub.json",
-            &[("FLEET_board", format!("FLEET_{device}")), ("$JS.board", format!("$JS.{device}"))],
+            &[
+                ("FLEET_board", format!("FLEET_{device}")),
+                ("$JS.board", format!("$JS.{device}")),
+                // A stream is refused where the disk has less room than it may take.
+                ("4294967296", "67108864".into()),
+            ],
         );
         Nats::at(hub_port).manage(&format!("$JS.API.STREAM.CREATE.FLEET_{device}"), &stream);
     }

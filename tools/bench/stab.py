@@ -50,8 +50,6 @@ def say(text):
 class Ours:
     """The program `ocelli-bench`, which answers each line with a line."""
 
-    name = "ours"
-
     def __init__(self, arguments, data):
         command = [arguments.program, "stab", "--pack", arguments.pack, "--demo", arguments.demo]
         command += ["--out", str(arguments.work / "canvases")]
@@ -74,12 +72,19 @@ class Ours:
         self.process.stdin.flush()
         return self.hear()
 
+
+class Team:
+    """Ours with so many threads."""
+
+    def __init__(self, ours, threads):
+        self.name, self.ours, self.threads = f"ours t{threads}", ours, threads
+
     def play(self, case, index, canvases):
         """Microseconds of each frame."""
-        return np.array(self.ask("play", case, index)["us"])
+        return np.array(self.ours.ask("play", case, index, self.threads)["us"])
 
     def tokens(self, case, index, path):
-        return np.load(self.ask("tokens", case, index, path)["tokens"])
+        return np.load(self.ours.ask("tokens", case, index, self.threads, path)["tokens"])
 
 
 class Ort:
@@ -237,7 +242,7 @@ def choose(forms, canvases, wanted, warm_up, rounds):
     return best, rows
 
 
-def compare(ours, engines, case, warm_up, frames, work):
+def compare(engines, case, warm_up, frames, work):
     """All engines in turn over the plays of a case, until so many frames of each were timed; then the errors."""
     times = {engine.name: [] for engine in engines}
     worst = {engine.name: 0.0 for engine in engines if not engine.name.startswith("f32")}
@@ -256,8 +261,8 @@ def compare(ours, engines, case, warm_up, frames, work):
     for index, (_, canvases) in enumerate(plays):
         wanted = np.stack([tokens.copy() for _, tokens in by_name["f32 t1"].frames(canvases)])
         for name in worst:
-            if name == "ours":
-                found = ours.tokens(case["case"], index, work / "tokens.npy")
+            if name.startswith("ours"):
+                found = by_name[name].tokens(case["case"], index, work / "tokens.npy")
             else:
                 found = np.stack([tokens.copy() for _, tokens in by_name[name].frames(canvases)])
             worst[name] = max(worst[name], float(errors(found, wanted).max()))
@@ -326,7 +331,7 @@ def number(value, digits=3):
 
 
 def report(result):
-    print("\nSTAB, ms a frame, wall clock: median / mean / least. Ours has one thread in every row.")
+    print("\nSTAB, ms a frame, wall clock: median / mean / least.")
     print("ORT/ours: ratio of medians / of means. error: largest of a frame's tokens against ORT f32, relative, L2.")
     print("sent, changed: share of patches that reach our encoder, and that differ from what was there; ORT gets all.")
     rows = [["case", "threads", "ours", "ORT int8", "ORT f32", "int8/ours", "f32/ours", "error", "error int8"]]
@@ -369,6 +374,11 @@ def report(result):
         cells += [number(row["gb_per_s"], 1), number(read, 0), number(100 * row["gb_per_s"] / read, 0), row["level"]]
         cells += [percent(row[name]) for name in ("efficiency_percent", "efficiency_of_bytes_percent")]
         rows.append(cells + [row["instruction"] or "-"])
+    print(table(rows))
+    print("\nProducts by one thread and by a team of two, which spins in between")
+    rows = ["m k n us us_of_two speedup".split()]
+    for row in result["shared"]:
+        rows.append([str(row[name]) for name in "mkn"] + [number(row[name], 2) for name in ("us", "us_of_two", "speedup")])
     print(table(rows))
     print("\nMachine")
     for key, value in result["machine"].items():
@@ -420,7 +430,7 @@ def main():
         row["best"] = True
         say(f"{threads} threads: {row['form']}, {row['ms']:.3f} ms")
 
-    engines = [ours]
+    engines = [Team(ours, threads) for threads in (1, 2)]
     engines += [Ort("int8", best[threads][1], threads) for threads in (1, 2)]
     engines += [Ort("f32", reference, threads) for threads in (1, 2)]
     result = {"machine": facts, "cases": [], "kernels": [], "ort_int8_forms": rows, "notes": notes}
@@ -428,16 +438,16 @@ def main():
     for case in cases.values():
         say(f"{case['case']}: {case['source']}")
         least = 100 if arguments.quick else 1000
-        summary, worst = compare(ours, engines, case, warm_up, least, arguments.work)
+        summary, worst = compare(engines, case, warm_up, least, arguments.work)
         for threads in (1, 2):
             line = {"case": case["case"], "threads": threads, "source": case["source"]}
-            sides = {"ours": "ours", "ort_int8": f"int8 t{threads}", "ort_f32": f"f32 t{threads}"}
+            sides = {"ours": f"ours t{threads}", "ort_int8": f"int8 t{threads}", "ort_f32": f"f32 t{threads}"}
             for side, name in sides.items():
                 line[f"{side}_ms"] = summary[name]["ms"]
                 line.update({f"{side}_{what}": summary[name][what] for what in ("mean_ms", "min_ms", "p90_ms")})
             line.update(
-                max_relative_error=worst["ours"], ort_int8_max_relative_error=worst[f"int8 t{threads}"],
-                ort_int8_form=best[threads][0]["form"], ours_threads=1, timed_frames=summary["ours"]["frames"],
+                max_relative_error=worst[f"ours t{threads}"], ort_int8_max_relative_error=worst[f"int8 t{threads}"],
+                ort_int8_form=best[threads][0]["form"], timed_frames=summary["ours t1"]["frames"],
                 sent_share=case["sent_share"], changed_share=case["changed_share"],
             )  # fmt: skip
             result["cases"].append(line)

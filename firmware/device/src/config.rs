@@ -75,7 +75,7 @@ pub struct Config {
     /// Default false.
     pub enforce: bool,
     /// Whether no picture may ever leave the memory of the program. What would let one out is refused, the kept memory
-    /// ([memory] state) has no picture in it, and there are no core files. Default false.
+    /// (`[memory] state`) has no picture in it, and there are no core files. Default false.
     pub privacy: bool,
     /// Name of a pack, or the path of its folder. Default `home`.
     pub pack: String,

@@ -40,6 +40,10 @@ pub const STACK_BYTES: usize = 512 << 10;
 const STACKS: &str = "thread stacks";
 const STACKS_BYTES: u64 = 2 * STACK_BYTES as u64 + (256 << 10) + (128 << 10);
 
+/// Stack of a helper of STAB's team, and the room in which it quantizes rows: 48 of the widest product, 28 KiB in `home`.
+pub const TEAM_STACK_BYTES: usize = 256 << 10;
+const HELPER_BYTES: u64 = TEAM_STACK_BYTES as u64 + (64 << 10);
+
 /// What the system's allocator holds beside the blocks that it lent. Measured: `RssAnon` less stacks and relocated pages
 /// is 0.1 to 0.8 MiB below the heap's peak in runs without the H.264 decoder, which has blocks that the heap does
 /// not count: not every block is touched. `VmData`, which `--enforce` limits, is 0.9 MiB above the peak.
@@ -227,9 +231,10 @@ impl Plan {
         let keeper_bytes = if config.memory.state.is_some() { KEEPER_STACK_BYTES as u64 } else { 0 };
         let watcher_bytes = if config.vocabulary.is_some() { WATCHER_STACK_BYTES as u64 } else { 0 };
         let panel_bytes = if config.panel.device.is_some() { PANEL_STACK_BYTES as u64 } else { 0 };
+        let helpers_bytes = u64::from(config.threads.stab_team - 1) * HELPER_BYTES;
         let items = vec![
             item(CODE, CODE_BYTES),
-            item(STACKS, STACKS_BYTES + keeper_bytes + watcher_bytes + panel_bytes),
+            item(STACKS, STACKS_BYTES + keeper_bytes + watcher_bytes + panel_bytes + helpers_bytes),
             item(SLACK, SLACK_BYTES),
             item(OUTPUT, OUTPUT_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),

@@ -506,12 +506,16 @@ mod tests {
     const WHOLE: Content = Content { x0: 0, x1: 4, y0: 0, y1: 4 };
 
     fn config(folder: &Path, after_s: f64) -> Config {
-        let mut config = Config::default();
-        config.cameras =
-            ["hall", "porch"].map(|name| CameraTable { name: name.into(), ..CameraTable::default() }).into();
-        config.recording =
-            RecordingTable { folder: Some(folder.join("r")), before_s: 1.0, after_s, ..RecordingTable::default() };
-        config
+        Config {
+            cameras: ["hall", "porch"].map(|name| CameraTable { name: name.into(), ..CameraTable::default() }).into(),
+            recording: RecordingTable {
+                folder: Some(folder.join("r")),
+                before_s: 1.0,
+                after_s,
+                ..RecordingTable::default()
+            },
+            ..Config::default()
+        }
     }
 
     /// A recorder with its ends, and the newest time that was shown.

@@ -254,11 +254,8 @@ impl Shelf {
         }
         let _one = self.changing();
         for id in self.ids()? {
-            let start_ms = match self.described(id) {
-                Ok(Described { start_ms: Some(start_ms), .. }) => start_ms,
-                // Without a date it goes by its place, before those that have one and are too young.
-                _ => continue,
-            };
+            // Without a date it goes by its place, before those that have one and are too young.
+            let Ok(Described { start_ms: Some(start_ms), .. }) = self.described(id) else { continue };
             if now_ms.saturating_sub(start_ms) as f64 <= self.keep_days * DAY_MS {
                 break;
             }
@@ -345,13 +342,13 @@ mod tests {
         let shelf = Shelf::open(&table(200_000), folder.path()).expect("it can be written");
         for id in 1..=20 {
             shelf.begin(&described(id, NOW_MS + id * 1000), &[0; 10_000]).expect("there is room");
-            shelf.end(&described(id, NOW_MS + id * 1000), &[0; 30_000]).expect("there is room");
+            shelf.end(&described(id, NOW_MS + id * 1000), &vec![0; 30_000]).expect("there is room");
             let (held, most) = shelf.held().expect("it is there");
             assert!(held <= most, "{held}");
         }
         let kept = ids(&shelf);
         assert!(kept.len() >= 3 && kept[0] == 20 && kept.is_sorted_by(|a, b| *a == b + 1), "{kept:?}");
-        let why = shelf.end(&described(20, NOW_MS), &[0; 300_000]).expect_err("larger than all of it").to_string();
+        let why = shelf.end(&described(20, NOW_MS), &vec![0; 300_000]).expect_err("larger than all of it").to_string();
         assert!(why.contains("less than one recording"), "{why}");
         let last_ms = NOW_MS + 20_000;
         shelf.begin(&described(21, last_ms + 40 * DAY_MS as u64), &[0; 10]).expect("there is room");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::error::{Error, note};
 
 /// `[threads]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThreadsTable {
     /// CPUs, counted from 0, on which pictures are taken, and on which a camera's command runs. Default: any.
@@ -18,6 +18,18 @@ pub struct ThreadsTable {
     pub stab: Vec<u16>,
     /// CPUs of the narrator, the memory and what is said. Default: any.
     pub think: Vec<u16>,
+    /// How many threads share STAB's large products, 1 to 8. The others spin while a picture is computed of which much changed, and
+    /// sleep in between: for CPUs of `stab` that are idle. Default 1, the STAB thread alone.
+    pub stab_team: u8,
+}
+
+/// Threads of a team at most: beyond, products of STAB's size have no more rows to share.
+const MOST_OF_A_TEAM: u8 = 8;
+
+impl Default for ThreadsTable {
+    fn default() -> Self {
+        Self { capture: vec![], stab: vec![], think: vec![], stab_team: 1 }
+    }
 }
 
 impl ThreadsTable {
@@ -27,6 +39,12 @@ impl ThreadsTable {
             if let Some(cpu) = cpus.iter().find(|cpu| **cpu >= MOST_CPUS) {
                 return Err(format!("`{name}` names CPU {cpu}; they are counted from 0, and end at {}", MOST_CPUS - 1));
             }
+        }
+        if !(1..=MOST_OF_A_TEAM).contains(&self.stab_team) {
+            return Err(format!(
+                "`stab_team` is {}, and may be 1 (STAB's thread alone) to {MOST_OF_A_TEAM}",
+                self.stab_team
+            ));
         }
         Ok(())
     }
@@ -48,13 +66,16 @@ impl ThreadsTable {
             }
             here
         });
-        Self { capture, stab, think }
+        Self { capture, stab, think, stab_team: self.stab_team }
     }
 
-    /// For `ocelli check`; none where nothing is bound.
+    /// For `ocelli check`; none where all is as by default.
     pub fn line(&self) -> Option<String> {
         let bound = self.named().into_iter().filter(|(_, cpus)| !cpus.is_empty());
-        let bound: Vec<String> = bound.map(|(name, cpus)| format!("{name} on {cpus:?}")).collect();
+        let mut bound: Vec<String> = bound.map(|(name, cpus)| format!("{name} on {cpus:?}")).collect();
+        if self.stab_team > 1 {
+            bound.push(format!("{} share STAB's large products", self.stab_team));
+        }
         (!bound.is_empty()).then(|| bound.join(", "))
     }
 }
@@ -79,7 +100,8 @@ mod tests {
     #[test]
     fn cpus_that_are_not_here_are_left_out_and_told() {
         let first = allowed_cpus().expect("the system tells")[0];
-        let table = ThreadsTable { capture: vec![first, 1000], stab: vec![1001], think: vec![] };
+        let table =
+            ThreadsTable { capture: vec![first, 1000], stab: vec![1001], stab_team: 2, ..ThreadsTable::default() };
         let mut told = Vec::new();
         let here = table.here(|line| told.push(line));
         assert_eq!((here.capture, here.stab, here.think), (vec![first], vec![], vec![]));
@@ -88,9 +110,16 @@ mod tests {
             "[threads] stab names CPUs that are not for this program here, [1001]; it runs on any".into(),
         ];
         assert_eq!(told, wanted);
-        assert_eq!(table.line().expect("two are bound"), format!("capture on [{first}, 1000], stab on [1001]"));
+        assert_eq!(
+            table.line().expect("two are bound"),
+            format!("capture on [{first}, 1000], stab on [1001], 2 share STAB's large products")
+        );
         assert!(table.check().is_ok() && ThreadsTable::default().line().is_none());
         let why = ThreadsTable { stab: vec![5000], ..ThreadsTable::default() }.check().expect_err("there are 1024");
         assert_eq!(why, "`stab` names CPU 5000; they are counted from 0, and end at 1023");
+        for stab_team in [0, 9] {
+            let why = ThreadsTable { stab_team, ..ThreadsTable::default() }.check().expect_err("there are 1 to 8");
+            assert_eq!(why, format!("`stab_team` is {stab_team}, and may be 1 (STAB's thread alone) to 8"));
+        }
     }
 }

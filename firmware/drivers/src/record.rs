@@ -69,8 +69,8 @@ impl Still {
     pub fn take(&mut self, grid: PatchGrid, pixels: &[u8], content: Content) -> bool {
         let side = grid.patch_px;
         let (x1, y1) = (content.x1.min(grid.side), content.y1.min(grid.side));
-        let across = x1.saturating_sub(content.x0) * side & !1;
-        let down = y1.saturating_sub(content.y0) * side & !1;
+        let across = (x1.saturating_sub(content.x0) * side) & !1;
+        let down = (y1.saturating_sub(content.y0) * side) & !1;
         if across == 0 || down == 0 || pixels.len() != grid.bytes() {
             return false;
         }
@@ -318,7 +318,7 @@ mod tests {
         }
         assert!(clip.add(&Still::default(), Micros(0)).is_err(), "of another size");
         let file = clip.finish().expect("it has pictures");
-        let (moov, mdat) = (find(&file, b"moov"), find(&file, b"mdat"));
+        let (moov, mdat) = (find(&file, *b"moov"), find(&file, *b"mdat"));
         assert!(moov < mdat, "a player may begin before it has all");
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("clip.mp4");
@@ -337,7 +337,7 @@ mod tests {
         assert!(empty.finish().is_err(), "without a picture it is none");
     }
 
-    fn find(file: &[u8], name: &[u8; 4]) -> usize {
+    fn find(file: &[u8], name: [u8; 4]) -> usize {
         file.windows(4).position(|four| four == name).expect("there is one")
     }
 

@@ -5,23 +5,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+/// A picture in JPEG.
+type Jpeg = Arc<[u8]>;
+
 /// Snapshots in JPEG, one a camera, each with the number of its change.
 #[derive(Debug, Default)]
 pub struct Snapshots {
-    newest: Mutex<BTreeMap<String, (u64, Arc<[u8]>)>>,
+    newest: Mutex<BTreeMap<String, (u64, Jpeg)>>,
     news: watch::Sender<u64>,
 }
 
 impl Snapshots {
     /// Shows one in place of the camera's before.
-    pub fn show(&self, camera: &str, jpeg: Arc<[u8]>) {
+    pub fn show(&self, camera: &str, jpeg: Jpeg) {
         let number = *self.news.borrow() + 1;
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(camera.to_owned(), (number, jpeg));
         self.news.send_replace(number);
     }
 
     /// Those after this number, by camera, and the number after which there is nothing yet.
-    pub(crate) fn after(&self, number: u64) -> (u64, Vec<(String, Arc<[u8]>)>) {
+    pub(crate) fn after(&self, number: u64) -> (u64, Vec<(String, Jpeg)>) {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = newest.iter().filter(|(_, (changed, _))| *changed > number);
         let changed: Vec<_> = changed.map(|(camera, (_, jpeg))| (camera.clone(), Arc::clone(jpeg))).collect();
@@ -46,7 +49,7 @@ mod tests {
         snapshots.show("porch", Arc::from([2]));
         snapshots.show("hall", Arc::from([3]));
         let (number, all) = snapshots.after(0);
-        let wanted: Vec<(String, Arc<[u8]>)> = vec![("hall".into(), Arc::from([3])), ("porch".into(), Arc::from([2]))];
+        let wanted: Vec<(String, Jpeg)> = vec![("hall".into(), Arc::from([3])), ("porch".into(), Arc::from([2]))];
         assert_eq!((number, all), (3, wanted));
         assert_eq!(snapshots.after(number), (3, Vec::new()));
     }

@@ -31,6 +31,7 @@ pub use generate::{
 pub use lessons::{Evidence, Lessons, MOST_LESSONS, Taught};
 pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;
+pub use ocelli_kernels::Team;
 pub use pack::{
     CalibrationPart, DropPart, DropReference, GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest,
     NarratorPart, NewsPart, Pack, PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,

@@ -34,6 +34,7 @@ mod math;
 mod pool;
 mod project;
 mod rows;
+mod team;
 
 pub use attention::{AttentionScratch, Rows, attend_one, attention};
 pub use decoder::{DecoderLayer, DecoderScratch};
@@ -45,6 +46,7 @@ pub use linear::{Act, Input, Linear, Scratch, linear};
 pub use lsd::Lsd;
 pub use lste::Lste;
 pub use project::Project;
+pub use team::Team;
 
 /// Added to variances before the root, as in PyTorch.
 const EPSILON: f32 = 1e-5;

@@ -2,11 +2,15 @@
 
 use crate::aligned::Aligned;
 use crate::dot::{Blocks, Bytes, COLUMNS, DEPTH, Dot, STEP, TOGETHER, some};
-use crate::isa::for_each_isa;
-use crate::{math, rows};
+use crate::isa::{Isa, for_each_isa};
+use crate::{math, rows, team};
 
 /// Rows that are quantized before the product begins; their bytes stay in the first cache.
 const CHUNK: usize = 48;
+
+/// Multiply-adds below which a product is not shared: some three microseconds of one thread. An interpreter (Miri) sees small ones
+/// only.
+const SHARED_MACS: u64 = if cfg!(miri) { 1 } else { 1 << 20 };
 
 /// The deepest product whose sums fit into 32 bits whatever is multiplied: 2^17 times 128 times 127.
 const MOST_DEEP: usize = 1 << 17;
@@ -76,8 +80,7 @@ impl Scratch {
     pub fn for_any<'a>(linears: impl IntoIterator<Item = &'a Linear>) -> Self {
         let mut scratch = Self::default();
         for linear in linears {
-            scratch.q_bytes = scratch.q_bytes.max(CHUNK * linear.row_bytes());
-            scratch.values = scratch.values.max(TOGETHER * linear.k);
+            scratch.fit(linear);
         }
         scratch
     }
@@ -87,8 +90,15 @@ impl Scratch {
         self.q_bytes + 4 * (CHUNK + self.values)
     }
 
-    fn make(&mut self) {
-        if self.q.is_empty() {
+    fn fit(&mut self, linear: &Linear) {
+        self.q_bytes = self.q_bytes.max(CHUNK * linear.row_bytes());
+        self.values = self.values.max(TOGETHER * linear.k);
+    }
+
+    /// Makes the room, and more of it where it was made for less than this product.
+    fn make_for(&mut self, linear: &Linear) {
+        self.fit(linear);
+        if self.q.len() < self.q_bytes || self.normed.len() < self.values {
             self.q = Aligned::zeros(self.q_bytes);
             self.scales.resize(CHUNK, 1.0);
             self.normed = Aligned::zeros(self.values);
@@ -172,17 +182,70 @@ impl Linear {
     }
 }
 
+/// Computes the rows `to` of `out`, `[rows][groups][n]`, from the rows `from` of `input`; `residual`, of the shape of
+/// `out`, is added last. Other rows are neither read nor written. A [`Team`](crate::Team) that this thread leads helps with large
+/// ones, to the same bits.
+///
+/// # Panics
+/// If a row is beyond `input`, `residual` or `out`.
+pub fn linear(
+    isa: Isa,
+    linear: &Linear,
+    input: Input<'_>,
+    from: &[u32],
+    to: &[u32],
+    act: Act,
+    residual: Option<&[f32]>,
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) {
+    team::with(|team| {
+        let large = linear.macs() * to.len() as u64 >= SHARED_MACS;
+        let Some(team) = team.filter(|_| large && from.len() == to.len() && to.is_sorted_by(|a, b| a < b)) else {
+            return some_rows(isa, linear, input, from, to, 0, act, residual, scratch, out);
+        };
+        let width = linear.groups * linear.n;
+        let end = height(to) * width;
+        assert!(out.len() >= end, "every row should be in the output");
+        assert!(residual.is_none_or(|residual| residual.len() >= end), "every row should be in the residual");
+        // Portions as even as can be, of no more rows than are quantized at once.
+        let portions = to.len().div_ceil(CHUNK).next_multiple_of(team.threads());
+        let rows = to.len().div_ceil(portions);
+        let place = Place(out.as_mut_ptr());
+        team.each(to.len().div_ceil(rows), scratch, &|portion, scratch| {
+            let portion = portion * rows..to.len().min((portion + 1) * rows);
+            let (from, to) = (&from[portion.clone()], &to[portion]);
+            let first = to[0] as usize;
+            let here = first * width..(to[to.len() - 1] as usize + 1) * width;
+            // SAFETY: `to` ascends, so that what one portion spans, none of the others does; the last ends within `out`, which nobody
+            // else uses for as long as it is borrowed.
+            let out = unsafe { std::slice::from_raw_parts_mut(place.get().add(here.start), here.len()) };
+            let residual = residual.map(|residual| &residual[here]);
+            some_rows(isa, linear, input, from, to, first, act, residual, scratch, out);
+        });
+    });
+}
+
+/// Where the result begins.
+struct Place(*mut f32);
+
+// SAFETY: portions, which write to places of their own, get it.
+unsafe impl Sync for Place {}
+
+impl Place {
+    const fn get(&self) -> *mut f32 {
+        self.0
+    }
+}
+
 for_each_isa! {
-    /// Computes the rows `to` of `out`, `[rows][groups][n]`, from the rows `from` of `input`; `residual`, of the shape of
-    /// `out`, is added last. Other rows are neither read nor written.
-    ///
-    /// # Panics
-    /// If a row is beyond `input`, `residual` or `out`, or `scratch` was made without this `linear`.
-    pub fn linear(
+    /// The rows `to`; `out` and `residual` begin with row `first`, before which none of them lies.
+    fn some_rows(
         linear: &Linear,
         input: Input<'_>,
         from: &[u32],
         to: &[u32],
+        first: usize,
         act: Act,
         residual: Option<&[f32]>,
         scratch: &mut Scratch,
@@ -196,6 +259,7 @@ fn body<A: Dot>(
     input: Input<'_>,
     from: &[u32],
     to: &[u32],
+    first: usize,
     act: Act,
     residual: Option<&[f32]>,
     scratch: &mut Scratch,
@@ -204,7 +268,7 @@ fn body<A: Dot>(
     let (width_in, width_out) = (linear.groups * linear.k, linear.groups * linear.n);
     assert!(from.len() == to.len(), "every row should come from one");
     assert!(input.len() >= height(from) * width_in, "every row should be in the input");
-    let height = height(to);
+    let height = height(to) - first;
     assert!(out.len() >= height * width_out, "every row should be in the output");
     assert!(residual.is_none_or(|r| r.len() >= height * width_out), "every row should be in the residual");
     let direct = match input {
@@ -215,10 +279,10 @@ fn body<A: Dot>(
         }
         _ => false,
     };
-    scratch.make();
+    scratch.make_for(linear);
     for (from, to) in from.chunks(CHUNK).zip(to.chunks(CHUNK)) {
         for group in 0..linear.groups {
-            let chunk = prepare::<A>(linear, group, input, direct, (from, to), scratch);
+            let chunk = prepare::<A>(linear, group, input, direct, (from, to, first), scratch);
             multiply::<A>(linear, group, &chunk, act, residual, out);
         }
     }
@@ -252,18 +316,14 @@ fn prepare<'a, A: Dot>(
     group: usize,
     input: Input<'a>,
     direct: bool,
-    (from, to): (&[u32], &[u32]),
+    (from, to, first): (&[u32], &[u32], usize),
     scratch: &'a mut Scratch,
 ) -> Chunk<'a> {
     let (k, groups, row_bytes) = (linear.k, linear.groups, linear.row_bytes());
-    assert!(
-        scratch.q.len() >= CHUNK * row_bytes && scratch.normed.len() >= TOGETHER * k,
-        "the scratch should be made for this product"
-    );
     let (mut starts, mut places) = ([0; CHUNK], [0; CHUNK]);
     for i in 0..from.len() {
         starts[i] = i * row_bytes;
-        places[i] = (to[i] as usize * groups + group) * linear.n;
+        places[i] = ((to[i] as usize - first) * groups + group) * linear.n;
     }
     let mut bytes = None;
     if let Input::Pixels(x) = input {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Sizes, Stab};
-use ocelli_kernels::{Act, AttentionScratch, Input, Isa, Linear, Rows, Scratch, attend_one, attention, linear};
+use ocelli_kernels::{Act, AttentionScratch, Input, Isa, Linear, Rows, Scratch, Team, attend_one, attention, linear};
 use proptest::prelude::*;
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -72,6 +72,31 @@ proptest! {
         let wanted = run(Isa::PORTABLE);
         for isa in others() {
             prop_assert_eq!(&run(isa), &wanted, "{}", isa.name());
+        }
+    }
+
+    #[test]
+    fn products_of_a_team(seed: u64, rows in MOST[0] / 2..4 * MOST[0], k in 4..MOST[1], groups in 1..3usize, threads in 1..4usize) {
+        let mut random = Random(seed);
+        let weights = random.linear(groups, k, 2 * MOST[1]);
+        let x = random.values(rows * groups * k);
+        let residual = random.values(rows * groups * weights.n());
+        let to: Vec<u32> = (0..rows as u32).filter(|_| random.below(4) > 0).collect();
+        let from = some_rows(&mut random, rows);
+        let (from, to) = (&from[..from.len().min(to.len())], &to[..from.len().min(to.len())]);
+        let mut team = Team::new(threads, "helper", 128 << 10).unwrap();
+        let run = |isa| {
+            let mut out = vec![7.0; residual.len()];
+            let mut scratch = Scratch::for_any([&weights]);
+            linear(isa, &weights, Input::Normed(&x), from, to, Act::Gelu, Some(&residual), &mut scratch, &mut out);
+            bits(&out)
+        };
+        let wanted = run(Isa::PORTABLE);
+        for isa in Isa::available() {
+            // Twice in one lead: asleep and awake.
+            for together in team.lead(|| [run(isa), run(isa)]) {
+                prop_assert_eq!(&together, &wanted, "{} threads, {}", threads, isa.name());
+            }
         }
     }
 

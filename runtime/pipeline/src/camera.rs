@@ -21,9 +21,12 @@ const REACH: usize = 8;
 const MOST: usize = 128;
 /// Sum of differences of neighbours in a block, each way, below which its place cannot be told.
 const LEAST_TEXTURE: u32 = 2 * (BLOCK * BLOCK) as u32;
-/// Of this many blocks at least, so many tenths must go where the fit says.
+/// Of this many blocks at least, so many tenths must go where the fit says; or so many, and `OVER_STILL` times as many as stayed where they
+/// were: before a bare wall who walks has half of the blocks, but where they stay it is the camera that stands.
 const LEAST_BLOCKS: usize = 8;
 const LEAST_TENTHS: usize = 6;
+const LEAST_TENTHS_OVER_STILL: usize = 4;
+const OVER_STILL: usize = 2;
 /// Square of how far from there a block may lie, in small pixels.
 const NEAR2: f32 = 0.36;
 /// How far from the centre roll and scale are judged, in shares of the input's side.
@@ -211,7 +214,10 @@ impl CameraWatch {
             let near = steps.iter().filter(|step| best.misses2(step) <= NEAR2);
             best = Fit::of_all(&near)?;
         }
-        (count(&best) * 10 >= steps.len() * LEAST_TENTHS).then_some(best)
+        let (hits, still) = (count(&best), count(&Fit::default()));
+        let over_still = hits >= LEAST_BLOCKS.max(OVER_STILL * still);
+        let tenths = if over_still { LEAST_TENTHS_OVER_STILL } else { LEAST_TENTHS };
+        (hits * 10 >= steps.len() * tenths).then_some(best)
     }
 
     /// Looks for the blocks of the picture before in this one.
@@ -427,6 +433,35 @@ mod tests {
             let (start_us, end_us) = (Micros(5 * FRAME_US), Micros(13 * FRAME_US));
             assert_eq!(told, [CameraMove { primitive, start_us, end_us }], "{way:?}");
         }
+    }
+
+    /// Pictures of eight steps of a way, with so many rows of the top in which each differs from the one before as nothing does.
+    fn told_below(rows: usize, way: impl Fn(f32) -> f32) -> Vec<CameraMove> {
+        let grid = PatchGrid::new(224, 14).expect("the home grid");
+        let (mut watch, mut before) = (CameraWatch::new(grid), None);
+        let mut told = Vec::new();
+        for frame in 0..12 {
+            let mut picture = view(grid, way((frame as f32 - 2.0).clamp(0.0, 8.0)), 0.0, 0.0, 1.0);
+            let elsewhere = view(grid, 900.0 * frame as f32, 333.0 * frame as f32, 0.0, 1.0);
+            let above = rows / grid.patch_px * grid.side * grid.patch_bytes();
+            picture[..above].copy_from_slice(&elsewhere[..above]);
+            let last = before.replace(picture.clone()).unwrap_or_else(|| picture.clone());
+            told.extend(watch.see(&picture, &last, Content::whole(grid), true, Micros(frame * FRAME_US)));
+        }
+        told.extend(watch.finish());
+        told
+    }
+
+    #[test]
+    fn less_than_most_of_a_picture_tells_where_hardly_anything_stays() {
+        let primitives = |told: Vec<CameraMove>| told.iter().map(|told| told.primitive).collect::<Vec<_>>();
+        assert_eq!(
+            primitives(told_below(126, |t| 5.0 * t)),
+            [Primitive::PanRight],
+            "more than half of it goes elsewhere"
+        );
+        assert_eq!(told_below(126, |_| 0.0), [], "what goes elsewhere is no movement of a camera that stands");
+        assert_eq!(told_below(168, |t| 5.0 * t), [], "a quarter tells nothing");
     }
 
     #[test]

@@ -150,7 +150,7 @@ enum Rows {
 }
 
 /// A product and its operands.
-struct Work {
+pub(crate) struct Work {
     linear: Linear,
     rows: Vec<u32>,
     pixels: Vec<u8>,
@@ -160,7 +160,7 @@ struct Work {
 }
 
 impl Work {
-    fn new((m, k, n): (usize, usize, usize), seed: u64) -> Self {
+    pub(crate) fn new((m, k, n): (usize, usize, usize), seed: u64) -> Self {
         let mut random = Random(seed);
         let weights: Vec<i8> = (0..n.div_ceil(16) * k.div_ceil(4) * 64).map(|_| random.byte().max(-127)).collect();
         let linear =
@@ -173,6 +173,10 @@ impl Work {
             out: vec![0.0; m * n + LINE],
             linear,
         }
+    }
+
+    pub(crate) fn run_as_in_stab(&mut self, isa: Isa) {
+        self.run(isa, Rows::AsInStab);
     }
 
     fn run(&mut self, isa: Isa, come: Rows) {

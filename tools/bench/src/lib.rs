@@ -18,6 +18,7 @@ mod memory;
 #[expect(unsafe_code, reason = "instructions that the compiler does not know to be there, or does not know at all")]
 mod peak;
 mod serve;
+mod team;
 mod vocabulary;
 
 pub use case::{Case, Movement, Play, Shot, WARM_UP, cases, clips};

@@ -9,19 +9,25 @@ use ndarray::Array3;
 use ndarray_npy::write_npy;
 use ocelli_heap::{CountingAlloc, Tally};
 use ocelli_infer::{Narrator, Pack, Stab};
-use ocelli_kernels::Isa;
+use ocelli_kernels::{Isa, Team};
 use ocelli_pipeline::MemoryRing;
 use ocelli_types::{Encoder, FrameTokens, Head};
 use serde_json::{Value, json};
 
 use crate::kernels::{Product, SHAPES, products};
+use crate::team::{Shared, shared};
 use crate::{Case, Play, WARM_UP, memory_config};
+
+/// Stack of a helper, as `ocelli run` gives it.
+const TEAM_STACK_BYTES: usize = 256 << 10;
 
 /// The engine that is measured, and what it is measured on.
 #[derive(Debug)]
 pub struct Server {
     pack: Pack,
     stab: Stab,
+    /// Of one thread, and of two.
+    teams: [Team; 2],
     cases: Vec<Case>,
     quick: bool,
     /// `[1 + windows][token_width]`
@@ -32,11 +38,12 @@ impl Server {
     /// Loads the pack's STAB.
     ///
     /// # Errors
-    /// It does not load.
+    /// It does not load, or the system starts no thread.
     pub fn new(pack: Pack, cases: Vec<Case>, quick: bool) -> Result<Self> {
         let stab = Stab::load(&pack)?;
         let tokens = vec![0.0; pack.manifest.stab.tokens * pack.manifest.stab.token_width];
-        Ok(Self { pack, stab, cases, quick, tokens })
+        let team = |threads| Team::new(threads, "team", TEAM_STACK_BYTES);
+        Ok(Self { pack, stab, teams: [team(1)?, team(2)?], cases, quick, tokens })
     }
 
     /// Writes the canvases of every play into `folder`, u8 `[frames, patches, patch_bytes]`, and says what there is.
@@ -71,18 +78,19 @@ impl Server {
         Ok(case.plays.get(index.parse::<usize>()?).with_context(|| format!("no play {index}"))?.clone())
     }
 
-    /// Plays a stream from its start; wall-clock microseconds of each frame, patches in and tokens out.
+    /// Plays a stream from its start with so many threads, one or two; wall-clock microseconds of each frame, patches in and tokens out.
     ///
     /// # Errors
     /// The model failed.
-    pub fn run(&mut self, play: &Play, mut done: impl FnMut(&[f32])) -> Result<Vec<f64>> {
+    pub fn run(&mut self, threads: usize, play: &Play, mut done: impl FnMut(&[f32])) -> Result<Vec<f64>> {
+        let team = self.teams.get_mut(threads.wrapping_sub(1)).with_context(|| format!("no team of {threads}"))?;
         self.stab.reset()?;
         let width = self.pack.manifest.stab.token_width;
         let mut times_us = Vec::with_capacity(play.shots.len());
         for batch in play.batches() {
             let mut tokens = FrameTokens { width, values: &mut self.tokens };
             let start = Instant::now();
-            self.stab.encode(&batch, &mut tokens)?;
+            team.lead(|| self.stab.encode(&batch, &mut tokens))?;
             times_us.push(start.elapsed().as_secs_f64() * 1e6);
             done(&self.tokens);
         }
@@ -93,10 +101,10 @@ impl Server {
     ///
     /// # Errors
     /// The model failed.
-    pub fn tokens(&mut self, play: &Play) -> Result<Array3<f32>> {
+    pub fn tokens(&mut self, threads: usize, play: &Play) -> Result<Array3<f32>> {
         let (rows, width) = (self.pack.manifest.stab.tokens, self.pack.manifest.stab.token_width);
         let mut all = Vec::new();
-        self.run(play, |tokens| all.extend_from_slice(tokens))?;
+        self.run(threads, play, |tokens| all.extend_from_slice(tokens))?;
         Ok(Array3::from_shape_vec((play.shots.len(), rows, width), all)?)
     }
 
@@ -132,21 +140,21 @@ impl Server {
     }
 }
 
-/// Answers one request: `play CASE INDEX`, `tokens CASE INDEX FILE`, `allocations` or `kernels`.
+/// Answers one request: `play CASE INDEX THREADS`, `tokens CASE INDEX THREADS FILE`, `allocations` or `kernels`.
 ///
 /// # Errors
 /// The request is none of these, or cannot be served.
 pub fn answer(server: &mut Server, request: &str) -> Result<Value> {
     let words: Vec<&str> = request.split_whitespace().collect();
     match words[..] {
-        ["play", ..] => {
+        ["play", _, _, threads] => {
             let play = server.play(&words[1..])?;
-            Ok(json!({ "us": server.run(&play, |_| {})? }))
+            Ok(json!({ "us": server.run(threads.parse()?, &play, |_| {})? }))
         }
-        ["tokens", _, _, path] => {
+        ["tokens", _, _, threads, path] => {
             let play = server.play(&words[1..])?;
             let path = PathBuf::from(path);
-            write_npy(&path, &server.tokens(&play)?).with_context(|| path.display().to_string())?;
+            write_npy(&path, &server.tokens(threads.parse()?, &play)?).with_context(|| path.display().to_string())?;
             Ok(json!({ "tokens": path }))
         }
         ["allocations"] => {
@@ -162,10 +170,19 @@ pub fn answer(server: &mut Server, request: &str) -> Result<Value> {
         ["kernels"] => {
             let (rounds, each) = if server.quick { (2, 4) } else { (8, 20) };
             let products = products(&SHAPES, rounds, Duration::from_millis(each));
-            Ok(json!({ "kernels": products.iter().map(row).collect::<Vec<_>>() }))
+            let shared = shared(&SHAPES, rounds, Duration::from_millis(each))?;
+            Ok(json!({
+                "kernels": products.iter().map(row).collect::<Vec<_>>(),
+                "shared": shared.iter().map(of_two).collect::<Vec<_>>(),
+            }))
         }
         _ => bail!("no such request: {request}"),
     }
+}
+
+fn of_two(shared: &Shared) -> Value {
+    let ((m, k, n), [one, two]) = (shared.shape, shared.us);
+    json!({ "m": m, "k": k, "n": n, "us": one, "us_of_two": two, "speedup": one / two })
 }
 
 fn row(product: &Product) -> Value {

@@ -54,7 +54,7 @@ fn the_canvases_that_are_written_are_those_that_our_encoder_sees() {
     let sent: usize = play.shots[1..].iter().map(|shot| shot.sent.count()).sum();
     assert!(sent > 0 && sent < (play.shots.len() - 1) * 256, "the gate left something out");
     // Bit for bit: what was left out is the same in both, or the tokens would differ.
-    assert_eq!(server.tokens(&play).expect("it runs"), server.tokens(&whole(&play, &written)).expect("it runs"));
+    assert_eq!(server.tokens(2, &play).expect("it runs"), server.tokens(1, &whole(&play, &written)).expect("it runs"));
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn a_scene_at_rest_gives_the_same_tokens_again_and_one_that_moves_does_not() {
     let cases = demo_cases(&pack);
     let (still, worst) = (of(&cases, "static").clone(), of(&cases, "worst").clone());
     let mut server = Server::new(pack, cases, true).expect("it loads");
-    let tokens = server.tokens(&still).expect("it runs");
+    let tokens = server.tokens(1, &still).expect("it runs");
     let settled = tokens.index_axis(Axis(0), WARM_UP);
     assert!(tokens.slice(s![WARM_UP.., .., ..]).outer_iter().all(|frame| frame == settled));
     // The first frame moves until the fifth, and GSTRA looks three frames back.
     assert_ne!(tokens.index_axis(Axis(0), 6), settled);
-    let tokens = server.tokens(&worst).expect("it runs");
+    let tokens = server.tokens(2, &worst).expect("it runs");
     assert!(tokens.outer_iter().zip(tokens.outer_iter().skip(1)).all(|(a, b)| a != b));
 }
 
@@ -99,16 +99,17 @@ fn requests_are_answered_and_wrong_ones_refused() {
     let frames = of(&cases, "dense").shots.len();
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = Server::new(pack, cases, true).expect("it loads");
-    let played = answer(&mut server, "play dense 0").expect("it runs");
+    let played = answer(&mut server, "play dense 0 2").expect("it runs");
     let times = played["us"].as_array().expect("times");
     assert!(times.len() == frames && times.iter().all(|us| us.as_f64().is_some_and(|us| us > 0.0)));
     let path = folder.path().join("tokens.npy");
-    answer(&mut server, &format!("tokens dense 0 {}", path.display())).expect("it runs");
+    answer(&mut server, &format!("tokens dense 0 1 {}", path.display())).expect("it runs");
     let tokens: Array3<f32> = read_npy(&path).expect("a file of tokens");
     assert_eq!(tokens.dim(), (frames, 65, 192));
     let allocations = answer(&mut server, "allocations").expect("it counts");
     assert_eq!(allocations["allocations"].as_array().map(Vec::len), Some(5));
-    for wrong in ["", "play", "play dense", "play dense 1", "play nothing 0", "tokens dense 0", "sing"] {
+    let wrong = ["", "play", "play dense 0", "play dense 1 1", "play nothing 0 1", "play dense 0 3", "play dense 0 0"];
+    for wrong in wrong.into_iter().chain(["tokens dense 0 1", "sing"]) {
         assert!(answer(&mut server, wrong).is_err(), "{wrong}");
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use ocelli_drivers::SystemClock;
-use ocelli_infer::{InferError, Stab};
+use ocelli_infer::{InferError, Stab, Team};
 use ocelli_pipeline::{PatchSlot, StepError, TokenSlot};
 
 use super::{Message, Sent};
 use crate::error::Error;
+use crate::plan::TEAM_STACK_BYTES;
 
 pub(super) struct Encode {
     /// One a camera.
@@ -18,17 +19,21 @@ pub(super) struct Encode {
     pub(super) slots: Receiver<TokenSlot>,
     pub(super) tell: SyncSender<Sent<TokenSlot>>,
     pub(super) clock: SystemClock,
+    /// How many threads share large products, this one among them.
+    pub(super) team: u8,
 }
 
 impl Encode {
     /// Until one of its neighbours has gone.
     pub(super) fn run(mut self) -> Result<(), Error> {
+        let team = Team::new(self.team.into(), "stab", TEAM_STACK_BYTES);
+        let mut team = team.map_err(|source| Error::System { what: "to start a thread", source })?;
         while let Ok((camera, message)) = self.pictures.recv() {
             let message = match message {
                 Message::Picture { slot: patches, look, captured_us, counts } => {
                     let Ok(mut slot) = self.slots.recv() else { break };
                     let filled: Result<(), StepError<InferError, InferError>> =
-                        slot.fill(&mut self.stabs[camera], &patches.batch(), &self.clock);
+                        team.lead(|| slot.fill(&mut self.stabs[camera], &patches.batch(), &self.clock));
                     filled?;
                     // The capture thread may have ended with its stream: then nobody wants the slot.
                     let _ = self.gives[camera].try_send(patches);
@@ -68,7 +73,7 @@ mod tests {
         let tiny = root.join("models/tiny-test");
         let tiny = tiny.to_str().expect("a plain path");
         let mut eye = Eye::new(&wiring::load(tiny).expect("the pack of the tests").0).expect("it is consistent");
-        let mut tokens_after = |before: &[Message<()>], levels: &[u8]| {
+        let mut tokens_after = |before: &[Message<()>], levels: &[u8], team: u8| {
             let (pack, stab, narrator) = wiring::load(tiny).expect("the pack of the tests");
             let (stab, mind) =
                 wiring::thinking(&pack, Profile::Home, stab, narrator).expect("it is consistent").split();
@@ -104,7 +109,9 @@ mod tests {
             levels.iter().for_each(|level| tell_patches.send((0, picture(*level))).expect("there is room"));
             drop(tell_patches);
             let (stabs, gives) = (vec![stab], vec![give]);
-            Encode { stabs, pictures, gives, slots, tell, clock: SystemClock::new() }.run().expect("nothing fails");
+            Encode { stabs, pictures, gives, slots, tell, clock: SystemClock::new(), team }
+                .run()
+                .expect("nothing fails");
             let slots = messages.iter().filter_map(|(_, message)| match message {
                 Message::Picture { slot, .. } => Some(slot.values().to_vec()),
                 _ => None,
@@ -120,8 +127,9 @@ mod tests {
         let seen = || Message::Picture { slot: (), look, captured_us: Micros(0), counts: Counts::default() };
         let lost = Message::Lost { seen_us: Micros(0), at_us: Micros(0), why: String::new() };
         let back = Message::Back { seen_us: Micros(0), at_us: Micros(0) };
-        let fresh = tokens_after(&[], &[90, 91]);
-        assert_eq!(tokens_after(&[seen(), seen(), lost, back], &[90, 91]), fresh);
-        assert_ne!(tokens_after(&[seen(), seen()], &[90, 91]), fresh, "without a loss it remembers");
+        let fresh = tokens_after(&[], &[90, 91], 1);
+        assert_eq!(tokens_after(&[seen(), seen(), lost, back], &[90, 91], 1), fresh);
+        assert_ne!(tokens_after(&[seen(), seen()], &[90, 91], 1), fresh, "without a loss it remembers");
+        assert_eq!(tokens_after(&[], &[90, 91], 3), fresh, "a team computes the same");
     }
 }

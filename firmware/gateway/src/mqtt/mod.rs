@@ -103,7 +103,7 @@ pub struct MqttTable {
     /// many boards. Default false.
     pub cloudevents: bool,
     /// Whether the broker is given the snapshot of each camera's newest recording, for Home Assistant's image entity. Wants a
-    /// [recording]. Default false: no picture leaves the board this way.
+    /// `[recording]`. Default false: no picture leaves the board this way.
     pub images: bool,
 }
 
@@ -642,7 +642,7 @@ async fn changed(news: Option<&mut watch::Receiver<u64>>) {
     match news {
         Some(news) => {
             if news.changed().await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         None => std::future::pending().await,

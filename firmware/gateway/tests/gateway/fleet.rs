@@ -235,7 +235,7 @@ fn boards_behind_mosquitto_bridges_lose_nothing_and_keep_their_order() {
     boards.into_iter().for_each(|board| board.courier.finish());
 }
 
-/// As much of NATS' protocol as asking JetStream takes.
+/// As much of NATS' protocol as asking `JetStream` takes.
 struct Nats {
     reader: BufReader<TcpStream>,
     inbox: String,
@@ -283,7 +283,7 @@ impl Nats {
         }
     }
 
-    /// Asks JetStream, which has to agree.
+    /// Asks `JetStream`, which has to agree.
     fn manage(&mut self, subject: &str, payload: &str) -> Value {
         let answer: Value = self.ask(subject, payload).parse().expect("JSON");
         assert!(answer.get("error").is_none(), "{subject}: {answer}");
@@ -346,7 +346,7 @@ fn boards_that_are_nats_leaves_lose_nothing_and_keep_their_order() {
             &[
                 ("FLEET_board", format!("FLEET_{device}")),
                 ("$JS.board", format!("$JS.{device}")),
-                // A stream is refused where the disk has less room than it may take.
+                // JetStream refuses a stream that could grow beyond the disk; here nobody needs so much.
                 ("4294967296", "67108864".into()),
             ],
         );

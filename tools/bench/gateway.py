@@ -10,6 +10,8 @@
   `ocelli ack`, and the camera is switched off and on through MQTT. Looked for afterwards: events that the listener has and the journal
   does not; acknowledgements that were answered and are not there; events of the journal that the listener never got; what SQLite says
   of a copy of the journal after each kill.
+- fleet: events of three boards, told to a hub's JetStream as fast as it takes them, until all are rows of PostgreSQL by `ocelli-fleet`;
+  and how long a search over them takes.
 """
 
 import argparse
@@ -407,11 +409,54 @@ def kills(binary, count, seed):
     return figures
 
 
+# --- fleet ---
+
+
+def fleet(binary, events):
+    """From the first event told to the last one's row, and a search; everything runs on this machine."""
+    sys.path.insert(0, str(ROOT / "tests/web"))
+    import fleet as parts
+
+    folder = Path(tempfile.mkdtemp(prefix="ocelli-fleet-"))
+    hub = parts.Hub(folder)
+    AT_EXIT.callback(hub.kill)
+    town = parts.Fleet(folder, hub)
+    AT_EXIT.callback(town.end)
+    town.ocelli = binary
+    devices, each = ("barn", "gate", "house"), events // 3
+    sentences = [f"{who} {does}." for who in ("Someone", "A person", "A child") for does in ("comes in", "leaves", "sits down", "falls", "waves")]
+    payloads = {device: [parts.event(device, number, sentences[number % 15]) for number in range(1, each + 1)] for device in devices}
+    for device in devices:
+        hub.stream(device)
+    town.start()
+    parts.until("the database has tables", 60, lambda: town.ask("SELECT count(*) FROM event") == [["0"]])
+    time.sleep(6)
+    began = time.monotonic()
+    for at in range(0, each, 5000):
+        for device in devices:
+            hub.tell(device, payloads[device][at : at + 5000])
+    told_s = time.monotonic() - began
+    parts.until("all are there", 600, lambda: town.count("event") == 3 * each)
+    seconds = time.monotonic() - began
+    parts.until("each sentence has its place", 120, lambda: town.count("sentence WHERE place IS NOT NULL") == len(sentences))
+    began = time.monotonic()
+    found = town.search("somebody fell down")
+    searched_s = time.monotonic() - began
+    missed = int(town.ask("SELECT sum(missed) FROM stream")[0][0])
+    figures = {
+        "boards": 3, "events": 3 * each, "event_bytes": len(payloads["barn"][0]), "told_s": told_s, "seconds": seconds,
+        "events_per_second": 3 * each / seconds, "missed": missed, "search_s": searched_s, "search_found": len(found),
+    }
+    say(f"fleet: {figures['events_per_second']:.0f} events a second")
+    return figures
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--fleet-events", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=15, help="of each round")
     parser.add_argument("--seed", type=int, default=1)
@@ -421,6 +466,8 @@ def main():
     with AT_EXIT:
         if arguments.rounds:
             figures["capture"], figures["resident"] = capture(program, arguments.rounds, arguments.seconds)
+        if arguments.fleet_events:
+            figures["fleet"] = fleet(program, arguments.fleet_events)
         if arguments.kills:
             figures["kill"] = kills(program, arguments.kills, arguments.seed)
     if arguments.json:

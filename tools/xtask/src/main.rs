@@ -285,6 +285,11 @@ fn first_camera(checked: &str) -> Option<String> {
 fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments).current_dir(root());
+    // `cargo run` tells this program of itself, which ring's build script takes for a change: it would be compiled anew, and the program.
+    let of_itself = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_itself)).for_each(|(name, _)| {
+        cargo.env_remove(name);
+    });
     cargo
 }
 

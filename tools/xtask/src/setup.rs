@@ -65,19 +65,19 @@ const NEEDS: [Need; 22] = [
     Need {
         package: "nats-server",
         why: "is another one",
-        only: &[For::Tests],
+        only: &[For::Tests, For::Gateway],
         is_there: || Path::new("/usr/sbin/nats-server").exists() || on_path("nats-server"),
     },
     Need {
         package: "gir1.2-gst-rtsp-server-1.0",
         why: "is a camera of the network",
-        only: &[For::Tests],
+        only: &[For::Tests, For::Gateway],
         is_there: || has_typelib("GstRtspServer-1.0"),
     },
     Need {
         package: "python3-gi",
         why: "switches it on",
-        only: &[For::Tests],
+        only: &[For::Tests, For::Gateway],
         // That of the system: another Python on the path does not see its packages.
         is_there: || {
             Command::new("/usr/bin/python3").args(["-c", "import gi"]).output().is_ok_and(|ran| ran.status.success())
@@ -86,7 +86,7 @@ const NEEDS: [Need; 22] = [
     Need {
         package: "openssl",
         why: "makes certificates for tests",
-        only: &[For::Tests],
+        only: &[For::Tests, For::Gateway],
         is_there: || on_path("openssl"),
     },
     Need {

@@ -27,7 +27,7 @@ enum Expect {
     Nothing,
     /// So many pictures are counted as lost, and the camera was never blind.
     Lost(u64, u64),
-    /// Told as blind once, and as seeing again once it is over; and meanwhile as still blind for a new reason, once, which has this in it.
+    /// Told as blind once, and as seeing again once it is over; meanwhile once as still blind where the reason is another: this.
     Blind(Option<&'static str>),
 }
 

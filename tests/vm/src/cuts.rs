@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::kernel::{self, Kernel};
 use crate::machine::{Clock, Machine, Report};
-use crate::{Cli, base, clip};
+use crate::{Cli, base, clip, save};
 
 /// Until it narrates again, in the machine's time since it was switched on.
 const START_S: f64 = 10.0;
@@ -117,6 +117,7 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
         once(kernel, &initrd, &disk, cut, first, &mut tally, &mut promised)?;
         eprintln!("vm: {} power cuts, {tally:?}", tally.cuts);
         figures.insert("power_cuts".into(), tally.figures());
+        save(cli, figures)?;
     }
     let checked = Command::new("e2fsck").args(["-f", "-n"]).arg(&disk).output()?;
     // The journal of the file system is not empty after the last kill; `-n` looks past it and only at what would be left.

@@ -107,14 +107,22 @@ fn run(cli: &Cli) -> Result<()> {
             eprintln!("vm: {scene:?}: {error:#}");
             made = Err(error.context(format!("{scene:?}")));
         }
+        // Also where something is not as it should be: then one wants to see it.
+        save(cli, &figures)?;
     }
-    // Also where something is not as it should be: then one wants to see it.
-    let text = serde_json::to_string_pretty(&Value::Object(figures))? + "\n";
-    print!("{text}");
-    if let Some(path) = &cli.json {
-        fs::write(path, text).with_context(|| path.display().to_string())?;
-    }
+    print!("{}", text(&figures)?);
     made
+}
+
+/// Writes the figures where they are wanted. After each scene and power cut, as a run of an hour may be ended before its end.
+fn save(cli: &Cli, figures: &Map<String, Value>) -> Result<()> {
+    let Some(path) = &cli.json else { return Ok(()) };
+    fs::write(path, text(figures)?).with_context(|| path.display().to_string())
+}
+
+/// The figures as one reads them.
+fn text(figures: &Map<String, Value>) -> Result<String> {
+    Ok(serde_json::to_string_pretty(figures)? + "\n")
 }
 
 /// Root of the project.

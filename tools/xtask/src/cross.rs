@@ -11,7 +11,7 @@ use crate::kernels::{self, LINKER, TARGET};
 use crate::setup::For;
 use crate::{bench, cargo, root};
 
-/// What the program should have at most. It is said and not enforced, for it has more: 34.7 MB.
+/// What the program should have at most. It is said and not enforced, for it has more: 36.5 MB.
 const WANTED_MB: f64 = 25.0;
 
 /// Debian's name of the target.

@@ -93,7 +93,7 @@ pub fn run() {
         let begins_s = uptime_s();
         happens();
         let over_s = uptime_s();
-        let (mut blind, mut back) = (Vec::new(), None);
+        let (mut blind, mut still, mut back) = (Vec::new(), Vec::new(), None);
         // A loss is told within the time limit of a picture, which is a second here, and a little.
         let mut patience_s = 3.0;
         while let Some((at_s, event)) = program.wait_for(patience_s, |event| is(event, "blind") || is(event, "health"))
@@ -101,6 +101,8 @@ pub fn run() {
             if is(&event, "blind") {
                 blind.push(event["text"].clone());
                 (back, patience_s) = (None, PATIENCE_S);
+            } else if event["text"].as_str().is_some_and(|text| text.starts_with("still blind")) {
+                still.push(event["text"].clone());
             } else {
                 back = Some((at_s, event));
                 patience_s = 3.0;
@@ -113,7 +115,7 @@ pub fn run() {
             .map(|(_, event)| event["t_end_s"].as_f64().unwrap_or(0.0) - event["t_start_s"].as_f64().unwrap_or(0.0));
         report(
             "fault",
-            &json!({"name": name, "lasted_s": over_s - begins_s, "blind": blind, "blind_s": blind_s,
+            &json!({"name": name, "lasted_s": over_s - begins_s, "blind": blind, "still": still, "blind_s": blind_s,
                 "recovered_s": back.map(|(at_s, _)| at_s - over_s), "run_s": run_s, "code": ended.code,
                 "rss_peak_bytes": ended.rss_peak_bytes, "pictures": ended.count("pictures"),
                 "seen": ended.count("seen"), "late": ended.count("late"), "lost": ended.count("lost"),

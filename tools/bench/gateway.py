@@ -5,6 +5,8 @@
 - capture: wall time of the capture thread's own work on a picture (fit and gate, by `/metrics`), in turn without requests and
   with 200 a second, of which some are events, metrics and the page; pictures that came late. The load runs on the same cores.
 - resident: the program's high-water mark with a page open in Chromium that shows the live view, under that load.
+- everything: program and the processes that answer, together, while a real clip is watched with all services on: page and live view open, MQTT
+  to Mosquitto with images, recording, a webhook, outbox, journal, own sentences, snapshots; questions, lessons and sentences without a pause.
 - kills: the real program with gateway, MQTT (Mosquitto, with a listener whose session is kept), outbox and journal is killed with SIGKILL
   at random moments, its start included, and started on the same files. Meanwhile alerts are acknowledged through the API and by
   `ocelli ack`, and the camera is switched off and on through MQTT. Looked for afterwards: events that the listener has and the journal
@@ -17,6 +19,7 @@
 import argparse
 import contextlib
 import http.client
+import itertools
 import json
 import random
 import re
@@ -30,6 +33,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -60,13 +64,14 @@ def free_port():
 class Program:
     """`ocelli run` on files that stay."""
 
-    def __init__(self, binary, folder, play, more=""):
-        self.binary, self.folder = binary, folder
+    def __init__(self, binary, folder, play, more="", first="", source=()):
+        self.binary, self.folder, self.source = binary, folder, source
         self.journal, self.config = folder / "journal", folder / "ocelli.toml"
         (folder / "password").write_text(PASSWORD)
         alerts = "".join(f'[[alert]]\ntext = "{text}"\nkinds = {json.dumps(kinds)}\nseverity = "notice"\n' for text, kinds in ALERTS)
+        command = f"command = '''{play}'''\n" if play else ""
         self.config.write_text(
-            f"pack = \"{ROOT}/models/home\"\n[camera]\nname = \"hall\"\ncommand = '''{play}'''\n[speak]\nverbosity = \"full\"\n"
+            f"pack = \"{ROOT}/models/home\"\n{first}[camera]\nname = \"hall\"\n{command}[speak]\nverbosity = \"full\"\n"
             f'[journal]\nfile = "{self.journal}"\n{alerts}'
             f'[gateway]\nlisten = "127.0.0.1:0"\nlive = true\nusers = "{folder}/users"\npassword_file = "{folder}/password"\n'
             f'audit = "{folder}/audit"\n{more}'
@@ -76,7 +81,7 @@ class Program:
 
     def start(self):
         self.at = None
-        command = [self.binary, "run", "--config", str(self.config), "--out", str(self.folder / "events")]
+        command = [self.binary, "run", *self.source, "--config", str(self.config), "--out", str(self.folder / "events")]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         AT_EXIT.callback(self.process.kill)
         self.listener = threading.Thread(target=self.listen, args=(self.process,), daemon=True)
@@ -116,11 +121,11 @@ class Program:
         finally:
             one.close()
 
-    def token(self):
-        """Headers of an operator that outlive the session."""
+    def token(self, role="operator"):
+        """Headers of somebody of this role that outlive the session."""
         _, hello, headers = self.ask("POST", "/api/login", body={"name": "admin", "password": PASSWORD})
         session = {"Cookie": headers["set-cookie"].split(";")[0], "X-CSRF-Token": json.loads(hello)["csrf"]}
-        status, made, _ = self.ask("POST", "/api/tokens", session, {"name": "bench", "role": "operator"})
+        status, made, _ = self.ask("POST", "/api/tokens", session, {"name": "bench", "role": role})
         if status not in (200, 201):
             raise SystemExit(f"gateway: no token: {made}")
         return {"Authorization": f"Bearer {json.loads(made)['token']}"}
@@ -246,6 +251,99 @@ class page:
     def __exit__(self, *_):
         self.browser.close()
         self.playwright.stop()
+
+
+# --- everything at once ---
+
+#: What people say, in turn.
+WISHES = (
+    ("POST", "/api/ask", {"question": "When did someone last walk through the room?"}),
+    ("POST", "/api/vocabulary", {"text": "Somebody carries a box."}),
+    ("POST", "/api/ask", {"question": "How often did somebody carry a box today?"}),
+    ("GET", "/api/digest?day=today", None),
+    ("POST", "/api/teach", {"text": "The bin is put out.", "last_s": 5}),
+)
+
+
+class Sum:
+    """The most that the program and the processes that answer had together: their proportional sets, in which a page that two map counts once."""
+
+    def __init__(self, program):
+        self.program, self.together_bytes, self.answering_bytes, self.alone_bytes, self.processes = program, 0, 0, 0, 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.look)
+        self.thread.start()
+
+    def look(self):
+        own = self.program.process.pid
+        ours = Path(f"/proc/{own}/cmdline").read_bytes()
+        while not self.ended.wait(0.02):
+            held = {}
+            for process in (own, *map(int, self.children(own))):
+                with contextlib.suppress(OSError, AttributeError):
+                    # One that is not yet another program has our memory, for a moment.
+                    named = Path(f"/proc/{process}/cmdline").read_bytes()
+                    if process == own or (named != ours and Path(f"/proc/{process}/exe").samefile(self.program.binary)):
+                        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+                        held[process] = int(re.search(r"^Pss:\s+(\d+)", rollup, re.M).group(1)) << 10
+                        anonymous = int(re.search(r"^Anonymous:\s+(\d+)", rollup, re.M).group(1)) << 10
+                        if process != own:
+                            self.answering_bytes = max(self.answering_bytes, anonymous)
+            self.together_bytes = max(self.together_bytes, sum(held.values()))
+            self.alone_bytes = max(self.alone_bytes, held.get(own, 0))
+            self.processes = max(self.processes, len(held) - 1)
+
+    @staticmethod
+    def children(process):
+        found = []
+        for tasks in Path(f"/proc/{process}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += tasks.read_text().split()
+        return found
+
+    def end(self):
+        self.ended.set()
+        self.thread.join()
+
+
+def everything(binary, seconds):
+    folder = Path(tempfile.mkdtemp(prefix="ocelli-everything-"))
+    server, port = broker(folder)
+    AT_EXIT.callback(server.kill)
+    clip = ROOT / "../shared/data/intel-samples/one-by-one-person-detection.mp4"
+    if not clip.exists():
+        say(f"SKIPPED the real clip, which is not here: {clip.name}; the one of the demonstration stands for it")
+        clip = CLIP
+    more = (
+        f'[mqtt]\nbroker = "mqtt://127.0.0.1:{port}"\ndevice = "bench"\nimages = true\n[outbox]\nfolder = "{folder}/outbox"\n'
+        f'[recording]\nfolder = "{folder}/recordings"\nevents = ["narration"]\n[memory]\nstate = "{folder}/state"\n'
+        '[[webhook]]\nname = "nobody"\nurl = "http://127.0.0.1:9/"\n'
+    )
+    first = f'memory_budget = "128MiB"\nvocabulary = "{folder}/sentences.toml"\n'
+    program = Program(binary, folder, "", more, first, [str(clip.resolve())])
+    program.wait_for_gateway()
+    who, answered, refused = program.token("admin"), Counter(), Counter()
+    held, until = Sum(program), time.monotonic() + seconds
+    with page(program):
+        for method, path, body in itertools.cycle(WISHES):
+            if time.monotonic() > until or program.process.poll() is not None:
+                break
+            try:
+                status, said, _ = program.ask(method, path, who, body, 60)
+            except OSError as error:
+                status, said = 0, str(error)
+            if status in (200, 201):
+                answered[path] += 1
+            elif program.process.poll() is None:
+                refused[f"{path} {status} {said[:160]}"] += 1
+    held.end()
+    clips = len(list((folder / "recordings").rglob("*.mp4")))
+    program.end()
+    shutil.rmtree(folder)
+    return {
+        "clip": clip.name, "together_bytes": held.together_bytes, "program_bytes": held.alone_bytes, "answering_anonymous_bytes": held.answering_bytes,
+        "processes_at_once": held.processes, "answered": answered, "refused": refused, "clips_recorded": clips,
+    }
 
 
 # --- kill -9 ---
@@ -459,6 +557,7 @@ def main():
     parser.add_argument("--fleet-events", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=15, help="of each round")
+    parser.add_argument("--everything", type=float, default=90, help="seconds with all services on; 0 leaves it out")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     program = str(Path(arguments.program).absolute())
@@ -466,6 +565,8 @@ def main():
     with AT_EXIT:
         if arguments.rounds:
             figures["capture"], figures["resident"] = capture(program, arguments.rounds, arguments.seconds)
+        if arguments.everything:
+            figures["everything"] = everything(program, arguments.everything)
         if arguments.fleet_events:
             figures["fleet"] = fleet(program, arguments.fleet_events)
         if arguments.kills:
@@ -478,6 +579,8 @@ def main():
         wrong.append(f"a picture costs {figures['capture']['more_ratio']:.0%} more under load; 10% are allowed")
     if "resident" in figures and figures["resident"]["high_water_bytes"] > BUDGET_BYTES:
         wrong.append("more was held than 128 MiB")
+    if figures.get("everything", {}).get("together_bytes", 0) > BUDGET_BYTES:
+        wrong.append("more than 128 MiB was held by the program and what answers")
     for name in ("heard_and_not_in_journal", "acknowledgements_lost", "journal_damaged_after", "journal_set_aside"):
         if figures.get("kill", {}).get(name):
             wrong.append(f"{name.replace('_', ' ')}: {figures['kill'][name]}")

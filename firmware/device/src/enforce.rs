@@ -70,17 +70,18 @@ impl Fence {
     /// Holds the budget from here on, with the commands outside, and says what does.
     pub fn close(self, plan: &Plan) -> Result<String, Error> {
         let budget_bytes = self.budget_bytes;
+        // Commands have the rest of it, and limits of their own.
+        let own_bytes = budget_bytes.saturating_sub(plan.command_bytes());
         let refused = |what, source| Error::Enforce { what, source, advice: advice(budget_bytes) };
         let by = match self.holder {
             Holder::Own(cgroup) => {
-                let commands =
-                    cgroup.close(budget_bytes).map_err(|source| refused("memory.max of its cgroup", source))?;
+                let commands = cgroup.close(own_bytes).map_err(|source| refused("memory.max of its cgroup", source))?;
                 release_commands(Release { cgroup: Some(commands), data_limit: None });
                 format!("memory.max of the cgroup {}", cgroup.name)
             }
             Holder::Given { name, .. } => format!("memory.max of the cgroup {name}, which holds commands too"),
             Holder::Data { why } => {
-                let most = budget_bytes.saturating_sub(plan.code_bytes());
+                let most = own_bytes.saturating_sub(plan.code_bytes());
                 let before = limit_data(most).map_err(|source| refused("RLIMIT_DATA", source))?;
                 release_commands(Release { cgroup: None, data_limit: Some(before) });
                 let code = mebibytes(plan.code_bytes());

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,27 +22,35 @@ use ocelli_gateway::{
     Severity as Weight, Snapshots, State,
 };
 use ocelli_heap::CountingAlloc;
-use ocelli_infer::Pack;
+use ocelli_infer::{Pack, Vocabulary};
 use ocelli_journal::{Acknowledged, Found, Hole, Journal, JournalError, Query, acknowledge};
 use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity};
 use serde::de::DeserializeOwned;
 
 use crate::alerts;
 use crate::cli::{self, Common};
-use crate::config::{Config, credential};
-use crate::error::{Error, note};
+use crate::config::{Config, Profile, credential};
+use crate::error::{self, Error, note};
 use crate::events::{NOT_RUNNING, date, rounded};
 use crate::held::Held;
 use crate::journal::Dates;
-use crate::plan::Plan;
+use crate::plan::{Plan, mebibytes};
 use crate::pulse::{Pulse, status_bytes};
 use crate::recording::Archive;
 use crate::shelf::Shelf;
-use crate::wiring::Look;
+use crate::wiring::{self, Look};
 
 /// The longest answer of a command, and how long one may take.
 const MOST_ANSWER_BYTES: u64 = 2 << 20;
 const LONGEST: Duration = Duration::from_secs(100);
+
+/// What a command may hold of its own, by `RLIMIT_DATA` and in the plan: there is one at a time. Measured: 15.3 MiB for a question, whose
+/// text encoder has 10.6 of weights; all 387 questions over simulated days are answered within it.
+pub const COMMAND_BYTES: u64 = 16 << 20;
+
+/// Commands that may wait for the one that runs, and for how long. Further ones are refused at once.
+const MOST_WAITING: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How far a process that answers steps back behind those that watch.
 const NICE: i32 = 10;
@@ -207,6 +215,48 @@ fn soc_celsius() -> Option<f64> {
     Some(text.trim().parse::<f64>().ok()? / 1000.0)
 }
 
+/// A waiting line: commands run one at a time, for the plan has room for one.
+#[derive(Debug, Default)]
+struct Line {
+    state: Mutex<LineState>,
+    free: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct LineState {
+    is_taken: bool,
+    waiting: usize,
+}
+
+/// The right to run a command, until it is dropped.
+struct Turn<'a>(&'a Line);
+
+impl Line {
+    fn turn(&self, patience: Duration) -> Answered<Turn<'_>> {
+        let busy = || HouseError::Unavailable("it is busy with what others asked; try again in a while".into());
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_taken && state.waiting == MOST_WAITING {
+            return Err(busy());
+        }
+        state.waiting += 1;
+        let waited = self.free.wait_timeout_while(state, patience, |state| state.is_taken);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        if state.is_taken {
+            return Err(busy());
+        }
+        state.is_taken = true;
+        Ok(Turn(self))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).is_taken = false;
+        self.0.free.notify_one();
+    }
+}
+
 /// What others may ask of this program.
 struct Program {
     about: About,
@@ -220,6 +270,21 @@ struct Program {
     /// What each command gets, so that it means the same journal, pack and sentences.
     arguments: Vec<String>,
     of_journal: Vec<String>,
+    /// What one may hold, and who runs; none where the plan has no room for one.
+    command_bytes: Option<u64>,
+    line: Line,
+}
+
+/// What a command that answers somebody may hold: with the sentences of one's own, which each reads. None where nobody can ask, or in `pico`,
+/// which has no room for one.
+pub fn command_bytes(config: &Config, pack: &Pack) -> Option<u64> {
+    let asked = config.gateway.listen.is_some() || config.mqtt.as_ref().is_some_and(|mqtt| mqtt.commands);
+    if !asked || config.profile != Profile::Home {
+        return None;
+    }
+    let room = config.vocabulary.is_some().then(|| wiring::room(config, pack));
+    let [held, reading] = room.map_or([0; 2], |room| Vocabulary::bytes_of(room.sentences, room.text_bytes));
+    Some(COMMAND_BYTES + (held + reading) as u64)
 }
 
 /// What others may ask. `pack` is the one that runs, and the canvases are those of the capture threads.
@@ -267,6 +332,8 @@ pub fn house(
         reading: Mutex::default(),
         arguments,
         of_journal,
+        command_bytes: command_bytes(config, pack),
+        line: Line::default(),
     })
 }
 
@@ -416,7 +483,14 @@ impl Program {
         self.journal()?;
         let mut command = self.command(words)?;
         command.args(&self.of_journal).args(more);
-        run(command.arg("--").args(last), &[])
+        self.run(command.arg("--").args(last), &[])
+    }
+
+    /// Runs a command, when the one before has ended.
+    fn run(&self, command: &mut Command, input: &[u8]) -> Answered<(String, String)> {
+        let _turn = self.line.turn(PATIENCE)?;
+        let none = "the profile `pico` has no room for a process that answers";
+        run(command, self.command_bytes.ok_or_else(|| HouseError::Unavailable(none.into()))?, input)
     }
 
     fn json<T: DeserializeOwned>(output: &str) -> Answered<T> {
@@ -425,17 +499,22 @@ impl Program {
     }
 }
 
-/// Runs it to its end, within bounds, away from the limits of this process and behind it in the queue for the CPU.
-#[expect(unsafe_code, reason = "a child steps back by a system call before it becomes another program")]
-fn run(command: &mut Command, input: &[u8]) -> Answered<(String, String)> {
+/// Runs it to its end, within bounds, its own limit of memory in the place of this process', and behind it in the queue for the CPU.
+#[expect(unsafe_code, reason = "a child steps back and is limited by system calls before it becomes another program")]
+fn run(command: &mut Command, data_bytes: u64, input: &[u8]) -> Answered<(String, String)> {
     let failed = |what: &str, error: std::io::Error| HouseError::Unavailable(format!("{what}: {error}"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     released(command);
-    // SAFETY: `nice` is a system call that touches no memory, as must be after a fork of a program with threads.
+    // SAFETY: these are system calls that touch no memory but a number of this function, as must be after a fork of a program with threads.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             libc::nice(NICE);
-            Ok(())
+            let limit = libc::rlimit { rlim_cur: data_bytes, rlim_max: data_bytes };
+            if libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) == 0 {
+                Ok(())
+            } else {
+                Err(std::io::Error::last_os_error())
+            }
         })
     };
     let mut child = command.spawn().map_err(|error| failed("no process can be started", error))?;
@@ -472,16 +551,22 @@ fn run(command: &mut Command, input: &[u8]) -> Answered<(String, String)> {
     let notes = err.lines().map(|line| line.trim_start_matches("ocelli: ")).collect::<Vec<_>>().join("\n");
     match status.code() {
         Some(0) => Ok((out, notes)),
+        Some(error::OUT_OF_MEMORY) => {
+            let most = mebibytes(data_bytes);
+            Err(HouseError::Unavailable(format!(
+                "it needs more memory than the {most} that a process that answers may hold"
+            )))
+        }
         // The last line says why; what was asked makes no sense, or it is not known here.
         Some(2) => Err(HouseError::Refused(notes.lines().last().unwrap_or("it was refused").to_owned())),
         _ => Err(HouseError::Unavailable(notes.lines().last().unwrap_or("it failed").to_owned())),
     }
 }
 
-/// Stack of a thread that reads what a process writes; each of two commands at a time has two.
+/// Stack of a thread that reads what a process writes; a command has two.
 const ANSWER_STACK_BYTES: usize = 128 << 10;
-/// All of those.
-pub const ANSWER_STACKS_BYTES: u64 = 4 * ANSWER_STACK_BYTES as u64;
+/// Both.
+pub const ANSWER_STACKS_BYTES: u64 = 2 * ANSWER_STACK_BYTES as u64;
 
 impl House for Program {
     fn about(&self) -> &About {
@@ -603,7 +688,7 @@ impl House for Program {
             severity: Weight,
             yours: bool,
         }
-        let (lines, _) = run(&mut self.command(&["vocab", "list", "--json"])?, &[])?;
+        let (lines, _) = self.run(&mut self.command(&["vocab", "list", "--json"])?, &[])?;
         let sentence = |line: &str| {
             let Line { text, kind, severity, yours: own } = Self::json(line)?;
             Ok(Sentence { text, kind, severity, own })
@@ -618,13 +703,13 @@ impl House for Program {
         give("severity", sentence.severity.map(|severity| word(severity).to_owned()));
         give("floor", sentence.floor.map(|floor| floor.to_string()));
         let mut command = self.command(&["vocab", "add"])?;
-        let (_, message) = run(command.args(more).arg("--").arg(&sentence.text), &[])?;
+        let (_, message) = self.run(command.args(more).arg("--").arg(&sentence.text), &[])?;
         Ok(Done { message })
     }
 
     fn remove(&self, text: &str) -> Answered<Done> {
         let mut command = self.command(&["vocab", "remove"])?;
-        let (_, message) = run(command.arg("--").arg(text), &[])?;
+        let (_, message) = self.run(command.arg("--").arg(text), &[])?;
         Ok(Done { message })
     }
 
@@ -634,7 +719,7 @@ impl House for Program {
             input.extend_from_slice(&(picture.len() as u32).to_le_bytes());
             input.extend_from_slice(picture);
         }
-        let (out, _) = run(&mut self.command(&["glance"])?, &input)?;
+        let (out, _) = self.run(&mut self.command(&["glance"])?, &input)?;
         Self::json(&out)
     }
 
@@ -696,6 +781,8 @@ mod tests {
             reading: Mutex::default(),
             arguments: Vec::new(),
             of_journal: Vec::new(),
+            command_bytes: Some(COMMAND_BYTES),
+            line: Line::default(),
         }
     }
 
@@ -749,7 +836,7 @@ mod tests {
     fn a_process_that_fails_says_why_and_one_that_makes_no_sense_is_refused() {
         let shell = |script: &str, input: &[u8]| {
             let mut command = Command::new("sh");
-            run(command.args(["-c", script]), input)
+            run(command.args(["-c", script]), 1 << 30, input)
         };
         assert_eq!(
             shell("cat; echo 'ocelli: learnt' >&2", b"x").expect("it ends"),
@@ -761,8 +848,45 @@ mod tests {
         assert!(
             matches!(shell("echo 'ocelli: locked' >&2; exit 1", b""), Err(HouseError::Unavailable(why)) if why == "locked")
         );
+        assert!(matches!(shell("exit 6", b""), Err(HouseError::Unavailable(why)) if why.contains("1024.0 MiB")));
         assert!(shell("exit 0", &vec![0; 1 << 20]).is_ok(), "one that does not read");
         let long = shell("head -c 5000000 /dev/zero", b"");
         assert!(long.is_err() || long.is_ok_and(|(out, _)| out.len() as u64 <= MOST_ANSWER_BYTES));
+    }
+
+    #[test]
+    fn a_process_has_a_limit_of_its_own() {
+        let said = run(Command::new("sh").args(["-c", "ulimit -d; ulimit -Hd"]), 22 << 20, b"").expect("it ends");
+        assert_eq!(said.0, "22528\n22528\n");
+    }
+
+    #[test]
+    fn commands_run_one_at_a_time_and_few_wait() {
+        let line = Line::default();
+        let first = line.turn(PATIENCE).expect("nobody is there");
+        let refused = |patience: Duration| line.turn(patience).err().map(|error| error.to_string());
+        let busy = Some("it is busy with what others asked; try again in a while".to_owned());
+        assert_eq!(refused(Duration::from_millis(5)), busy, "it waited in vain");
+        let running = AtomicU64::new(1);
+        thread::scope(|scope| {
+            for _ in 0..MOST_WAITING {
+                scope.spawn(|| {
+                    let turn = line.turn(PATIENCE).expect("there is room for it in the line");
+                    assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+                    thread::sleep(Duration::from_millis(5));
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    drop(turn);
+                });
+            }
+            while line.state.lock().expect("nobody panicked").waiting < MOST_WAITING {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let begun = Instant::now();
+            assert_eq!(refused(PATIENCE), busy, "the line is full");
+            assert!(begun.elapsed() < PATIENCE, "it was told at once");
+            running.fetch_sub(1, Ordering::SeqCst);
+            drop(first);
+        });
+        assert!(line.turn(Duration::ZERO).is_ok(), "all have ended");
     }
 }

@@ -56,10 +56,13 @@ use crate::error::note;
 static HEAP: CountingAlloc = CountingAlloc;
 
 fn main() -> ExitCode {
-    CountingAlloc::keep_freed();
     CountingAlloc::join(Pool::Think);
     CountingAlloc::end_with(error::OUT_OF_MEMORY, error::MEMORY_ADVICE);
     let cli = Cli::parse();
+    match cli.command {
+        Command::Run(_) | Command::Replay(_) | Command::Bench(_) | Command::Soak(_) => CountingAlloc::keep_freed(),
+        _ => CountingAlloc::return_freed(),
+    }
     let done = match &cli.command {
         Command::Run(args) => run::command(args),
         Command::Replay(args) => replay::command(args),

@@ -118,6 +118,12 @@ const GATEWAY: &str = "gateway";
 const GATEWAY_CODE: &str = "gateway: code and libraries";
 const GATEWAY_STACKS: &str = "gateway: thread stacks";
 
+/// What a process that answers somebody by the gateway or MQTT has more than a start, whose memory it has: nobody is answered before the
+/// models are loaded and what is kept is read. There is one at a time, and its limit holds it to what is its own; its code is that of the
+/// program that runs, and there already.
+const COMMAND: &str = "answering: a process";
+const LOADING: &str = "loading";
+
 /// Recordings: what each camera's last seconds take, pictures on their way, and at each a clip that goes on, with its encoder; the thread's
 /// whole stack; code of the encoder that was read. Measured: a run that records has 1.1 MiB more of files, and 3.7 of its own.
 const RECORDING: &str = "recordings";
@@ -171,6 +177,7 @@ impl Item {
     fn lowered_by(&self) -> Option<&'static str> {
         match self.name {
             CODE | STACKS | SLACK | OUTPUT | JOURNAL => None,
+            COMMAND => Some("no [gateway], and `commands = false` in [mqtt]"),
             COURIER | COURIER_CODE | COURIER_STACKS => Some("no [mqtt] and [[webhook]]"),
             GATEWAY | GATEWAY_CODE | GATEWAY_STACKS => Some("no [gateway]"),
             SOURCE | DECODER => Some("a smaller picture (size_px)"),
@@ -239,7 +246,7 @@ impl Plan {
             item(OUTPUT, OUTPUT_BYTES),
             item("STAB weights", stab.weight_bytes().max(stab_file)),
             item("narrator weights", narrator.weight_bytes().max(narrator_file)),
-            item("loading", LOADING_COPIES * stab_file.max(narrator_file)),
+            item(LOADING, LOADING_COPIES * stab_file.max(narrator_file)),
             item(STAB_STATE, stab.state_bytes()),
             item("narrator activations", narrator.state_bytes() + between),
             item(RECENT, MemoryRing::recent_bytes(&memory) as u64),
@@ -294,11 +301,14 @@ impl Plan {
         if sensors + signs::bytes(config) > 0 {
             plan.items.push(item(SIGNS, sensors + signs::bytes(config)));
         }
+        let kept_bytes = Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(pack), &memory) as u64;
         if config.memory.state.is_some() {
             // What is composed, what a start reads, the last picture and its copy.
-            let bytes =
-                2 * Store::most_bytes(pack.grid.bytes(), wiring::own_kinds(pack), &memory) + 2 * pack.grid.bytes();
-            plan.items.push(item(SNAPSHOT, bytes as u64));
+            plan.items.push(item(SNAPSHOT, 2 * kept_bytes + 2 * pack.grid.bytes() as u64));
+        }
+        if let Some(command_bytes) = gateway::command_bytes(config, pack) {
+            let start_bytes = plan.bytes_of(&[LOADING]) + if config.memory.state.is_some() { kept_bytes } else { 0 };
+            plan.items.push(item(COMMAND, command_bytes.saturating_sub(start_bytes)));
         }
         Self::of(budget_bytes, plan.items)
     }
@@ -364,9 +374,15 @@ impl Plan {
         self.bytes_of(&[CODE, GATEWAY_CODE, COURIER_CODE, SESSION_CODE, RECORDING_CODE])
     }
 
-    /// All that is held beside blocks of the heap. SQLite has one of its own.
+    /// What a process that answers may hold beside this one, as it is once it has started.
+    pub fn command_bytes(&self) -> u64 {
+        self.bytes_of(&[COMMAND])
+    }
+
+    /// All that is held beside blocks of this process' heap. SQLite has one of its own.
     pub fn beside_heap_bytes(&self) -> u64 {
         self.bytes_of(&[
+            COMMAND,
             CODE,
             STACKS,
             SLACK,
@@ -530,6 +546,27 @@ mod tests {
         assert!(said.contains("or take fewer cameras or a smaller picture (size_px)"), "{said}");
         let first = plan.with_picture(0, SizePx::new(320, 240));
         assert_eq!(plan.planned_bytes - first.planned_bytes, SOURCE_PICTURES * 3 / 2 * (640 * 480 - 320 * 240));
+    }
+
+    #[test]
+    fn a_command_of_the_gateway_or_of_mqtt_has_a_line_which_the_limits_of_the_program_leave_out() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
+        let plan = |text: &str| {
+            let config = Config::parse(std::path::Path::new("ocelli.toml"), text).expect("a config");
+            Plan::new(128 << 20, &config, &pack, &stab, &narrator, SizePx::new(640, 480))
+        };
+        let (gateway, mqtt) = ("[gateway]\nlisten = \"127.0.0.1:8080\"\n", "[mqtt]\nbroker = \"mqtt://broker\"\n");
+        let both = format!("{gateway}{mqtt}");
+        for text in [gateway, mqtt, &both] {
+            let plan = plan(text);
+            assert_eq!(plan.command_bytes() + plan.bytes_of(&[LOADING]), gateway::COMMAND_BYTES, "{text}");
+            assert!(plan.beside_heap_bytes() > plan.command_bytes());
+        }
+        let told_only = "[mqtt]\nbroker = \"mqtt://broker\"\ncommands = false\n";
+        assert_eq!(plan(told_only).command_bytes(), 0, "nobody can ask");
+        assert_eq!(plan("").command_bytes(), 0);
+        assert_eq!(plan(&format!("profile = \"pico\"\n{mqtt}")).command_bytes(), 0, "it runs none");
     }
 
     #[test]

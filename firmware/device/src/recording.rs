@@ -39,8 +39,8 @@ const BUFFERS: usize = 4;
 /// The longest clip. What happens after it begins the next.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// The largest clip; what is put together holds no more.
-const MOST_CLIP_BYTES: usize = 3 << 20;
+/// The largest clip, some minutes of a room; what is put together holds no more.
+const MOST_CLIP_BYTES: usize = 1 << 20;
 
 /// Events that are noted of a clip.
 const MOST_EVENTS: usize = 32;

@@ -21,7 +21,7 @@ use shiguredo_mp4::mux::{Mp4FileMuxer, Mp4FileMuxerOptions, Sample, estimate_max
 
 /// What the encoder holds for pictures of 224x224. Measured: a run that records the demonstration clip has 3.7 MiB more of its own at its
 /// peak, of which 1.2 are pictures on their way and before the event.
-pub const ENCODER_BYTES: u64 = 4 << 20;
+pub const ENCODER_BYTES: u64 = 3 << 20;
 
 /// One picture in so many stands alone, so that a player can jump.
 const ALONE_EVERY: u32 = 25;

@@ -36,7 +36,7 @@ impl Settings {
 }
 
 /// The most connections at a time, and from one address. What is above waits to be accepted.
-pub(crate) const CONNECTIONS: usize = 32;
+pub(crate) const CONNECTIONS: usize = 28;
 pub(crate) const CONNECTIONS_OF_ONE: usize = 16;
 
 /// The most connections that stay open: events, pictures and recordings.
@@ -57,7 +57,7 @@ const CONNECTION_BYTES: u64 = 96 << 10;
 
 /// The longest body, and that of a chat, which has pictures in it. One of the latter is held at a time.
 pub(crate) const BODY_BYTES: usize = 64 << 10;
-pub(crate) const CHAT_BYTES: usize = 4 << 20;
+pub(crate) const CHAT_BYTES: usize = 7 << 19;
 
 /// Argon2id with 7 MiB and 5 passes, the least memory of those that OWASP's cheat sheet on password storage (2024) gives as equal.
 /// One at a time.

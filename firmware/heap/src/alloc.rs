@@ -248,6 +248,18 @@ impl CountingAlloc {
         }
     }
 
+    /// Lets glibc give back what is freed as far as it can, each block of 64 KiB and more at once: for a command that loads a model,
+    /// uses it once, and has little memory. By itself glibc keeps what lies between blocks that stay, five mebibytes of a text encoder's
+    /// file.
+    pub fn return_freed() {
+        // SAFETY: sets a number of the allocator, under its own lock.
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 10);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 10);
+        }
+    }
+
     /// A new block of `bytes` from `system`.
     fn give(bytes: usize, system: impl FnOnce() -> *mut u8) -> *mut u8 {
         if !hold(bytes) {

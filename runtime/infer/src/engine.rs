@@ -18,6 +18,7 @@ use tract_onnx::tract_core::runtime::runtime_for_name;
 use tract_onnx::tract_core::runtime::{DefaultRuntime, Runnable, Runtime, State};
 use tract_onnx::tract_hir::internal::InferenceModel;
 
+use crate::ops::Rhythm;
 use crate::{InferError, ops};
 
 /// What a graph's input or output should be: name, type and shape.
@@ -32,9 +33,13 @@ pub(crate) struct Port<'a> {
 /// # Errors
 /// The file cannot be read, or tract does not take it.
 pub fn read_graph(path: &Path) -> TractResult<InferenceModel> {
+    graph(path, Rhythm::Stream)
+}
+
+fn graph(path: &Path, rhythm: Rhythm) -> TractResult<InferenceModel> {
     let mut onnx = tract_onnx::onnx();
     ops::register(&mut onnx);
-    ops::read(&onnx, path)
+    ops::read(&onnx, path, rhythm)
 }
 
 /// What computes.
@@ -110,24 +115,26 @@ impl Engine {
     pub fn load(
         backend: Backend,
         path: &Path,
+        rhythm: Rhythm,
         model_name: &'static str,
         inputs: &[Port<'_>],
         outputs: &[Port<'_>],
     ) -> Result<Self, InferError> {
         // tract panics on some graphs that no exporter writes; a damaged pack should be told like any other.
-        guarded(|| Self::plan(backend, path, model_name, inputs, outputs))
+        guarded(|| Self::plan(backend, path, rhythm, model_name, inputs, outputs))
             .unwrap_or_else(|| Err(InferError::Load { path: path.to_path_buf(), why: PANICKED.into() }))
     }
 
     fn plan(
         backend: Backend,
         path: &Path,
+        rhythm: Rhythm,
         model_name: &'static str,
         inputs: &[Port<'_>],
         outputs: &[Port<'_>],
     ) -> Result<Self, InferError> {
         let failed = |error: TractError| InferError::Load { path: path.to_path_buf(), why: one_line(&error) };
-        let model = read_graph(path).map_err(failed)?.into_typed().map_err(failed)?;
+        let model = graph(path, rhythm).map_err(failed)?.into_typed().map_err(failed)?;
         let model = model.into_decluttered().map_err(failed)?;
         check_ports(path, "input", &model, &model.inputs, inputs)?;
         check_ports(path, "output", &model, &model.outputs, outputs)?;

@@ -2,12 +2,15 @@
 //! memory and its outputs.
 //!
 //! The weights go from the file to the ops and past tract, which would keep copies of all of them until the graph is
-//! complete. An op keeps the tensors that it gave out and writes only the rows that changed; by the next run nobody else
-//! holds them, so nothing is copied and nothing allocated.
+//! complete. An op of a stream keeps the tensors that it gave out and writes only the rows that changed; by the next run nobody else
+//! holds them, so nothing is copied and nothing allocated. One of a graph that runs now and then gives them away ([`Rhythm`]).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ocelli_kernels::{
@@ -15,6 +18,8 @@ use ocelli_kernels::{
     Positions, Project, Rows, Scratch, attend_one, attention, linear,
 };
 use ocelli_types::MAX_PATCHES;
+use prost::Message as _;
+use prost::bytes::Buf;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
@@ -31,23 +36,91 @@ thread_local! {
     static SHELF: RefCell<HashMap<String, Vec<Option<TensorProto>>>> = RefCell::default();
     /// What the decoder layers of the graph that is being read will all work in.
     static ROOM: RefCell<Option<Room>> = RefCell::default();
+    /// Of the graph that is being read.
+    static RHYTHM: Cell<Rhythm> = const { Cell::new(Rhythm::Stream) };
+}
+
+/// How often a graph runs, and with that what an op does with the tensors that it gave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rhythm {
+    /// It keeps them, and writes what changed.
+    Stream,
+    /// They go as soon as nobody needs them, and each run begins with new ones, of zeros: all of a text encoder's together are as large
+    /// as its weights.
+    NowAndThen,
 }
 
 type Room = Arc<Mutex<Option<DecoderScratch>>>;
 
 /// The graph in this file. Each op's weights are freed from the file's content when the op is made, so that reading takes
 /// no more memory than what is made.
-pub(crate) fn read(onnx: &Onnx, path: &std::path::Path) -> TractResult<InferenceModel> {
-    let mut proto = onnx.proto_model_for_path(path)?;
+pub(crate) fn read(onnx: &Onnx, path: &Path, rhythm: Rhythm) -> TractResult<InferenceModel> {
+    let mut proto = ModelProto::decode(&mut Piecewise::open(path)?)?;
     let shelf = take_weights(&mut proto);
     SHELF.set(shelf);
+    RHYTHM.set(rhythm);
     // The folder, for tensors that lie in files beside the graph: they are read one at a time.
-    let parsed = onnx.parse(&proto, path.parent().and_then(std::path::Path::to_str));
+    let parsed = onnx.parse(&proto, path.parent().and_then(Path::to_str));
     SHELF.take();
     ROOM.take();
     let parsed = parsed?;
     ensure!(parsed.unresolved_inputs.is_empty(), "inputs of nobody: {:?}", parsed.unresolved_inputs);
     Ok(parsed.model)
+}
+
+/// A file as it is decoded: a piece of it at a time, for what is mapped counts as held, and what is read whole is.
+struct Piecewise {
+    file: File,
+    piece: Vec<u8>,
+    at: usize,
+    /// What follows the piece.
+    rest_bytes: usize,
+}
+
+impl Piecewise {
+    const BYTES: usize = 64 << 10;
+
+    fn open(path: &Path) -> std::io::Result<Self> {
+        let file = File::open(path)?;
+        let rest_bytes = file.metadata()?.len() as usize;
+        let mut pieces = Self { file, piece: Vec::new(), at: 0, rest_bytes };
+        pieces.read();
+        Ok(pieces)
+    }
+
+    /// The next piece, and none once the file fails: to the decoder it is cut there.
+    fn read(&mut self) {
+        self.piece.resize(self.rest_bytes.min(Self::BYTES), 0);
+        self.at = 0;
+        self.rest_bytes -= self.piece.len();
+        if self.file.read_exact(&mut self.piece).is_err() {
+            self.piece.clear();
+            self.rest_bytes = 0;
+        }
+    }
+}
+
+impl Buf for Piecewise {
+    fn remaining(&self) -> usize {
+        self.piece.len() - self.at + self.rest_bytes
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.piece[self.at..]
+    }
+
+    fn advance(&mut self, mut bytes: usize) {
+        assert!(bytes <= self.remaining(), "there is no more");
+        loop {
+            let here = bytes.min(self.piece.len() - self.at);
+            self.at += here;
+            bytes -= here;
+            if self.at < self.piece.len() || self.rest_bytes == 0 {
+                return;
+            }
+            self.read();
+        }
+    }
 }
 
 /// Takes the initializers of our nodes out of the graph; their inputs become empty names.
@@ -100,7 +173,7 @@ fn add<P: Part>(onnx: &mut Onnx) {
         let left =
             (0..reader.weights.len()).find(|at| reader.weights[*at].is_some() && !reader.read.borrow().contains(at));
         ensure!(left.is_none(), "input {} of `{}` should not be an initializer", left.unwrap_or(0), node.name);
-        Ok((expand(PartOp { part: Arc::new(part), isa: Isa::detect() }), vec![]))
+        Ok((expand(PartOp { part: Arc::new(part), isa: Isa::detect(), rhythm: RHYTHM.get() }), vec![]))
     });
 }
 
@@ -109,7 +182,7 @@ trait Part: Clone + fmt::Debug + Send + Sync + 'static {
     /// The op's name in the domain.
     const NAME: &'static str;
     /// How many outputs it has.
-    const OUTPUTS: usize;
+    const RHYTHM: usize;
 
     /// Makes it from the node's weights and attributes.
     fn read(reader: &Reader<'_>) -> TractResult<Self>;
@@ -206,6 +279,7 @@ impl Reader<'_> {
 struct PartOp<P> {
     part: Arc<P>,
     isa: Isa,
+    rhythm: Rhythm,
 }
 
 impl<P> PartialEq for PartOp<P> {
@@ -222,7 +296,7 @@ impl<P: Part> Expansion for PartOp<P> {
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
-        Ok(P::OUTPUTS)
+        Ok(P::RHYTHM)
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(
@@ -268,7 +342,8 @@ impl<P: Part> EvalOp for PartOp<P> {
     not_out_of_plan!();
 
     fn state(&self, _: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
-        Ok(Some(Box::new(State { part: P::clone(&self.part), isa: self.isa, outputs: Vec::new() })))
+        let (part, isa, keeps) = (P::clone(&self.part), self.isa, self.rhythm == Rhythm::Stream);
+        Ok(Some(Box::new(State { part, isa, keeps, outputs: Vec::new() })))
     }
 }
 
@@ -282,10 +357,11 @@ impl<P: Part> TypedOp for PartOp<P> {
         let shapes = shapes_of(inputs)?;
         let size = |(datum, shape): (DatumType, Shape)| datum.size_of() * shape.iter().product::<usize>();
         let outputs: usize = self.part.outputs(&shapes)?.into_iter().map(size).sum();
+        let kept = if self.rhythm == Rhythm::Stream { outputs } else { 0 };
         Ok(tvec![
             (Cost::FMA(F32), self.part.macs(&shapes).to_dim()),
             (Cost::Params(OURS), self.part.weight_bytes().to_dim()),
-            (Cost::Buffer(OURS), (self.part.state_bytes(&shapes) + outputs).to_dim()),
+            (Cost::Buffer(OURS), (self.part.state_bytes(&shapes) + kept).to_dim()),
         ])
     }
 
@@ -297,6 +373,8 @@ impl<P: Part> TypedOp for PartOp<P> {
 struct State<P> {
     part: P,
     isa: Isa,
+    keeps: bool,
+    /// Nothing before the first run, and where they are not kept.
     outputs: Vec<TValue>,
 }
 
@@ -311,6 +389,9 @@ impl<P: Part> OpState for State<P> {
             self.outputs.drain(..).map(IntoTensor::into_tensor).collect()
         };
         self.part.run(self.isa, &inputs, &mut outputs)?;
+        if !self.keeps {
+            return Ok(outputs.into_iter().map(IntoTValue::into_tvalue).collect());
+        }
         self.outputs.extend(outputs.into_iter().map(IntoTValue::into_tvalue));
         Ok(self.outputs.iter().cloned().collect())
     }
@@ -358,7 +439,7 @@ macro_rules! costs_of_the_part {
 
 impl Part for Lste {
     const NAME: &'static str = "Lste";
-    const OUTPUTS: usize = 3;
+    const RHYTHM: usize = 3;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         // Pixels come four at a time, so what the blocks hold is what there is.
@@ -411,7 +492,7 @@ fn give_vector(outputs: &mut [Tensor], step: impl FnOnce(&mut [f32]) -> bool) ->
 
 impl Part for Gstra {
     const NAME: &'static str = "Gstra";
-    const OUTPUTS: usize = 2;
+    const RHYTHM: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (block, (heads, d, keys)) = (reader.side("block")?, reader.table(2)?);
@@ -439,7 +520,7 @@ impl Part for Gstra {
 
 impl Part for Lsd {
     const NAME: &'static str = "Lsd";
-    const OUTPUTS: usize = 2;
+    const RHYTHM: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (side, heads) = (reader.side("side")?, reader.attribute("heads")?);
@@ -466,7 +547,7 @@ impl Part for Lsd {
 
 impl Part for Fsra {
     const NAME: &'static str = "Fsra";
-    const OUTPUTS: usize = 2;
+    const RHYTHM: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (block, (heads, d, keys)) = (reader.side("block")?, reader.table(2)?);
@@ -489,7 +570,7 @@ impl Part for Fsra {
 
 impl Part for Project {
     const NAME: &'static str = "Project";
-    const OUTPUTS: usize = 2;
+    const RHYTHM: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let share = reader.floats(6)?;
@@ -544,7 +625,7 @@ struct QLinear {
 
 impl Part for QLinear {
     const NAME: &'static str = "QLinear";
-    const OUTPUTS: usize = 1;
+    const RHYTHM: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let linear = reader.linear(1, 1, reader.attribute("k")?)?;
@@ -624,7 +705,7 @@ struct Attention {
 
 impl Part for Attention {
     const NAME: &'static str = "Attention";
-    const OUTPUTS: usize = 1;
+    const RHYTHM: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let last = match reader.node.get_attr::<&str>("queries")? {
@@ -720,7 +801,7 @@ struct Layer {
 
 impl Part for Layer {
     const NAME: &'static str = "DecoderLayer";
-    const OUTPUTS: usize = 1;
+    const RHYTHM: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (query_heads, kv_heads) = (reader.attribute("heads")?, reader.attribute("kv_heads")?);
@@ -789,7 +870,7 @@ struct Logits {
 
 impl Part for Logits {
     const NAME: &'static str = "Logits";
-    const OUTPUTS: usize = 1;
+    const RHYTHM: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let linear = reader.linear(2, 1, reader.attribute("k")?)?;

@@ -8,6 +8,7 @@ use ocelli_types::{Encoder, FrameTokens, PatchBatch};
 
 use crate::canvas::{Canvas, give};
 use crate::engine::{Backend, Engine, Port};
+use crate::ops::Rhythm;
 use crate::{InferError, Pack};
 
 /// Frames that GSTRA keeps besides the present one.
@@ -54,7 +55,7 @@ impl ReferenceStab {
         let mut outputs = vec![port("tokens", &tokens[..])];
         outputs.extend(states());
         let path = pack.folder.join(&pack.manifest.reference.stab);
-        let engine = Engine::load(backend, &path, "STAB", &inputs, &outputs)?;
+        let engine = Engine::load(backend, &path, Rhythm::Stream, "STAB", &inputs, &outputs)?;
         let mut stab = Self {
             engine,
             canvas: Canvas::new(pack.grid, part.token_width),

@@ -10,6 +10,7 @@ use ocelli_types::{Encoder, FrameTokens, PatchBatch, PatchGrid};
 
 use crate::canvas::{Canvas, failed, give, with, zeros};
 use crate::engine::{Backend, Engine, Port};
+use crate::ops::Rhythm;
 use crate::{InferError, Pack};
 
 /// The encoder of a pack.
@@ -39,7 +40,7 @@ impl Stab {
         ];
         let outputs = [Port { name: "tokens", datum: f32::datum_type(), shape: &tokens }];
         let path = pack.folder.join(&part.file);
-        let mut engine = Engine::load(Backend::Cpu, &path, "STAB", &inputs, &outputs)?;
+        let mut engine = Engine::load(Backend::Cpu, &path, Rhythm::Stream, "STAB", &inputs, &outputs)?;
         engine.rehearse(&path, tvec![zeros(&picture), zeros(&picture[..1])])?;
         engine.reset()?;
         Ok(Self {

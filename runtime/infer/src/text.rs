@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tract_onnx::prelude::*;
 
 use crate::engine::{Backend, Engine, Port};
+use crate::ops::Rhythm;
 use crate::pack::{FilePart, parse_toml};
 use crate::pieces::Pieces;
 use crate::table::Table;
@@ -102,7 +103,7 @@ impl TextEncoder {
             Port { name: "valid", datum: f32, shape: &[MOST_PIECES] },
         ];
         let outputs = [Port { name: "z", datum: f32, shape: &[EMBEDDING] }];
-        let engine = Engine::load(Backend::Cpu, &graph, "text encoder", &inputs, &outputs)?;
+        let engine = Engine::load(Backend::Cpu, &graph, Rhythm::NowAndThen, "text encoder", &inputs, &outputs)?;
         Ok(Self { engine, pieces, words })
     }
 

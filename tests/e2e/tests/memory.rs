@@ -139,3 +139,17 @@ fn commands_are_not_held_by_the_budget() {
     let ran = ocelli(&["run", text(&old), "--pack", TINY, "--enforce"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
 }
+
+/// What the gateway starts to answer somebody has this limit (`COMMAND_BYTES`), and most of it loads the text encoder.
+#[test]
+fn a_text_encoder_is_content_with_what_an_answering_process_may_hold() {
+    let under = |mebibytes: u32| {
+        let script = format!("ulimit -d {}; echo 'The cat jumps on the counter.' | exec \"$0\" embed", mebibytes << 10);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).arg(program()).current_dir(root()).output().expect("there is a shell")
+    };
+    let (enough, little) = (under(16), under(8));
+    assert!(enough.status.success() && enough.stdout.len() > 384, "{}", String::from_utf8_lossy(&enough.stderr));
+    assert_eq!(little.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&little.stderr).contains("out of memory"));
+}

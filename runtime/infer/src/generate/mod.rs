@@ -20,6 +20,7 @@ use tract_onnx::prelude::*;
 
 use crate::engine::{Backend, Engine, Port};
 use crate::ops::ASKS;
+use crate::ops::Rhythm;
 use crate::pack::{FilePart, parse_toml};
 use crate::table::Table;
 use crate::{InferError, PackError};
@@ -183,7 +184,7 @@ impl Generator {
             Port { name: "rows", datum: u8, shape: &[manifest.rows] },
         ];
         let outputs = [Port { name: "logits", datum: f32, shape: &[1, tokenizer.count()] }];
-        let mut engine = Engine::load(Backend::Cpu, &at(&manifest.graph), MODEL, &inputs, &outputs)?;
+        let mut engine = Engine::load(Backend::Cpu, &at(&manifest.graph), Rhythm::Stream, MODEL, &inputs, &outputs)?;
         engine.reset()?;
         Ok(Self { engine, logits: vec![0.0; tokenizer.count()], tokenizer, words, manifest })
     }

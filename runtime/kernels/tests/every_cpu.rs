@@ -76,12 +76,18 @@ proptest! {
     }
 
     #[test]
-    fn products_of_a_team(seed: u64, rows in MOST[0] / 2..4 * MOST[0], k in 4..MOST[1], groups in 1..3usize, threads in 1..4usize) {
+    fn products_of_a_team(seed: u64, rows in MOST[0] / 2..4 * MOST[0], k in 4..MOST[1], groups in 1..3usize, threads in 1..4usize, order in 0..4usize) {
         let mut random = Random(seed);
         let weights = random.linear(groups, k, 2 * MOST[1]);
         let x = random.values(rows * groups * k);
         let residual = random.values(rows * groups * weights.n());
-        let to: Vec<u32> = (0..rows as u32).filter(|_| random.below(4) > 0).collect();
+        let mut to: Vec<u32> = (0..rows as u32).filter(|_| random.below(4) > 0).collect();
+        match order {
+            0 => to.reverse(),
+            // Of two for the same row the later one stays.
+            1 => to.chunks_exact_mut(2).for_each(|two| two[1] = two[0]),
+            _ => {}
+        }
         let from = some_rows(&mut random, rows);
         let (from, to) = (&from[..from.len().min(to.len())], &to[..from.len().min(to.len())]);
         let mut team = Team::new(threads, "helper", 128 << 10).unwrap();

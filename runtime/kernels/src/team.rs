@@ -238,6 +238,23 @@ mod tests {
         }
     }
 
+    /// Turns as short as can be, so that helpers come to many when they are over: an interpreter (Miri) sees whether one of them
+    /// looks at a task that is gone.
+    #[test]
+    fn who_comes_late_leaves_a_turn_alone() {
+        let mut team = Team::new(3, "helper", 128 << 10).unwrap();
+        team.lead(|| {
+            for turn in 0..if cfg!(miri) { 300 } else { 20_000 } {
+                let times = [AtomicUsize::new(0), AtomicUsize::new(0)];
+                share(turn % 3, &|portion, _| {
+                    times[portion].fetch_add(1, SeqCst);
+                });
+                let times = times.map(AtomicUsize::into_inner);
+                assert_eq!(times, [usize::from(turn % 3 > 0), usize::from(turn % 3 > 1)], "turn {turn}");
+            }
+        });
+    }
+
     #[test]
     fn what_panics_is_told_to_the_leader_and_leaves_a_team_that_works() {
         let mut team = Team::new(2, "helper", 128 << 10).unwrap();
@@ -273,10 +290,13 @@ mod tests {
             let weights = Linear::new(1, k, 256, &weights, &[1.0; 256], &[0.0; 256]).expect("the sizes go together");
             let (x, mut out) = (vec![1.0; rows as usize * k], vec![0.0; rows as usize * 256]);
             let mut scratch = Scratch::for_any([&weights]);
-            Team::new(2, "helper", 128 << 10).unwrap().lead(|| {
+            let mut team = Team::new(2, "helper", 128 << 10).unwrap();
+            let awake = team.lead(|| {
                 linear(Isa::PORTABLE, &weights, Input::Rows(&x), to, to, Act::None, None, &mut scratch, &mut out);
                 with(|team| team.expect("this thread leads").awake.load(SeqCst))
-            })
+            });
+            assert!(!team.shared.awake.load(SeqCst), "with the work, helpers end to spin");
+            awake
         };
         let (k, rows) = if cfg!(miri) { (4, 2) } else { (256, 16) };
         let all: Vec<u32> = (0..rows).collect();

@@ -153,11 +153,13 @@ impl Shared {
             *self.task.get() = Some((task_now, portions));
         }
         self.next.0.store(0, SeqCst);
+        // What a helper told of a turn in which the leader panicked as well was not taken back.
+        self.panicked.store(false, SeqCst);
         self.turn.0.fetch_add(1, SeqCst);
         let close = Close(self);
         self.take_portions(portions, own, task);
         drop(close);
-        assert!(!self.panicked.swap(false, SeqCst), "a helper of the team panicked");
+        assert!(!self.panicked.load(SeqCst), "a helper of the team panicked");
     }
 
     fn take_portions(&self, portions: usize, room: &mut Scratch, task: &Task<'_>) {
@@ -206,6 +208,7 @@ mod tests {
     use std::thread::ThreadId;
 
     use super::*;
+    use crate::{Act, Input, Isa, Linear, linear};
 
     fn share(portions: usize, task: &Task<'_>) {
         with(|team| team.expect("somebody leads").each(portions, &mut Scratch::default(), task));
@@ -235,17 +238,36 @@ mod tests {
         }
     }
 
+    /// Turns as short as can be, so that helpers come to many when they are over: an interpreter (Miri) sees whether one of them
+    /// looks at a task that is gone.
+    #[test]
+    fn who_comes_late_leaves_a_turn_alone() {
+        let mut team = Team::new(3, "helper", 128 << 10).unwrap();
+        team.lead(|| {
+            for turn in 0..if cfg!(miri) { 300 } else { 20_000 } {
+                let times = [AtomicUsize::new(0), AtomicUsize::new(0)];
+                share(turn % 3, &|portion, _| {
+                    times[portion].fetch_add(1, SeqCst);
+                });
+                let times = times.map(AtomicUsize::into_inner);
+                assert_eq!(times, [usize::from(turn % 3 > 0), usize::from(turn % 3 > 1)], "turn {turn}");
+            }
+        });
+    }
+
     #[test]
     fn what_panics_is_told_to_the_leader_and_leaves_a_team_that_works() {
         let mut team = Team::new(2, "helper", 128 << 10).unwrap();
         let leader = thread::current().id();
-        for fails in [true, false] {
+        // The leader, its helper, both of them.
+        let who_fails: [fn(bool) -> bool; 3] = [|leads| leads, |leads| !leads, |_| true];
+        for fails in who_fails {
             let both_here = Barrier::new(2);
             let told = catch_unwind(AssertUnwindSafe(|| {
                 team.lead(|| {
                     share(2, &|_, _| {
                         both_here.wait();
-                        assert!((thread::current().id() == leader) == fails, "a test's panic");
+                        assert!(!fails(thread::current().id() == leader), "a test's panic");
                     });
                 });
             }));
@@ -259,6 +281,31 @@ mod tests {
             });
         });
         assert_eq!(done.into_inner(), 5);
+    }
+
+    #[test]
+    fn a_large_product_is_shared_and_a_small_one_wakes_nobody() {
+        let awake = |k: usize, rows: u32, to: &[u32]| {
+            let weights = vec![1; k.div_ceil(4) * 64 * 16];
+            let weights = Linear::new(1, k, 256, &weights, &[1.0; 256], &[0.0; 256]).expect("the sizes go together");
+            let (x, mut out) = (vec![1.0; rows as usize * k], vec![0.0; rows as usize * 256]);
+            let mut scratch = Scratch::for_any([&weights]);
+            let mut team = Team::new(2, "helper", 128 << 10).unwrap();
+            let awake = team.lead(|| {
+                linear(Isa::PORTABLE, &weights, Input::Rows(&x), to, to, Act::None, None, &mut scratch, &mut out);
+                with(|team| team.expect("this thread leads").awake.load(SeqCst))
+            });
+            assert!(!team.shared.awake.load(SeqCst), "with the work, helpers end to spin");
+            awake
+        };
+        let (k, rows) = if cfg!(miri) { (4, 2) } else { (256, 16) };
+        let all: Vec<u32> = (0..rows).collect();
+        assert!(awake(k, rows, &all));
+        assert!(!awake(k, rows, &[]));
+        assert!(cfg!(miri) || !awake(k, rows, &all[1..]), "a row less, and it is small");
+        // Where rows do not ascend, portions could write to the same places.
+        assert!(!awake(k, rows, &all.iter().rev().copied().collect::<Vec<_>>()));
+        assert!(!awake(k, rows, &vec![0; all.len()]));
     }
 
     #[test]

@@ -30,6 +30,23 @@ fn the_expected_sets_are_there() {
     }
 }
 
+/// What Linux says of this CPU, read without the library's detection.
+#[test]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg_attr(miri, ignore = "there is no such file, and but one set")]
+fn every_set_that_the_system_names_is_used() {
+    let facts = std::fs::read_to_string("/proc/cpuinfo").expect("Linux should tell of its CPUs");
+    let flags = facts.lines().find(|line| line.starts_with("flags")).expect("a CPU should have flags");
+    let has = |names: &[&str]| names.iter().all(|name| flags.split_whitespace().any(|flag| flag == *name));
+    let avx2 = has(&["avx2", "fma"]);
+    let avx512 = has(&["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"]);
+    let sets =
+        [("portable", true), ("avx2", avx2), ("avx-vnni", avx2 && has(&["avx_vnni"])), ("avx512-vnni", avx2 && avx512)];
+    let wanted: Vec<_> = sets.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
+    let found: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
+    assert_eq!(found, wanted);
+}
+
 /// Rows in random order, some left out.
 fn some_rows(random: &mut Random, of: usize) -> Vec<u32> {
     let mut rows: Vec<u32> = (0..of as u32).filter(|_| random.below(4) > 0).collect();
@@ -76,12 +93,18 @@ proptest! {
     }
 
     #[test]
-    fn products_of_a_team(seed: u64, rows in MOST[0] / 2..4 * MOST[0], k in 4..MOST[1], groups in 1..3usize, threads in 1..4usize) {
+    fn products_of_a_team(seed: u64, rows in MOST[0] / 2..4 * MOST[0], k in 4..MOST[1], groups in 1..3usize, threads in 1..4usize, order in 0..4usize) {
         let mut random = Random(seed);
         let weights = random.linear(groups, k, 2 * MOST[1]);
         let x = random.values(rows * groups * k);
         let residual = random.values(rows * groups * weights.n());
-        let to: Vec<u32> = (0..rows as u32).filter(|_| random.below(4) > 0).collect();
+        let mut to: Vec<u32> = (0..rows as u32).filter(|_| random.below(4) > 0).collect();
+        match order {
+            0 => to.reverse(),
+            // Of two for the same row the later one stays.
+            1 => to.chunks_exact_mut(2).for_each(|two| two[1] = two[0]),
+            _ => {}
+        }
         let from = some_rows(&mut random, rows);
         let (from, to) = (&from[..from.len().min(to.len())], &to[..from.len().min(to.len())]);
         let mut team = Team::new(threads, "helper", 128 << 10).unwrap();

@@ -72,10 +72,15 @@ const ARM: [Step; 3] = [
     ]),
 ];
 
-/// The two tests that reach all unsafe code of the portable path; the others would take minutes more.
-const MIRI: [Step; 1] =
-    [Step::nightly("miri", &["miri", "test", "-p", "ocelli-kernels", "--test", "every_cpu", "--test", "golden"])
-        .with(&[("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-symbolic-alignment-check")])];
+const MIRI_FLAGS: (&str, &str) = ("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-symbolic-alignment-check");
+
+/// The two tests that reach all unsafe code of the portable path, and those of a team, whose helpers it switches between as no
+/// system would; the others would take minutes more.
+const MIRI: [Step; 2] = [
+    Step::nightly("miri", &["miri", "test", "-p", "ocelli-kernels", "--test", "every_cpu", "--test", "golden"])
+        .with(&[MIRI_FLAGS]),
+    Step::nightly("miri team", &["miri", "test", "-p", "ocelli-kernels", "--lib", "team::"]).with(&[MIRI_FLAGS]),
+];
 
 const ADDRESS: [Step; 1] =
     [Step::nightly("address", &["test", "-p", "ocelli-kernels", "--tests", "--target", "host-tuple"]).with(&[

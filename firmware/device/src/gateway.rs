@@ -48,6 +48,9 @@ const LONGEST: Duration = Duration::from_secs(100);
 /// text encoder has 10.6 of weights; all 387 questions over simulated days are answered within it.
 pub const COMMAND_BYTES: u64 = 16 << 20;
 
+/// What a look at pictures may hold, where that is more. Measured: 16 MiB are enough for four of 1920x1080, and 17.5 for twenty.
+pub const GLANCE_BYTES: u64 = 37 << 19;
+
 /// Commands that may wait for the one that runs, and for how long. Further ones are refused at once.
 const MOST_WAITING: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -284,7 +287,7 @@ pub fn command_bytes(config: &Config, pack: &Pack) -> Option<u64> {
     }
     let room = config.vocabulary.is_some().then(|| wiring::room(config, pack));
     let [held, reading] = room.map_or([0; 2], |room| Vocabulary::bytes_of(room.sentences, room.text_bytes));
-    Some(COMMAND_BYTES + (held + reading) as u64)
+    Some(GLANCE_BYTES.max(COMMAND_BYTES + (held + reading) as u64))
 }
 
 /// What others may ask. `pack` is the one that runs, and the canvases are those of the capture threads.

@@ -1,6 +1,7 @@
 //! `ocelli glance`: what the model sees in still pictures, for the gateway's chat. The program starts itself so, because models have
 //! memory of their own.
 
+use std::collections::VecDeque;
 use std::io::{self, Read as _};
 
 use ocelli_drivers::SystemClock;
@@ -17,7 +18,7 @@ use crate::wiring::{self, Eye};
 
 /// The most of all pictures together, and how many.
 const MOST_BYTES: u64 = 8 << 20;
-const MOST_PICTURES: usize = 32;
+const MOST_PICTURES: usize = 20;
 
 /// How often each is shown, a fifth of a second apart: STAB sees the last four.
 const TIMES: u64 = 4;
@@ -37,34 +38,39 @@ pub fn command(args: &GlanceArgs) -> Result<(), Error> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(wrong("there are more than 8 MiB"));
     }
-    let (pack, stab, narrator) = wiring::load_models(wiring::open(&config)?)?;
-    let mut thinking = wiring::thinking(&pack, config.profile, stab, narrator)?;
-    let (mut eye, mut slot) = (Eye::new(&pack)?, PatchSlot::new(pack.grid));
-    let (clock, mut events, mut number) = (SystemClock::new(), EventBuf::new(), 0);
-    let mut best = vec![0.0_f32; pack.vocabulary.len()];
-    let mut rest = &bytes[..];
-    let mut pictures = 0;
+    let pack = wiring::open(&config)?;
+    let mut eye = Eye::new(&pack)?;
+    let (mut fitted, mut rest) = (VecDeque::new(), &bytes[..]);
     while !rest.is_empty() {
         let (length, after) = rest.split_first_chunk::<4>().ok_or_else(|| wrong("the last is cut off"))?;
         let length = u32::from_le_bytes(*length) as usize;
         let picture = after.get(..length).ok_or_else(|| wrong("the last is cut off"))?;
         rest = &after[length..];
-        pictures += 1;
-        if pictures > MOST_PICTURES {
-            return Err(wrong("there are more than 32"));
+        if fitted.len() == MOST_PICTURES {
+            return Err(wrong("there are more than 20"));
         }
+        let frame = Frame {
+            pixels: Pixels::Jpeg(picture),
+            size_px: SizePx::new(1, 1),
+            range: PixelRange::Full,
+            matrix: ColorMatrix::Bt601,
+            seq: FrameSeq(0),
+            captured_us: Micros(0),
+        };
+        let number = fitted.len() + 1;
+        fitted.push_back(eye.fit(&frame).map_err(|error| wrong(&format!("picture {number}: {error}")))?);
+    }
+    // A decoded picture is as large as both models, which come when it has gone.
+    drop((bytes, eye));
+    let mut eye = Eye::new(&pack)?;
+    let (pack, stab, narrator) = wiring::load_models(pack)?;
+    let mut thinking = wiring::thinking(&pack, config.profile, stab, narrator)?;
+    let mut slot = PatchSlot::new(pack.grid);
+    let (clock, mut events, mut number) = (SystemClock::new(), EventBuf::new(), 0);
+    let mut best = vec![0.0_f32; pack.vocabulary.len()];
+    while let Some(picture) = fitted.pop_front() {
         for _ in 0..TIMES {
-            let captured_us = Micros(number * STEP_US);
-            let frame = Frame {
-                pixels: Pixels::Jpeg(picture),
-                size_px: SizePx::new(1, 1),
-                range: PixelRange::Full,
-                matrix: ColorMatrix::Bt601,
-                seq: FrameSeq(number),
-                captured_us,
-            };
-            let looked = eye.look(&frame, captured_us, &mut slot, &clock);
-            looked.map_err(|error| wrong(&format!("picture {pictures}: {error}")))?;
+            eye.look_at(&picture, number, Micros(number * STEP_US), &mut slot);
             thinking.step(&slot.batch(), &clock, &mut events)?;
             number += 1;
         }

@@ -560,7 +560,7 @@ mod tests {
         let both = format!("{gateway}{mqtt}");
         for text in [gateway, mqtt, &both] {
             let plan = plan(text);
-            assert_eq!(plan.command_bytes() + plan.bytes_of(&[LOADING]), gateway::COMMAND_BYTES, "{text}");
+            assert_eq!(plan.command_bytes() + plan.bytes_of(&[LOADING]), gateway::GLANCE_BYTES, "{text}");
             assert!(plan.beside_heap_bytes() > plan.command_bytes());
         }
         let told_only = "[mqtt]\nbroker = \"mqtt://broker\"\ncommands = false\n";

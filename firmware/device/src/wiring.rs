@@ -177,6 +177,23 @@ impl Eye {
         })
     }
 
+    /// Fits the frame into a picture of its own, for later.
+    pub fn fit(&mut self, frame: &Frame<'_>) -> Result<(Vec<u8>, Content), DriverError> {
+        let content = self.fitter.fit(frame, &mut self.picture)?;
+        Ok((self.picture.clone(), content))
+    }
+
+    /// Leaves the changed patches of such a picture in `slot`.
+    pub fn look_at(
+        &mut self,
+        (picture, content): &(Vec<u8>, Content),
+        number: u64,
+        at_us: Micros,
+        slot: &mut PatchSlot,
+    ) {
+        self.gate.select(picture, *content, ocelli_types::FrameSeq(number), at_us, slot);
+    }
+
     /// Goes on from the picture that a snapshot holds.
     pub fn resume(&mut self, picture: &[u8], content: Content) {
         self.gate.resume(picture, content);

@@ -5,7 +5,7 @@
 - capture: wall time of the capture thread's own work on a picture (fit and gate, by `/metrics`), in turn without requests and
   with 200 a second, of which some are events, metrics and the page; pictures that came late. The load runs on the same cores.
 - resident: the program's high-water mark with a page open in Chromium that shows the live view, under that load.
-- everything: program and the processes that answer, together, while a real clip is watched with all services on: page and live view open, MQTT
+- everything: program and the processes that answer, together, while a real clip is watched with all services on and `--enforce`: page and live view open, MQTT
   to Mosquitto with images, recording, a webhook, outbox, journal, own sentences, snapshots; questions, lessons and sentences without a pause.
 - kills: the real program with gateway, MQTT (Mosquitto, with a listener whose session is kept), outbox and journal is killed with SIGKILL
   at random moments, its start included, and started on the same files. Meanwhile alerts are acknowledged through the API and by
@@ -320,10 +320,11 @@ def everything(binary, seconds):
         '[[webhook]]\nname = "nobody"\nurl = "http://127.0.0.1:9/"\n'
     )
     first = f'memory_budget = "128MiB"\nvocabulary = "{folder}/sentences.toml"\n'
-    program = Program(binary, folder, "", more, first, [str(clip.resolve())])
+    program = Program(binary, folder, "", more, first, [str(clip.resolve()), "--enforce"])
     program.wait_for_gateway()
     who, answered, refused = program.token("admin"), Counter(), Counter()
     held, until = Sum(program), time.monotonic() + seconds
+    AT_EXIT.callback(lambda: program.process.poll() and say(f"it ended: {program.said[-3:]}"))
     with page(program):
         for method, path, body in itertools.cycle(WISHES):
             if time.monotonic() > until or program.process.poll() is not None:

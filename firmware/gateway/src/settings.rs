@@ -36,14 +36,14 @@ impl Settings {
 }
 
 /// The most connections at a time, and from one address. What is above waits to be accepted.
-pub(crate) const CONNECTIONS: usize = 28;
+pub(crate) const CONNECTIONS: usize = 24;
 pub(crate) const CONNECTIONS_OF_ONE: usize = 16;
 
 /// The most connections that stay open: events, pictures and recordings.
 pub(crate) const STREAMS: usize = 12;
 
 /// What is read of a recording at a time. Each of those that take one has a part on its way, one that waits and one being read.
-pub(crate) const PART_BYTES: usize = 32 << 10;
+pub(crate) const PART_BYTES: usize = 16 << 10;
 
 /// What those hold who take recordings.
 pub const MEDIA_BYTES: u64 = 3 * (STREAMS * PART_BYTES) as u64;

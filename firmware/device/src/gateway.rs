@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -486,14 +486,15 @@ impl Program {
         self.journal()?;
         let mut command = self.command(words)?;
         command.args(&self.of_journal).args(more);
-        self.run(command.arg("--").args(last), &[])
+        self.run(command.arg("--").args(last), Vec::new())
     }
 
     /// Runs a command, when the one before has ended.
-    fn run(&self, command: &mut Command, input: &[u8]) -> Answered<(String, String)> {
-        let _turn = self.line.turn(PATIENCE)?;
+    fn run(&self, command: &mut Command, input: Vec<u8>) -> Answered<(String, String)> {
         let none = "the profile `pico` has no room for a process that answers";
-        run(command, self.command_bytes.ok_or_else(|| HouseError::Unavailable(none.into()))?, input)
+        let command_bytes = self.command_bytes.ok_or_else(|| HouseError::Unavailable(none.into()))?;
+        let _turn = self.line.turn(PATIENCE)?;
+        run(command, command_bytes, LONGEST, input)
     }
 
     fn json<T: DeserializeOwned>(output: &str) -> Answered<T> {
@@ -504,7 +505,7 @@ impl Program {
 
 /// Runs it to its end, within bounds, its own limit of memory in the place of this process', and behind it in the queue for the CPU.
 #[expect(unsafe_code, reason = "a child steps back and is limited by system calls before it becomes another program")]
-fn run(command: &mut Command, data_bytes: u64, input: &[u8]) -> Answered<(String, String)> {
+fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>) -> Answered<(String, String)> {
     let failed = |what: &str, error: std::io::Error| HouseError::Unavailable(format!("{what}: {error}"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     released(command);
@@ -523,26 +524,27 @@ fn run(command: &mut Command, data_bytes: u64, input: &[u8]) -> Answered<(String
         })
     };
     let mut child = command.spawn().map_err(|error| failed("no process can be started", error))?;
-    let (Some(mut to), Some(out), Some(err)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+    let (Some(to), Some(out), Some(err)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return Err(HouseError::Unavailable("a process has no input".into()));
     };
-    let hear = |from: Box<dyn std::io::Read + Send>| {
+    let hear = |from: Box<dyn std::io::Read + Send>, input: Option<(ChildStdin, Vec<u8>)>| {
         let listener = thread::Builder::new().name("answer".into()).stack_size(ANSWER_STACK_BYTES);
         listener.spawn(move || {
+            if let Some((mut to, input)) = input {
+                // Who does not read it has ended and says why.
+                let _ = to.write_all(&input);
+            }
             let mut text = Vec::new();
             let _ = from.take(MOST_ANSWER_BYTES).read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         })
     };
-    let heard = hear(Box::new(out)).and_then(|out| Ok((out, hear(Box::new(err))?)));
-    // Who does not read it has ended and says why.
-    let _ = to.write_all(input);
-    drop(to);
+    let heard = hear(Box::new(out), Some((to, input))).and_then(|out| Ok((out, hear(Box::new(err), None)?)));
     let begun = Instant::now();
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break Ok(status),
-            Ok(None) if begun.elapsed() < LONGEST => thread::sleep(Duration::from_millis(20)),
+            Ok(None) if begun.elapsed() < longest => thread::sleep(Duration::from_millis(20)),
             Ok(None) => break Err(HouseError::Unavailable("it took too long".into())),
             Err(error) => break Err(failed("a process cannot be waited for", error)),
         }
@@ -558,8 +560,9 @@ fn run(command: &mut Command, data_bytes: u64, input: &[u8]) -> Answered<(String
         Some(0) => Ok((out, notes)),
         Some(error::OUT_OF_MEMORY) => {
             let most = mebibytes(data_bytes);
-            Err(HouseError::Unavailable(format!(
-                "it needs more memory than the {most} that a process that answers may hold"
+            Err(HouseError::Refused(format!(
+                "it needs more memory than the {most} that a process that answers may hold; smaller pictures, \
+                 or fewer sentences of your own, take less"
             )))
         }
         // The last line says why; what was asked makes no sense, or it is not known here.
@@ -693,7 +696,7 @@ impl House for Program {
             severity: Weight,
             yours: bool,
         }
-        let (lines, _) = self.run(&mut self.command(&["vocab", "list", "--json"])?, &[])?;
+        let (lines, _) = self.run(&mut self.command(&["vocab", "list", "--json"])?, Vec::new())?;
         let sentence = |line: &str| {
             let Line { text, kind, severity, yours: own } = Self::json(line)?;
             Ok(Sentence { text, kind, severity, own })
@@ -708,13 +711,13 @@ impl House for Program {
         give("severity", sentence.severity.map(|severity| word(severity).to_owned()));
         give("floor", sentence.floor.map(|floor| floor.to_string()));
         let mut command = self.command(&["vocab", "add"])?;
-        let (_, message) = self.run(command.args(more).arg("--").arg(&sentence.text), &[])?;
+        let (_, message) = self.run(command.args(more).arg("--").arg(&sentence.text), Vec::new())?;
         Ok(Done { message })
     }
 
     fn remove(&self, text: &str) -> Answered<Done> {
         let mut command = self.command(&["vocab", "remove"])?;
-        let (_, message) = self.run(command.arg("--").arg(text), &[])?;
+        let (_, message) = self.run(command.arg("--").arg(text), Vec::new())?;
         Ok(Done { message })
     }
 
@@ -724,7 +727,7 @@ impl House for Program {
             input.extend_from_slice(&(picture.len() as u32).to_le_bytes());
             input.extend_from_slice(picture);
         }
-        let (out, _) = self.run(&mut self.command(&["glance"])?, &input)?;
+        let (out, _) = self.run(&mut self.command(&["glance"])?, input)?;
         Self::json(&out)
     }
 
@@ -841,7 +844,7 @@ mod tests {
     fn a_process_that_fails_says_why_and_one_that_makes_no_sense_is_refused() {
         let shell = |script: &str, input: &[u8]| {
             let mut command = Command::new("sh");
-            run(command.args(["-c", script]), 1 << 30, input)
+            run(command.args(["-c", script]), 1 << 30, LONGEST, input.to_vec())
         };
         assert_eq!(
             shell("cat; echo 'ocelli: learnt' >&2", b"x").expect("it ends"),
@@ -853,7 +856,7 @@ mod tests {
         assert!(
             matches!(shell("echo 'ocelli: locked' >&2; exit 1", b""), Err(HouseError::Unavailable(why)) if why == "locked")
         );
-        assert!(matches!(shell("exit 6", b""), Err(HouseError::Unavailable(why)) if why.contains("1024.0 MiB")));
+        assert!(matches!(shell("exit 6", b""), Err(HouseError::Refused(why)) if why.contains("1024.0 MiB")));
         assert!(shell("exit 0", &vec![0; 1 << 20]).is_ok(), "one that does not read");
         let long = shell("head -c 5000000 /dev/zero", b"");
         assert!(long.is_err() || long.is_ok_and(|(out, _)| out.len() as u64 <= MOST_ANSWER_BYTES));
@@ -861,8 +864,20 @@ mod tests {
 
     #[test]
     fn a_process_has_a_limit_of_its_own() {
-        let said = run(Command::new("sh").args(["-c", "ulimit -d; ulimit -Hd"]), 22 << 20, b"").expect("it ends");
+        let said = run(Command::new("sh").args(["-c", "ulimit -d; ulimit -Hd"]), 22 << 20, LONGEST, Vec::new())
+            .expect("it ends");
         assert_eq!(said.0, "22528\n22528\n");
+    }
+
+    /// A pipe holds 64 KiB of what nobody reads.
+    #[test]
+    fn a_process_that_hangs_is_ended_be_it_before_it_read_what_it_was_given() {
+        for given in [0, 1 << 20] {
+            let begun = Instant::now();
+            let said = run(Command::new("sleep").arg("60"), 1 << 30, Duration::from_millis(100), vec![0; given]);
+            assert!(matches!(said, Err(HouseError::Unavailable(why)) if why == "it took too long"));
+            assert!(begun.elapsed() < Duration::from_secs(30), "with {given} bytes");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Conditions in plain words: `when` of an `[[alert]]`, understood as kinds of the vocabulary.
 //!
-//! The text encoder holds 50 MiB, so it runs in a process of its own, `ocelli embed`, which has ended before the models are
-//! loaded. What was understood is said, for a sentence and its opposite may lie near each other.
+//! The text encoder holds 16 MiB beside code, so it runs in a process of its own, `ocelli embed`, which has ended before the models
+//! are loaded. What was understood is said, for a sentence and its opposite may lie near each other.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};

@@ -571,6 +571,20 @@ mod tests {
     }
 
     #[test]
+    fn home_with_all_services_on_is_within_its_budget() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/home");
+        let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
+        let text = "vocabulary = \"own\"\n[camera]\nname = \"hall\"\n[journal]\nfile = \"journal\"\n[memory]\nstate = \"state\"\n\
+                    [gateway]\nlisten = \"127.0.0.1:8971\"\nlive = true\n[recording]\nfolder = \"recordings\"\n\
+                    [mqtt]\nbroker = \"mqtt://broker\"\nimages = true\n[[webhook]]\nurl = \"https://hook/\"\n";
+        let config = Config::parse(std::path::Path::new("ocelli.toml"), text).expect("a config");
+        let plan = Plan::new(128 << 20, &config, &pack, &stab, &narrator, SizePx::new(640, 480));
+        let named = [JOURNAL, GATEWAY, RECORDING, COURIER, SENTENCES, SNAPSHOT, COMMAND];
+        assert!(named.iter().all(|name| plan.bytes_of(&[name]) > 0), "{plan}");
+        assert!(plan.with_index(1 << 20).fits, "with the index of a clip");
+    }
+
+    #[test]
     fn a_camera_of_the_network_has_a_session_and_a_decoder_of_its_own() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");

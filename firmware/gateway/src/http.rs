@@ -38,7 +38,7 @@ pub use self::fill::fill_with;
 use self::audit::Audit;
 use self::auth::Accounts;
 use self::refusal::Refusal;
-use crate::settings::{BLOCKING, CONNECTIONS, STACK_BYTES, STREAMS, Settings, VIEWERS};
+use crate::settings::{BLOCKING, CONNECTIONS, PATIENCE, STACK_BYTES, STREAMS, Settings, VIEWERS, WAITING};
 use crate::{Feed, GatewayError, House, HouseError};
 
 /// What all requests share.
@@ -56,6 +56,9 @@ struct Shared {
     /// Room for what blocks, for passwords and chats, for streams and for viewers.
     blocking: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    /// Room for those who ask what takes a process, and whose turn it is.
+    line: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     viewers: Arc<Semaphore>,
     /// Tells places in the feed of this program from those of one before.
@@ -80,6 +83,23 @@ impl App {
             work(&*house)
         });
         Ok(done.await.map_err(|_| Refusal::failed())??)
+    }
+
+    /// Asks for what takes a process, one at a time. Who waits for it holds no thread, so that what is quick is answered
+    /// meanwhile, and leaves the line with the connection.
+    async fn errand<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn House) -> Result<T, HouseError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let place = Arc::clone(&self.0.line).try_acquire_owned().map_err(|_| Refusal::busy())?;
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turn).acquire_owned());
+        let turn = turn.await.map_err(|_| Refusal::busy())?;
+        self.ask(move |house| {
+            // It goes on where the connection does not.
+            let _until_it_ends = (place, turn);
+            work(house)
+        })
+        .await
     }
 
     /// Does what takes much memory, one at a time.
@@ -138,6 +158,8 @@ impl Gateway {
             claimed,
             blocking: Arc::new(Semaphore::new(BLOCKING)),
             heavy: Arc::new(Semaphore::new(1)),
+            line: Arc::new(Semaphore::new(1 + WAITING)),
+            turn: Arc::new(Semaphore::new(1)),
             streams: Arc::new(Semaphore::new(STREAMS)),
             viewers: Arc::new(Semaphore::new(VIEWERS)),
             boot,

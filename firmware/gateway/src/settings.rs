@@ -68,6 +68,10 @@ pub(crate) const ARGON_PASSES: u32 = 5;
 pub(crate) const BLOCKING: usize = 2;
 pub(crate) const STACK_BYTES: usize = 512 << 10;
 
+/// Those who may wait for what takes a process, of which one runs, and for how long. Further ones are refused at once.
+pub(crate) const WAITING: usize = 2;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Code of the gateway and its libraries that is read from the program's file when it runs.
 pub const CODE_BYTES: u64 = 4 << 20;
 

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -55,7 +55,13 @@ type Room = Arc<Mutex<Option<DecoderScratch>>>;
 /// The graph in this file. Each op's weights are freed from the file's content when the op is made, so that reading takes
 /// no more memory than what is made.
 pub(crate) fn read(onnx: &Onnx, path: &Path, rhythm: Rhythm) -> TractResult<InferenceModel> {
-    let mut proto = ModelProto::decode(&mut Piecewise::open(path)?)?;
+    let mut file = Piecewise::open(path)?;
+    let decoded = ModelProto::decode(&mut file);
+    if let Some(error) = file.failed {
+        return Err(error.into());
+    }
+    let mut proto = decoded?;
+    check_axes(&proto)?;
     let shelf = take_weights(&mut proto);
     SHELF.set(shelf);
     RHYTHM.set(rhythm);
@@ -68,6 +74,15 @@ pub(crate) fn read(onnx: &Onnx, path: &Path, rhythm: Rhythm) -> TractResult<Infe
     Ok(parsed.model)
 }
 
+/// tract counts through axes one by one: to one that no tensor has it would count for years.
+fn check_axes(model: &ModelProto) -> TractResult<()> {
+    for node in model.graph.iter().flat_map(|graph| &graph.node) {
+        let axis = node.attribute.iter().find(|attribute| attribute.name == "axis").map_or(0, |axis| axis.i);
+        ensure!(axis.unsigned_abs() <= MOST_AXES, "axis of `{}` is {axis}, and no tensor has so many", node.name);
+    }
+    Ok(())
+}
+
 /// A file as it is decoded: a piece of it at a time, for what is mapped counts as held, and what is read whole is.
 struct Piecewise {
     file: File,
@@ -75,27 +90,31 @@ struct Piecewise {
     at: usize,
     /// What follows the piece.
     rest_bytes: usize,
+    /// Why it could not be read on. To the decoder it goes on with zeros, which are nothing's beginning: it counts on as much as there was.
+    failed: Option<io::Error>,
 }
 
 impl Piecewise {
     const BYTES: usize = 64 << 10;
 
-    fn open(path: &Path) -> std::io::Result<Self> {
+    fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let rest_bytes = file.metadata()?.len() as usize;
-        let mut pieces = Self { file, piece: Vec::new(), at: 0, rest_bytes };
+        let mut pieces = Self { file, piece: Vec::new(), at: 0, rest_bytes, failed: None };
         pieces.read();
         Ok(pieces)
     }
 
-    /// The next piece, and none once the file fails: to the decoder it is cut there.
+    /// The next piece.
     fn read(&mut self) {
         self.piece.resize(self.rest_bytes.min(Self::BYTES), 0);
         self.at = 0;
         self.rest_bytes -= self.piece.len();
-        if self.file.read_exact(&mut self.piece).is_err() {
-            self.piece.clear();
-            self.rest_bytes = 0;
+        if self.failed.is_none() {
+            self.failed = self.file.read_exact(&mut self.piece).err();
+        }
+        if self.failed.is_some() {
+            self.piece.fill(0);
         }
     }
 }
@@ -182,7 +201,7 @@ trait Part: Clone + fmt::Debug + Send + Sync + 'static {
     /// The op's name in the domain.
     const NAME: &'static str;
     /// How many outputs it has.
-    const RHYTHM: usize;
+    const OUTPUTS: usize;
 
     /// Makes it from the node's weights and attributes.
     fn read(reader: &Reader<'_>) -> TractResult<Self>;
@@ -296,7 +315,7 @@ impl<P: Part> Expansion for PartOp<P> {
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
-        Ok(P::RHYTHM)
+        Ok(P::OUTPUTS)
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(
@@ -411,6 +430,9 @@ fn bytes(value: &TValue) -> TractResult<&[u8]> {
     value.try_as_plain_ram()?.as_slice::<u8>()
 }
 
+/// The most axes of a tensor.
+const MOST_AXES: u64 = 16;
+
 /// The largest size that an attribute may state.
 const MOST: usize = 1 << 16;
 
@@ -439,7 +461,7 @@ macro_rules! costs_of_the_part {
 
 impl Part for Lste {
     const NAME: &'static str = "Lste";
-    const RHYTHM: usize = 3;
+    const OUTPUTS: usize = 3;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         // Pixels come four at a time, so what the blocks hold is what there is.
@@ -492,7 +514,7 @@ fn give_vector(outputs: &mut [Tensor], step: impl FnOnce(&mut [f32]) -> bool) ->
 
 impl Part for Gstra {
     const NAME: &'static str = "Gstra";
-    const RHYTHM: usize = 2;
+    const OUTPUTS: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (block, (heads, d, keys)) = (reader.side("block")?, reader.table(2)?);
@@ -520,7 +542,7 @@ impl Part for Gstra {
 
 impl Part for Lsd {
     const NAME: &'static str = "Lsd";
-    const RHYTHM: usize = 2;
+    const OUTPUTS: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (side, heads) = (reader.side("side")?, reader.attribute("heads")?);
@@ -547,7 +569,7 @@ impl Part for Lsd {
 
 impl Part for Fsra {
     const NAME: &'static str = "Fsra";
-    const RHYTHM: usize = 2;
+    const OUTPUTS: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (block, (heads, d, keys)) = (reader.side("block")?, reader.table(2)?);
@@ -570,7 +592,7 @@ impl Part for Fsra {
 
 impl Part for Project {
     const NAME: &'static str = "Project";
-    const RHYTHM: usize = 2;
+    const OUTPUTS: usize = 2;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let share = reader.floats(6)?;
@@ -625,7 +647,7 @@ struct QLinear {
 
 impl Part for QLinear {
     const NAME: &'static str = "QLinear";
-    const RHYTHM: usize = 1;
+    const OUTPUTS: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let linear = reader.linear(1, 1, reader.attribute("k")?)?;
@@ -705,7 +727,7 @@ struct Attention {
 
 impl Part for Attention {
     const NAME: &'static str = "Attention";
-    const RHYTHM: usize = 1;
+    const OUTPUTS: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let last = match reader.node.get_attr::<&str>("queries")? {
@@ -801,7 +823,7 @@ struct Layer {
 
 impl Part for Layer {
     const NAME: &'static str = "DecoderLayer";
-    const RHYTHM: usize = 1;
+    const OUTPUTS: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let (query_heads, kv_heads) = (reader.attribute("heads")?, reader.attribute("kv_heads")?);
@@ -870,7 +892,7 @@ struct Logits {
 
 impl Part for Logits {
     const NAME: &'static str = "Logits";
-    const RHYTHM: usize = 1;
+    const OUTPUTS: usize = 1;
 
     fn read(reader: &Reader<'_>) -> TractResult<Self> {
         let linear = reader.linear(2, 1, reader.attribute("k")?)?;
@@ -904,5 +926,49 @@ impl Part for Logits {
             linear(isa, &self.linear, row, &[0], &[0], Act::None, None, &mut self.scratch, out.as_slice_mut()?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tract_onnx::pb::{AttributeProto, GraphProto};
+
+    use super::*;
+
+    #[test]
+    fn an_axis_that_no_tensor_has_is_refused() {
+        for (axis, is_right) in [(-1, true), (16, true), (17, false), (i64::MIN, false), (i64::MAX, false)] {
+            let attribute = AttributeProto { name: "axis".into(), i: axis, ..AttributeProto::default() };
+            let node = NodeProto { name: "n".into(), attribute: vec![attribute], ..NodeProto::default() };
+            let graph = GraphProto { node: vec![node], ..GraphProto::default() };
+            let checked = check_axes(&ModelProto { graph: Some(graph), ..ModelProto::default() });
+            assert_eq!(checked.is_ok(), is_right, "{axis}");
+        }
+    }
+
+    /// A card that fails while it is read, as a file that is cut after it was opened; numbers lie across the ends of its pieces.
+    #[test]
+    fn a_file_that_cannot_be_read_on_ends_the_decoding_with_the_reason() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("graph.onnx");
+        for producer_name in ["", "a", "ab", "abc"].map(str::to_owned) {
+            let tensor = TensorProto { float_data: vec![1.5; 50_000], ..TensorProto::default() };
+            let graph = GraphProto { initializer: vec![tensor], ..GraphProto::default() };
+            let whole = ModelProto { producer_name, graph: Some(graph), ..ModelProto::default() };
+            let bytes = whole.encode_to_vec();
+            for kept in [0, 1, Piecewise::BYTES, Piecewise::BYTES + 1, 100_000, bytes.len() - 1] {
+                fs::write(&path, &bytes).expect("it is writable");
+                let mut file = Piecewise::open(&path).expect("it is there");
+                assert_eq!(ModelProto::decode(&mut file).ok().as_ref(), Some(&whole));
+                assert!(file.failed.is_none());
+                let mut file = Piecewise::open(&path).expect("it is there");
+                File::options().write(true).open(&path).and_then(|file| file.set_len(kept as u64)).expect("it is cut");
+                // The first piece was read.
+                let _ = ModelProto::decode(&mut file);
+                assert_eq!(file.failed.map(|error| error.kind()), Some(io::ErrorKind::UnexpectedEof), "{kept}");
+            }
+        }
     }
 }

@@ -263,7 +263,7 @@ pub(super) async fn judge(
     if verdict.right && verdict.was.is_some() {
         return Err(Refusal::wrong("what was right needs no `was`"));
     }
-    app.ask(move |house| house.judge(id, &verdict)).await.map(Json)
+    app.errand(move |house| house.judge(id, &verdict)).await.map(Json)
 }
 
 pub(super) async fn teach(State(app): State<App>, who: Principal, Payload(mut lesson): Payload<Lesson>) -> Given<Done> {
@@ -271,7 +271,7 @@ pub(super) async fn teach(State(app): State<App>, who: Principal, Payload(mut le
         return Err(Refusal::wrong("say when it happened: `last_s`, or `from`"));
     }
     lesson.camera = one_camera(&app, &who, lesson.camera)?;
-    app.ask(move |house| house.teach(&lesson)).await.map(Json)
+    app.errand(move |house| house.teach(&lesson)).await.map(Json)
 }
 
 pub(super) async fn ask(
@@ -284,7 +284,7 @@ pub(super) async fn ask(
     if question.question.trim().is_empty() || length > 1024 {
         return Err(Refusal::wrong(format!("the question has {length} bytes; ask it in 1 to 1024")));
     }
-    app.ask(move |house| house.ask(&question)).await.map(Json)
+    app.errand(move |house| house.ask(&question)).await.map(Json)
 }
 
 pub(super) async fn digest(
@@ -293,7 +293,7 @@ pub(super) async fn digest(
     Params(mut wish): Params<DigestQuery>,
 ) -> Given<Digest> {
     wish.camera = one_camera(&app, &who, wish.camera)?;
-    app.ask(move |house| house.digest(&wish)).await.map(Json)
+    app.errand(move |house| house.digest(&wish)).await.map(Json)
 }
 
 /// What can be said.
@@ -304,11 +304,11 @@ pub(super) struct Vocabulary {
 }
 
 pub(super) async fn vocabulary(State(app): State<App>, _: Principal) -> Given<Vocabulary> {
-    Ok(Json(Vocabulary { sentences: app.ask(crate::House::vocabulary).await? }))
+    Ok(Json(Vocabulary { sentences: app.errand(crate::House::vocabulary).await? }))
 }
 
 pub(super) async fn add(State(app): State<App>, Payload(sentence): Payload<NewSentence>) -> Given<Done> {
-    app.ask(move |house| house.add(&sentence)).await.map(Json)
+    app.errand(move |house| house.add(&sentence)).await.map(Json)
 }
 
 /// Which sentence.
@@ -320,7 +320,7 @@ pub(super) struct WhichSentence {
 }
 
 pub(super) async fn remove(State(app): State<App>, Params(which): Params<WhichSentence>) -> Given<Done> {
-    app.ask(move |house| house.remove(&which.text)).await.map(Json)
+    app.errand(move |house| house.remove(&which.text)).await.map(Json)
 }
 
 /// Standing conditions.

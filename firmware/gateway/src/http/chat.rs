@@ -326,7 +326,7 @@ async fn facts(app: &App, who: &Principal, wish: Wish) -> Result<Facts, Refusal>
     let Wish { text, pictures, cameras } = wish;
     if !pictures.is_empty() {
         let count = pictures.len();
-        let seen = app.ask(move |house| house.look(&pictures)).await?;
+        let seen = app.errand(move |house| house.look(&pictures)).await?;
         let mut facts = Facts { of: format!("{count} pictures"), ..Facts::default() };
         for glance in seen {
             facts.severity = facts.severity.max(glance.severity);
@@ -343,7 +343,7 @@ async fn facts(app: &App, who: &Principal, wish: Wish) -> Result<Facts, Refusal>
             ));
         }
         let question = Question { question, camera: one_camera(app, who, None)? };
-        let answer = app.ask(move |house| house.ask(&question)).await?;
+        let answer = app.errand(move |house| house.ask(&question)).await?;
         return Ok(answer.into());
     }
     let mut facts = Facts::default();

@@ -25,6 +25,8 @@ struct Doll {
     acked: AtomicUsize,
     asked: Mutex<Vec<Option<String>>>,
     deleted: Mutex<Vec<u64>>,
+    /// Who is asked answers when this is free.
+    busy: Mutex<()>,
 }
 
 fn doll() -> Arc<Doll> {
@@ -43,6 +45,7 @@ fn doll() -> Arc<Doll> {
         acked: AtomicUsize::new(0),
         asked: Mutex::default(),
         deleted: Mutex::default(),
+        busy: Mutex::default(),
     })
 }
 
@@ -115,6 +118,7 @@ impl House for Doll {
 
     fn ask(&self, question: &Question) -> Answered<Answer> {
         lock(&self.asked).push(question.camera.clone());
+        let _free = lock(&self.busy);
         Ok(Answer {
             question: question.question.clone(),
             answer: "At 18:30.".into(),
@@ -670,6 +674,57 @@ fn slow_and_many_clients_are_let_go() {
         assert!(begun.elapsed() < Duration::from_secs(15), "it answers again");
     }
     let _ = stage.open().shutdown(Shutdown::Both);
+}
+
+#[test]
+fn who_waits_for_an_answer_holds_nobody_up_and_leaves_the_line_with_the_connection() {
+    let (stage, tokens) = claimed(doll());
+    let (doll, token) = (Arc::clone(&stage.doll), &tokens["viewer"]);
+    let busy = lock(&doll.busy);
+    let question = json!({"question": "when?"}).to_string();
+    let send = || {
+        let head = stage.head("POST", "/api/ask", &[("Authorization", &format!("Bearer {token}"))], Some(&question));
+        stage.send(&head, question.as_bytes())
+    };
+    // Whether it is still there after a moment; one that is not was told that too much is asked.
+    let waits = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(500))).expect("a time limit");
+        if stream.peek(&mut [0]).is_err() {
+            return true;
+        }
+        let reply = read_reply(stream.try_clone().expect("a socket"));
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("5")), "{reply:?}");
+        false
+    };
+    let first = send();
+    let begun = Instant::now();
+    while lock(&doll.asked).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is asked");
+        thread::yield_now();
+    }
+    let mut others: Vec<TcpStream> = (0..3).map(|_| send()).collect();
+    others.retain_mut(waits);
+    assert_eq!(others.len(), WAITING, "one more is refused");
+    let begun = Instant::now();
+    for path in ["/health", "/metrics", "/api/events"] {
+        assert_eq!(stage.get(path, token).status, 200, "{path}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "nothing else waits");
+
+    others.pop().map(|gone| gone.shutdown(Shutdown::Both)).expect("two wait").expect("it is open");
+    let begun = Instant::now();
+    let mut late = send();
+    while !waits(&mut late) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "there is room again");
+        late = send();
+    }
+    drop(busy);
+    for stream in [first, late].into_iter().chain(others) {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+        let reply = read_reply(stream);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    assert_eq!(lock(&doll.asked).len(), 3, "who had gone was not asked for");
 }
 
 #[test]

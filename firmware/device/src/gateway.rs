@@ -513,12 +513,14 @@ fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>
     unsafe {
         command.pre_exec(move || {
             libc::nice(NICE);
-            let limit = libc::rlimit { rlim_cur: data_bytes, rlim_max: data_bytes };
-            if libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) == 0 {
-                Ok(())
-            } else {
-                Err(std::io::Error::last_os_error())
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            let mut set = libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit);
+            // Where this program may hold less itself, so may what it starts.
+            (limit.rlim_cur, limit.rlim_max) = (data_bytes.min(limit.rlim_max), data_bytes.min(limit.rlim_max));
+            if set == 0 {
+                set = libc::setrlimit(libc::RLIMIT_DATA, &raw const limit);
             }
+            if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
     };
     let mut child = command.spawn().map_err(|error| failed("no process can be started", error))?;

@@ -374,15 +374,15 @@ impl Plan {
         self.bytes_of(&[CODE, GATEWAY_CODE, COURIER_CODE, SESSION_CODE, RECORDING_CODE])
     }
 
-    /// What a process that answers may hold beside this one, as it is once it has started.
+    /// What a process that answers may hold beside this one, once it has started: with what the start had, and no less than its limit.
     pub fn command_bytes(&self) -> u64 {
-        self.bytes_of(&[COMMAND])
+        let more = self.bytes_of(&[COMMAND]);
+        if more == 0 { 0 } else { more + self.bytes_of(&[LOADING]) + self.bytes_of(&[SNAPSHOT]) / 2 }
     }
 
     /// All that is held beside blocks of this process' heap. SQLite has one of its own.
     pub fn beside_heap_bytes(&self) -> u64 {
-        self.bytes_of(&[
-            COMMAND,
+        let beside = self.bytes_of(&[
             CODE,
             STACKS,
             SLACK,
@@ -395,7 +395,8 @@ impl Plan {
             RECORDING_STACK,
             RECORDING_CODE,
             SIGNS,
-        ])
+        ]);
+        beside + self.command_bytes()
     }
 
     fn bytes_of(&self, names: &[&str]) -> u64 {
@@ -560,7 +561,7 @@ mod tests {
         let both = format!("{gateway}{mqtt}");
         for text in [gateway, mqtt, &both] {
             let plan = plan(text);
-            assert_eq!(plan.command_bytes() + plan.bytes_of(&[LOADING]), gateway::GLANCE_BYTES, "{text}");
+            assert_eq!(plan.command_bytes(), gateway::GLANCE_BYTES, "{text}");
             assert!(plan.beside_heap_bytes() > plan.command_bytes());
         }
         let told_only = "[mqtt]\nbroker = \"mqtt://broker\"\ncommands = false\n";

@@ -54,7 +54,7 @@ impl ThreadsTable {
     }
 
     /// The same without CPUs that this program may not use here, each of which is told: a thread of which none is left runs
-    /// anywhere.
+    /// anywhere. A team is no larger than its CPUs are many.
     #[must_use]
     pub fn here(&self, mut tell: impl FnMut(String)) -> Self {
         let allowed = allowed_cpus().unwrap_or_default();
@@ -66,7 +66,15 @@ impl ThreadsTable {
             }
             here
         });
-        Self { capture, stab, think, stab_team: self.stab_team }
+        let most = if stab.is_empty() { allowed.len() } else { stab.len() }.max(1);
+        let stab_team = self.stab_team.min(u8::try_from(most).unwrap_or(u8::MAX));
+        if stab_team < self.stab_team {
+            tell(format!(
+                "[threads] stab_team is {}, and there are CPUs for {stab_team}: who spins needs one of its own",
+                self.stab_team
+            ));
+        }
+        Self { capture, stab, think, stab_team }
     }
 
     /// For `ocelli check`; none where all is as by default.
@@ -100,8 +108,7 @@ mod tests {
     #[test]
     fn cpus_that_are_not_here_are_left_out_and_told() {
         let first = allowed_cpus().expect("the system tells")[0];
-        let table =
-            ThreadsTable { capture: vec![first, 1000], stab: vec![1001], stab_team: 2, ..ThreadsTable::default() };
+        let table = ThreadsTable { capture: vec![first, 1000], stab: vec![1001], ..ThreadsTable::default() };
         let mut told = Vec::new();
         let here = table.here(|line| told.push(line));
         assert_eq!((here.capture, here.stab, here.think), (vec![first], vec![], vec![]));
@@ -110,13 +117,18 @@ mod tests {
             "[threads] stab names CPUs that are not for this program here, [1001]; it runs on any".into(),
         ];
         assert_eq!(told, wanted);
-        assert_eq!(
-            table.line().expect("two are bound"),
-            format!("capture on [{first}, 1000], stab on [1001], 2 share STAB's large products")
-        );
+        assert_eq!(table.line().expect("two are bound"), format!("capture on [{first}, 1000], stab on [1001]"));
         assert!(table.check().is_ok() && ThreadsTable::default().line().is_none());
         let why = ThreadsTable { stab: vec![5000], ..ThreadsTable::default() }.check().expect_err("there are 1024");
         assert_eq!(why, "`stab` names CPU 5000; they are counted from 0, and end at 1023");
+        let team = ThreadsTable { stab: vec![first], stab_team: 2, ..ThreadsTable::default() };
+        assert_eq!(team.line().expect("a team"), format!("stab on [{first}], 2 share STAB's large products"));
+        let mut told = Vec::new();
+        assert_eq!(
+            (team.here(|line| told.push(line)).stab_team, told.len()),
+            (1, 1),
+            "two would spin on one CPU: {told:?}"
+        );
         for stab_team in [0, 9] {
             let why = ThreadsTable { stab_team, ..ThreadsTable::default() }.check().expect_err("there are 1 to 8");
             assert_eq!(why, format!("`stab_team` is {stab_team}, and may be 1 (STAB's thread alone) to 8"));

@@ -305,8 +305,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     for _ in 0..SLOTS {
         give_tokens.send(cameras[0].mind.slot()).expect("the other end should be in this function");
     }
-    let encode =
-        Encode { stabs, pictures, gives, slots: token_slots, tell: tell_tokens, clock, team: config.threads.stab_team };
+    let encode = Encode { stabs, pictures, gives, slots: token_slots, tell: tell_tokens, clock, team: cpus.stab_team };
     let thread = |name: &str| thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
     let captures = captures
         .into_iter()

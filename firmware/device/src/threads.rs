@@ -1,5 +1,6 @@
 //! On which CPUs the program's threads run: `[threads]`.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use ocelli_drivers::{MOST_CPUS, allowed_cpus, pin_thread};
@@ -66,7 +67,8 @@ impl ThreadsTable {
             }
             here
         });
-        let most = if stab.is_empty() { allowed.len() } else { stab.len() }.max(1);
+        // A CPU that is named twice is one.
+        let most = if stab.is_empty() { &allowed } else { &stab }.iter().collect::<BTreeSet<_>>().len().max(1);
         let stab_team = self.stab_team.min(u8::try_from(most).unwrap_or(u8::MAX));
         if stab_team < self.stab_team {
             tell(format!(
@@ -123,12 +125,11 @@ mod tests {
         assert_eq!(why, "`stab` names CPU 5000; they are counted from 0, and end at 1023");
         let team = ThreadsTable { stab: vec![first], stab_team: 2, ..ThreadsTable::default() };
         assert_eq!(team.line().expect("a team"), format!("stab on [{first}], 2 share STAB's large products"));
-        let mut told = Vec::new();
-        assert_eq!(
-            (team.here(|line| told.push(line)).stab_team, told.len()),
-            (1, 1),
-            "two would spin on one CPU: {told:?}"
-        );
+        for stab in [vec![first], vec![first; 2]] {
+            let (team, mut told) = (ThreadsTable { stab, ..team.clone() }, Vec::new());
+            let here = team.here(|line| told.push(line));
+            assert_eq!((here.stab_team, told.len()), (1, 1), "two would spin on one CPU: {told:?}");
+        }
         for stab_team in [0, 9] {
             let why = ThreadsTable { stab_team, ..ThreadsTable::default() }.check().expect_err("there are 1 to 8");
             assert_eq!(why, format!("`stab_team` is {stab_team}, and may be 1 (STAB's thread alone) to 8"));

@@ -115,6 +115,39 @@ fn threads_run_where_the_board_says_and_a_screen_shows_the_run() {
     assert!(used > 500, "{used} pixels of ink");
 }
 
+/// Threads of a process that have this name.
+fn named(pid: u32, name: &str) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+    tasks.filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)).count()
+}
+
+#[test]
+fn a_team_is_as_large_as_is_told() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let (config, events) = (folder.path().join("ocelli.toml"), folder.path().join("events.jsonl"));
+    let own = bound(std::process::id()).into_values().next().expect("this test has a thread");
+    let first = own.split([',', '-']).next().expect("a list of CPUs");
+    let threads = format!("pack = \"{TINY}\"\n[threads]\nstab = [{first}]\nstab_team = 4\n");
+    fs::write(&config, threads).expect("it is writable");
+    let mut child = Command::new(program())
+        .args(["run", DEMO, "--seconds", "4", "--board", "none", "--config", text(&config), "--out", text(&events)])
+        .current_dir(root())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut most = 0;
+    while child.try_wait().expect("it is ours").is_none() {
+        most = most.max(named(child.id(), "stab"));
+        thread::sleep(Duration::from_millis(20));
+    }
+    let ran = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{err}");
+    assert!(err.contains("[threads] stab_team is 4, and there are CPUs for 1"), "{err}");
+    assert_eq!(most, 1, "threads called stab");
+}
+
 #[test]
 fn a_chip_or_a_bus_that_is_missing_is_told_by_run_and_by_check() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");

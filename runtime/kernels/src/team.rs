@@ -308,6 +308,34 @@ mod tests {
         assert!(!awake(k, rows, &vec![0; all.len()]));
     }
 
+    /// The output ends within a larger buffer, so that what is written beyond it would show.
+    #[test]
+    fn rows_that_are_not_there_are_refused_before_they_are_shared() {
+        let (k, rows) = if cfg!(miri) { (4, 2) } else { (256, 16) };
+        let weights = vec![1; k / 4 * 64 * 16];
+        let weights = Linear::new(1, k, 256, &weights, &[1.0; 256], &[0.0; 256]).expect("the sizes go together");
+        let (x, residual, all) = (vec![1.0; rows * k], vec![0.0; rows * 256], (0..rows as u32).collect::<Vec<_>>());
+        let mut team = Team::new(2, "helper", 128 << 10).unwrap();
+        let mut is_refused = |from: &[u32], residual: &[f32], out_rows: usize| {
+            let mut buffer = vec![7.0f32; rows * 256];
+            let (out, beyond) = buffer.split_at_mut(out_rows * 256);
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                team.lead(|| {
+                    let mut scratch = Scratch::for_any([&weights]);
+                    let (input, residual) = (Input::Rows(&x), Some(residual));
+                    linear(Isa::PORTABLE, &weights, input, from, &all, Act::None, residual, &mut scratch, out);
+                });
+            }));
+            assert!(beyond.iter().all(|value| value.to_bits() == 7f32.to_bits()), "beyond the output");
+            done.is_err()
+        };
+        assert!(!is_refused(&all, &residual, rows));
+        assert!(is_refused(&all, &residual, rows - 1));
+        assert!(is_refused(&all, &residual[256..], rows));
+        assert!(is_refused(&all[1..], &residual, rows));
+        assert!(is_refused(&[&all[..], &[0]].concat(), &residual, rows));
+    }
+
     #[test]
     fn one_alone_is_a_team_and_who_leads_two_is_helped_by_the_inner() {
         let (mut outer, mut inner) = (Team::new(2, "helper", 128 << 10).unwrap(), Team::new(1, "", 0).unwrap());

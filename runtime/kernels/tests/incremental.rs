@@ -36,7 +36,8 @@ fn play(seed: u64, frames: usize) -> Result<(), TestCaseError> {
         }
         if random.below(200) == 0 {
             part.reset();
-            whole.reset();
+            // One that never saw a frame, not one that was reset: what a reset leaves would be in both.
+            whole = Stab::new(Isa::detect(), SIZES, seed);
         }
         let before = part.tokens.clone();
         part.step(&canvas, &changed);

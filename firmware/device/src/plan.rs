@@ -376,8 +376,8 @@ impl Plan {
 
     /// What a process that answers may hold beside this one, once it has started: with what the start had, and no less than its limit.
     pub fn command_bytes(&self) -> u64 {
-        let more = self.bytes_of(&[COMMAND]);
-        if more == 0 { 0 } else { more + self.bytes_of(&[LOADING]) + self.bytes_of(&[SNAPSHOT]) / 2 }
+        let answers = self.items.iter().any(|item| item.name == COMMAND);
+        if answers { self.bytes_of(&[COMMAND, LOADING]) + self.bytes_of(&[SNAPSHOT]) / 2 } else { 0 }
     }
 
     /// All that is held beside blocks of this process' heap. SQLite has one of its own.

@@ -1,6 +1,7 @@
 //! The program. Commands are dispatched and exit codes decided here, and nowhere else.
 #![deny(unsafe_code)]
 
+mod additions;
 mod alerts;
 mod ask;
 mod bench;

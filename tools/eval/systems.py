@@ -38,10 +38,15 @@ def probe(video):
 def probed(video, _changed):
     """Each file is looked into once: starting ffprobe for every question took longer than the answers."""
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height,r_frame_rate:format=duration", "-of", "json", str(video)]  # fmt: skip
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    stream = told["streams"][0]
-    over, under = stream["r_frame_rate"].split("/")
-    return stream["width"], stream["height"], int(over) / int(under), float(told["format"]["duration"])
+    try:
+        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        stream = told["streams"][0]
+        over, under = stream["r_frame_rate"].split("/")
+        return stream["width"], stream["height"], int(over) / int(under), float(told["format"]["duration"])
+    except subprocess.CalledProcessError as error:
+        raise Broken(f"{video} is no video: {error.stderr.strip()}") from error
+    except (LookupError, ArithmeticError, ValueError) as error:
+        raise Broken(f"{video} has no pictures, or ffprobe does not tell their number or length: {error!r}") from error
 
 
 def frames_of(video):
@@ -281,7 +286,8 @@ class OpenAi:
     def poll(self, item, video):
         """Each second, with what was seen until then: whether it has happened."""
         said, at = [], (item.from_s or 0) + 1
-        while at <= item.until_s:
+        until_s = probe(video)[3] if item.until_s is None else item.until_s
+        while at <= until_s:
             reply = self.say(
                 self.cutter.part(video, 0, at),
                 f"{item.question} Has it happened by now? If so, say what is asked for, else say no.",

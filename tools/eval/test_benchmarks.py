@@ -677,3 +677,37 @@ def test_intervals_hold_the_figure_and_need_two_videos(tmp_path):
     assert row["low"] <= row["score"] <= row["high"] and row["high"] - row["low"] > 0.05
     alone = b.report(benchmark, items[:2], {}, Offline())[0]
     assert (alone["low"], alone["high"]) == (None, None)
+
+
+NAN = math.nan
+# What a model may write where JSON is asked for, or a file of predictions may hold.
+ODD = ["", "x", 1, NAN, True, [], {}, [NAN, NAN], [1, 2], ["a"], [["a", "b"]], [{"a": 1}], {"a": 1}, [None, None], [[NAN, "x"]],
+       [[1, 2, None]], [[1, None]], ["yes"], [0.5, [NAN, 0.1], [0.1]], [NAN, [0.1], [0.1]], {"pan-left": "x"}, {"pan-left": NAN},
+       {"answer_vqa": 1}, {"answer_vqa": "Oslo", "answer_spatial": [1]}, {"answer_vqa": "x", "answer_spatial": {"1.0": ["a"] * 4}}]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_reply_of_another_shape_ends_no_run(name, tmp_path):
+    benchmark, items = loaded(name, tmp_path)
+    for reply in ODD:
+        for row in b.report(benchmark, items, {i.id: reply for i in items}, Offline(), rounds=2):
+            assert 0 <= row["missing"] + row["unparsed"] <= row["n"]
+
+
+def unread(name, folder, reply):
+    """(n, unparsed, score) of the main measure, strict, where every item has this reply."""
+    benchmark, items = loaded(name, folder)
+    rows = b.report(benchmark, items, {i.id: reply for i in items}, Offline(), rounds=2)
+    (row,) = [r for r in rows if r["mode"] == "strict" and r["measure"] == benchmark.main and not r["task"]]
+    return row["n"], row["unparsed"], row["score"]
+
+
+def test_what_is_no_number_is_no_hit_and_is_counted_as_unread(tmp_path):
+    assert unread("egohoibench", tmp_path, [0.5, [0.1, NAN], [0.1]]) == (1, 1, 0.0)  # max() of these is 0.1, of [NaN, 0.1] NaN
+    assert unread("ual-bench", tmp_path, [NAN, 3]) == (2, 2, 0.0)
+    assert unread("ual-bench", tmp_path, [0, math.inf]) == (2, 2, 0.0)
+    assert unread("streamingbench-proactive", tmp_path, [[NAN, "Goal"], [30, "Goal"]]) == (1, 1, 0.0)
+    assert unread("streamingbench-proactive", tmp_path, [[30, None]]) == (1, 1, 0.0)
+    assert unread("camerabench", tmp_path, {"pan-left": NAN})[:2] == (3, 3)
+    assert unread("egoschema", tmp_path, True) == (2, 2, 0.0)
+    assert unread("dream-1k", tmp_path, ["A dog barks."]) == (2, 2, 0.0)

@@ -214,3 +214,50 @@ def test_a_folder_that_is_no_benchmark_or_cannot_be_read_is_named(tmp_path):
     (tmp_path / "odd").rename(tmp_path / "egoschema")
     with pytest.raises(SystemExit, match="cannot be read as egoschema"):
         suite.real_sets(tmp_path)
+    for text in ("[[1]]", '{"a": [1]}', "null", "[", "\x00"):
+        (tmp_path / "egoschema/questions.json").write_text(text)
+        (tmp_path / "egoschema/subset_answers.json").write_text("{}")
+        with pytest.raises(SystemExit, match="cannot be read as egoschema"):
+            suite.real_sets(tmp_path)
+    with pytest.raises(SystemExit, match="is no folder"):
+        suite.real_sets(tmp_path / "none")
+
+
+def test_two_questions_of_one_name_are_refused_and_one_twice_is_not(tmp_path):
+    (tmp_path / "ual-bench").mkdir()
+    row = {"video_id": "a", "start_time": 1, "end_time": 2}
+    (tmp_path / "ual-bench/rows.json").write_text(json.dumps([row, row]))
+    assert len(suite.real_sets(tmp_path)[0].items) == 2
+    (tmp_path / "ual-bench").rename(tmp_path / "vcrbench")
+    rows = [{"qid": 1, "goal": "tea", "question": q, "answer": [1, 2]} for q in ("Tea?", "Egg?")]
+    (tmp_path / "vcrbench/rows.json").write_text(json.dumps(rows))
+    with pytest.raises(SystemExit, match="two questions called 1"):
+        suite.real_sets(tmp_path)
+
+
+@needs_ffmpeg
+def test_a_video_that_is_missing_or_broken_is_told_and_no_reply_is_kept(tmp_path, server, capsys):
+    (tmp_path / "v.mp4").write_bytes(b"no video")
+    items = [ITEM, b.Item("2", "none.mp4", "Which way?", ("left", "right"), 0)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {}
+    told = capsys.readouterr().err
+    assert "v.mp4 is no video" in told and "none.mp4" in told and (tmp_path / "kept.jsonl").read_text() == ""
+
+
+def test_a_reply_that_was_half_written_is_asked_again(tmp_path):
+    (tmp_path / "kept.jsonl").write_text('{"id": "1", "reply": "B"}\n{"id": "2", "re')
+    items = [ITEM, b.Item("2", "v.mp4", "Which way?", ("left", "right"), 0)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    assert suite.answer(systems.Blind(), chosen, tmp_path / "kept.jsonl") == {"1": "B", "2": "A"}
+    assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 2
+
+
+@needs_ffmpeg
+def test_a_stream_without_an_end_is_polled_to_the_videos(tmp_path, server):
+    video(tmp_path / "v.mp4")
+    Server.answers = ["No"] * 3 + ["It rains"]
+    item = b.Item("1", "v.mp4", "What happens?", (), (((1.0, 2.0), "it rains"),))
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    assert asked.reply(b.BENCHMARKS["magqa"](), item, tmp_path / "v.mp4") == [[4, "It rains"]]

@@ -481,7 +481,7 @@ class CameraBench(Benchmark):
         return [Item(video, video, "", labels, frozenset(of)) for video, of in rows.items()]
 
     def judge(self, item, reply, mode, grader):
-        return {label: float(reply[label]) for label in item.options if label in reply} or None
+        return {k: float(reply[k]) for k in item.options if k in reply and math.isfinite(reply[k])} or None
 
     def without(self, item, state, mode):
         return None if mode == "published" else {}

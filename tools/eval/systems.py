@@ -216,10 +216,10 @@ class Ocelli:
         return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends)] or None  # nothing told: an end too many
 
     def stream(self, item, video):
-        """Each event as it is told, in the words that are asked for where it is what was asked."""
+        """Each event as it is told, in the words that are asked for where it is what was asked, by the whole video's clock."""
         wanted = re.search(r'[Ss]ay "([^"]+)" when (.*)\.', item.question)
         found = [e["t_end_s"] for e in self.events(video)[0] if wanted and self.is_it(e, wanted[2])]
-        return [[at, wanted[1]] for at in found] or None
+        return [[(item.from_s or 0) + at, wanted[1]] for at in found] or None
 
     def is_it(self, event, text):
         """Whether a sentence says what an event says: nearer than half way to any other sentence, by the encoder."""

@@ -711,3 +711,73 @@ def test_what_is_no_number_is_no_hit_and_is_counted_as_unread(tmp_path):
     assert unread("camerabench", tmp_path, {"pan-left": NAN})[:2] == (3, 3)
     assert unread("egoschema", tmp_path, True) == (2, 2, 0.0)
     assert unread("dream-1k", tmp_path, ["A dog barks."]) == (2, 2, 0.0)
+
+
+def test_limits_count_as_within(tmp_path):
+    assert measures.matched([[0.5]], 0.5) == 1
+    out = both("ual-bench", tmp_path, lambda i: [3, 6] if i.id == "a" else [1.5, 2.5])["strict"]
+    assert (out["onset@1s"], out["onset@0.25s"]) == (1.0, 0.0)
+    _, items = loaded("streamingbench-proactive", tmp_path)
+    assert items[0].until_s == 34  # the truth and 4 s
+    out = both("spookybench", tmp_path, lambda i: "star " + "other " * (12 if "words" not in i.task else 13))
+    assert out["strict"]["accuracy"] == 0.5  # 13 words for a label of one
+    out = both("spookybench", tmp_path, lambda i: f"{i.truth[0]} " + "other " * 13)
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 0.0)
+    bins = [row | {"frame_count": n} for row in FILES["v-star"][""][:1] for n in (599, 600, 1799, 1800)]
+    (tmp_path / "bins").write_text(json.dumps(bins))
+    assert [i.task for i in b.BENCHMARKS["v-star"]().load(tmp_path / "bins")] == ["short", "medium", "medium", "long"]
+
+
+def test_ual_bench_published_caps_a_distance_that_is_out_of_all_bounds(tmp_path):
+    out = both("ual-bench", tmp_path, lambda i: [0, 20000])
+    assert (out["published"]["mean_td_s"], out["published"]["r1@td7s"]) == ((6 + 2.5) / 2, 0.0)
+    assert out["strict"]["mean_td_s"] == pytest.approx((2 + 19994 + 0.5 + 19997.5) / 2)
+
+
+def test_a_letter_counts_anywhere_only_as_published_and_an_option_by_all_its_words(tmp_path):
+    assert both("ovo-bench", tmp_path, lambda i: "Perhaps both, B" if i.options else None)["published"]["backward"] == 1.0
+    assert parse.letter("the cat and the dog", ("a cat", "a cat and a dog")) == 1
+
+
+def test_one_thing_that_is_found_counts_once():
+    # Twice "a" of one wanted: 1 of 3 segments and 1 of 1.
+    assert measures.segment_f1("aabaa", "aaaaa", 0.25) == pytest.approx(0.5)
+    # One sentence for two wanted of the same span: 1 of 1 and 1 of 2.
+    assert captions.soda_c([(0, 10, "x")], [(0, 10, "x")] * 2, lambda *_: 1.0) == pytest.approx(2 / 3)
+
+
+def test_etbench_takes_the_first_span_and_grounds_right_answers_only(tmp_path):
+    replies = {"tvg": [[5, 6], [2, 4]], "gvq": "(B) from 1 to 3"}
+    benchmark, items = loaded("etbench", tmp_path)
+    items = [i for i in items if i.task in replies]
+    for mode in core.MODES:
+        assert score(benchmark, items, {i.id: replies[i.task] for i in items}, mode)["score"] == 0
+
+
+def test_v_star_is_right_in_all_three_or_not(tmp_path):
+    thin = {"1.0": [0, 0, 0.5, 10]}  # IoU 0.05
+    out = both("v-star", tmp_path, lambda i: perfect("v-star", i) | {"answer_spatial": thin})["strict"]
+    assert (out["all"], out["all_2"]) == (0.0, 1.0)
+    # 1 of 3 words and 1 of 2: F 0.4, a mark of 1 of 3, where 2 is wanted.
+    out = both("v-star", tmp_path, lambda i: perfect("v-star", i) | {"answer_vqa": "a cup on the table"})["strict"]
+    assert out["what"] == 0.0
+
+
+def test_vidchapters_starts_and_pairs(tmp_path):
+    benchmark, items = loaded("vidchapters", tmp_path)
+    for off, within in ((1, 1.0), (1.5, 0.0)):
+        values = benchmark.judge(items[0], [[off, "Opening the box"], [10 + off, "The first cup"]], "strict", None)
+        assert (values["f1@1s"], values["f1@3s"]) == (within, 1.0)
+    assert benchmark.pairs([(0, 4, "x"), (0, 5, "z")], [(0, 10, "y")]) == [("z", ["y"])]
+
+
+def test_dream_1k_is_the_harmonic_mean(tmp_path):
+    out = both("dream-1k", tmp_path, lambda i: "A man opens the door." if i.id == "0" else "A dog barks.")["strict"]
+    assert (out["recall"], out["precision"], out["f1"]) == (0.75, 1.0, pytest.approx(6 / 7))
+
+
+def test_an_interval_is_of_95_percent():
+    items = [core.Item(str(k), f"v{k}") for k in range(100)]
+    outcomes = [core.Outcome(i, {"accuracy": float(k % 2)}) for k, i in enumerate(items)]
+    low, high = core.interval(outcomes, lambda chosen: core.means(chosen, ("accuracy",)))["accuracy"]
+    assert (low, high) == pytest.approx((0.5 - 1.96 * 0.05, 0.5 + 1.96 * 0.05), abs=0.02)

@@ -261,3 +261,26 @@ def test_a_stream_without_an_end_is_polled_to_the_videos(tmp_path, server):
     item = b.Item("1", "v.mp4", "What happens?", (), (((1.0, 2.0), "it rains"),))
     asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
     assert asked.reply(b.BENCHMARKS["magqa"](), item, tmp_path / "v.mp4") == [[4, "It rains"]]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("count", [5, 6])
+def test_a_system_that_fails_more_than_five_times_ends_the_run(tmp_path, count):
+    items = [b.Item(str(k), "none.mp4", "Which way?", ("left", "right"), 0) for k in range(count)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    asked = systems.OpenAi("http://127.0.0.1:9/v1", "m", systems.Cutter(tmp_path))
+    if count == 5:
+        assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {}
+    else:
+        with pytest.raises(SystemExit, match="failed more than five times"):
+            suite.answer(asked, chosen, tmp_path / "kept.jsonl")
+
+
+@needs_ffmpeg
+def test_what_is_said_of_a_part_is_dated_by_the_whole_videos_clock(tmp_path, monkeypatch):
+    whole, cut = video(tmp_path / "v.mp4"), systems.Cutter(tmp_path)
+    told = systems.Ocelli(tmp_path / "ocelli", tmp_path, cut)
+    monkeypatch.setattr(told, "is_it", lambda event, text: True)
+    told.told[cut.part(whole, 1.0, 4.0)] = [{"t_start_s": 1.0, "t_end_s": 1.5, "text": "He runs."}], None
+    item = b.Item("1", "v.mp4", 'Say "Goal" when he runs.', (), (2.5, "Goal"), from_s=1.0, until_s=4.0)
+    assert told.reply(b.BENCHMARKS["streamingbench-proactive"](), item, whole) == [[2.5, "Goal"]]

@@ -284,3 +284,18 @@ def test_what_is_said_of_a_part_is_dated_by_the_whole_videos_clock(tmp_path, mon
     told.told[cut.part(whole, 1.0, 4.0)] = [{"t_start_s": 1.0, "t_end_s": 1.5, "text": "He runs."}], None
     item = b.Item("1", "v.mp4", 'Say "Goal" when he runs.', (), (2.5, "Goal"), from_s=1.0, until_s=4.0)
     assert told.reply(b.BENCHMARKS["streamingbench-proactive"](), item, whole) == [[2.5, "Goal"]]
+
+
+@pytest.mark.parametrize("name", ["v-star", "egohoibench", "camerabench", "camerabench-vqa"])
+def test_what_no_system_can_answer_is_left_out_with_a_line_and_not_scored_as_nought(tmp_path, capsys, name):
+    from test_benchmarks import FILES
+
+    (tmp_path / name).mkdir()
+    ((file, content),) = FILES[name].items()
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tmp_path / name / (file or f"data.{'csv' if isinstance(content, str) else 'json'}")).write_text(text)
+    # CameraBench is loaded from its folder.
+    if name == "camerabench":
+        (tmp_path / name / "vqa.json").write_text("[]")
+    assert suite.real_sets(tmp_path) == []
+    assert f"{name} is left out" in capsys.readouterr().err

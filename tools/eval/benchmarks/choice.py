@@ -503,6 +503,9 @@ class EgoHoiBench(Benchmark):
     def chance(self, items):
         return {"action": 1 / 21, "verb": 1 / 11, "noun": 1 / 11}
 
+    def form(self, item):
+        return "own"
+
 
 class SpookyBench(Benchmark):
     """SpookyBench (2025): what can be seen in the motion of noise alone. A CSV with Path, Category, Label.

@@ -14,8 +14,9 @@ MODES = ("published", "strict")
 ROUNDS = 500
 TAIL = 0.025
 # What a reply may be: a letter or an option's text; a sentence; yes or no; yes or no to a question and to its twin; a number; [start_s, end_s];
-# several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream.
-FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream")
+# several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream;
+# one that its loader describes and that none of the systems here gives.
+FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream", "own")
 SCORED, MISSING, UNPARSED = "scored", "missing", "unparsed"
 # What a model wrote may be any JSON: what reading that raises must not end a run.
 ODD = (TypeError, ValueError, AttributeError, LookupError)

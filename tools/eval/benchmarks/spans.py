@@ -360,6 +360,9 @@ class VStar(Benchmark):
             out |= {f"AM{chain}": sum(shares) / 3, f"LGM{chain}": measures.log_mean(shares)}
         return {"mAM": (out["AM"] + out["AM_2"]) / 2, "mLGM": (out["LGM"] + out["LGM_2"]) / 2, **out}
 
+    def form(self, item):
+        return "own"
+
 
 class VidChapters(Benchmark):
     """VidChapters-7M (Yang et al., NeurIPS 2023): a video's chapters and their titles. {video: {"chapters": [{time,
@@ -498,6 +501,9 @@ class CameraBench(Benchmark):
         labels = items[0].options if items else ()
         return {"map": mean([sum(label in i.truth for i in items) / len(items) for label in labels])}
 
+    def form(self, item):
+        return "own"
+
 
 class CameraBenchPairs(Benchmark):
     """CameraBench's questions, each on a video where it is true and on one where it is not. `vqa.json`; a reply is [to the
@@ -530,3 +536,6 @@ class CameraBenchPairs(Benchmark):
 
     def chance(self, items):
         return {"pairs": 0.25, "questions": 0.5}
+
+    def form(self, item):
+        return "own"

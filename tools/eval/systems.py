@@ -123,7 +123,10 @@ class Ocelli:
 
     def reply(self, benchmark, item, video):
         part = self.cutter.part(video, item.from_s, item.until_s)
-        return getattr(self, benchmark.form(item))(item, part)
+        form = benchmark.form(item)
+        if form == "pair":
+            return self.pair(item, part, self.cutter.part(twin_of(item, video), item.from_s, item.until_s))
+        return getattr(self, form)(item, part)
 
     def run(self, *arguments, give=None):
         ran = subprocess.run([str(self.program), *map(str, arguments)], input=give, capture_output=True, text=True)
@@ -183,8 +186,8 @@ class Ocelli:
         about = item.extra.get("about")
         return self.said(f"Is it now that {about}?" if about else item.question, video)
 
-    def pair(self, item, video):
-        both = [self.said(question, video) for question in (item.question, item.extra["twin"])]
+    def pair(self, item, video, twin):
+        both = [self.said(item.question, video), self.said(item.extra["twin"], twin)]
         return both if any(both) else None
 
     def number(self, item, video):
@@ -237,6 +240,11 @@ class Ocelli:
         return [max(row, key=row.get) for row in rows]
 
 
+def twin_of(item, video):
+    """The video of a pair's second question, which need not be the first one's."""
+    return video.parents[len(Path(item.video).parts) - 1] / item.extra["twin_video"]
+
+
 def vector(text):
     """The unit vector of a place: hexadecimal int8 behind the pack's mark."""
     values = np.frombuffer(bytes.fromhex(text.rsplit(".", 1)[-1]), np.int8).astype(np.float32)
@@ -266,7 +274,8 @@ class OpenAi:
         part = self.cutter.part(video, item.from_s, item.until_s)
         form = benchmark.form(item)
         if form == "pair":
-            return [self.say(part, f"{question} {self.how['yes_no']}") for question in (item.question, item.extra["twin"])]
+            asked = (part, item.question), (self.cutter.part(twin_of(item, video), item.from_s, item.until_s), item.extra["twin"])
+            return [self.say(shown, f"{question} {self.how['yes_no']}") for shown, question in asked]
         if form == "stream":
             return self.poll(item, video)
         said = self.say(part, benchmark.prompt(item) if item.options else f"{item.question} {self.how[form]}")

@@ -299,3 +299,20 @@ def test_what_no_system_can_answer_is_left_out_with_a_line_and_not_scored_as_nou
         (tmp_path / name / "vqa.json").write_text("[]")
     assert suite.real_sets(tmp_path) == []
     assert f"{name} is left out" in capsys.readouterr().err
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["ocelli", "openai"])
+def test_each_question_of_a_pair_is_asked_of_its_own_video(tmp_path, monkeypatch, kind):
+    (tmp_path / "videos/a").mkdir(parents=True)
+    one, other = video(tmp_path / "videos/a/v.mp4"), video(tmp_path / "videos/w.mp4")
+    rows = [{"basic": {"video": "a/v.mp4", "question": "Red?", "answer": "yes"}, "hallucination": {"video": "w.mp4", "question": "Blue?", "answer": "no"}}]  # fmt: skip
+    (tmp_path / "temporal.json").write_text(json.dumps(rows))
+    benchmark = b.BENCHMARKS["videohallucer"]()
+    (item,) = benchmark.load(tmp_path / "temporal.json")
+    cut, asked = systems.Cutter(tmp_path), []
+    system = systems.Ocelli(tmp_path / "ocelli", tmp_path, cut) if kind == "ocelli" else systems.OpenAi("http://x", "m", cut)
+    monkeypatch.setattr(system, "said", lambda question, shown: asked.append((shown, question)) or "yes", raising=False)
+    monkeypatch.setattr(system, "say", lambda shown, question: asked.append((shown, question.split()[0])) or "yes", raising=False)
+    assert system.reply(benchmark, item, one) == ["yes", "yes"]
+    assert asked == [(one, "Red?"), (other, "Blue?")]

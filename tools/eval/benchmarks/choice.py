@@ -428,7 +428,7 @@ class VideoHallucer(Benchmark):
                 (),
                 (row["basic"]["answer"], row["hallucination"]["answer"]),
                 file.stem,
-                extra={"twin": row["hallucination"]["question"]},
+                extra={"twin": row["hallucination"]["question"], "twin_video": row["hallucination"]["video"]},
             )
             for file in files
             for k, row in enumerate(read(file))

@@ -274,7 +274,8 @@ class OpenAi:
         part = self.cutter.part(video, item.from_s, item.until_s)
         form = benchmark.form(item)
         if form == "pair":
-            asked = (part, item.question), (self.cutter.part(twin_of(item, video), item.from_s, item.until_s), item.extra["twin"])
+            twin = self.cutter.part(twin_of(item, video), item.from_s, item.until_s)
+            asked = (part, item.question), (twin, item.extra["twin"])
             return [self.say(shown, f"{question} {self.how['yes_no']}") for shown, question in asked]
         if form == "stream":
             return self.poll(item, video)

@@ -214,3 +214,19 @@ def test_a_byte_order_mark_is_no_part_of_a_columns_name(tmp_path):
     path = write(tmp_path, file, content)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert next(importers.read("charades", path)).video == "46GP8"
+
+
+@pytest.mark.parametrize(
+    "name, text, why",
+    [
+        ("coin", "[1", "is no JSON"),
+        ("activitynet", '{"v": {"duration": 9, "timestamps": [[0, 1]], "sentences": [null]}}', "not as activitynet has them"),
+        ("youcook2", '{"database": {"v": {"annotations": [{"segment": [NaN, 5], "id": 0, "sentence": "x"}]}}}', "no times"),
+        ("youcook2", '{"database": {"v": {"annotations": [{"segment": [1, 5], "id": 0, "sentence": null}]}}}', "no text"),
+        ("mmtrail", '[{"basic": {"video_fps": 0, "clip_start_end_idx": [1, 2]}, "scene": {}, "misc": {}}]', "ZeroDivisionError"),
+    ],
+)
+def test_null_nan_and_broken_files_are_told(name, text, why, tmp_path):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(importers.BadRow, match=why):
+        list(importers.read(name, tmp_path / "a.json"))

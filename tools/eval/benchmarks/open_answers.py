@@ -168,7 +168,7 @@ class Dream1k(Benchmark):
     """Events in descriptions, in the manner of DREAM-1K (Tarsier, Wang et al. 2024): recall is the share of the reference's
     events that the description says, precision that of its events that the reference says. JSON lines with {"id", "video",
     "description", "events"}; a reply is a text, whose sentences are its events. Entailment is the grader's: offline by
-    words, which is weaker than a model's, and named so. CIDEr and BLEU-4 come beside it."""
+    words, which is weaker than a model's, and named so. CIDEr comes beside it."""
 
     name = "dream-1k"
     main = "f1"

@@ -19,6 +19,7 @@ import hashlib
 import html
 import json
 import os
+import subprocess
 import sys
 import time
 import tomllib
@@ -31,10 +32,11 @@ sys.path.insert(0, str(ROOT / "tools/eval"))
 import prepare  # noqa: E402
 import synthetic  # noqa: E402
 from benchmarks import BENCHMARKS, report  # noqa: E402
+from benchmarks.core import ODD  # noqa: E402
 from benchmarks.graders import Offline  # noqa: E402
 from systems import CONTROLS, Blind, Broken, Cutter, Ocelli, OpenAi  # noqa: E402
 
-CONTROLLED = ("tvbench", "tempcompass")
+CONTROLLED = ("tvbench", "tempcompass", "streamingbench", "egoschema", "camerabench")
 PROBES = 3_000_000  # the first seed of the sets of probes
 ABOUT = """{items} items of {sets} sets, told by the pack {pack} through the program. Sets are of our own making in the benchmarks' forms, but for copies
 of the field's that lay at hand. Rendered clips have seeds from {test}, probes from {probes}: rooms and people on which neither the pack's weights
@@ -58,6 +60,8 @@ def say(text):
 
 def real_sets(folder):
     """The user's copies: a folder for each benchmark's name."""
+    if not folder.is_dir():
+        sys.exit(f"suite: {folder} is no folder")
     sets = []
     for path in sorted(p for p in folder.iterdir() if p.is_dir()):
         if path.name not in BENCHMARKS:
@@ -66,8 +70,12 @@ def real_sets(folder):
         files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl", ".csv"))
         try:
             items = benchmark.load(files[0] if len(files) == 1 else path)
-        except (KeyError, ValueError, OSError, IndexError) as error:
+        except (*ODD, OSError) as error:
             sys.exit(f"suite: {path} cannot be read as {path.name}: {type(error).__name__} {error}")
+        asked = {}
+        for item in items:
+            if asked.setdefault(item.id, what := (item.video, item.question, item.options, item.until_s)) != what:
+                sys.exit(f"suite: {path} has two questions called {item.id}, so a reply does not say which it is of")
         sets.append(Set(path.name, benchmark, items, path / "videos"))
     return sets
 
@@ -76,7 +84,11 @@ def answer(system, chosen, kept):
     """{item id: reply}; what was answered before is read from `kept`, a line each."""
     replies = {}
     if kept.exists():
-        replies = {row["id"]: row["reply"] for row in map(json.loads, kept.read_text().splitlines())}
+        text = kept.read_text()
+        if not text.endswith("\n"):  # a run that was ended while it wrote
+            text = text[: text.rfind("\n") + 1]
+            kept.write_text(text)
+        replies = {row["id"]: row["reply"] for row in map(json.loads, text.splitlines())}
     failed = 0
     with kept.open("a") as file:
         for k, item in enumerate(chosen.items):
@@ -84,7 +96,7 @@ def answer(system, chosen, kept):
                 continue
             try:
                 replies[item.id] = system.reply(chosen.benchmark, item, chosen.videos / item.video)
-            except (Broken, OSError) as error:
+            except (Broken, OSError, subprocess.CalledProcessError) as error:
                 failed += 1
                 say(f"{chosen.name} {item.id}: {error}")
                 if failed > 5:

@@ -578,7 +578,7 @@ def make(probes, scenes, out, noise_clips=40, needle_minutes=10):
     sets = {
         "tempcompass": temporal(probe), "tvbench": options(probe), "videohallucer": hallucinations(scene), "ual-bench": unusual(scene),
         "ovo-bench": online(scene), "streamingbench-proactive": proactive(scene), "vstream-qa": asked_later(scene), "etbench": grounded(scene),
-        "vidchapters": chapters(scene), "dream-1k": described(scene), "spookybench": spooky(noise_clips, videos),
+        "vidchapters": chapters(scene), "vidchapters-captions": chapters(scene), "vidchapters-grounding": chapters(scene), "dream-1k": described(scene), "spookybench": spooky(noise_clips, videos),
         "epfl-smart-kitchen": segments(table), "vcrbench": orders(table, videos), "needle": needle(scene, videos, needle_minutes),
         "streamingbench": timed_choices(scene), "egoschema": overall(scene), "video-bench": unanswered(probe), "egohoibench": by_hand(table),
         "v-star": chained(scene), "video-simpleqa": facts(scene), "mimeqa": gestures(scene), "magqa": as_told(scene),

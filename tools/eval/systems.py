@@ -45,10 +45,15 @@ def probe(video):
 def probed(video, _changed):
     """Each file is looked into once: starting ffprobe for every question took longer than the answers."""
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height,r_frame_rate:format=duration", "-of", "json", str(video)]  # fmt: skip
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    stream = told["streams"][0]
-    over, under = stream["r_frame_rate"].split("/")
-    return stream["width"], stream["height"], int(over) / int(under), float(told["format"]["duration"])
+    try:
+        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        stream = told["streams"][0]
+        over, under = stream["r_frame_rate"].split("/")
+        return stream["width"], stream["height"], int(over) / int(under), float(told["format"]["duration"])
+    except subprocess.CalledProcessError as error:
+        raise Broken(f"{video} is no video: {error.stderr.strip()}") from error
+    except (LookupError, ArithmeticError, ValueError) as error:
+        raise Broken(f"{video} has no pictures, or ffprobe does not tell their number or length: {error!r}") from error
 
 
 def frames_of(video):
@@ -127,9 +132,8 @@ class Ocelli:
     def reply(self, benchmark, item, video):
         part = self.cutter.part(video, item.from_s, item.until_s)
         form = benchmark.form(item)
-        if form == "twins":
-            both = [self.said(item.question, of) for of in (part, self.cutter.part(video.with_name(item.extra["negative"]), None, None))]
-            return both if any(both) else None
+        if form == "pair":
+            return self.pair(item, part, self.cutter.part(twin_of(item, video), item.from_s, item.until_s))
         return getattr(self, form)(item, part)
 
     def run(self, *arguments, give=None):
@@ -214,8 +218,8 @@ class Ocelli:
         about = item.extra.get("about")
         return self.said(f"Is it now that {about}?" if about else item.question, video)
 
-    def pair(self, item, video):
-        both = [self.said(question, video) for question in (item.question, item.extra["twin"])]
+    def pair(self, item, video, twin):
+        both = [self.said(item.question, video), self.said(item.extra["twin"], twin)]
         return both if any(both) else None
 
     def number(self, item, video):
@@ -247,10 +251,10 @@ class Ocelli:
         return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends)] or None  # nothing told: an end too many
 
     def stream(self, item, video):
-        """Each event as it is told; in the words that are asked for, where it is what was asked."""
+        """Each event as it is told; in the words that are asked for, where it is what was asked; by the whole video's clock."""
         wanted = re.search(r'[Ss]ay "([^"]+)" when (.*)\.', item.question)
         events = [e for e in self.events(video)[0] if not wanted or self.is_it(e, wanted[2])]
-        return [[e["t_end_s"], wanted[1] if wanted else e["text"]] for e in events] or None
+        return [[(item.from_s or 0) + e["t_end_s"], wanted[1] if wanted else e["text"]] for e in events] or None
 
     def is_it(self, event, text):
         """Whether a sentence says what an event says: nearer than half way to any other sentence, by the encoder."""
@@ -266,6 +270,11 @@ class Ocelli:
         self.run("replay", video, "--json", "--pack", self.pack, "--trace", trace)
         rows = [json.loads(line)["kinds"] for line in trace.read_text().splitlines()]
         return [max(row, key=row.get) for row in rows]
+
+
+def twin_of(item, video):
+    """The video of a pair's second question, which need not be the first one's."""
+    return video.parents[len(Path(item.video).parts) - 1] / item.extra["twin_video"]
 
 
 def vector(text):
@@ -297,10 +306,9 @@ class OpenAi:
         part = self.cutter.part(video, item.from_s, item.until_s)
         form = benchmark.form(item)
         if form == "pair":
-            return [self.say(part, f"{question} {self.how['yes_no']}") for question in (item.question, item.extra["twin"])]
-        if form == "twins":
-            other = self.cutter.part(video.with_name(item.extra["negative"]), None, None)
-            return [self.say(of, f"{item.question} {self.how['yes_no']}") for of in (part, other)]
+            twin = self.cutter.part(twin_of(item, video), item.from_s, item.until_s)
+            asked = (part, item.question), (twin, item.extra["twin"])
+            return [self.say(shown, f"{question} {self.how['yes_no']}") for shown, question in asked]
         if form == "stream":
             return self.poll(item, video)
         if form == "likeness":

@@ -142,7 +142,7 @@ def test_a_server_is_asked_in_the_form_of_each_benchmark(tmp_path, server):
     assert reply("egohoibench", HANDS, "I cannot tell.") is None
     moves = b.Item("m", "v.mp4", "", ("pan-left", "pan-left-up", "static"))
     assert reply("camerabench", moves, 'It does "pan-left".') == {"pan-left": 1.0, "pan-left-up": 0.0, "static": 0.0}
-    twins = b.Item("t", "v.mp4", "Does it pan?", (), (True, False), extra={"negative": "w.mp4"})
+    twins = b.Item("t", "v.mp4", "Does it pan?", (), (True, False), extra={"twin": "Does it pan?", "twin_video": "w.mp4"})
     assert reply("camerabench-vqa", twins, "Yes.", "No.") == ["Yes.", "No."]
     assert [len(body["messages"][0]["content"]) for _, _, body in Server.asked[-2:]] == [9, 9]
     told = reply("v-star", CHAINS, "a cup", "[1, 2]", 'Here: {"2": [0, 0, 4, 4]}')
@@ -277,3 +277,90 @@ def test_a_folder_that_is_no_benchmark_or_cannot_be_read_is_named(tmp_path):
     (tmp_path / "odd").rename(tmp_path / "egoschema")
     with pytest.raises(SystemExit, match="cannot be read as egoschema"):
         suite.real_sets(tmp_path)
+    for text in ("[[1]]", '{"a": [1]}', "null", "[", "\x00"):
+        (tmp_path / "egoschema/questions.json").write_text(text)
+        (tmp_path / "egoschema/subset_answers.json").write_text("{}")
+        with pytest.raises(SystemExit, match="cannot be read as egoschema"):
+            suite.real_sets(tmp_path)
+    with pytest.raises(SystemExit, match="is no folder"):
+        suite.real_sets(tmp_path / "none")
+
+
+def test_two_questions_of_one_name_are_refused_and_one_twice_is_not(tmp_path):
+    (tmp_path / "ual-bench").mkdir()
+    row = {"video_id": "a", "start_time": 1, "end_time": 2}
+    (tmp_path / "ual-bench/rows.json").write_text(json.dumps([row, row]))
+    assert len(suite.real_sets(tmp_path)[0].items) == 2
+    (tmp_path / "ual-bench").rename(tmp_path / "vcrbench")
+    rows = [{"qid": 1, "goal": "tea", "question": q, "answer": [1, 2]} for q in ("Tea?", "Egg?")]
+    (tmp_path / "vcrbench/rows.json").write_text(json.dumps(rows))
+    with pytest.raises(SystemExit, match="two questions called 1"):
+        suite.real_sets(tmp_path)
+
+
+@needs_ffmpeg
+def test_a_video_that_is_missing_or_broken_is_told_and_no_reply_is_kept(tmp_path, server, capsys):
+    (tmp_path / "v.mp4").write_bytes(b"no video")
+    items = [ITEM, b.Item("2", "none.mp4", "Which way?", ("left", "right"), 0)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {}
+    told = capsys.readouterr().err
+    assert "v.mp4 is no video" in told and "none.mp4" in told and (tmp_path / "kept.jsonl").read_text() == ""
+
+
+def test_a_reply_that_was_half_written_is_asked_again(tmp_path):
+    (tmp_path / "kept.jsonl").write_text('{"id": "1", "reply": "B"}\n{"id": "2", "re')
+    items = [ITEM, b.Item("2", "v.mp4", "Which way?", ("left", "right"), 0)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    assert suite.answer(systems.Blind(), chosen, tmp_path / "kept.jsonl") == {"1": "B", "2": "A"}
+    assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 2
+
+
+@needs_ffmpeg
+def test_a_stream_without_an_end_is_polled_to_the_videos(tmp_path, server):
+    video(tmp_path / "v.mp4")
+    Server.answers = ["No"] * 3 + ["It rains"]
+    item = b.Item("1", "v.mp4", "What happens?", (), (((1.0, 2.0), "it rains"),))
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    assert asked.reply(b.BENCHMARKS["magqa"](), item, tmp_path / "v.mp4") == [[4, "It rains"]]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("count", [5, 6])
+def test_a_system_that_fails_more_than_five_times_ends_the_run(tmp_path, count):
+    items = [b.Item(str(k), "none.mp4", "Which way?", ("left", "right"), 0) for k in range(count)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    asked = systems.OpenAi("http://127.0.0.1:9/v1", "m", systems.Cutter(tmp_path))
+    if count == 5:
+        assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {}
+    else:
+        with pytest.raises(SystemExit, match="failed more than five times"):
+            suite.answer(asked, chosen, tmp_path / "kept.jsonl")
+
+
+@needs_ffmpeg
+def test_what_is_said_of_a_part_is_dated_by_the_whole_videos_clock(tmp_path, monkeypatch):
+    whole, cut = video(tmp_path / "v.mp4"), systems.Cutter(tmp_path)
+    told = systems.Ocelli(tmp_path / "ocelli", tmp_path, cut)
+    monkeypatch.setattr(told, "is_it", lambda event, text: True)
+    told.told[cut.part(whole, 1.0, 4.0)] = [{"t_start_s": 1.0, "t_end_s": 1.5, "text": "He runs."}], None
+    item = b.Item("1", "v.mp4", 'Say "Goal" when he runs.', (), (2.5, "Goal"), from_s=1.0, until_s=4.0)
+    assert told.reply(b.BENCHMARKS["streamingbench-proactive"](), item, whole) == [[2.5, "Goal"]]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["ocelli", "openai"])
+def test_each_question_of_a_pair_is_asked_of_its_own_video(tmp_path, monkeypatch, kind):
+    (tmp_path / "videos/a").mkdir(parents=True)
+    one, other = video(tmp_path / "videos/a/v.mp4"), video(tmp_path / "videos/w.mp4")
+    rows = [{"basic": {"video": "a/v.mp4", "question": "Red?", "answer": "yes"}, "hallucination": {"video": "w.mp4", "question": "Blue?", "answer": "no"}}]  # fmt: skip
+    (tmp_path / "temporal.json").write_text(json.dumps(rows))
+    benchmark = b.BENCHMARKS["videohallucer"]()
+    (item,) = benchmark.load(tmp_path / "temporal.json")
+    cut, asked = systems.Cutter(tmp_path), []
+    system = systems.Ocelli(tmp_path / "ocelli", tmp_path, cut) if kind == "ocelli" else systems.OpenAi("http://x", "m", cut)
+    monkeypatch.setattr(system, "said", lambda question, shown: asked.append((shown, question)) or "yes", raising=False)
+    monkeypatch.setattr(system, "say", lambda shown, question: asked.append((shown, question.split()[0])) or "yes", raising=False)
+    assert system.reply(benchmark, item, one) == ["yes", "yes"]
+    assert asked == [(one, "Red?"), (other, "Blue?")]

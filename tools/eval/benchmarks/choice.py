@@ -190,7 +190,7 @@ class StreamingBenchProactive(Benchmark):
         return items
 
     def judge(self, item, reply, mode, grader):
-        said = [(float(at), str(text)) for at, text in reply]
+        said = parse.told(reply)
         at, text = item.truth
         if mode == "strict":
             said = [s for s in said if parse.plain(text) in parse.plain(s[1])]
@@ -362,7 +362,7 @@ class EgoSchema(Benchmark):
 
     @staticmethod
     def option(item, reply):
-        if isinstance(reply, int):
+        if isinstance(reply, int) and not isinstance(reply, bool):
             return reply if 0 <= reply < len(item.options) else None
         return int(reply) if reply.strip() in set("01234") else parse.letter(reply, item.options)
 
@@ -428,7 +428,7 @@ class VideoHallucer(Benchmark):
                 (),
                 (row["basic"]["answer"], row["hallucination"]["answer"]),
                 file.stem,
-                extra={"twin": row["hallucination"]["question"]},
+                extra={"twin": row["hallucination"]["question"], "twin_video": row["hallucination"]["video"]},
             )
             for file in files
             for k, row in enumerate(read(file))
@@ -495,8 +495,8 @@ class EgoHoiBench(Benchmark):
 
     def judge(self, item, reply, mode, grader):
         positive, verbs, nouns = reply
-        if not verbs or not nouns:
-            return None
+        if not verbs or not nouns or not all(map(parse.is_number, (positive, *verbs, *nouns))):
+            return None  # beside NaN any comparison is as it falls
         above = (lambda others: positive > max(others)) if mode == "strict" else (lambda others: positive >= max(others))
         verb, noun = above(verbs), above(nouns)
         return {"action": float(verb and noun), "verb": float(verb), "noun": float(noun)}

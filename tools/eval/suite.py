@@ -218,6 +218,7 @@ def arguments():
     p.add_argument("--assets", type=Path, default=ROOT / "data/scenes/assets")
     p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
+    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for; 1440 are a day, and 5 GB each")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1; its key, where it wants one, is OPENAI_API_KEY in the environment")
     p.add_argument("--model", default="default", help="the server's model")
@@ -238,7 +239,7 @@ def own_sets(args):
         prepare.run(sys.executable, "scenes/generate.py", "--out", probes.parent, "--split", "probes", "--first", PROBES, "--count", args.clips // 2, "--assets", args.assets)  # fmt: skip
     last = prepare.SPLITS["test"] + args.clips
     scenes = [p for p in sorted(test.glob("*.npz")) if int(p.stem) < last]
-    made = synthetic.make(sorted(probes.glob("*.npz")), scenes, test.parent / "sets")
+    made = synthetic.make(sorted(probes.glob("*.npz")), scenes, test.parent / "sets", needle_minutes=args.needle_minutes)
     return [Set(name, b := BENCHMARKS[kind](), b.load(path), test.parent / "sets/videos") for name, kind, path in made]
 
 

@@ -234,7 +234,7 @@ def test_sets_of_rendered_clips_are_read_by_the_benchmarks_own_loaders(tmp_path)
     needle = items["needle"][0]
     length = len(systems.frames_of(tmp_path / "sets/videos" / needle.video)) / 5
     ((start, end),) = needle.truth["spans"]
-    assert 0 <= start < end <= length and length >= 12
+    assert 0 <= start < end <= length == 3 + 8 + 3 + 5  # seconds of the clips that were drawn, and of the fall
     for benchmark, path in sets.values():
         for item in benchmark.load(path):
             assert (tmp_path / "sets/videos" / item.video).exists(), (benchmark.name, item.video)

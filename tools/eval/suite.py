@@ -218,7 +218,7 @@ def arguments():
     p.add_argument("--assets", type=Path, default=ROOT / "data/scenes/assets")
     p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
-    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for; 1440 are a day, and 5 GB each")
+    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for; 1440 are a day, and some 6 GB each")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1; its key, where it wants one, is OPENAI_API_KEY in the environment")
     p.add_argument("--model", default="default", help="the server's model")

@@ -275,8 +275,7 @@ fn tell(asker: &mut Asker<'_>, memory: &Recollection, question: &str, form: &mut
         let one =
             |moment: &&Moment| format!("{}, {} ({:.2})", asker.moment(moment.at_ms), moment.camera, moment.probability);
         let all: Vec<String> = moments.iter().map(one).collect();
-        answer.text +=
-            &format!(" But something looked like it and was not told, so it is not sure: {}.", all.join("; "));
+        answer.text += &format!(" Something looked like it and was not told, so it is not sure: {}.", all.join("; "));
         answer.confidence *= 1.0 - recall::RIGHT;
     }
     say(asker, question, &answer, &moments, form)

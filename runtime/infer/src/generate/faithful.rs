@@ -239,10 +239,9 @@ struct Relation {
 }
 
 impl Relation {
-    /// Whether both say the same of what stands behind them.
-    fn is_like(&self, other: &Self) -> bool {
-        let place = |how| matches!(how, "in" | "into");
-        self.how == other.how || place(self.how) && place(other.how)
+    /// Whether this one bears another out: what goes into something is in it.
+    fn bears(&self, other: &Self) -> bool {
+        self.how == other.how || (self.how, other.how) == ("into", "in")
     }
 
     fn begins_with(&self, stated: &Stated) -> bool {
@@ -325,9 +324,8 @@ impl Line {
             let Some(first) = known.words.first().filter(|first| counts.contains_key(first)) else { return true };
             let same: Vec<&Relation> = self.relations.iter().filter(|other| other.begins_with(first)).collect();
             let alone = self.counts.0.get(first).is_some_and(|count| *count > same.len());
-            let said = |relation: &Relation| {
-                relation.words.contains(first) && same.iter().any(|known| known.is_like(relation))
-            };
+            let said =
+                |relation: &Relation| relation.words.contains(first) && same.iter().any(|known| known.bears(relation));
             alone || related.iter().any(said)
         };
         related.iter().all(|relation| self.has(relation)) && self.relations.iter().all(keeps)
@@ -347,7 +345,7 @@ impl Line {
 
     fn has(&self, relation: &Relation) -> bool {
         let here = relation.how;
-        let mut alike = self.relations.iter().filter(|known| known.is_like(relation));
+        let mut alike = self.relations.iter().filter(|known| known.bears(relation));
         if let Some(time) = &relation.time {
             let same = |known: &Stated| known == time || minute(known).as_ref() == Some(time);
             return matches!(here, "at" | "in" | "on") || alike.any(|known| known.time.as_ref().is_some_and(same));
@@ -361,7 +359,7 @@ impl Line {
         match &words[..] {
             // Into a place comes who comes in.
             [] if matches!(here, "at" | "in" | "on") => true,
-            [] if here == "into" => alike.any(of_verb),
+            [] if here == "into" => self.relations.iter().any(|known| known.how == "in" && of_verb(known)),
             [Stated::Word(camera)] if camera == "camera" && matches!(here, "by" | "on") => true,
             [] => alike.any(|known| relation.words.iter().all(|stated| known.words.contains(stated))),
             _ => alike.any(|known| words.iter().all(|stated| known.words.contains(stated))),

@@ -161,7 +161,8 @@ def bars(rows, benchmarks):
     line, left, width = 22, 260, 420
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="Strict scores" width="{left + width + 60}" height="{line * len(shown) + 30}" font-family="sans-serif" font-size="12">']  # fmt: skip
     for k, r in enumerate(shown):
-        top, at = line * k + 6, lambda v: left + width * min(max(v, 0), 1)
+        most = benchmarks[r["name"]].most
+        top, at = line * k + 6, lambda v: left + width * min(max(v / most, 0), 1)  # noqa: B023
         out.append(
             f'<text x="{left - 8}" y="{top + 12}" text-anchor="end" fill="currentColor">{html.escape(r["name"])}, {html.escape(r["system"])}</text>'
         )

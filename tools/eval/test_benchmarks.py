@@ -456,6 +456,14 @@ def test_videohallucer_counts_pairs_and_bias(tmp_path):
     assert (out["strict"]["yes_difference"], out["strict"]["false_positive_ratio"]) == (0.5, 1.0)
 
 
+def test_egohoibench_a_word_stands_in_the_place_of_the_verb_or_of_the_last_noun():
+    instead = b.BENCHMARKS["egohoibench"].instead
+    assert instead("#C C opens the door", " closes", "verb") == "#C C closes the door"
+    assert instead("#O man X opens the door", "closes", "verb") == "#O man X closes the door"
+    assert instead("#C opens the door", "lid", "noun") == "#C opens the lid"
+    assert instead("#C C opens the door", "#C C shuts it", "verb") == "#C C shuts it"
+
+
 def test_egohoibench_a_tie_is_no_hit(tmp_path):
     out = both("egohoibench", tmp_path, lambda i: [0.5, [0.5, 0.1], [0.2, 0.1]])
     assert (out["published"]["action"], out["strict"]["action"], out["strict"]["noun"]) == (1.0, 0.0, 1.0)

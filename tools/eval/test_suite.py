@@ -128,23 +128,74 @@ def test_a_server_that_says_something_else_is_no_answer(tmp_path, server, said):
         systems.OpenAi(server, "m", systems.Cutter(tmp_path)).reply(b.BENCHMARKS["tvbench"](), ITEM, tmp_path / "v.mp4")
 
 
-def clip(path, seed, kinds, probe=None):
-    """A file as tools/scenes writes it; kinds: [(kind, frames)]."""
+HANDS = b.Item("h", "v.mp4", "#C C opens the box", (), "", extra={"verb": ["#C C paints the box"], "noun": ["#C C opens the lamp"]})
+CHAINS = b.Item("c", "v.mp4", "What?", (), {}, extra={"temporal": "When?", "spatial": "Where?", "at": ("2", "3")})
+
+
+@needs_ffmpeg
+def test_a_server_is_asked_in_the_form_of_each_benchmark(tmp_path, server):
+    video(tmp_path / "v.mp4"), video(tmp_path / "w.mp4", 10)
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    reply = lambda name, item, *answers: (Server.answers.extend(answers), asked.reply(b.BENCHMARKS[name](), item, tmp_path / "v.mp4"))[1]  # noqa: E731
+    assert reply("egohoibench", HANDS, "#C C opens the box") == [1.0, [0.0], [0.0]]
+    assert reply("egohoibench", HANDS, "#C C paints the box") == [0.0, [1.0], [0.0]]
+    assert reply("egohoibench", HANDS, "I cannot tell.") is None
+    moves = b.Item("m", "v.mp4", "", ("pan-left", "pan-left-up", "static"))
+    assert reply("camerabench", moves, 'It does "pan-left".') == {"pan-left": 1.0, "pan-left-up": 0.0, "static": 0.0}
+    twins = b.Item("t", "v.mp4", "Does it pan?", (), (True, False), extra={"negative": "w.mp4"})
+    assert reply("camerabench-vqa", twins, "Yes.", "No.") == ["Yes.", "No."]
+    assert [len(body["messages"][0]["content"]) for _, _, body in Server.asked[-2:]] == [9, 9]
+    told = reply("v-star", CHAINS, "a cup", "[1, 2]", 'Here: {"2": [0, 0, 4, 4]}')
+    assert told["answer_vqa"] == "a cup" and told["answer_spatial_2"] == '{"2": [0, 0, 4, 4]}' and told["answer_temporal"] == "[1, 2]"
+    assert "2, 3" in Server.asked[-1][2]["messages"][0]["content"][-1]["text"]
+    said = reply("magqa", b.Item("q", "v.mp4", "What happens?"), "It grows.", "no", "no", "No.")
+    assert said == [[1.0, "It grows."]]
+
+
+def test_ocelli_tells_movements_likeness_and_chains_from_what_it_saw(tmp_path, monkeypatch):
+    told, part = systems.Ocelli(tmp_path / "ocelli", tmp_path, systems.Cutter(tmp_path)), tmp_path / "v.mp4"
+    place = lambda *xs: "m." + bytes(np.array(xs, np.int8)).hex()  # noqa: E731
+    told.told[part] = [{"text": "Someone walks.", "t_end_s": 2.0, "evidence": place(100, 0, 0)}], None
+    told.moved[part] = {"The camera pans left."}
+    labels = b.Item("m", "v.mp4", "", ("pan-left", "zoom-in", "static", "truck-left"))
+    assert told.scores(labels, part) == {"pan-left": 1.0, "zoom-in": 0.0, "static": 0.0}  # of what it cannot tell it says nothing
+    told.moved[part] = set()
+    assert told.scores(labels, part)["static"] == 1.0
+    sentences = {"Someone opens the box": (100, 0, 0), "Someone paints the box": (60, 80, 0), "Someone opens the lamp": (0, 100, 0)}
+    told.places = {text: systems.vector(place(*at)) for text, at in sentences.items()}
+    right, verbs, nouns = told.likeness(HANDS, part)
+    assert (round(right, 3), [round(v, 3) for v in verbs], [round(n, 3) for n in nouns]) == (1.0, [0.6], [0.0])
+    assert told.stream(b.Item("q", "v.mp4", "What happens?"), part) == [[2.0, "Someone walks."]]
+    monkeypatch.setattr(told, "times", lambda item, _: [(1.0, 2.0)] if item.question == "When?" else [])
+    monkeypatch.setattr(told, "text", lambda item, _: "a cup")
+    assert told.chains(CHAINS, part) == {"answer_vqa": "a cup", "answer_temporal": "[1.0, 2.0]", "answer_temporal_2": "[1.0, 2.0]"}
+
+
+def test_a_bar_is_as_long_as_its_score_is_of_the_best(tmp_path):
+    benchmark = b.BENCHMARKS["magqa"]()
+    row = {"name": "magqa", "system": "x", "task": "", "measure": "in_span", "mode": "strict", "score": 2.0, "low": None, "high": None, "chance": None}
+    assert 'width="168.0"' in suite.bars([row], {"magqa": benchmark})  # two fifths of 420
+
+
+def clip(path, seed, kinds, probe=None, view="side"):
+    """A file as tools/scenes writes it; kinds: [(kind, frames)]. Who is in it stands at the same place of all pictures."""
     import words
 
     labels = [words.KINDS.index(kind) for kind, count in kinds for _ in range(count)]
     frames = np.full((len(labels), 126, 224, 3), 90, np.uint8)
-    meta = {"scene": f"room{seed}", "view": "side"} | ({"probe": probe, "probe_set": str(seed)} if probe else {})
+    meta = {"scene": f"room{seed}", "view": view, "people": 1} | ({"probe": probe, "probe_set": str(seed)} if probe else {})
     qa = [{"question": "Which of the two happens first?", "answer": "wave", "kind": "order", "choices": ["clap", "wave"]}]
-    told = [
-        {"start_s": 0.0, "end_s": 1.0, "text": "A man walks.", "kind": "walk", "actors": [], "objects": [], "relations": []}
-    ]
+    told = [{"start_s": 0.0, "end_s": 1.0, "text": "A man walks.", "kind": kinds[0][0], "actors": [], "objects": ["table", "pan"], "relations": []}]
+    mask = np.zeros(frames.shape[:3], bool)
+    mask[:, 20:60, 100:130] = True
     np.savez(
         path / f"{seed}.npz",
         frames=frames,
         kind=np.array(labels, np.int8),
         meta=json.dumps(meta),
         qa=json.dumps(qa),
+        mask_bits=np.packbits(mask),
+        mask_shape=np.array(mask.shape),
         narrations=json.dumps(told),
     )
 
@@ -155,19 +206,31 @@ def test_sets_of_rendered_clips_are_read_by_the_benchmarks_own_loaders(tmp_path)
         (tmp_path / part).mkdir()
     clip(tmp_path / "probes", 1, [("walk", 20)], "order")
     clip(tmp_path / "test", 2, [("walk", 10), ("fall", 5), ("lie", 10)])
-    clip(tmp_path / "test", 3, [("nobody", 10), ("enter", 10), ("sit_down", 5), ("sit", 10)])
+    clip(tmp_path / "test", 3, [("nobody", 10), ("enter", 10), ("sit_down", 5), ("sit", 10), ("wave", 5)])
+    clip(tmp_path / "test", 4, [("stir", 10), ("cut", 5)], view="table")
     files = (sorted((tmp_path / part).glob("*.npz")) for part in ("probes", "test"))
     sets = {
         name: (b.BENCHMARKS[kind](), path)
         for name, kind, path in synthetic.make(*files, tmp_path / "sets", 2, 0.2)
     }
     items = {name: benchmark.load(path) for name, (benchmark, path) in sets.items()}
+    assert set(sets) - {"needle"} == set(b.BENCHMARKS)  # every scorer has a set of our own
     assert items["ual-bench"][0].truth == (2.0, 3.0)
+    moved = {i.video.split("-")[1]: i.truth for i in items["camerabench"]}
+    assert moved == {"pan_left": {"pan-left"}, "pan_right": {"pan-right"}}
+    first = items["egoschema"][0]
+    assert first.options[first.truth] == "somebody walks, then somebody falls, then somebody lies"
+    assert [(i.question, i.truth) for i in items["video-simpleqa"]][1] == ("What happened after somebody walks?", "somebody falls")
     assert items["tvbench"][0].options[items["tvbench"][0].truth] == "wave"
     pairs = {i.question: i.extra["twin"] for i in items["videohallucer"]}
     assert pairs["Does somebody fall?"] == "Does somebody climb a ladder?"
     forward = {i.id: i.truth for i in items["ovo-bench"] if i.task == "REC"}
     assert set(forward.values()) == {0, 1}
+    hands = items["egohoibench"][0]
+    assert (hands.question, hands.from_s, hands.until_s) == ("#C C stirs the pan", 0, 1)
+    assert hands.extra["verb"][0] == "#C C paints the pan" and len(hands.extra["noun"]) == 10 and "#C C stirs the pan" not in hands.extra["noun"]
+    falls = items["v-star"][0].truth
+    assert falls == {"answer": "somebody falls", "span": (2.0, 3.0), "boxes": {"2": (100, 20, 130, 60), "3": (100, 20, 130, 60)}}
     needle = items["needle"][0]
     length = len(systems.frames_of(tmp_path / "sets/videos" / needle.video)) / 5
     ((start, end),) = needle.truth["spans"]

@@ -469,7 +469,8 @@ class VideoHallucer(Benchmark):
 
 class EgoHoiBench(Benchmark):
     """EgoHOIBench (Xu et al., ICLR 2025): the right sentence against ten with another verb, and ten with another noun.
-    `EgoMCQ_hardnegHOI.csv`. A reply is [likeness of the right one, [of ten verbs], [of ten nouns]]. Strict: a tie is no hit."""
+    `EgoMCQ_hardnegHOI.csv`, in which the others are sentences, or a word that stands in the place of the verb or of the last noun. A
+    reply is [likeness of the right one, [of ten verbs], [of ten nouns]]. Strict: a tie is no hit."""
 
     name = "egohoibench"
     main = "action"
@@ -487,7 +488,7 @@ class EgoHoiBench(Benchmark):
                     "",
                     float(row["clip_start"]),
                     float(row["clip_end"]),
-                    extra={"verb": row["verb_neg"].split(","), "noun": row["noun_neg"].split(",")},
+                    extra={part: [self.instead(row["clip_text"], n, part) for n in row[f"{part}_neg"].split(",")] for part in ("verb", "noun")},
                 )
                 for k, row in enumerate(csv.DictReader(file, delimiter="\t"))
             ]
@@ -502,6 +503,20 @@ class EgoHoiBench(Benchmark):
 
     def chance(self, items):
         return {"action": 1 / 21, "verb": 1 / 11, "noun": 1 / 11}
+
+    def form(self, item):
+        return "likeness"
+
+    @staticmethod
+    def instead(text, other, part):
+        """The sentence with another word; the subject is "#C C" or "#O man X"."""
+        other = other.strip()
+        words = text.split()
+        subject = 0 if not words[0].startswith("#") else 2 if words[0] == "#C" and words[1:2] == ["C"] else 3 if words[0] == "#O" else 1
+        if " " in other or len(words) <= subject:
+            return other
+        words[subject if part == "verb" else -1] = other
+        return " ".join(words)
 
 
 class SpookyBench(Benchmark):

@@ -14,8 +14,10 @@ MODES = ("published", "strict")
 ROUNDS = 500
 TAIL = 0.025
 # What a reply may be: a letter or an option's text; a sentence; yes or no; yes or no to a question and to its twin; a number; [start_s, end_s];
-# several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream.
-FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream")
+# several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream;
+# likeness to a sentence, to some with another verb and to some with another noun; {label: score}; yes or no to a video and to its twin;
+# a row of answers to what, when and where.
+FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream", "likeness", "scores", "twins", "chains")
 SCORED, MISSING, UNPARSED = "scored", "missing", "unparsed"
 
 
@@ -53,6 +55,7 @@ class Benchmark:
 
     name = ""
     main = "accuracy"  # the measure that stands for the whole
+    most = 1.0  # what it is at best
     lower_is_better = ()
     measures = ("accuracy",)
     answers_are_public = True

@@ -122,6 +122,7 @@ class Magqa(Benchmark):
 
     name = "magqa"
     main = "in_span"
+    most = 5.0
     measures = ("in_span", "turns", "turns_that_differ", "outside")
 
     def load(self, path):

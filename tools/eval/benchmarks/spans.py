@@ -310,7 +310,7 @@ class VStar(Benchmark):
                     (),
                     truth,
                     bin_,
-                    extra={"domain": row.get("domain", ""), "temporal": row["temporal_question"]},
+                    extra={"domain": row.get("domain", ""), "temporal": row["temporal_question"], "spatial": row.get("spatial_question", ""), "at": tuple(boxes)},
                 )
             )
         return out
@@ -350,6 +350,9 @@ class VStar(Benchmark):
             names = ("when", "where", "all", *(f"r1@iou{t}" for t in self.span_ious), *(f"ap@{t}" for t in self.box_ious))
             zero |= {f"{name}{chain}": 0.0 for name in names}
         return zero
+
+    def form(self, item):
+        return "chains"
 
     def totals(self, outcomes):
         names = dict.fromkeys(name for o in outcomes for name in o.values)
@@ -494,6 +497,9 @@ class CameraBench(Benchmark):
             each[label] = measures.average_precision(scores, [label in o.item.truth for o in outcomes])
         return {"map": mean(list(each.values())), **{f"ap:{label}": value for label, value in each.items()}}
 
+    def form(self, item):
+        return "scores"
+
     def chance(self, items):
         labels = items[0].options if items else ()
         return {"map": mean([sum(label in i.truth for i in items) / len(items) for label in labels])}
@@ -527,6 +533,9 @@ class CameraBenchPairs(Benchmark):
             return None
         right = [s == truth for s, truth in zip(said, item.truth, strict=True)]
         return {"pairs": float(all(right)), "questions": sum(right) / 2}
+
+    def form(self, item):
+        return "twins"
 
     def chance(self, items):
         return {"pairs": 0.25, "questions": 0.5}

@@ -189,7 +189,7 @@ fn texts(json: &str) -> Vec<(String, Range<usize>)> {
         let Some((last, _)) = (start + 1..).zip(json[start + 1..].bytes()).find(closes) else { break };
         at = last + 1;
         if json[at..].starts_with(':') {
-            name = json[start + 1..last].to_owned();
+            json[start + 1..last].clone_into(&mut name);
         } else {
             found.push((name.clone(), start..at));
         }

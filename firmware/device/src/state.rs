@@ -105,7 +105,7 @@ impl Store {
     pub fn open(folder: &Path, camera: &str, pack: &Pack, config: MemoryConfig) -> Result<Self, Error> {
         let unusable = |source| Error::State { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(unusable)?;
-        let mut store = Self::of(folder, camera, pack, config).map_err(unusable)?;
+        let store = Self::of(folder, camera, pack, config).map_err(unusable)?;
         let lock = File::create(store.beside("lock")).map_err(unusable)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -115,8 +115,7 @@ impl Store {
             }
             TryLockError::Error(error) => unusable(error),
         })?;
-        store._lock = Some(Arc::new(lock));
-        Ok(store)
+        Ok(Self { _lock: Some(Arc::new(lock)), ..store })
     }
 
     fn of(folder: &Path, camera: &str, pack: &Pack, config: MemoryConfig) -> io::Result<Self> {

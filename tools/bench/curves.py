@@ -4,7 +4,7 @@
 
 What is told is CPU time, which other work on the machine disturbs least, and bytes. Each round runs all points of a curve one after the
 other, so that what comes over the machine comes over all of them; a slope is fitted in each round, and its median and range over the
-rounds are told. All but the cameras are `ocelli replay` of a short and of a long clip: their difference, by pictures, has no start of the
+rounds are told. What judging a condition costs is too little to be seen so: `ocelli-bench conditions` measures it by itself. All but the cameras are `ocelli replay` of a short and of a long clip: their difference, by pictures, has no start of the
 program in it. Cameras are one `ocelli run` in real time, fed by one ffmpeg each, whose time is not counted. Sentences are the user's own, of
 modelled places: what they cost is the same wherever they lie. Hours are those of `cargo xtask soak --json`, which has the plot.
 """
@@ -181,6 +181,14 @@ def slopes(rows):
     return out
 
 
+def alone(bench):
+    """What judging conditions costs, by itself: {condition_cost_us, picture_us_of_conditions}; nothing where the program that measures it is not here."""
+    if not bench.exists():
+        say(f"SKIPPED conditions by themselves: {bench} is not here")
+        return None
+    return json.loads(ran([bench, "conditions"])[0])
+
+
 def hours(path):
     """[row] of `cargo xtask soak --json`: what a step costs in each hour of stream."""
     told = json.loads(path.read_text())
@@ -236,6 +244,9 @@ def growth(told, svg):
     out = ["## What more of it costs", "", f"`cargo xtask bench all --curves`: {m['cpu']}, {m['cores']} cores, load {m['load']:.1f} from this and other work; {told['profile']} profile; {told['rounds']} rounds in turn.",
            "CPU seconds, not the clock. " + ABOUT, "", f"![curves]({svg.name})", "", "| one more | median of the rounds | least, most |", "|---|---|---|"]  # fmt: skip
     out += [f"| {s['what']} | {s['value']:.3g} {s['unit']} | {s['low']:.3g}, {s['high']:.3g} |" for s in told["slopes"]]
+    if judged := told["conditions_alone"]:
+        all_us = ", ".join(f"{us:.3g} us for {count}" for count, us in sorted(judged["picture_us_of_conditions"].items(), key=lambda c: int(c[0])))
+        out += ["", f"Judging one condition more, by itself (`ocelli-bench conditions`): {judged['condition_cost_us']:.3g} us a picture ({all_us})."]
     for curve in dict.fromkeys(r["curve"] for r in told["curves"]):
         of = [r for r in told["curves"] if r["curve"] == curve]
         if curve == "hours":
@@ -270,7 +281,8 @@ def main():
     args = arguments()
     with tempfile.TemporaryDirectory() as work:
         rows = measured(args, Path(work))
-    told = {"machine": machine(), "profile": args.program.parent.name, "rounds": args.rounds, "slopes": slopes(rows), "curves": rows, "soak": None}
+    told = {"machine": machine(), "profile": args.program.parent.name, "rounds": args.rounds, "slopes": slopes(rows), "curves": rows, "soak": None,
+            "conditions_alone": alone(args.program.with_name("ocelli-bench"))}  # fmt: skip
     if args.soak.exists():
         steps, soak = hours(args.soak)
         told["curves"] = rows + steps

@@ -202,7 +202,7 @@ def engines(stab, language):
     rows = []
     if stab:
         for case in json.loads(stab.read_text())["cases"]:
-            clip = f"STAB, {case['case']}, {case['threads']} threads"
+            clip = f"STAB, {case['case']}, {case['threads']} thread{'s' * (case['threads'] > 1)}"
             for system, key in (("ocelli", "ours_ms"), ("onnxruntime int8", "ort_int8_ms"), ("onnxruntime f32", "ort_f32_ms")):
                 rows.append({"system": system, "clip": clip, "measure": "stab_ms", "value": case[key]})
     if language:
@@ -219,7 +219,7 @@ def machine():
 
 
 def table(rows):
-    measures = list(dict.fromkeys(r["measure"] for r in rows))
+    measures = [m for m in MEASURES if any(r["measure"] == m for r in rows)]
     cells = {(r["system"], r["clip"], r["measure"]): r["value"] for r in rows}
     out = ["| clip | system | " + " | ".join(measures) + " |", "|---|---|" + "---|" * len(measures)]
     for clip in dict.fromkeys(r["clip"] for r in rows):
@@ -227,6 +227,23 @@ def table(rows):
             values = [cells.get((system, clip, m)) for m in measures]
             out.append(f"| {clip} | {system} | " + " | ".join("–" if v is None else f"{v / 2**20:.1f} MiB" if m.endswith("bytes") else f"{v:.3g}" for m, v in zip(measures, values)) + " |")  # fmt: skip
     return "\n".join(out)
+
+
+def beside(rows):
+    """Lines of tables in which each work has its systems side by side, one table for those that have the same systems."""
+    works = {}
+    for r in rows:
+        works.setdefault((r["clip"], r["measure"]), {})[r["system"]] = r["value"]
+    out = []
+    for systems in dict.fromkeys(tuple(of) for of in works.values()):
+        out += ["", "| work | measure | " + " | ".join(systems) + " |", "|---|---|" + "---|" * len(systems)]
+        for (clip, measure), of in works.items():
+            if tuple(of) == systems:
+                ours = of["ocelli"]
+                cells = [f"{v / 2**20:.0f} MiB" if measure.endswith("bytes") else f"{v:.3g}" for v in of.values()]
+                cells = [c if name == "ocelli" else f"{c} ({of[name] / ours:.2f})" for name, c in zip(systems, cells)]
+                out.append(f"| {clip} | {measure} | " + " | ".join(cells) + " |")
+    return out
 
 
 def main():
@@ -251,7 +268,7 @@ def main():
     text = markdown(facts, args, *parts, grown)
     print(text)
     if args.json:
-        told = {"machine": facts, "rows": sum(parts, []), "curves": grown.get("curves", []), "slopes": grown.get("slopes", [])}
+        told = {"machine": facts, "rows": sum(parts, []), **{k: grown.get(k) for k in ("curves", "slopes", "conditions_alone", "soak")}}
         args.json.write_text(json.dumps(told, indent=1) + "\n")
     if args.report:
         args.report.with_suffix(".md").write_text(text)
@@ -270,8 +287,7 @@ def markdown(facts, args, rows, delays, of_engines, grown):
                 f"from `{args.home.name}`; the time of a picture comes on top.", "", "| set | system | s |", "|---|---|---|"]  # fmt: skip
         out += [f"| {r['clip']} | {r['system']} | {r['value']:.2f} [{r['low']:.2f}, {r['high']:.2f}] |" for r in delays]
     if of_engines:
-        out += ["", "## Engines, on the same work", "", "| work | system | measure | value |", "|---|---|---|---|"]
-        out += [f"| {r['clip']} | {r['system']} | {r['measure']} | {r['value']:.4g} |" for r in of_engines]
+        out += ["", "## Engines, on the same work", "", "In brackets how many times ours each is.", *beside(of_engines)]
     if grown:
         import curves  # which takes this file's helpers
 

@@ -40,11 +40,14 @@ def test_the_report_has_each_curve_and_what_the_soak_said():
     soak = {"file": "s.json", "hours": 2, "steps": 9000, "slope_ms_per_hour": 0.001, "standard_error": 0.0005, "rss_slope": 2000, "rss_standard_error": 1000}
     steps = [{"curve": "hours", "at": h, "step_p50_ms": 1.5} for h in range(2)]
     machine = {"cpu": "a CPU", "cores": 2, "load": 0.1}
-    told = {"machine": machine, "profile": "debug", "rounds": 3, "slopes": curves.slopes(ROWS), "curves": ROWS + steps, "soak": soak}
+    told = {"machine": machine, "profile": "debug", "rounds": 3, "slopes": curves.slopes(ROWS), "curves": ROWS + steps, "soak": soak,
+            "conditions_alone": {"condition_cost_us": 0.0111, "picture_us_of_conditions": {"256": 2.92, "1": 0.0114, "32": 0.354}}}  # fmt: skip
     text = curves.markdown(told, Path("x.svg"))
     assert "| CPU of a picture for one condition more | 2 us | 1, 3 |" in text and "![curves](x.svg)" in text
     assert "| 16 | 0.16 | 33.0 MiB | 16.0 MiB | 1200 | 0 |" in text
     assert "2 simulated hours, 9,000 steps; the median step grew by +1.0 µs an hour (standard error 0.5)" in text
+    assert "by itself (`ocelli-bench conditions`): 0.0111 us a picture (0.0114 us for 1, 0.354 us for 32, 2.92 us for 256)." in text
+    assert curves.alone(Path("no/such/program")) is None
     svg = curves.plot(told["curves"])
     assert svg.count("<polyline") == 4 and svg.count("<circle") == 4 + 3 + 2 + 2  # no resolution here
 

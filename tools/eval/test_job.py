@@ -59,7 +59,10 @@ def test_the_report_has_what_was_measured_and_why_not():
     row = {"system": "ocelli", "clip": "a.mp4"}
     rows = [row | {"measure": "cpu_s_per_hour", "value": 104.0}, row | {"measure": "energy_j_per_hour", "value": None, "why": "no counter"}]
     delays = [row | {"measure": "event_to_output_s", "value": 0.6, "low": 0.4, "high": 0.8}]
-    text = job.markdown(facts, args, rows, delays, [row | {"measure": "stab_ms", "value": 0.3}], {})
+    engines = [row | {"clip": "STAB", "measure": "stab_ms", "system": s, "value": v} for s, v in (("ocelli", 0.3), ("another", 0.6))]
+    engines += [row | {"clip": "head", "measure": "rss_bytes", "value": 3 << 20}]
+    text = job.markdown(facts, args, rows, delays, engines, {})
     assert "| a.mp4 | ocelli | 104 |" in text and "Energy was not measured: no counter." in text
-    assert "| a.mp4 | ocelli | 0.60 [0.40, 0.80] |" in text and "| a.mp4 | ocelli | stab_ms | 0.3 |" in text
+    assert "| a.mp4 | ocelli | 0.60 [0.40, 0.80] |" in text and "| STAB | stab_ms | 0.3 | 0.6 (2.00) |" in text
+    assert "| work | measure | ocelli |\n|---|---|---|\n| head | rss_bytes | 3 MiB |" in text
     assert "## Published figures, and ours on the same work" in text

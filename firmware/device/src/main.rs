@@ -28,6 +28,7 @@ mod plain;
 mod plan;
 mod privacy;
 mod pulse;
+mod recall;
 mod recording;
 mod replay;
 mod run;

@@ -378,6 +378,9 @@ pub struct Answer {
     pub evidence: Vec<u64>,
     /// Times in which nobody looked.
     pub gaps: Vec<serde_json::Value>,
+    /// Moments that the memory holds beside an answer that it never was: `at`, `camera`, `probability`, `tier`.
+    #[serde(default)]
+    pub recalled: Vec<serde_json::Value>,
     /// 0 to 1.
     pub confidence: f64,
     /// Whether nothing was answered.

@@ -293,6 +293,15 @@ impl Reader<'_> {
     }
 }
 
+/// An attribute that is 0 or 1, and 0 where there is none.
+fn flag(node: &NodeProto, name: &str) -> TractResult<bool> {
+    match node.get_attr_opt::<i64>(name)? {
+        None | Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        Some(other) => bail!("{name} is {other}, and may be 0 or 1"),
+    }
+}
+
 /// tract's op around a part that has seen nothing.
 #[derive(Clone, Debug)]
 struct PartOp<P> {
@@ -660,7 +669,7 @@ impl Part for QLinear {
         };
         Ok(Self {
             act,
-            norm: reader.node.get_attr_opt::<usize>("norm")?.unwrap_or(0) != 0,
+            norm: flag(reader.node, "norm")?,
             has_rows: reader.has(4),
             has_residual: reader.has(5),
             chosen: Vec::new(),
@@ -933,6 +942,7 @@ impl Part for Logits {
 mod tests {
     use std::fs;
 
+    use tract_onnx::pb::attribute_proto::AttributeType;
     use tract_onnx::pb::{AttributeProto, GraphProto};
 
     use super::*;
@@ -946,6 +956,19 @@ mod tests {
             let checked = check_axes(&ModelProto { graph: Some(graph), ..ModelProto::default() });
             assert_eq!(checked.is_ok(), is_right, "{axis}");
         }
+    }
+
+    #[test]
+    fn a_flag_is_0_or_1() {
+        let node = |i| {
+            let attribute =
+                AttributeProto { name: "norm".into(), i, r#type: AttributeType::Int.into(), ..Default::default() };
+            NodeProto { attribute: vec![attribute], ..NodeProto::default() }
+        };
+        for (value, read) in [(0, Some(false)), (1, Some(true)), (2, None), (-1, None), (1 << 62, None)] {
+            assert_eq!(flag(&node(value), "norm").ok(), read, "{value}");
+        }
+        assert!(!flag(&NodeProto::default(), "norm").expect("none is 0"));
     }
 
     /// A card that fails while it is read, as a file that is cut after it was opened; numbers lie across the ends of its pieces.

@@ -118,7 +118,7 @@ fn all(all: &All) -> Result<()> {
     }
     let [stab_told, language, grown] =
         ["stab", "language", "curves"].map(|part| target().join(format!("bench/{part}.json")));
-    stab(Some(&stab_told), true)?;
+    stab(Some(&stab_told), false)?;
     let bench = built("ocelli-bench", "release", &["build", "--release", "-p", "ocelli-bench"])?;
     let program = if all.checked {
         checked("ocelli")?

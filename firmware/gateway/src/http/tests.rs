@@ -1,6 +1,6 @@
 //! The gateway from outside, over real sockets, with a house that is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
@@ -239,6 +239,21 @@ impl Stage {
         let stream = TcpStream::connect(("127.0.0.1", self.gateway.address().port())).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
         stream
+    }
+
+    /// Once those who were there are let go.
+    fn answers_again(&self) {
+        let begun = Instant::now();
+        loop {
+            let mut stream = self.open();
+            let sent = stream.write_all(self.head("GET", "/api/session", &[], None).as_bytes());
+            let mut heard = String::new();
+            let _ = sent.and_then(|()| stream.read_to_string(&mut heard));
+            if heard.starts_with("HTTP/1.1 200") {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(15), "it answers again");
+        }
     }
 
     fn send(&self, head: &str, body: &[u8]) -> TcpStream {
@@ -711,18 +726,36 @@ fn slow_and_many_clients_are_let_go() {
     let reply = ends(stage.send(&stage.head("GET", "/api/session", &[], None), b""));
     assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 200"), "{reply}");
     drop(held);
-    let begun = Instant::now();
-    loop {
-        let mut stream = stage.open();
-        let sent = stream.write_all(stage.head("GET", "/api/session", &[], None).as_bytes());
-        let mut heard = String::new();
-        let _ = sent.and_then(|()| stream.read_to_string(&mut heard));
-        if heard.starts_with("HTTP/1.1 200") {
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(15), "it answers again");
-    }
+    stage.answers_again();
     let _ = stage.open().shutdown(Shutdown::Both);
+}
+
+#[test]
+fn thousands_of_connections_leave_it_answering() {
+    let stage = Stage::new(doll(), |settings, _| settings.patience = Duration::from_millis(300));
+    // As many at a time as a process may have open on both sides, each with half a request.
+    let (mut held, mut refused) = (VecDeque::new(), 0);
+    for _ in 0..3000 {
+        let mut stream = stage.open();
+        refused += usize::from(stream.write_all(b"GET /health HTTP/1.1\r\nHos").is_err());
+        held.push_back(stream);
+        if held.len() > 200 {
+            drop(held.pop_front());
+        }
+    }
+    // Those that are still held have no more than their share, once the last of them was seen.
+    thread::sleep(Duration::from_millis(200));
+    let (mut open, mut ended) = (0, 0);
+    for stream in &held {
+        stream.set_nonblocking(true).expect("a setting");
+        match (&mut &*stream).read(&mut [0; 64]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => open += 1,
+            _ => ended += 1,
+        }
+    }
+    assert!(ended > 0 && open <= CONNECTIONS, "{open} open, {ended} ended, {refused} refused");
+    drop(held);
+    stage.answers_again();
 }
 
 #[test]

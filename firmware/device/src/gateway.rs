@@ -293,13 +293,16 @@ pub fn command_bytes(config: &Config, pack: &Pack) -> Option<u64> {
     Some(GLANCE_BYTES.max(COMMAND_BYTES + (held + reading) as u64))
 }
 
-/// What others may ask. `pack` is the one that runs, and the canvases are those of the capture threads.
+/// What is shown and changed of a running program: the canvases of the capture threads, what was recorded, conditions that are added.
+pub type Parts = (Vec<Option<Arc<Canvas>>>, Archive, Option<Arc<Additions>>);
+
+/// What others may ask. `pack` is the one that runs.
 pub fn house(
     config: &Config,
     common: &Common,
     pack: &Pack,
     outside: &Arc<Outside>,
-    (canvases, archive, additions): (Vec<Option<Arc<Canvas>>>, Archive, Option<Arc<Additions>>),
+    (canvases, archive, additions): Parts,
 ) -> Arc<dyn House> {
     let about = About {
         version: env!("CARGO_PKG_VERSION").into(),

@@ -1,9 +1,9 @@
 """Every benchmark that is at hand, in one report: sets of our own from rendered clips, and the user's copies of the
 field's.
 
-.venv/bin/python tools/eval/suite.py --json all.json --report report          from the project's root .venv/bin/python
-tools/eval/suite.py --real ~/benchmarks                      also what lies there, a folder for each name .venv/bin/python
-tools/eval/suite.py --openai http://localhost:8080/v1        a server, by the same harness
+    .venv/bin/python tools/eval/suite.py --json all.json --report report        from the project's root
+    .venv/bin/python tools/eval/suite.py --real ~/benchmarks                    also what lies there, a folder for each name
+    .venv/bin/python tools/eval/suite.py --openai http://localhost:8080/v1      a server, by the same harness
 
 Each set is scored in two modes, `published` and `strict` (benchmarks/core.py), with the chance level, what is missing or
 cannot be read, and 95% intervals. The sets of choices have controls: frames shuffled, reversed, one frame for all, and a

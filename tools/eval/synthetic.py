@@ -265,6 +265,12 @@ def chapters(scenes):
     return {"chapters.json": out}
 
 
+def apart(files):
+    """Only videos of which no two chapters have one title: asked when it is, there is one answer."""
+    titles = lambda video: [chapter["label"] for chapter in video["chapters"]]  # noqa: E731
+    return {name: {k: v for k, v in of.items() if len(set(titles(v))) == len(titles(v))} for name, of in files.items()}
+
+
 def described(scenes):
     """DREAM-1K's form: what happens, an event a sentence."""
     rows = []
@@ -398,6 +404,12 @@ def story(clip):
     return list(dict.fromkeys(kind for kind, start, end in clip.spans if kind in ONE | STATES and end - start >= 0.4))
 
 
+def in_order(clip, kinds):
+    """Whether these happen one after the other, whatever lies between."""
+    gone = iter(kind for kind, *_ in clip.spans)
+    return all(kind in gone for kind in kinds)
+
+
 def overall(scenes):
     """EgoSchema's form: five accounts of a whole clip; the wrong ones have its deeds in another order, or others."""
     questions, answers, dice = [], {}, np.random.default_rng(17)
@@ -407,6 +419,8 @@ def overall(scenes):
         if len(kinds) < 2:
             continue
         others = [k for k in ONE | STATES if k not in {s[0] for s in clip.spans}]
+        if in_order(clip, kinds[::-1]):  # both are right, as of who stands, walks and stands again
+            continue
         wrong = {account(kinds[::-1])}
         while len(wrong) < 4:
             wrong.add(account([str(k) for k in dice.choice(others, len(kinds), replace=False)]))
@@ -449,7 +463,7 @@ def by_hand(tables):
             nouns = [say(verb, n) for n in OTHER_NOUNS]
             rows.append((clip.video, narration["start_s"], narration["end_s"], say(verb, noun), "[0]", "[0]", ",".join(verbs), ",".join(nouns)))
     lines = ["\t".join(map(str, row)) for row in (head, *rows)]
-    return {"EgoMCQ_hardnegHOI.tsv": "\n".join(lines) + "\n"}
+    return {"EgoMCQ_hardnegHOI.csv": "\n".join(lines) + "\n"}
 
 
 def chained(scenes):
@@ -463,8 +477,8 @@ def chained(scenes):
             mask = np.unpackbits(z["mask_bits"])[: shape.prod()].reshape(shape).astype(bool)
         for kind, start, end in done(clip)[:1]:
             boxes = []
-            for second in range(int(np.ceil(start)), int(end) + 1):
-                seen = np.argwhere(mask[min(second * FPS, len(mask) - 1)])
+            for second in range(int(np.ceil(start)), min(int(end), (len(mask) - 1) // FPS) + 1):
+                seen = np.argwhere(mask[second * FPS])
                 if len(seen):
                     (top, left), (bottom, right) = seen.min(0).tolist(), seen.max(0).tolist()
                     boxes.append({"timestamp": second, "frame_index": second * FPS, "xmin": left, "ymin": top, "xmax": right + 1, "ymax": bottom + 1})
@@ -540,10 +554,11 @@ def movements(scenes, videos, count=36, speed=5):
             clips.write(video, camera.moved(frames_of(clip), name, speed)[0])
         labels[video.name] = [MOVED[name]]
     of = lambda label, is_it: [v for v, named in labels.items() if (label in named) == is_it]  # noqa: E731
+    dice = np.random.default_rng(19)
     pairs = [
-        {"question": ASKED[label], "positive": yes, "negative": no, "label": label}
+        {"question": ASKED[label], "positive": yes, "negative": str(no), "label": label}
         for label in ASKED
-        for yes, no in zip(of(label, True), of(label, False)[::3])
+        for yes, no in zip(of(label, True), dice.permutation(of(label, False)))
     ]
     return {"motions.json": labels}, {"vqa.json": pairs}
 
@@ -574,7 +589,7 @@ def square(frames):
 def write(folder, files):
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        if name.endswith(".csv"):
+        if name.endswith(".csv") and not isinstance(content, str):
             with (folder / name).open("w", newline="") as file:
                 csv.writer(file).writerows(content)
         else:
@@ -591,7 +606,7 @@ def make(probes, scenes, out, noise_clips=40, needle_minutes=10):
     sets = {
         "tempcompass": temporal(probe), "tvbench": options(probe), "videohallucer": hallucinations(scene), "ual-bench": unusual(scene),
         "ovo-bench": online(scene), "streamingbench-proactive": proactive(scene), "vstream-qa": asked_later(scene), "etbench": grounded(scene),
-        "vidchapters": chapters(scene), "vidchapters-captions": chapters(scene), "vidchapters-grounding": chapters(scene), "dream-1k": described(scene), "spookybench": spooky(noise_clips, videos),
+        "vidchapters": chapters(scene), "vidchapters-captions": chapters(scene), "vidchapters-grounding": apart(chapters(scene)), "dream-1k": described(scene), "spookybench": spooky(noise_clips, videos),
         "epfl-smart-kitchen": segments(table), "vcrbench": orders(table, videos), "needle": needle(scene, videos, needle_minutes),
         "streamingbench": timed_choices(scene), "egoschema": overall(scene), "video-bench": unanswered(probe), "egohoibench": by_hand(table),
         "v-star": chained(scene), "video-simpleqa": facts(scene), "mimeqa": gestures(scene), "magqa": as_told(scene),

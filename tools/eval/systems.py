@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import urllib.request
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -156,8 +157,7 @@ class Ocelli:
 
     def ask(self, question, video):
         _, journal = self.events(video)
-        seconds = probe(video)[3]
-        now = f"2026-01-01T12:{int(seconds // 60):02}:{seconds % 60:06.3f}Z"
+        now = (datetime.fromisoformat(BEGAN) + timedelta(seconds=probe(video)[3])).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         out = self.run("ask", question, "--journal", journal, "--now", now, "--pack", self.pack, "--json")
         return json.loads(out.splitlines()[-1])
 

@@ -171,6 +171,26 @@ def test_ocelli_tells_movements_likeness_and_chains_from_what_it_saw(tmp_path, m
     assert told.chains(CHAINS, part) == {"answer_vqa": "a cup", "answer_temporal": "[1.0, 2.0]", "answer_temporal_2": "[1.0, 2.0]"}
 
 
+@pytest.mark.parametrize(("seconds", "now"), [(4.25, "2026-01-01T12:00:04.250Z"), (86399.9999, "2026-01-02T11:59:59.999Z")])
+def test_a_question_is_asked_at_the_end_of_a_video_of_any_length(tmp_path, monkeypatch, seconds, now):
+    told = systems.Ocelli(tmp_path / "ocelli", tmp_path, systems.Cutter(tmp_path))
+    told.told[tmp_path / "v.mp4"] = [], None
+    monkeypatch.setattr(systems, "probe", lambda _: (8, 8, 5.0, seconds))
+    asked = []
+    monkeypatch.setattr(told, "run", lambda *arguments: (asked.append(arguments), "{}")[1])
+    told.ask("When?", tmp_path / "v.mp4")
+    assert asked[0][asked[0].index("--now") + 1] == now
+
+
+def test_sets_ask_nothing_that_has_two_answers():
+    made = lambda *spans: synthetic.Rendered("c", None, "c.mp4", 9.0, "r", False, None, [], [], list(spans))  # noqa: E731
+    once, again = made(("walk", 0, 1), ("sit", 1, 2)), made(("walk", 0, 1), ("sit", 1, 2), ("walk", 2, 3))
+    assert [len(synthetic.overall([clip])["questions.json"]) for clip in (once, again)] == [1, 0]
+    assert synthetic.in_order(again, ["sit", "walk"]) and not synthetic.in_order(once, ["sit", "walk"])
+    titles = lambda *names: {"chapters": [{"time": k, "label": name} for k, name in enumerate(names)]}  # noqa: E731
+    assert synthetic.apart({"f": {"a": titles("x", "y"), "b": titles("x", "y", "x")}}) == {"f": {"a": titles("x", "y")}}
+
+
 def test_a_bar_is_as_long_as_its_score_is_of_the_best(tmp_path):
     benchmark = b.BENCHMARKS["magqa"]()
     row = {"name": "magqa", "system": "x", "task": "", "measure": "in_span", "mode": "strict", "score": 2.0, "low": None, "high": None, "chance": None}
@@ -231,6 +251,7 @@ def test_sets_of_rendered_clips_are_read_by_the_benchmarks_own_loaders(tmp_path)
     assert hands.extra["verb"][0] == "#C C paints the pan" and len(hands.extra["noun"]) == 10 and "#C C stirs the pan" not in hands.extra["noun"]
     falls = items["v-star"][0].truth
     assert falls == {"answer": "somebody falls", "span": (2.0, 3.0), "boxes": {"2": (100, 20, 130, 60), "3": (100, 20, 130, 60)}}
+    assert (tmp_path / "sets/egohoibench/EgoMCQ_hardnegHOI.csv").read_text().startswith("video_uid\tclip_start")
     needle = items["needle"][0]
     length = len(systems.frames_of(tmp_path / "sets/videos" / needle.video)) / 5
     ((start, end),) = needle.truth["spans"]

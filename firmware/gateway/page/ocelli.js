@@ -427,6 +427,8 @@ class Zone extends HTMLElement {
     this.live.camera = this.camera; this.live.plain = true;
     this.stage.append(h("p", { className: "dim" }, `Press on the corners of the zone, one after the other, in the picture of ${this.camera}.`), this.live);
     this.live.querySelector(".view").append(this.ink);
+    // Where the picture's bars are is known with the first picture, which marks it as painted.
+    new MutationObserver(() => this.draw()).observe(this.live, { attributes: true, attributeFilter: ["data-painted"] });
     this.draw();
   }
 

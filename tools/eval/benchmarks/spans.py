@@ -363,6 +363,7 @@ class VStar(Benchmark):
             out |= {f"AM{chain}": sum(shares) / 3, f"LGM{chain}": measures.log_mean(shares)}
         return {"mAM": (out["AM"] + out["AM_2"]) / 2, "mLGM": (out["LGM"] + out["LGM_2"]) / 2, **out}
 
+
 class VidChapters(Benchmark):
     """VidChapters-7M (Yang et al., NeurIPS 2023): a video's chapters and their titles. {video: {"chapters": [{time,
     label}], "duration"}}; a reply is [[start_s, title]] or [[start_s, end_s, title]].

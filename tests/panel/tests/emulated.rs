@@ -197,7 +197,8 @@ fn a_loop_that_hangs_is_reset_by_the_watchdog_and_told() {
         // The newest word alone is kept, and that it does not answer, as it hangs again, may come between this and the look at it.
         let said = "the panel was reset by its watchdog, and is there again";
         lab.until_the("the runtime tells it", |lab| lab.sink.news().as_deref() == Some(said));
-        assert!(lab.board.told("by the watchdog: true"), "{name}: {:#?}", lab.board.log());
+        // Its log comes another way than what the runtime hears, and may be read later on a busy machine.
+        lab.until_the("its log has it", |lab| lab.board.told("by the watchdog: true"));
     }
 }
 

@@ -27,6 +27,7 @@ class Program:
             f"[camera]\nname = \"hall\"\ncommand = '''{play}'''\nlessons = \"{self.folder}/hall.lessons\"\n"
             f'[journal]\nfile = "{self.folder}/journal"\n'
             f'[[alert]]\ntext = "Somebody is in the hall"\nkinds = ["walk", "enter", "stand"]\nseverity = "notice"\n'
+            f'[alerts]\nfile = "{self.folder}/conditions.jsonl"\n'
             f'[recording]\nfolder = "{self.folder}/recordings"\nbefore_s = 2\nafter_s = 2\n[gateway]\nlisten = "127.0.0.1:0"\nusers = "{self.folder}/users"\naudit = "{self.folder}/audit"\n{gateway}'
         )
         program = os.environ.get("OCELLI_E2E_PROGRAM", str(ROOT / "target/debug/ocelli"))

@@ -1,5 +1,6 @@
 """The page in a real browser: a first run, every part, by keyboard, in the dark and on a phone."""
 
+import json
 import os
 from pathlib import Path
 
@@ -172,6 +173,66 @@ def test_words_are_listed_added_and_taken_back(page):
     taken.wait_for(state="detached")
 
 
+def test_a_condition_is_added_fires_and_is_acknowledged(page, program):
+    part(page, "Words")
+    told = "Somebody walks in my part of the hall"
+    page.get_by_label("What is told").fill(told)
+    page.get_by_label("What is seen, one or several").select_option(["walk", "enter", "stand"])
+    page.get_by_label("For how long").fill("0s")
+    page.get_by_label("Quiet after its end").fill("0s")
+    page.locator("form", has_text="A condition of yours").get_by_label("How much it matters").select_option("notice")
+    page.get_by_role("button", name="Watch for it").click()
+    kept = page.locator("ul.conditions li", has_text=told)
+    kept.wait_for()
+    assert json.loads((program.folder / "conditions.jsonl").read_text())["text"] == told
+    assert not named(page)
+    shot(page, "conditions-wide-dark")
+    part(page, "Past")
+    page.get_by_label("What", exact=True).select_option("alert")
+    acknowledge = page.locator("oc-past li", has_text=told).get_by_role("button", name="Acknowledge alert")
+    for _ in range(60):
+        page.get_by_role("button", name="Search").click()
+        page.wait_for_timeout(1000)
+        if acknowledge.count():
+            break
+    acknowledge.first.click()
+    page.locator("oc-past li", has_text=told).get_by_text("acknowledged", exact=False).first.wait_for()
+    assert "POST /api/conditions" in (program.folder / "audit").read_text()
+
+
+def test_a_condition_gets_a_zone_and_is_taken_back(page, program):
+    part(page, "Words")
+    file = program.folder / "conditions.jsonl"
+    told = json.loads(file.read_text())["text"]
+    page.get_by_role("button", name=f"Change: {told}").click()
+    page.get_by_text("Only where it moves in a part of the picture").click()
+    page.wait_for_selector("oc-zone oc-live[data-painted]")
+    ink = page.locator("oc-zone canvas").last
+    box = ink.bounding_box()
+    # The picture has bars above and below: what is pressed on in its middle half is in it.
+    for x, y in ((0.5, 0.4), (0.9, 0.4), (0.9, 0.6)):
+        ink.click(position={"x": x * box["width"], "y": y * box["height"]})
+    written = page.get_by_label("Corners: from the left").input_value()
+    assert [corner.split(",")[0] for corner in written.split()] == ["50", "90", "90"], written
+    shot(page, "zone-wide-dark")
+    page.get_by_role("button", name="Watch for it").click()
+    page.locator("ul.conditions li", has_text="in its zone").wait_for()
+    zone = json.loads(file.read_text())["zone"]
+    assert len(zone) == 3 and zone[0][0] == pytest.approx(0.5, abs=0.01) and zone[2][1] > zone[0][1]
+    page.get_by_label("Corners: from the left").fill("50,0 200,0 10,10")
+    assert not page.get_by_label("Corners: from the left").evaluate("node => node.checkValidity()")
+    page.get_by_role("button", name="No zone").click()
+    # What the program refuses is told, and changes nothing.
+    page.get_by_label("What is told").fill("Somebody is in the hall")
+    page.get_by_label("What is seen, one or several").select_option(["walk"])
+    page.get_by_role("button", name="Watch for it").click()
+    page.locator("#note", has_text="is a condition of the config").wait_for()
+    page.get_by_role("button", name=f"Take back the condition: {told}").click()
+    page.locator("ul.conditions li", has_text=told).wait_for(state="detached")
+    assert file.read_text() == ""
+    assert not named(page)
+
+
 def test_the_system_shows_memory_and_people(page):
     part(page, "System")
     meter = page.get_by_role("meter")
@@ -213,5 +274,5 @@ def test_who_logs_out_sees_nothing_and_nothing_went_wrong(page):
     page.get_by_label("Password").fill("wrong horse battery")
     page.keyboard.press("Enter")
     page.locator("#note", has_text="wrong name or password").wait_for()
-    # The browser tells of the refusal itself.
-    assert [line for line in page.wrong if "401" not in line] == []
+    # The browser tells of refusals itself: of this one, and of a condition that was refused above.
+    assert ["400" in line for line in page.wrong if "401" not in line] == [True]

@@ -303,20 +303,27 @@ def rows_of(path):
 def read(name, path):
     """Clips of an annotation file, one after the other."""
     path = Path(path)
-    source = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else rows_of(path)
+    try:
+        source = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else rows_of(path)
+    except ValueError as error:
+        raise BadRow(f"{path} is no JSON: {error}") from None
     clips, done = IMPORTERS[name](source), 0
     while True:
         try:
             clip = next(clips)
         except StopIteration:
             return
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             if isinstance(error, BadRow):
                 raise
             raise BadRow(
                 f"{path}: after {done} clips a row is not as {name} has them: {type(error).__name__} {error}"
             ) from error
         done += 1
+        if not isinstance(clip.text, str):
+            raise BadRow(f"{path}: {clip.id} says {clip.text!r}, which is no text")
+        if not all(parse.is_number(at) for at in (clip.start_s, clip.end_s) if at is not None):
+            raise BadRow(f"{path}: {clip.id} is from {clip.start_s} to {clip.end_s}, which are no times")
         if clip.end_s is not None and clip.end_s < clip.start_s:
             raise BadRow(f"{path}: {clip.id} ends at {clip.end_s} s, before it begins at {clip.start_s} s")
         yield clip

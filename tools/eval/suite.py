@@ -19,6 +19,7 @@ import hashlib
 import html
 import json
 import os
+import subprocess
 import sys
 import time
 import tomllib
@@ -31,10 +32,11 @@ sys.path.insert(0, str(ROOT / "tools/eval"))
 import prepare  # noqa: E402
 import synthetic  # noqa: E402
 from benchmarks import BENCHMARKS, report  # noqa: E402
+from benchmarks.core import ODD  # noqa: E402
 from benchmarks.graders import Offline  # noqa: E402
 from systems import CONTROLS, Blind, Broken, Cutter, Ocelli, OpenAi  # noqa: E402
 
-CONTROLLED = ("tvbench", "tempcompass")
+CONTROLLED = ("tvbench", "tempcompass", "streamingbench", "egoschema", "camerabench")
 PROBES = 3_000_000  # the first seed of the sets of probes
 ABOUT = """{items} items of {sets} sets, told by the pack {pack} through the program. Sets are of our own making in the benchmarks' forms, but for copies
 of the field's that lay at hand. Rendered clips have seeds from {test}, probes from {probes}: rooms and people on which neither the pack's weights
@@ -58,6 +60,8 @@ def say(text):
 
 def real_sets(folder):
     """The user's copies: a folder for each benchmark's name."""
+    if not folder.is_dir():
+        sys.exit(f"suite: {folder} is no folder")
     sets = []
     for path in sorted(p for p in folder.iterdir() if p.is_dir()):
         if path.name not in BENCHMARKS:
@@ -66,8 +70,12 @@ def real_sets(folder):
         files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl", ".csv"))
         try:
             items = benchmark.load(files[0] if len(files) == 1 else path)
-        except (KeyError, ValueError, OSError, IndexError) as error:
+        except (*ODD, OSError) as error:
             sys.exit(f"suite: {path} cannot be read as {path.name}: {type(error).__name__} {error}")
+        asked = {}
+        for item in items:
+            if asked.setdefault(item.id, what := (item.video, item.question, item.options, item.until_s)) != what:
+                sys.exit(f"suite: {path} has two questions called {item.id}, so a reply does not say which it is of")
         sets.append(Set(path.name, benchmark, items, path / "videos"))
     return sets
 
@@ -76,7 +84,11 @@ def answer(system, chosen, kept):
     """{item id: reply}; what was answered before is read from `kept`, a line each."""
     replies = {}
     if kept.exists():
-        replies = {row["id"]: row["reply"] for row in map(json.loads, kept.read_text().splitlines())}
+        text = kept.read_text()
+        if not text.endswith("\n"):  # a run that was ended while it wrote
+            text = text[: text.rfind("\n") + 1]
+            kept.write_text(text)
+        replies = {row["id"]: row["reply"] for row in map(json.loads, text.splitlines())}
     failed = 0
     with kept.open("a") as file:
         for k, item in enumerate(chosen.items):
@@ -84,7 +96,7 @@ def answer(system, chosen, kept):
                 continue
             try:
                 replies[item.id] = system.reply(chosen.benchmark, item, chosen.videos / item.video)
-            except (Broken, OSError) as error:
+            except (Broken, OSError, subprocess.CalledProcessError) as error:
                 failed += 1
                 say(f"{chosen.name} {item.id}: {error}")
                 if failed > 5:
@@ -161,7 +173,8 @@ def bars(rows, benchmarks):
     line, left, width = 22, 260, 420
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="Strict scores" width="{left + width + 60}" height="{line * len(shown) + 30}" font-family="sans-serif" font-size="12">']  # fmt: skip
     for k, r in enumerate(shown):
-        top, at = line * k + 6, lambda v: left + width * min(max(v, 0), 1)
+        most = benchmarks[r["name"]].most
+        top, at = line * k + 6, lambda v: left + width * min(max(v / most, 0), 1)  # noqa: B023
         out.append(
             f'<text x="{left - 8}" y="{top + 12}" text-anchor="end" fill="currentColor">{html.escape(r["name"])}, {html.escape(r["system"])}</text>'
         )
@@ -205,6 +218,7 @@ def arguments():
     p.add_argument("--assets", type=Path, default=ROOT / "data/scenes/assets")
     p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
+    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for; 1440 are a day, and some 6 GB each")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1; its key, where it wants one, is OPENAI_API_KEY in the environment")
     p.add_argument("--model", default="default", help="the server's model")
@@ -225,7 +239,7 @@ def own_sets(args):
         prepare.run(sys.executable, "scenes/generate.py", "--out", probes.parent, "--split", "probes", "--first", PROBES, "--count", args.clips // 2, "--assets", args.assets)  # fmt: skip
     last = prepare.SPLITS["test"] + args.clips
     scenes = [p for p in sorted(test.glob("*.npz")) if int(p.stem) < last]
-    made = synthetic.make(sorted(probes.glob("*.npz")), scenes, test.parent / "sets")
+    made = synthetic.make(sorted(probes.glob("*.npz")), scenes, test.parent / "sets", needle_minutes=args.needle_minutes)
     return [Set(name, b := BENCHMARKS[kind](), b.load(path), test.parent / "sets/videos") for name, kind, path in made]
 
 

@@ -13,6 +13,7 @@ import argparse
 import csv
 import hashlib
 import json
+import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from pathlib import Path
 import numpy as np
 
 TOOLS = Path(__file__).parents[1]
-sys.path[:0] = [str(TOOLS / part) for part in ("eval", "train", "scenes")]
+sys.path[:0] = [str(TOOLS / part) for part in ("eval/language", "eval", "train", "scenes")]
 
+import camera  # noqa: E402
 import clips  # noqa: E402
 import noise  # noqa: E402
 import words  # noqa: E402
@@ -325,7 +327,7 @@ def spooky(count, videos):
 
 
 def needle(scenes, videos, minutes, count=3, seed=5):
-    """A needle in a long video, in E.T. Bench's form: one fall among clips without any; a moment of it is asked for."""
+    """A needle in a long video, or in a day (1440 minutes), in E.T. Bench's form: one fall among clips without any; a moment of it is asked for."""
     falls = [c for c in scenes if once(c, "fall")][:count]
     plain = [c for c in scenes if not any(s[0] == "fall" for s in c.spans)]
     rows, dice = [], np.random.default_rng(seed)
@@ -340,7 +342,7 @@ def needle(scenes, videos, minutes, count=3, seed=5):
         about = hashlib.sha256(" ".join(c.name for c in parts).encode()).hexdigest()[:8]
         video = videos / f"needle-{about}.mp4"
         if not video.exists():
-            clips.write(video, np.concatenate([square(frames_of(c)) for c in parts]))
+            join(parts, video)
         span = [start + s for s in once(clip, "fall")]
         rows.append(
             {
@@ -355,9 +357,212 @@ def needle(scenes, videos, minutes, count=3, seed=5):
     return {"needle.json": rows}
 
 
+def done(clip):
+    """[(kind, start_s, end_s)] of what happens once, in its order."""
+    return sorted(((kind, *span) for kind in ONE if (span := once(clip, kind))), key=lambda d: d[1])
+
+
+def timed_choices(scenes):
+    """StreamingBench's form: what has just happened, asked in the stream."""
+    videos, dice = [], np.random.default_rng(13)
+    for clip in scenes:
+        questions = []
+        for kind, _, end in done(clip)[:3]:
+            choices, right = among(dice, ONE[kind], [ONE[k] for k in ONE if k not in {s[0] for s in clip.spans}], 4)
+            questions.append(
+                {
+                    "task_type": "Event Understanding",
+                    "question": "What has just happened?",
+                    "time_stamp": f"0:00:{min(end + 0.4, clip.seconds):05.2f}",
+                    "answer": LETTERS[right],
+                    "options": [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices)],
+                }
+            )
+        if questions:
+            videos.append({"video_path": clip.video, "questions": questions})
+    return {"questions_real.json": videos}
+
+
+def among(dice, right, others, count):
+    """(choices in a drawn order, where the right one is)"""
+    choices = [right, *(str(o) for o in dice.choice(others, count - 1, replace=False))]
+    order = dice.permutation(count)
+    return [choices[k] for k in order], int(np.argwhere(order == 0)[0, 0])
+
+
+STATES = {"walk": "somebody walks", "stand": "somebody stands", "sit": "somebody sits", "lie": "somebody lies", "run": "somebody runs", "kneel": "somebody kneels"}
+
+
+def story(clip):
+    """What is gone through one after the other, each thing once, of 0.4 s at least."""
+    return list(dict.fromkeys(kind for kind, start, end in clip.spans if kind in ONE | STATES and end - start >= 0.4))
+
+
+def overall(scenes):
+    """EgoSchema's form: five accounts of a whole clip; the wrong ones have its deeds in another order, or others."""
+    questions, answers, dice = [], {}, np.random.default_rng(17)
+    account = lambda kinds: ", then ".join((ONE | STATES)[k] for k in kinds)  # noqa: E731
+    for clip in scenes:
+        kinds = story(clip)[:3]
+        if len(kinds) < 2:
+            continue
+        others = [k for k in ONE | STATES if k not in {s[0] for s in clip.spans}]
+        wrong = {account(kinds[::-1])}
+        while len(wrong) < 4:
+            wrong.add(account([str(k) for k in dice.choice(others, len(kinds), replace=False)]))
+        choices, right = among(dice, account(kinds), sorted(wrong), 5)
+        questions.append({"q_uid": clip.video, "question": "Which account of the whole video is right?"} | {f"option {k}": c for k, c in enumerate(choices)})
+        answers[clip.video] = right
+    return {"questions.json": questions, "subset_answers.json": answers}
+
+
+def unanswered(probes):
+    """Video-Bench's form, which has no answers: only whether replies can be read."""
+    rows = {
+        f"q{k}": {"vid_path": clip.video, "video_id": clip.name, "question": clip.questions[0]["question"], "choices": dict(zip(LETTERS, clip.questions[0]["choices"]))}
+        for k, clip in enumerate(probes)
+    }
+    return {"Scenes_QA_new.json": rows}
+
+
+# Of a table: what is done by hand, said as the narrators of egocentric videos say it, as (verb, noun).
+BY_HAND = {
+    "reach": ("reaches for", "cup"), "pick_up": ("picks up", "cup"), "put_down": ("puts down", "cup"), "pour": ("pours", "water"), "stir": ("stirs", "bowl"),
+    "cut": ("cuts", "bread"), "open": ("opens", "box"), "close": ("closes", "box"),
+}  # fmt: skip
+OTHER_NOUNS = ("door", "lamp", "shirt", "phone", "bicycle", "window", "carpet", "ladder", "pillow", "guitar")
+OTHER_VERBS = ("paints", "washes", "throws", "kicks", "folds", "reads", "tears", "sweeps", "licks", "hammers")
+
+
+def by_hand(tables):
+    """EgoHOIBench's form: what hands do, against ten sentences with another verb and ten with another noun."""
+    head = ("video_uid", "clip_start", "clip_end", "clip_text", "tag_noun", "tag_verb", "verb_neg", "noun_neg")
+    rows = []
+    for clip in tables:
+        for narration in clip.narrations:
+            verb, noun = BY_HAND.get(narration["kind"], (None, None))
+            if verb is None:
+                continue
+            noun = next((o for o in narration["objects"] if o != "table"), noun)
+            say = lambda v, n: f"#C C {v} the {n}"  # noqa: E731
+            verbs = [say(v, noun) for v in OTHER_VERBS]
+            nouns = [say(verb, n) for n in OTHER_NOUNS]
+            rows.append((clip.video, narration["start_s"], narration["end_s"], say(verb, noun), "[0]", "[0]", ",".join(verbs), ",".join(nouns)))
+    lines = ["\t".join(map(str, row)) for row in (head, *rows)]
+    return {"EgoMCQ_hardnegHOI.tsv": "\n".join(lines) + "\n"}
+
+
+def chained(scenes):
+    """V-STaR's form: what, when and where somebody who is alone does a thing."""
+    rows = []
+    for clip in scenes:
+        with np.load(clip.path) as z:
+            if json.loads(str(z["meta"]))["people"] != 1:
+                continue
+            shape = z["mask_shape"]
+            mask = np.unpackbits(z["mask_bits"])[: shape.prod()].reshape(shape).astype(bool)
+        for kind, start, end in done(clip)[:1]:
+            boxes = []
+            for second in range(int(np.ceil(start)), int(end) + 1):
+                seen = np.argwhere(mask[min(second * FPS, len(mask) - 1)])
+                if len(seen):
+                    (top, left), (bottom, right) = seen.min(0).tolist(), seen.max(0).tolist()
+                    boxes.append({"timestamp": second, "frame_index": second * FPS, "xmin": left, "ymin": top, "xmax": right + 1, "ymax": bottom + 1})
+            if boxes and not kind.startswith(("light", "door")):
+                rows.append(
+                    {
+                        "vid": clip.video, "domain": "home", "fps": FPS, "width": int(shape[2]), "height": int(shape[1]), "frame_count": int(shape[0]),
+                        "question": "What does somebody do?", "answer": ONE[kind], "temporal_question": f"When is it that {ONE[kind]}?", "timestamps": [start, end],
+                        "spatial_question": f"Where is who does it, while {ONE[kind]}?", "spatial_question_2": "Where is who does it?", "bboxes": boxes,
+                    }
+                )  # fmt: skip
+    return {"vstar.json": rows}
+
+
+def facts(scenes):
+    """Video SimpleQA's form: what happened first, what came after it, and both in one question."""
+    rows = []
+    for clip in scenes:
+        if len(story(clip)) < 2:
+            continue
+        first, second = ((ONE | STATES)[kind] for kind in story(clip)[:2])
+        rows.append(
+            {
+                "date": "2026-01-01", "video": clip.video,
+                "QA_Pair_1_Question": "What happened first?", "QA_Pair_1_Answer": first,
+                "QA_Pair_2_Question": f"What happened after {first}?", "QA_Pair_2_Answer": second,
+                "Multi_hop_Question": "What happened after what happened first?", "Multi_hop_Answer": second,
+            }
+        )  # fmt: skip
+    return {"VideoSimpleQA.json": rows}
+
+
+def gestures(scenes):
+    """MimeQA's form: what hands and body play, without a thing."""
+    rows = []
+    for clip in scenes:
+        for kind in ("wave", "clap", "raise_hands", "bend"):
+            if kind in {s[0] for s in clip.spans}:
+                rows.append({"video": clip.video, "question": "What is played?", "answer": ONE[kind], "category": kind})
+    return {"mimeqa.json": rows}
+
+
+def as_told(scenes):
+    """MAGQA's form: one question, and answers in the stream as they become true."""
+    rows = []
+    for k, clip in enumerate(scenes):
+        told = [n for n in clip.narrations if n["end_s"] - n["start_s"] >= 0.4][:8]
+        if told:
+            times = [[n["start_s"], n["end_s"] + 1] for n in told]
+            rows.append({"question_id": k, "video": clip.video, "question": "What happens?", "answers": [n["text"] for n in told], "answer_time": times})
+    return {"magqa.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}
+
+
+MOVED = {
+    "pan_left": "pan-left", "pan_right": "pan-right", "tilt_up": "tilt-up", "tilt_down": "tilt-down", "roll_left": "roll-CCW", "roll_right": "roll-CW",
+    "in": "zoom-in", "out": "zoom-out", None: "static",
+}  # fmt: skip
+ASKED = {
+    "pan-left": "Does the camera pan to the left?", "pan-right": "Does the camera pan to the right?", "tilt-up": "Does the camera tilt up?",
+    "tilt-down": "Does the camera tilt down?", "roll-CCW": "Does the camera roll to the left?", "roll-CW": "Does the camera roll to the right?",
+    "zoom-in": "Does the camera zoom in?", "zoom-out": "Does the camera zoom out?", "static": "Does the camera stand still?",
+}  # fmt: skip
+
+
+def movements(scenes, videos, count=36, speed=5):
+    """CameraBench's form: a window that moves over clips' pictures, or stands; which it does is exact. And its questions, each on a video
+    where it is true and on one where it is not."""
+    labels = {}
+    for k, clip in enumerate(scenes[:count]):
+        name = list(MOVED)[k % len(MOVED)]
+        video = videos / f"moved-{name or 'not'}-{clip.name}.mp4"
+        if not video.exists():
+            clips.write(video, camera.moved(frames_of(clip), name, speed)[0])
+        labels[video.name] = [MOVED[name]]
+    of = lambda label, is_it: [v for v, named in labels.items() if (label in named) == is_it]  # noqa: E731
+    pairs = [
+        {"question": ASKED[label], "positive": yes, "negative": no, "label": label}
+        for label in ASKED
+        for yes, no in zip(of(label, True), of(label, False)[::3])
+    ]
+    return {"motions.json": labels}, {"vqa.json": pairs}
+
+
 def frames_of(clip):
     with np.load(clip.path) as z:
         return z["frames"]
+
+
+def join(parts, video):
+    """Clips one after the other, each encoded once: a day of them fits no memory."""
+    for clip in {c.name: c for c in parts}.values():
+        if not (of := video.with_name(f"square-{clip.name}.mp4")).exists():
+            clips.write(of, square(frames_of(clip)))
+    names, part = video.with_suffix(".txt"), video.with_suffix(".part.mp4")
+    names.write_text("".join(f"file square-{c.name}.mp4\n" for c in parts))
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "concat", "-i", str(names), "-c", "copy", str(part)], check=True)
+    names.unlink()
+    part.rename(video)
 
 
 def square(frames):
@@ -382,16 +587,20 @@ def make(probes, scenes, out, noise_clips=40, needle_minutes=10):
     videos.mkdir(parents=True, exist_ok=True)
     probe, scene = ([rendered(p, videos) for p in files] for files in (probes, scenes))
     table = [c for c in scene if c.is_table]
+    moved, asked = movements([c for c in scene if not c.is_table], videos)
     sets = {
         "tempcompass": temporal(probe), "tvbench": options(probe), "videohallucer": hallucinations(scene), "ual-bench": unusual(scene),
         "ovo-bench": online(scene), "streamingbench-proactive": proactive(scene), "vstream-qa": asked_later(scene), "etbench": grounded(scene),
-        "vidchapters": chapters(scene), "dream-1k": described(scene), "spookybench": spooky(noise_clips, videos),
+        "vidchapters": chapters(scene), "vidchapters-captions": chapters(scene), "vidchapters-grounding": chapters(scene), "dream-1k": described(scene), "spookybench": spooky(noise_clips, videos),
         "epfl-smart-kitchen": segments(table), "vcrbench": orders(table, videos), "needle": needle(scene, videos, needle_minutes),
+        "streamingbench": timed_choices(scene), "egoschema": overall(scene), "video-bench": unanswered(probe), "egohoibench": by_hand(table),
+        "v-star": chained(scene), "video-simpleqa": facts(scene), "mimeqa": gestures(scene), "magqa": as_told(scene),
+        "camerabench": moved, "camerabench-vqa": asked,
     }  # fmt: skip
     made = []
     for name, content in sets.items():
         write(out / name, content)
-        folders = ("videohallucer", "tempcompass", "tvbench")
+        folders = ("videohallucer", "tempcompass", "tvbench", "egoschema", "video-bench", "camerabench")
         made.append(
             (name, "etbench" if name == "needle" else name, out / name if name in folders else out / name / next(iter(content)))
         )

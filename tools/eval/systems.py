@@ -19,9 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import parse
-from benchmarks.core import LETTERS
+from benchmarks.core import LETTERS, Item
 
 BEGAN = "2026-01-01T12:00:00Z"  # each video begins then
+# CameraBench's labels, and what the program tells of its camera.
+MOVEMENTS = {
+    "pan-left": "The camera pans left.", "pan-right": "The camera pans right.", "tilt-up": "The camera tilts up.",
+    "tilt-down": "The camera tilts down.", "roll-CCW": "The camera rolls to the left.", "roll-CW": "The camera rolls to the right.",
+    "zoom-in": "The camera moves or zooms in.", "dolly-in": "The camera moves or zooms in.", "zoom-out": "The camera moves or zooms out.",
+    "dolly-out": "The camera moves or zooms out.",
+}  # fmt: skip
 FRAMES = 8
 
 
@@ -38,10 +45,15 @@ def probe(video):
 def probed(video, _changed):
     """Each file is looked into once: starting ffprobe for every question took longer than the answers."""
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height,r_frame_rate:format=duration", "-of", "json", str(video)]  # fmt: skip
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    stream = told["streams"][0]
-    over, under = stream["r_frame_rate"].split("/")
-    return stream["width"], stream["height"], int(over) / int(under), float(told["format"]["duration"])
+    try:
+        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        stream = told["streams"][0]
+        over, under = stream["r_frame_rate"].split("/")
+        return stream["width"], stream["height"], int(over) / int(under), float(told["format"]["duration"])
+    except subprocess.CalledProcessError as error:
+        raise Broken(f"{video} is no video: {error.stderr.strip()}") from error
+    except (LookupError, ArithmeticError, ValueError) as error:
+        raise Broken(f"{video} has no pictures, or ffprobe does not tell their number or length: {error!r}") from error
 
 
 def frames_of(video):
@@ -114,11 +126,15 @@ class Ocelli:
     cutter: Cutter
     name: str = "ocelli"
     told: dict = field(default_factory=dict)
+    moved: dict = field(default_factory=dict)
     places: dict = field(default_factory=dict)
 
     def reply(self, benchmark, item, video):
         part = self.cutter.part(video, item.from_s, item.until_s)
-        return getattr(self, benchmark.form(item))(item, part)
+        form = benchmark.form(item)
+        if form == "pair":
+            return self.pair(item, part, self.cutter.part(twin_of(item, video), item.from_s, item.until_s))
+        return getattr(self, form)(item, part)
 
     def run(self, *arguments, give=None):
         ran = subprocess.run([str(self.program), *map(str, arguments)], input=give, capture_output=True, text=True)
@@ -134,6 +150,7 @@ class Ocelli:
             how = ("--json", "--evidence", "--verbosity", "full", "--pack", self.pack, "--journal", journal, "--at", BEGAN)
             out = self.run("replay", video, *how)
             rows = [json.loads(line) for line in out.splitlines()]
+            self.moved[video] = {r["text"] for r in rows if r["type"] == "camera"}
             self.told[video] = [r for r in rows if r["type"] == "narration"], journal
         return self.told[video]
 
@@ -153,14 +170,37 @@ class Ocelli:
         return np.array([self.places[t] for t in texts])
 
     def choice(self, item, video):
-        events, _ = self.events(video)
-        seen = np.array([vector(e["evidence"]) for e in events if "evidence" in e])
-        if not len(seen):
-            return None
         texts = [re.sub(r"^\(?[A-Z][.):]\s+|^(Caption|Sentence|Option) \w+: ", "", o) for o in item.options]
-        near = (seen @ self.place(texts).T).max(0)
+        near = self.near(texts, video)
+        if near is None:
+            return None
         best = int(near.argmax())
         return item.options[best] if texts[best] != item.options[best] else LETTERS[best]
+
+    def near(self, texts, video):
+        """How near each sentence is to the nearest of what was seen; None where nothing was."""
+        events, _ = self.events(video)
+        seen = np.array([vector(e["evidence"]) for e in events if "evidence" in e])
+        return (seen @ self.place(texts).T).max(0) if len(seen) else None
+
+    def likeness(self, item, video):
+        verbs = item.extra["verb"]
+        texts = [re.sub(r"^#(C C|C|O man \w|O)\b", "Someone", t) for t in (item.question, *verbs, *item.extra["noun"])]
+        near = self.near(texts, video)
+        return None if near is None else [float(near[0]), near[1 : 1 + len(verbs)].tolist(), near[1 + len(verbs) :].tolist()]
+
+    def scores(self, item, video):
+        """Of each movement of the camera that it can tell whether it did."""
+        self.events(video)
+        moved = self.moved[video]
+        told = {label: float(text in moved) for label, text in MOVEMENTS.items()} | {"static": float(not moved)}
+        return {label: told[label] for label in item.options if label in told}
+
+    def chains(self, item, video):
+        """What and when; it does not tell where."""
+        found = self.times(Item(item.id, item.video, item.extra["temporal"]), video)
+        when = f"{list(found[0])}" if found else ""
+        return {"answer_vqa": self.text(item, video) or "", "answer_temporal": when, "answer_temporal_2": when}
 
     def text(self, item, video):
         answer = self.ask(item.question, video)
@@ -178,8 +218,8 @@ class Ocelli:
         about = item.extra.get("about")
         return self.said(f"Is it now that {about}?" if about else item.question, video)
 
-    def pair(self, item, video):
-        both = [self.said(question, video) for question in (item.question, item.extra["twin"])]
+    def pair(self, item, video, twin):
+        both = [self.said(item.question, video), self.said(item.extra["twin"], twin)]
         return both if any(both) else None
 
     def number(self, item, video):
@@ -211,10 +251,10 @@ class Ocelli:
         return [[e["t_start_s"], end, e["text"]] for e, end in zip(events, ends)] or None  # nothing told: an end too many
 
     def stream(self, item, video):
-        """Each event as it is told, in the words that are asked for where it is what was asked."""
+        """Each event as it is told; in the words that are asked for, where it is what was asked; by the whole video's clock."""
         wanted = re.search(r'[Ss]ay "([^"]+)" when (.*)\.', item.question)
-        found = [e["t_end_s"] for e in self.events(video)[0] if wanted and self.is_it(e, wanted[2])]
-        return [[at, wanted[1]] for at in found] or None
+        events = [e for e in self.events(video)[0] if not wanted or self.is_it(e, wanted[2])]
+        return [[(item.from_s or 0) + e["t_end_s"], wanted[1] if wanted else e["text"]] for e in events] or None
 
     def is_it(self, event, text):
         """Whether a sentence says what an event says: nearer than half way to any other sentence, by the encoder."""
@@ -230,6 +270,11 @@ class Ocelli:
         self.run("replay", video, "--json", "--pack", self.pack, "--trace", trace)
         rows = [json.loads(line)["kinds"] for line in trace.read_text().splitlines()]
         return [max(row, key=row.get) for row in rows]
+
+
+def twin_of(item, video):
+    """The video of a pair's second question, which need not be the first one's."""
+    return video.parents[len(Path(item.video).parts) - 1] / item.extra["twin_video"]
 
 
 def vector(text):
@@ -261,11 +306,42 @@ class OpenAi:
         part = self.cutter.part(video, item.from_s, item.until_s)
         form = benchmark.form(item)
         if form == "pair":
-            return [self.say(part, f"{question} {self.how['yes_no']}") for question in (item.question, item.extra["twin"])]
+            twin = self.cutter.part(twin_of(item, video), item.from_s, item.until_s)
+            asked = (part, item.question), (twin, item.extra["twin"])
+            return [self.say(shown, f"{question} {self.how['yes_no']}") for shown, question in asked]
         if form == "stream":
             return self.poll(item, video)
+        if form == "likeness":
+            return self.likeness(item, part)
+        if form == "scores":
+            named = self.say(part, f"Which of these does the camera do: {', '.join(item.options)}? Name all that are true, and none else.")
+            return None if named is None else {label: float(re.search(rf"(?<![\w-]){re.escape(label)}(?![\w-])", named) is not None) for label in item.options}
+        if form == "chains":
+            return self.chains(item, part)
         said = self.say(part, benchmark.prompt(item) if item.options else f"{item.question} {self.how[form]}")
         return self.read(form, said)
+
+    def likeness(self, item, part):
+        """1 for the sentence that it names of all, and 0 for the others, in another order for each item."""
+        others = [*item.extra["verb"], *item.extra["noun"]]
+        texts = sorted({item.question, *others}, key=lambda t: hashlib.sha256(f"{item.id} {t}".encode()).digest())[: len(LETTERS)]
+        lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, texts)]
+        said = self.say(part, "\n".join(["Which sentence says what happens?", *lines, "Answer with the letter."]))
+        named = None if said is None else parse.letter(said, texts)
+        if named is None:
+            return None
+        of = lambda text: float(text == texts[named])  # noqa: E731
+        return [of(item.question), [of(t) for t in item.extra["verb"]], [of(t) for t in item.extra["noun"]]]
+
+    def chains(self, item, part):
+        """Each question by itself, so both chains have the same answers."""
+        where = f"{item.extra['spatial']} Answer with a JSON object of boxes [left, top, right, bottom] in pixels at these seconds: {', '.join(item.extra['at'])}."
+        what, when, where = (self.say(part, q) for q in (f"{item.question} {self.how['text']}", f"{item.extra['temporal']} {self.how['span']}", where))
+        where = re.search(r"\{.*\}", where or "", re.DOTALL)
+        told = {"answer_vqa": what or ""}
+        for chain in ("", "_2"):
+            told |= {f"answer_temporal{chain}": when or "", f"answer_spatial{chain}": where[0] if where else ""}
+        return told
 
     @staticmethod
     def read(form, said):
@@ -279,13 +355,13 @@ class OpenAi:
             return None
 
     def poll(self, item, video):
-        """Each second, with what was seen until then: whether it has happened."""
+        """Each second, with what was seen until then: whether it has happened, or what is new."""
         said, at = [], (item.from_s or 0) + 1
-        while at <= item.until_s:
-            reply = self.say(
-                self.cutter.part(video, 0, at),
-                f"{item.question} Has it happened by now? If so, say what is asked for, else say no.",
-            )
+        last = probe(video)[3] if item.until_s is None else item.until_s
+        waits = re.search(r"\bsay\b", item.question, re.IGNORECASE)
+        ask = "Has it happened by now? If so, say what is asked for, else say no." if waits else "Answer in one sentence by what is new in the last second; say no if nothing is."
+        while at <= last:
+            reply = self.say(self.cutter.part(video, 0, at), f"{item.question} {ask}")
             if reply and parse.yes_no(reply) is not False:
                 said.append([at, reply])
             at += 1

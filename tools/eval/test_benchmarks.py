@@ -216,6 +216,15 @@ FILES = {
             "w": {"chapters": [{"time": 0, "label": "Making tea"}], "duration": 30},
         }
     },
+    "vidchapters-captions": {
+        "": {
+            "v": {"chapters": [{"time": 0, "label": "Opening the large box"}, {"time": 10, "label": "The first cup of tea"}], "duration": 20},
+            "w": {"chapters": [{"time": 0, "label": "Making tea at home"}], "duration": 30},
+        }
+    },
+    "vidchapters-grounding": {
+        "": {"v": {"chapters": [{"time": 0, "label": "Opening"}, {"time": 10, "label": "The cup"}], "duration": 20}, "w": {"chapters": [{"time": 0, "label": "Tea"}], "duration": 30}}
+    },
     "epfl-smart-kitchen": {
         "": [
             {"id": 1, "video": "v", "labels": ["cut", "cut", "pour", "pour", "stir"]},
@@ -357,7 +366,7 @@ def score(benchmark, items, replies, mode):
 @pytest.mark.parametrize("name", FILES)
 def test_perfect_replies_have_the_most_and_none_have_the_least(name, tmp_path):
     benchmark, items = loaded(name, tmp_path)
-    most = {"v-star": None, "magqa": 5.0, "vidchapters": 0.9595}.get(
+    most = {"v-star": None, "magqa": 5.0, "vidchapters": 0.9595, "vidchapters-captions": 10.0}.get(
         name, 1.0
     )  # METEOR of a short sentence with itself is below 1
     for mode in core.MODES:
@@ -454,6 +463,14 @@ def test_videohallucer_counts_pairs_and_bias(tmp_path):
     assert (out["strict"]["basic"], out["strict"]["accuracy"]) == (1.0, 0.0)
     # Four times yes where it is twice right: (4 - 2) / (2 * 2); both wrong answers are yes.
     assert (out["strict"]["yes_difference"], out["strict"]["false_positive_ratio"]) == (0.5, 1.0)
+
+
+def test_egohoibench_a_word_stands_in_the_place_of_the_verb_or_of_the_last_noun():
+    instead = b.BENCHMARKS["egohoibench"].instead
+    assert instead("#C C opens the door", " closes", "verb") == "#C C closes the door"
+    assert instead("#O man X opens the door", "closes", "verb") == "#O man X closes the door"
+    assert instead("#C opens the door", "lid", "noun") == "#C opens the lid"
+    assert instead("#C C opens the door", "#C C shuts it", "verb") == "#C C shuts it"
 
 
 def test_egohoibench_a_tie_is_no_hit(tmp_path):
@@ -677,3 +694,135 @@ def test_intervals_hold_the_figure_and_need_two_videos(tmp_path):
     assert row["low"] <= row["score"] <= row["high"] and row["high"] - row["low"] > 0.05
     alone = b.report(benchmark, items[:2], {}, Offline())[0]
     assert (alone["low"], alone["high"]) == (None, None)
+
+
+NAN = math.nan
+# What a model may write where JSON is asked for, or a file of predictions may hold.
+ODD = ["", "x", 1, NAN, True, [], {}, [NAN, NAN], [1, 2], ["a"], [["a", "b"]], [{"a": 1}], {"a": 1}, [None, None], [[NAN, "x"]],
+       [[1, 2, None]], [[1, None]], ["yes"], [0.5, [NAN, 0.1], [0.1]], [NAN, [0.1], [0.1]], {"pan-left": "x"}, {"pan-left": NAN},
+       {"answer_vqa": 1}, {"answer_vqa": "Oslo", "answer_spatial": [1]}, {"answer_vqa": "x", "answer_spatial": {"1.0": ["a"] * 4}}]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_reply_of_another_shape_ends_no_run(name, tmp_path):
+    benchmark, items = loaded(name, tmp_path)
+    for reply in ODD:
+        for row in b.report(benchmark, items, {i.id: reply for i in items}, Offline(), rounds=2):
+            assert 0 <= row["missing"] + row["unparsed"] <= row["n"]
+
+
+def unread(name, folder, reply):
+    """(n, unparsed, score) of the main measure, strict, where every item has this reply."""
+    benchmark, items = loaded(name, folder)
+    rows = b.report(benchmark, items, {i.id: reply for i in items}, Offline(), rounds=2)
+    (row,) = [r for r in rows if r["mode"] == "strict" and r["measure"] == benchmark.main and not r["task"]]
+    return row["n"], row["unparsed"], row["score"]
+
+
+def test_what_is_no_number_is_no_hit_and_is_counted_as_unread(tmp_path):
+    assert unread("egohoibench", tmp_path, [0.5, [0.1, NAN], [0.1]]) == (1, 1, 0.0)  # max() of these is 0.1, of [NaN, 0.1] NaN
+    assert unread("ual-bench", tmp_path, [NAN, 3]) == (2, 2, 0.0)
+    assert unread("ual-bench", tmp_path, [0, math.inf]) == (2, 2, 0.0)
+    assert unread("streamingbench-proactive", tmp_path, [[NAN, "Goal"], [30, "Goal"]]) == (1, 1, 0.0)
+    assert unread("streamingbench-proactive", tmp_path, [[30, None]]) == (1, 1, 0.0)
+    assert unread("camerabench", tmp_path, {"pan-left": NAN})[:2] == (3, 3)
+    assert unread("egoschema", tmp_path, True) == (2, 2, 0.0)
+    assert unread("dream-1k", tmp_path, ["A dog barks."]) == (2, 2, 0.0)
+
+
+def test_limits_count_as_within(tmp_path):
+    assert measures.matched([[0.5]], 0.5) == 1
+    out = both("ual-bench", tmp_path, lambda i: [3, 6] if i.id == "a" else [1.5, 2.5])["strict"]
+    assert (out["onset@1s"], out["onset@0.25s"]) == (1.0, 0.0)
+    _, items = loaded("streamingbench-proactive", tmp_path)
+    assert items[0].until_s == 34  # the truth and 4 s
+    out = both("spookybench", tmp_path, lambda i: "star " + "other " * (12 if "words" not in i.task else 13))
+    assert out["strict"]["accuracy"] == 0.5  # 13 words for a label of one
+    out = both("spookybench", tmp_path, lambda i: f"{i.truth[0]} " + "other " * 13)
+    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 0.0)
+    bins = [row | {"frame_count": n} for row in FILES["v-star"][""][:1] for n in (599, 600, 1799, 1800)]
+    (tmp_path / "bins").write_text(json.dumps(bins))
+    assert [i.task for i in b.BENCHMARKS["v-star"]().load(tmp_path / "bins")] == ["short", "medium", "medium", "long"]
+
+
+def test_ual_bench_published_caps_a_distance_that_is_out_of_all_bounds(tmp_path):
+    out = both("ual-bench", tmp_path, lambda i: [0, 20000])
+    assert (out["published"]["mean_td_s"], out["published"]["r1@td7s"]) == ((6 + 2.5) / 2, 0.0)
+    assert out["strict"]["mean_td_s"] == pytest.approx((2 + 19994 + 0.5 + 19997.5) / 2)
+
+
+def test_a_letter_counts_anywhere_only_as_published_and_an_option_by_all_its_words(tmp_path):
+    assert both("ovo-bench", tmp_path, lambda i: "Perhaps both, B" if i.options else None)["published"]["backward"] == 1.0
+    assert parse.letter("the cat and the dog", ("a cat", "a cat and a dog")) == 1
+
+
+def test_one_thing_that_is_found_counts_once():
+    # Twice "a" of one wanted: 1 of 3 segments and 1 of 1.
+    assert measures.segment_f1("aabaa", "aaaaa", 0.25) == pytest.approx(0.5)
+    # One sentence for two wanted of the same span: 1 of 1 and 1 of 2.
+    assert captions.soda_c([(0, 10, "x")], [(0, 10, "x")] * 2, lambda *_: 1.0) == pytest.approx(2 / 3)
+
+
+def test_etbench_takes_the_first_span_and_grounds_right_answers_only(tmp_path):
+    replies = {"tvg": [[5, 6], [2, 4]], "gvq": "(B) from 1 to 3"}
+    benchmark, items = loaded("etbench", tmp_path)
+    items = [i for i in items if i.task in replies]
+    for mode in core.MODES:
+        assert score(benchmark, items, {i.id: replies[i.task] for i in items}, mode)["score"] == 0
+
+
+def test_v_star_is_right_in_all_three_or_not(tmp_path):
+    thin = {"1.0": [0, 0, 0.5, 10]}  # IoU 0.05
+    out = both("v-star", tmp_path, lambda i: perfect("v-star", i) | {"answer_spatial": thin})["strict"]
+    assert (out["all"], out["all_2"]) == (0.0, 1.0)
+    # 1 of 3 words and 1 of 2: F 0.4, a mark of 1 of 3, where 2 is wanted.
+    out = both("v-star", tmp_path, lambda i: perfect("v-star", i) | {"answer_vqa": "a cup on the table"})["strict"]
+    assert out["what"] == 0.0
+
+
+def test_vidchapters_starts_and_pairs(tmp_path):
+    benchmark, items = loaded("vidchapters", tmp_path)
+    for off, within in ((1, 1.0), (1.5, 0.0)):
+        values = benchmark.judge(items[0], [[off, "Opening the box"], [10 + off, "The first cup"]], "strict", None)
+        assert (values["f1@1s"], values["f1@3s"]) == (within, 1.0)
+    assert benchmark.pairs([(0, 4, "x"), (0, 5, "z")], [(0, 10, "y")]) == [("z", ["y"])]
+
+
+def test_vidchapters_has_precision_and_recall_apart(tmp_path):
+    out = both("vidchapters", tmp_path, lambda i: [[0, "Opening the box"]] if i.id == "v" else None)["published"]
+    # One chapter of twenty seconds is found for two of ten: its IoU with each is a half.
+    assert (out["precision@iou0.3"], out["recall@iou0.3"], out["precision@iou0.7"]) == (1.0, 1.0, 0.0)
+    assert (out["precision@1s"], out["recall@1s"], out["f1@1s"]) == (1.0, 0.5, pytest.approx(2 / 3))
+
+
+def test_vidchapters_titles_of_given_chapters(tmp_path):
+    benchmark, items = loaded("vidchapters-captions", tmp_path)
+    assert [(i.from_s, i.until_s, i.truth) for i in items][1] == (10, 20, "The first cup of tea")
+    assert benchmark.form(items[0]) == "text"
+    out = both("vidchapters-captions", tmp_path, lambda i: "the first cup of coffee" if i.id == "v/1" else None)
+    # Four words of five in the same order; ROUGE-L 4/5; BLEU-4: 4/5 * 3/4 * 2/3 * 1/2 to the fourth root, of that title alone.
+    assert out["published"]["rouge_l"] == pytest.approx(0.8) and out["strict"]["rouge_l"] == pytest.approx(0.8 / 3)
+    assert out["published"]["bleu4"] == pytest.approx(0.2**0.25, abs=1e-4)
+    out = both("vidchapters-captions", tmp_path, lambda i: "the first cup of coffee" if i.id == "v/1" else i.truth)
+    assert 6 < out["published"]["cider"] == out["strict"]["cider"] < 10  # two of three are right, and most of the other
+
+
+def test_vidchapters_when_a_title_is(tmp_path):
+    benchmark, items = loaded("vidchapters-grounding", tmp_path)
+    assert (items[1].question, items[1].truth, benchmark.form(items[1])) == ('When is the chapter "The cup"?', (10, 20), "span")
+    out = both("vidchapters-grounding", tmp_path, lambda i: [12, 19] if i.id == "v/1" else None)
+    # IoU 7/10: five of the ten from 0.5 to 0.95; two seconds off.
+    assert [out["published"][f"r1@iou{t}"] for t in (0.3, 0.5, 0.7, 0.9)] == [1, 1, 1, 0] and out["published"]["ap"] == 0.5
+    assert [out["published"][f"r1@{t}s"] for t in (1, 3)] == [0, 1] and out["strict"]["r1@3s"] == pytest.approx(1 / 3)
+
+
+def test_dream_1k_is_the_harmonic_mean(tmp_path):
+    out = both("dream-1k", tmp_path, lambda i: "A man opens the door." if i.id == "0" else "A dog barks.")["strict"]
+    assert (out["recall"], out["precision"], out["f1"]) == (0.75, 1.0, pytest.approx(6 / 7))
+
+
+def test_an_interval_is_of_95_percent():
+    items = [core.Item(str(k), f"v{k}") for k in range(100)]
+    outcomes = [core.Outcome(i, {"accuracy": float(k % 2)}) for k, i in enumerate(items)]
+    low, high = core.interval(outcomes, lambda chosen: core.means(chosen, ("accuracy",)))["accuracy"]
+    assert (low, high) == pytest.approx((0.5 - 1.96 * 0.05, 0.5 + 1.96 * 0.05), abs=0.02)

@@ -28,7 +28,7 @@ FILES = {
         "a.json",
         [
             {
-                "basic": {"clip_id": "c", "video_path": "v.mp4", "video_fps": 30.0, "clip_start_end_idx": [30, 90]},
+                "basic": {"clip_id": "c", "video_path": "v.mp4", "video_fps": 25.0, "clip_start_end_idx": [25, 75]},
                 "scene": {"caption": "A man runs.", "merge_caption": ""},
                 "misc": {"music_caption": [{"text": "rock", "time": "0:00-10:00"}]},
             }
@@ -189,3 +189,44 @@ def test_a_clip_does_not_end_before_it_begins(tmp_path):
     table = {"database": {"v": {"annotations": [{"segment": [9, 3], "id": 0, "sentence": "chop"}]}}}
     with pytest.raises(importers.BadRow, match="before it begins"):
         list(importers.read("youcook2", write(tmp_path, "a.json", table)))
+
+
+def clips(name, folder, content=None):
+    file, example, _ = FILES[name]
+    return list(importers.read(name, write(folder, file, content or example)))
+
+
+def test_what_a_caption_is_of_and_where_an_answer_lies_come_along(tmp_path):
+    assert [c.labels for c in clips("sharegpt4video", tmp_path)] == [("change",), ("change",), ("whole",)]
+    assert clips("et-instruct", tmp_path)[0].extra["spans"] == [(1.0, 2.0)]
+    row = FILES["et-instruct"][1][0]
+    assert clips("et-instruct", tmp_path, [row | {"tgt": [[1.0, 2.0], [4.0, 5.0]]}])[0].extra["spans"] == [(1.0, 2.0), (4.0, 5.0)]
+
+
+def test_both_names_of_who_speaks_are_known(tmp_path):
+    said = [{"from": "user", "value": "What?"}, {"from": "assistant", "value": "A cat."}]
+    row = FILES["valley"][1][0] | {"conversations": said}
+    assert [(c.text, c.extra["question"]) for c in clips("valley", tmp_path, [row])] == [("A cat.", "What?")]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_columns_name(tmp_path):
+    file, content, _ = FILES["charades"]
+    path = write(tmp_path, file, content)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert next(importers.read("charades", path)).video == "46GP8"
+
+
+@pytest.mark.parametrize(
+    "name, text, why",
+    [
+        ("coin", "[1", "is no JSON"),
+        ("activitynet", '{"v": {"duration": 9, "timestamps": [[0, 1]], "sentences": [null]}}', "not as activitynet has them"),
+        ("youcook2", '{"database": {"v": {"annotations": [{"segment": [NaN, 5], "id": 0, "sentence": "x"}]}}}', "no times"),
+        ("youcook2", '{"database": {"v": {"annotations": [{"segment": [1, 5], "id": 0, "sentence": null}]}}}', "no text"),
+        ("mmtrail", '[{"basic": {"video_fps": 0, "clip_start_end_idx": [1, 2]}, "scene": {}, "misc": {}}]', "ZeroDivisionError"),
+    ],
+)
+def test_null_nan_and_broken_files_are_told(name, text, why, tmp_path):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(importers.BadRow, match=why):
+        list(importers.read(name, tmp_path / "a.json"))

@@ -54,6 +54,8 @@ FAULTS = [
     Fault("v-star", 'rows without an answer to "what" are left out of when and where', lambda i: perfect("v-star", i) if i.video == "v" else {"answer_temporal": [0, 10]}, "when", 1, 0.5),
     Fault("vidchapters", "videos without a prediction are left out", lambda i: perfect("vidchapters", i) if i.id == "v" else None, "f1", 1, 0.5),
     # 0 to 10 and 10 to 24 s of 24: one chapter overlaps them by 10/24 and 14/24, which at 0.3 is twice, at 0.5 once; the other video is missing.
+    Fault("vidchapters-captions", "chapters without a title are left out", lambda i: i.truth if i.id == "v/1" else None, "rouge_l", 1, 1 / 3),
+    Fault("vidchapters-grounding", "titles without a reply are left out", lambda i: i.truth if i.id == "v/1" else None, "ap", 1, 1 / 3),
     Fault("vidchapters", "a chapter may be found more than once", lambda i: [[0, "All of it"]] if i.id == "v" else [[0, "Making tea"]], "f1@iou0.3", 1, (2 / 3 + 1) / 2),
     # pan-left has two positives, one at rank 1, one in a tie of ranks 2 and 3: (1 + 2/3) / 2; the two other labels 1/3.
     Fault("camerabench", "videos without scores are left out", lambda i: perfect("camerabench", i) if i.video == "v" else None, "map", 1, 0.5),
@@ -63,7 +65,7 @@ FAULTS = [
     Fault("video-simpleqa", "a rounded rate within F", lambda i: "Oslo", "f_score", 2 * 0.333 / 3 / (0.333 + 1 / 3), 1 / 3),
 ]  # fmt: skip
 # In these a missing reply is the fault itself.
-MISSING_DIFFERS = {"ual-bench", "vidchapters", "camerabench", "v-star"}
+MISSING_DIFFERS = {"ual-bench", "vidchapters", "vidchapters-captions", "vidchapters-grounding", "camerabench", "v-star"}
 
 
 def wrong(name, item):
@@ -103,6 +105,8 @@ def wrong(name, item):
             return {"answer_vqa": "a zebra", "answer_temporal": [900, 901], "answer_temporal_2": [900, 901]}
         case "vidchapters":
             return [[item.extra["duration_s"] - 0.01, "Zebras"]]
+        case "vidchapters-grounding":
+            return [50, 60]
         case "epfl-smart-kitchen":
             return ["nothing"] * len(truth)
         case "camerabench":

@@ -128,23 +128,74 @@ def test_a_server_that_says_something_else_is_no_answer(tmp_path, server, said):
         systems.OpenAi(server, "m", systems.Cutter(tmp_path)).reply(b.BENCHMARKS["tvbench"](), ITEM, tmp_path / "v.mp4")
 
 
-def clip(path, seed, kinds, probe=None):
-    """A file as tools/scenes writes it; kinds: [(kind, frames)]."""
+HANDS = b.Item("h", "v.mp4", "#C C opens the box", (), "", extra={"verb": ["#C C paints the box"], "noun": ["#C C opens the lamp"]})
+CHAINS = b.Item("c", "v.mp4", "What?", (), {}, extra={"temporal": "When?", "spatial": "Where?", "at": ("2", "3")})
+
+
+@needs_ffmpeg
+def test_a_server_is_asked_in_the_form_of_each_benchmark(tmp_path, server):
+    video(tmp_path / "v.mp4"), video(tmp_path / "w.mp4", 10)
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    reply = lambda name, item, *answers: (Server.answers.extend(answers), asked.reply(b.BENCHMARKS[name](), item, tmp_path / "v.mp4"))[1]  # noqa: E731
+    assert reply("egohoibench", HANDS, "#C C opens the box") == [1.0, [0.0], [0.0]]
+    assert reply("egohoibench", HANDS, "#C C paints the box") == [0.0, [1.0], [0.0]]
+    assert reply("egohoibench", HANDS, "I cannot tell.") is None
+    moves = b.Item("m", "v.mp4", "", ("pan-left", "pan-left-up", "static"))
+    assert reply("camerabench", moves, 'It does "pan-left".') == {"pan-left": 1.0, "pan-left-up": 0.0, "static": 0.0}
+    twins = b.Item("t", "v.mp4", "Does it pan?", (), (True, False), extra={"twin": "Does it pan?", "twin_video": "w.mp4"})
+    assert reply("camerabench-vqa", twins, "Yes.", "No.") == ["Yes.", "No."]
+    assert [len(body["messages"][0]["content"]) for _, _, body in Server.asked[-2:]] == [9, 9]
+    told = reply("v-star", CHAINS, "a cup", "[1, 2]", 'Here: {"2": [0, 0, 4, 4]}')
+    assert told["answer_vqa"] == "a cup" and told["answer_spatial_2"] == '{"2": [0, 0, 4, 4]}' and told["answer_temporal"] == "[1, 2]"
+    assert "2, 3" in Server.asked[-1][2]["messages"][0]["content"][-1]["text"]
+    said = reply("magqa", b.Item("q", "v.mp4", "What happens?"), "It grows.", "no", "no", "No.")
+    assert said == [[1.0, "It grows."]]
+
+
+def test_ocelli_tells_movements_likeness_and_chains_from_what_it_saw(tmp_path, monkeypatch):
+    told, part = systems.Ocelli(tmp_path / "ocelli", tmp_path, systems.Cutter(tmp_path)), tmp_path / "v.mp4"
+    place = lambda *xs: "m." + bytes(np.array(xs, np.int8)).hex()  # noqa: E731
+    told.told[part] = [{"text": "Someone walks.", "t_end_s": 2.0, "evidence": place(100, 0, 0)}], None
+    told.moved[part] = {"The camera pans left."}
+    labels = b.Item("m", "v.mp4", "", ("pan-left", "zoom-in", "static", "truck-left"))
+    assert told.scores(labels, part) == {"pan-left": 1.0, "zoom-in": 0.0, "static": 0.0}  # of what it cannot tell it says nothing
+    told.moved[part] = set()
+    assert told.scores(labels, part)["static"] == 1.0
+    sentences = {"Someone opens the box": (100, 0, 0), "Someone paints the box": (60, 80, 0), "Someone opens the lamp": (0, 100, 0)}
+    told.places = {text: systems.vector(place(*at)) for text, at in sentences.items()}
+    right, verbs, nouns = told.likeness(HANDS, part)
+    assert (round(right, 3), [round(v, 3) for v in verbs], [round(n, 3) for n in nouns]) == (1.0, [0.6], [0.0])
+    assert told.stream(b.Item("q", "v.mp4", "What happens?"), part) == [[2.0, "Someone walks."]]
+    monkeypatch.setattr(told, "times", lambda item, _: [(1.0, 2.0)] if item.question == "When?" else [])
+    monkeypatch.setattr(told, "text", lambda item, _: "a cup")
+    assert told.chains(CHAINS, part) == {"answer_vqa": "a cup", "answer_temporal": "[1.0, 2.0]", "answer_temporal_2": "[1.0, 2.0]"}
+
+
+def test_a_bar_is_as_long_as_its_score_is_of_the_best(tmp_path):
+    benchmark = b.BENCHMARKS["magqa"]()
+    row = {"name": "magqa", "system": "x", "task": "", "measure": "in_span", "mode": "strict", "score": 2.0, "low": None, "high": None, "chance": None}
+    assert 'width="168.0"' in suite.bars([row], {"magqa": benchmark})  # two fifths of 420
+
+
+def clip(path, seed, kinds, probe=None, view="side"):
+    """A file as tools/scenes writes it; kinds: [(kind, frames)]. Who is in it stands at the same place of all pictures."""
     import words
 
     labels = [words.KINDS.index(kind) for kind, count in kinds for _ in range(count)]
     frames = np.full((len(labels), 126, 224, 3), 90, np.uint8)
-    meta = {"scene": f"room{seed}", "view": "side"} | ({"probe": probe, "probe_set": str(seed)} if probe else {})
+    meta = {"scene": f"room{seed}", "view": view, "people": 1} | ({"probe": probe, "probe_set": str(seed)} if probe else {})
     qa = [{"question": "Which of the two happens first?", "answer": "wave", "kind": "order", "choices": ["clap", "wave"]}]
-    told = [
-        {"start_s": 0.0, "end_s": 1.0, "text": "A man walks.", "kind": "walk", "actors": [], "objects": [], "relations": []}
-    ]
+    told = [{"start_s": 0.0, "end_s": 1.0, "text": "A man walks.", "kind": kinds[0][0], "actors": [], "objects": ["table", "pan"], "relations": []}]
+    mask = np.zeros(frames.shape[:3], bool)
+    mask[:, 20:60, 100:130] = True
     np.savez(
         path / f"{seed}.npz",
         frames=frames,
         kind=np.array(labels, np.int8),
         meta=json.dumps(meta),
         qa=json.dumps(qa),
+        mask_bits=np.packbits(mask),
+        mask_shape=np.array(mask.shape),
         narrations=json.dumps(told),
     )
 
@@ -155,23 +206,35 @@ def test_sets_of_rendered_clips_are_read_by_the_benchmarks_own_loaders(tmp_path)
         (tmp_path / part).mkdir()
     clip(tmp_path / "probes", 1, [("walk", 20)], "order")
     clip(tmp_path / "test", 2, [("walk", 10), ("fall", 5), ("lie", 10)])
-    clip(tmp_path / "test", 3, [("nobody", 10), ("enter", 10), ("sit_down", 5), ("sit", 10)])
+    clip(tmp_path / "test", 3, [("nobody", 10), ("enter", 10), ("sit_down", 5), ("sit", 10), ("wave", 5)])
+    clip(tmp_path / "test", 4, [("stir", 10), ("cut", 5)], view="table")
     files = (sorted((tmp_path / part).glob("*.npz")) for part in ("probes", "test"))
     sets = {
         name: (b.BENCHMARKS[kind](), path)
         for name, kind, path in synthetic.make(*files, tmp_path / "sets", 2, 0.2)
     }
     items = {name: benchmark.load(path) for name, (benchmark, path) in sets.items()}
+    assert set(sets) - {"needle"} == set(b.BENCHMARKS)  # every scorer has a set of our own
     assert items["ual-bench"][0].truth == (2.0, 3.0)
+    moved = {i.video.split("-")[1]: i.truth for i in items["camerabench"]}
+    assert moved == {"pan_left": {"pan-left"}, "pan_right": {"pan-right"}}
+    first = items["egoschema"][0]
+    assert first.options[first.truth] == "somebody walks, then somebody falls, then somebody lies"
+    assert [(i.question, i.truth) for i in items["video-simpleqa"]][1] == ("What happened after somebody walks?", "somebody falls")
     assert items["tvbench"][0].options[items["tvbench"][0].truth] == "wave"
     pairs = {i.question: i.extra["twin"] for i in items["videohallucer"]}
     assert pairs["Does somebody fall?"] == "Does somebody climb a ladder?"
     forward = {i.id: i.truth for i in items["ovo-bench"] if i.task == "REC"}
     assert set(forward.values()) == {0, 1}
+    hands = items["egohoibench"][0]
+    assert (hands.question, hands.from_s, hands.until_s) == ("#C C stirs the pan", 0, 1)
+    assert hands.extra["verb"][0] == "#C C paints the pan" and len(hands.extra["noun"]) == 10 and "#C C stirs the pan" not in hands.extra["noun"]
+    falls = items["v-star"][0].truth
+    assert falls == {"answer": "somebody falls", "span": (2.0, 3.0), "boxes": {"2": (100, 20, 130, 60), "3": (100, 20, 130, 60)}}
     needle = items["needle"][0]
     length = len(systems.frames_of(tmp_path / "sets/videos" / needle.video)) / 5
     ((start, end),) = needle.truth["spans"]
-    assert 0 <= start < end <= length and length >= 12
+    assert 0 <= start < end <= length == 3 + 8 + 3 + 5  # seconds of the clips that were drawn, and of the fall
     for benchmark, path in sets.values():
         for item in benchmark.load(path):
             assert (tmp_path / "sets/videos" / item.video).exists(), (benchmark.name, item.video)
@@ -214,3 +277,90 @@ def test_a_folder_that_is_no_benchmark_or_cannot_be_read_is_named(tmp_path):
     (tmp_path / "odd").rename(tmp_path / "egoschema")
     with pytest.raises(SystemExit, match="cannot be read as egoschema"):
         suite.real_sets(tmp_path)
+    for text in ("[[1]]", '{"a": [1]}', "null", "[", "\x00"):
+        (tmp_path / "egoschema/questions.json").write_text(text)
+        (tmp_path / "egoschema/subset_answers.json").write_text("{}")
+        with pytest.raises(SystemExit, match="cannot be read as egoschema"):
+            suite.real_sets(tmp_path)
+    with pytest.raises(SystemExit, match="is no folder"):
+        suite.real_sets(tmp_path / "none")
+
+
+def test_two_questions_of_one_name_are_refused_and_one_twice_is_not(tmp_path):
+    (tmp_path / "ual-bench").mkdir()
+    row = {"video_id": "a", "start_time": 1, "end_time": 2}
+    (tmp_path / "ual-bench/rows.json").write_text(json.dumps([row, row]))
+    assert len(suite.real_sets(tmp_path)[0].items) == 2
+    (tmp_path / "ual-bench").rename(tmp_path / "vcrbench")
+    rows = [{"qid": 1, "goal": "tea", "question": q, "answer": [1, 2]} for q in ("Tea?", "Egg?")]
+    (tmp_path / "vcrbench/rows.json").write_text(json.dumps(rows))
+    with pytest.raises(SystemExit, match="two questions called 1"):
+        suite.real_sets(tmp_path)
+
+
+@needs_ffmpeg
+def test_a_video_that_is_missing_or_broken_is_told_and_no_reply_is_kept(tmp_path, server, capsys):
+    (tmp_path / "v.mp4").write_bytes(b"no video")
+    items = [ITEM, b.Item("2", "none.mp4", "Which way?", ("left", "right"), 0)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {}
+    told = capsys.readouterr().err
+    assert "v.mp4 is no video" in told and "none.mp4" in told and (tmp_path / "kept.jsonl").read_text() == ""
+
+
+def test_a_reply_that_was_half_written_is_asked_again(tmp_path):
+    (tmp_path / "kept.jsonl").write_text('{"id": "1", "reply": "B"}\n{"id": "2", "re')
+    items = [ITEM, b.Item("2", "v.mp4", "Which way?", ("left", "right"), 0)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    assert suite.answer(systems.Blind(), chosen, tmp_path / "kept.jsonl") == {"1": "B", "2": "A"}
+    assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 2
+
+
+@needs_ffmpeg
+def test_a_stream_without_an_end_is_polled_to_the_videos(tmp_path, server):
+    video(tmp_path / "v.mp4")
+    Server.answers = ["No"] * 3 + ["It rains"]
+    item = b.Item("1", "v.mp4", "What happens?", (), (((1.0, 2.0), "it rains"),))
+    asked = systems.OpenAi(server, "m", systems.Cutter(tmp_path))
+    assert asked.reply(b.BENCHMARKS["magqa"](), item, tmp_path / "v.mp4") == [[4, "It rains"]]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("count", [5, 6])
+def test_a_system_that_fails_more_than_five_times_ends_the_run(tmp_path, count):
+    items = [b.Item(str(k), "none.mp4", "Which way?", ("left", "right"), 0) for k in range(count)]
+    chosen = suite.Set("tvbench", b.BENCHMARKS["tvbench"](), items, tmp_path)
+    asked = systems.OpenAi("http://127.0.0.1:9/v1", "m", systems.Cutter(tmp_path))
+    if count == 5:
+        assert suite.answer(asked, chosen, tmp_path / "kept.jsonl") == {}
+    else:
+        with pytest.raises(SystemExit, match="failed more than five times"):
+            suite.answer(asked, chosen, tmp_path / "kept.jsonl")
+
+
+@needs_ffmpeg
+def test_what_is_said_of_a_part_is_dated_by_the_whole_videos_clock(tmp_path, monkeypatch):
+    whole, cut = video(tmp_path / "v.mp4"), systems.Cutter(tmp_path)
+    told = systems.Ocelli(tmp_path / "ocelli", tmp_path, cut)
+    monkeypatch.setattr(told, "is_it", lambda event, text: True)
+    told.told[cut.part(whole, 1.0, 4.0)] = [{"t_start_s": 1.0, "t_end_s": 1.5, "text": "He runs."}], None
+    item = b.Item("1", "v.mp4", 'Say "Goal" when he runs.', (), (2.5, "Goal"), from_s=1.0, until_s=4.0)
+    assert told.reply(b.BENCHMARKS["streamingbench-proactive"](), item, whole) == [[2.5, "Goal"]]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["ocelli", "openai"])
+def test_each_question_of_a_pair_is_asked_of_its_own_video(tmp_path, monkeypatch, kind):
+    (tmp_path / "videos/a").mkdir(parents=True)
+    one, other = video(tmp_path / "videos/a/v.mp4"), video(tmp_path / "videos/w.mp4")
+    rows = [{"basic": {"video": "a/v.mp4", "question": "Red?", "answer": "yes"}, "hallucination": {"video": "w.mp4", "question": "Blue?", "answer": "no"}}]  # fmt: skip
+    (tmp_path / "temporal.json").write_text(json.dumps(rows))
+    benchmark = b.BENCHMARKS["videohallucer"]()
+    (item,) = benchmark.load(tmp_path / "temporal.json")
+    cut, asked = systems.Cutter(tmp_path), []
+    system = systems.Ocelli(tmp_path / "ocelli", tmp_path, cut) if kind == "ocelli" else systems.OpenAi("http://x", "m", cut)
+    monkeypatch.setattr(system, "said", lambda question, shown: asked.append((shown, question)) or "yes", raising=False)
+    monkeypatch.setattr(system, "say", lambda shown, question: asked.append((shown, question.split()[0])) or "yes", raising=False)
+    assert system.reply(benchmark, item, one) == ["yes", "yes"]
+    assert asked == [(one, "Red?"), (other, "Blue?")]

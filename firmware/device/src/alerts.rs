@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ocelli_infer::Pack;
+use ocelli_infer::{Manifest, Pack, Vocabulary};
 use ocelli_pipeline::{After, AlertRule, AlertRules, Hold, WEEK_MINUTES, WeekSpan, Zone};
 use ocelli_types::{Micros, Severity};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
@@ -35,7 +35,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MINUTES: u16 = 24 * 60;
 
 /// `[[alert]]`: what to be told of, besides what the pack itself alarms about.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertTable {
     /// What is told: `"Nobody was in the kitchen for ten minutes"`. With `when` it may be left out, and that is told.
@@ -89,11 +89,20 @@ pub struct AlertsTable {
     pub unusual: bool,
     /// Days on which it learns what is usual before it tells of anything, 2 to 30. Default 7.
     pub unusual_after_days: u16,
+    /// Where conditions are kept that are added on the gateway's page, 32 at most. Default: none can be added.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for AlertsTable {
     fn default() -> Self {
-        Self { quiet: Vec::new(), escalate_after: None, escalate_times: 3, unusual: false, unusual_after_days: 7 }
+        Self {
+            quiet: Vec::new(),
+            escalate_after: None,
+            escalate_times: 3,
+            unusual: false,
+            unusual_after_days: 7,
+            file: None,
+        }
     }
 }
 
@@ -122,6 +131,11 @@ impl AlertTable {
     /// What it tells.
     pub fn words(&self) -> &str {
         self.when.as_deref().filter(|_| self.text.is_empty()).unwrap_or(&self.text)
+    }
+
+    /// What it tells, and how much that matters.
+    pub fn tells(&self) -> Tells {
+        Tells { severity: self.severity.map_or(Severity::Alarm, Into::into), text: self.words().to_owned() }
     }
 
     fn parts(&self) -> Result<(Hold, Micros, Vec<WeekSpan>), String> {
@@ -159,22 +173,23 @@ impl AlertTable {
         Ok((hold, cooldown_us, times))
     }
 
-    fn rule(&self, pack: &Pack) -> Result<AlertRule, String> {
+    /// What is judged, with these words of a pack's.
+    ///
+    /// # Errors
+    /// A kind that it names is unknown, or it contradicts itself.
+    pub fn rule(&self, vocabulary: &Vocabulary, manifest: &Manifest) -> Result<AlertRule, String> {
         let kinds = |names: &[String]| -> Result<Vec<usize>, String> {
-            let found = names.iter().map(|name| pack.vocabulary.kind_of(name).ok_or(name));
+            let found = names.iter().map(|name| vocabulary.kind_of(name).ok_or(name));
             let found: Result<BTreeSet<_>, _> = found.collect();
             found.map(|kinds| kinds.into_iter().collect()).map_err(|name| {
-                let known = wiring::kinds_text(&pack.vocabulary);
-                format!(
-                    "neither the pack {} nor a sentence of yours knows `{name}`; there are: {known}",
-                    pack.manifest.name
-                )
+                let known = wiring::kinds_text(vocabulary);
+                format!("neither the pack {} nor a sentence of yours knows `{name}`; there are: {known}", manifest.name)
             })
         };
         let (hold, cooldown_us, times) = self.parts()?;
         let absent = !self.absent.is_empty();
         let names = if absent { &self.absent } else { &self.kinds };
-        let speak = &pack.manifest.speak;
+        let speak = &manifest.speak;
         // As sure as of the one of which the pack has to be surest.
         let asked = names.iter().map(|name| speak.kinds.get(name).map_or(speak.threshold, |own| own.threshold));
         let asked = asked.fold(0.0, f32::max).max(f32::MIN_POSITIVE);
@@ -182,7 +197,7 @@ impl AlertTable {
         let after = After { kinds: kinds(&self.after)?, unless: kinds(&self.unless)?, within_us };
         let seen = kinds(names)?;
         if let Some(both) = seen.iter().find(|kind| !absent && after.kinds.contains(kind)) {
-            let kind = pack.vocabulary.kind(*both);
+            let kind = vocabulary.kind(*both);
             return Err(format!("`{kind}` is what is to be seen and also what is to go `after`; take it out of one"));
         }
         Ok(AlertRule {
@@ -270,12 +285,9 @@ pub fn of_camera(config: &Config, camera: usize, pack: &Pack) -> Result<(AlertRu
     let own = config.alerts.iter().filter(|alert| alert.camera.as_ref().is_none_or(|of| of == name)).cloned();
     let (mut rules, mut tells) = (Vec::new(), Vec::new());
     for alert in own.chain(AlertTable::stays_down(pack)) {
-        let rule = alert.rule(pack);
+        let rule = alert.rule(&pack.vocabulary, &pack.manifest);
         rules.push(rule.map_err(|why| ConfigError::Usage(format!("alert `{}`: {why}", alert.words())))?);
-        tells.push(Tells {
-            severity: alert.severity.map_or(Severity::Alarm, Into::into),
-            text: alert.words().to_owned(),
-        });
+        tells.push(alert.tells());
     }
     Ok((AlertRules::new(rules), tells))
 }
@@ -285,7 +297,9 @@ pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
     let mut lines = all_line(&config.alerting);
     for alert in &config.alerts {
         let words = alert.words();
-        let rule = alert.rule(pack).map_err(|why| ConfigError::Usage(format!("alert `{words}`: {why}")))?;
+        let rule = alert
+            .rule(&pack.vocabulary, &pack.manifest)
+            .map_err(|why| ConfigError::Usage(format!("alert `{words}`: {why}")))?;
         let names: Vec<_> = rule.kinds.iter().map(|&kind| pack.vocabulary.kind(kind)).collect();
         let (seen, names, at) = (if rule.absent { "none of" } else { "any of" }, names.join(", "), rule.threshold);
         let hold = match rule.hold {
@@ -308,13 +322,14 @@ pub fn lines(config: &Config, pack: &Pack) -> Result<String, Error> {
 
 /// `[alerts]`, where it says anything.
 fn all_line(table: &AlertsTable) -> String {
-    let AlertsTable { quiet, escalate_after, escalate_times, unusual, unusual_after_days } = table;
+    let AlertsTable { quiet, escalate_after, escalate_times, unusual, unusual_after_days, file } = table;
     let escalates =
         |after| format!("an alarm that nobody acknowledged is told again after {after}, {escalate_times} times");
     let parts = [
         escalate_after.as_ref().map(escalates),
         (!quiet.is_empty()).then(|| format!("quiet below alarm in {}", quiet.join(" and "))),
         unusual.then(|| format!("what is unusual is told after {unusual_after_days} days")),
+        file.as_ref().map(|file| format!("what is added on the page is kept in {}", file.display())),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!("alerts  {}\n", parts.join("; ")) }
@@ -354,8 +369,9 @@ impl WeekClock {
     /// In the time zone of this machine; where that is not known, and something hangs on it, that is said.
     pub fn new(config: &Config) -> Self {
         let zone = time_zone().unwrap_or_else(|error| {
-            let AlertsTable { quiet, unusual, .. } = &config.alerting;
-            let on_it = config.alerts.iter().any(|alert| !alert.times.is_empty()) || !quiet.is_empty() || *unusual;
+            let AlertsTable { quiet, unusual, file, .. } = &config.alerting;
+            let of_one = config.alerts.iter().any(|alert| !alert.times.is_empty());
+            let on_it = of_one || !quiet.is_empty() || *unusual || file.is_some();
             if on_it {
                 note(format_args!("times of day are taken in UTC: the time zone of this machine is unknown ({error})"));
             }

@@ -14,12 +14,14 @@ use ocelli_drivers::SystemClock;
 use ocelli_infer::{Entry, Generator, Pack, Schema, TextEncoder, Vocabulary, Wording, faithful};
 use ocelli_journal::Journal;
 use ocelli_journal::ask::{Answer, Asker, Digest, Form, Gap, Meaning, Period, Sentence, Value};
+use ocelli_pipeline::Tier;
 use ocelli_types::Clock as _;
 use serde_json::{Value as Json, json};
 
 use crate::cli::{AskArgs, DigestArgs, OfJournal};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
+use crate::recall::{self, Moment, Recollection};
 use crate::sentences::Sentences;
 use crate::{describe, events, vocab, wiring};
 
@@ -37,9 +39,14 @@ const KEPT: usize = 1024;
 
 /// Answers what is asked.
 pub fn command(args: &AskArgs) -> Result<(), Error> {
-    let config = args.of.common.config()?;
+    let mut config = args.of.common.config()?;
+    if args.state.is_some() {
+        config.memory.state.clone_from(&args.state);
+    }
     let (journal, now) = open(&args.of, &config)?;
     let pack = wiring::open(&config)?;
+    // Before there is a text encoder, for both at once are more than an answering process may hold.
+    let memory = Recollection::read(&config, &pack);
     let mut words = Words::new(Arc::clone(&pack.vocabulary), &taught(&config, &pack)?);
     let mut asker = Asker { journal: &journal, meaning: &mut words, now, camera: args.of.camera.clone() };
     let question = args.question.join(" ");
@@ -52,16 +59,16 @@ pub fn command(args: &AskArgs) -> Result<(), Error> {
         _ => Wanted::Plain,
     };
     if question != "-" {
-        return tell(&mut asker, &question, &mut form);
+        return tell(&mut asker, &memory, &question, &mut form);
     }
     for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
         let line = line.map_err(|source| Error::System { what: "to read questions from standard input", source })?;
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         if let Ok(question) = str::from_utf8(line) {
-            tell(&mut asker, question, &mut form)?;
+            tell(&mut asker, &memory, question, &mut form)?;
         } else {
             let why = format!("Line {} is no text (UTF-8); write it anew.", index + 1);
-            say(&asker, &String::from_utf8_lossy(line), &Answer::refused(why), &mut form)?;
+            say(&asker, &String::from_utf8_lossy(line), &Answer::refused(why), &[], &mut form)?;
         }
     }
     Ok(())
@@ -198,7 +205,7 @@ impl Speaker {
             Ok(schema) => describe::structure(&mut self.head, &[first], &schema, &bounds)?,
             Err(why) => Err(why),
         };
-        let worded = said.and_then(|(said, _)| {
+        let worded = said.and_then(|said| {
             let mut worded = filled.clone();
             let check = |said: &str| Self::lacks(said, answer, now);
             put(&mut worded, &said, &answer.text, &check).map_or(Ok(worded), Err)
@@ -256,18 +263,32 @@ fn narrowed(filled: &Json, text: &str) -> Json {
     }
 }
 
-fn tell(asker: &mut Asker<'_>, question: &str, form: &mut Wanted) -> Result<(), Error> {
+fn tell(asker: &mut Asker<'_>, memory: &Recollection, question: &str, form: &mut Wanted) -> Result<(), Error> {
     // Half of it might ask for something else.
-    let answer = if question.len() > LONGEST_BYTES {
+    let mut answer = if question.len() > LONGEST_BYTES {
         Answer::refused(format!("The question has {} bytes; ask it in {LONGEST_BYTES} at most.", question.len()))
     } else {
         asker.ask(question)?
     };
-    say(asker, question, &answer, form)
+    let moments = memory.beside(&answer);
+    if !moments.is_empty() {
+        let one =
+            |moment: &&Moment| format!("{}, {} ({:.2})", asker.moment(moment.at_ms), moment.camera, moment.probability);
+        let all: Vec<String> = moments.iter().map(one).collect();
+        answer.text += &format!(" Something looked like it and was not told, so it is not sure: {}.", all.join("; "));
+        answer.confidence *= 1.0 - recall::RIGHT;
+    }
+    say(asker, question, &answer, &moments, form)
 }
 
-fn say(asker: &Asker<'_>, question: &str, answer: &Answer, form: &mut Wanted) -> Result<(), Error> {
-    let as_json = || answer_json(question, answer, &asker.now);
+fn say(
+    asker: &Asker<'_>,
+    question: &str,
+    answer: &Answer,
+    moments: &[&Moment],
+    form: &mut Wanted,
+) -> Result<(), Error> {
+    let as_json = || answer_json(question, answer, moments, &asker.now);
     let text = if matches!(form, Wanted::Json) {
         as_json().to_string()
     } else if let Wanted::Shaped(schema, speaker) = form {
@@ -298,7 +319,17 @@ fn date(unix_ms: u64, now: &Zoned) -> String {
     at(unix_ms, now.time_zone().clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
-fn answer_json(question: &str, answer: &Answer, now: &Zoned) -> Json {
+fn answer_json(question: &str, answer: &Answer, moments: &[&Moment], now: &Zoned) -> Json {
+    let recalled = |moment: &&Moment| {
+        let Moment { at_ms, camera, probability, tier, .. } = moment;
+        let tier = match tier {
+            Tier::Open => "open",
+            Tier::Segment => "segment",
+            Tier::Abstract => "abstract",
+        };
+        let probability = events::rounded(f64::from(*probability));
+        json!({"at": date(*at_ms, now), "camera": camera, "probability": probability, "tier": tier})
+    };
     let value = match &answer.value {
         None => Json::Null,
         Some(Value::Time(at_ms)) => date(*at_ms, now).into(),
@@ -320,6 +351,7 @@ fn answer_json(question: &str, answer: &Answer, now: &Zoned) -> Json {
         "kind": answer.kind,
         "evidence": answer.evidence,
         "gaps": gaps_json(&answer.gaps, now),
+        "recalled": moments.iter().map(recalled).collect::<Vec<Json>>(),
         "confidence": events::rounded(answer.confidence.into()),
         "abstained": answer.abstained,
     })

@@ -536,6 +536,9 @@ pub struct AskArgs {
     /// `null` and it is said why. With --word its texts are worded within that form.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub schema: Option<PathBuf>,
+    /// The folder of the memory, as for `ocelli run`; what it holds is named beside an answer that something never was.
+    #[arg(long, value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
     #[command(flatten)]
     pub of: OfJournal,
 }
@@ -591,7 +594,8 @@ pub struct DescribeArgs {
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = parse_seconds)]
     pub seconds: f64,
     /// A JSON schema (a small part of it: object, array, string, integer, number, boolean, null, enum) that the answer follows, a line of
-    /// JSON. Its texts are held against the events, else the answer is `null`; numbers and what an enum names are the model's own opinion.
+    /// JSON. Where no event bears a text out the events stand in its place, as far as there is room; a number that none
+    /// has makes it `null`. What an enum names, yes and no are the model's own opinion.
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     #[command(flatten)]

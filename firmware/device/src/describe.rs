@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -75,14 +75,20 @@ pub fn read_schema<T>(path: &Path, understand: impl FnOnce(&str) -> Result<T, St
 /// What the head is to do where a schema says how its answer looks.
 const JSON_TASK: &str = "Answer in JSON about these notes of a home camera. Use only words and times of the notes.";
 
-/// Tells the events as a schema asks, in a line of JSON; `null` where the answer did not come to its end or has a text that no event
-/// bears out.
+/// Tells the events as a schema asks, in a line of JSON; `null` where the answer did not come to its end, or has a number that no
+/// event bears out, or no room for the events in the place of such a text.
 fn structured(lines: &[&str], schema: &Schema, args: &DescribeArgs) -> Result<(), Error> {
     let mut generator = load()?;
     let (cancel, clock) = (cancelled()?, SystemClock::new());
     let bounds = bounds(args.tokens, args.seconds, &clock, &cancel);
-    match structure(&mut generator, lines, schema, &bounds)? {
-        Ok((_, text)) => events::print(&(text + "\n")),
+    let said = form(&mut generator, lines, schema, &bounds)?;
+    match said.and_then(|said| borne_out(said, schema, lines)) {
+        Ok((text, fallen)) => {
+            if let Some(why) = fallen {
+                note(format_args!("events are told as they are, because {why}"));
+            }
+            events::print(&(text + "\n"))
+        }
         Err(why) => {
             note(format_args!("no answer: {why}"));
             events::print("null\n")
@@ -90,30 +96,105 @@ fn structured(lines: &[&str], schema: &Schema, args: &DescribeArgs) -> Result<()
     }
 }
 
-/// What the head says of notes in the form of a schema, as a value and as it was said; or why that does not hold.
+/// What the head says of notes in the form of a schema; or that it did not come to its end.
+fn form(
+    generator: &mut Generator,
+    lines: &[&str],
+    schema: &Schema,
+    bounds: &Bounds<'_>,
+) -> Result<Result<String, String>, Error> {
+    let prompt = generator.chat(&[("system", JSON_TASK), ("user", &lines.join("\n"))]);
+    let told = generator.generate(&prompt, Some(schema), bounds, &mut |_| ControlFlow::Continue(()))?;
+    let whole = told.end == End::Whole;
+    let why = "it did not come to its end in the tokens and the time that there were";
+    Ok(if whole { Ok(told.text) } else { Err(why.to_owned()) })
+}
+
+/// The same as a value; or why it does not hold.
 pub fn structure(
     generator: &mut Generator,
     lines: &[&str],
     schema: &Schema,
     bounds: &Bounds<'_>,
-) -> Result<Result<(Value, String), String>, Error> {
-    let prompt = generator.chat(&[("system", JSON_TASK), ("user", &lines.join("\n"))]);
-    let told = generator.generate(&prompt, Some(schema), bounds, &mut |_| ControlFlow::Continue(()))?;
-    let answer = serde_json::from_str(&told.text).ok().filter(|_| told.end == End::Whole);
-    Ok(match answer {
-        None => Err("it did not come to its end in the tokens and the time that there were".to_owned()),
-        Some(answer) => unfounded(&answer, schema, lines).map_or(Ok((answer, told.text)), Err),
-    })
+) -> Result<Result<Value, String>, Error> {
+    let said = form(generator, lines, schema, bounds)?.and_then(|said| read(&said));
+    Ok(said.and_then(|said| unfounded(&said, true, schema, lines).map_or(Ok(said), Err)))
 }
 
-/// Why a text of an answer is not borne out, if one is not. What the schema itself names, and numbers, are the head's own.
-fn unfounded(answer: &Value, schema: &Schema, lines: &[&str]) -> Option<String> {
-    match answer {
-        Value::String(text) if !schema.names(text) => faithful(text, lines).err().map(|why| why.to_string()),
-        Value::Array(items) => items.iter().find_map(|item| unfounded(item, schema, lines)),
-        Value::Object(items) => items.values().find_map(|item| unfounded(item, schema, lines)),
-        _ => None,
+fn read(json: &str) -> Result<Value, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+/// Why a number, or one of the `texts`, is not borne out, if one is not. What the schema itself names is the head's own.
+fn unfounded(answer: &Value, texts: bool, schema: &Schema, lines: &[&str]) -> Option<String> {
+    let mut within: Box<dyn Iterator<Item = &Value>> = match answer {
+        Value::String(text) if texts && !schema.names(text) => {
+            return faithful(text, lines).err().map(|why| why.to_string());
+        }
+        Value::Number(number) if !schema.names(&number.to_string()) => {
+            let number = number.to_string();
+            let stated = !number.starts_with('-') && faithful(&number, lines).is_ok();
+            return (!stated).then(|| format!("no event says {number}"));
+        }
+        Value::Array(items) => Box::new(items.iter()),
+        Value::Object(items) => Box::new(items.values()),
+        _ => return None,
+    };
+    within.find_map(|item| unfounded(item, texts, schema, lines))
+}
+
+/// An answer in which what no event bears out gives way to the events themselves, the newest that the form has room for, with why
+/// the first of them did; or why it does not hold. `json` is without white space, as the form has it.
+fn borne_out(mut json: String, schema: &Schema, lines: &[&str]) -> Result<(String, Option<String>), String> {
+    if let Some(why) = unfounded(&read(&json)?, false, schema, lines) {
+        return Err(why);
     }
+    let mut fallen = None;
+    // From behind, so that what stands before stays where it is.
+    for (name, place) in texts(&json).into_iter().rev() {
+        let Ok(Value::String(text)) = read(&json[place.clone()]) else { continue };
+        if schema.names(&text) {
+            continue;
+        }
+        let why = match faithful(&text, lines) {
+            Ok(()) if text.chars().any(char::is_alphabetic) || asks_when(&name) => continue,
+            Ok(()) => format!("`{text}` says nothing of what happened"),
+            Err(why) => why.to_string(),
+        };
+        let told = (0..lines.len()).map(|first| Value::from(lines[first..].join(" ")).to_string());
+        let mut filled = told.map(|told| format!("{}{told}{}", &json[..place.start], &json[place.end..]));
+        let Some(filled) = filled.find(|json| schema.accepts(json)) else { return Err(why) };
+        json = filled;
+        fallen = Some(why);
+    }
+    Ok((json, fallen))
+}
+
+/// Whether a field of this name asks for a time.
+fn asks_when(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["time", "date", "when", "clock", "hour", "start", "end"].iter().any(|word| name.contains(word))
+}
+
+/// Where the texts of JSON without white space stand, quotes and all, with the names of their fields.
+fn texts(json: &str) -> Vec<(String, Range<usize>)> {
+    let (mut found, mut name, mut at) = (Vec::new(), String::new(), 0);
+    while let Some(start) = json[at..].find('"').map(|start| at + start) {
+        let mut escaped = false;
+        let closes = |(_, byte): &(usize, u8)| {
+            let closes = *byte == b'"' && !escaped;
+            escaped = *byte == b'\\' && !escaped;
+            closes
+        };
+        let Some((last, _)) = (start + 1..).zip(json[start + 1..].bytes()).find(closes) else { break };
+        at = last + 1;
+        if json[at..].starts_with(':') {
+            json[start + 1..last].clone_into(&mut name);
+        } else {
+            found.push((name.clone(), start..at));
+        }
+    }
+    found
 }
 
 /// Tells the events in the head's words, where there is a head and its words are borne out.
@@ -188,4 +269,51 @@ fn say(text: &str) -> Result<(), Error> {
     let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     printed.map_err(|error| Error::Output { path: "standard output".into(), source: SinkError::from(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: [&str; 2] = ["18:00 hall: Someone comes in.", "18:15 hall: Someone falls, 3 times."];
+
+    fn schema() -> Schema {
+        let text = r#"{"type":"object","properties":{"summary":{"type":"string","maxLength":40},"time":{"type":"string","maxLength":40},
+            "level":{"enum":[7,"high"]},"times":{"type":"integer"}}}"#;
+        Schema::read(text).expect("it is one")
+    }
+
+    fn told(summary: &str, time: &str, times: i64) -> Result<(String, Option<String>), String> {
+        let text = |text: &str| Value::from(text).to_string();
+        let json = format!(r#"{{"summary":{},"time":{},"level":7,"times":{times}}}"#, text(summary), text(time));
+        assert!(schema().accepts(&json), "{json}");
+        borne_out(json, &schema(), &LINES)
+    }
+
+    #[test]
+    fn what_is_not_borne_out_in_a_form_gives_way_to_the_events() {
+        let kept = told("At 18:15 someone fell in the hall.", "18:15", 3).expect("it is true");
+        assert_eq!(kept.1, None);
+        assert_eq!(read(&kept.0).expect("JSON")["summary"], "At 18:15 someone fell in the hall.");
+        // A time is no summary; nor is what nobody saw, in whatever letters.
+        for (said, why) in
+            [("18:15", "says nothing of what happened"), ("A \"dog\\\" barks: at", "`dog`"), ("", "nothing was said")]
+        {
+            let (json, fallen) = told(said, "18:15", 3).expect("there is room");
+            assert!(fallen.as_deref().is_some_and(|fallen| fallen.contains(why)), "{said}: {fallen:?}");
+            let answer = read(&json).expect("JSON");
+            assert_eq!(
+                (&answer["summary"], &answer["time"]),
+                (&LINES[1].into(), &"18:15".into()),
+                "only the newest fits"
+            );
+            assert!(schema().accepts(&json));
+        }
+        let (json, _) = told("Never", "At noon", 3).expect("there is room");
+        assert_eq!(json.matches(LINES[1]).count(), 2, "{json}");
+        assert_eq!(told("18:15", "18:15", 4), Err("no event says 4".into()));
+        assert_eq!(told("18:15", "18:15", -3), Err("no event says -3".into()));
+        let short = Schema::read(r#"{"type":"string","maxLength":12}"#).expect("it is one");
+        assert!(borne_out("\"A dog barks\"".into(), &short, &LINES).expect_err("no event fits").contains("`dog`"));
+    }
 }

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use ocelli_drivers::{SystemClock, released};
 use ocelli_gateway::house::{
     Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart, Memory,
-    NewSentence, PlanItem, Question, Recording, RecordingPage, RecordingQuery, Sentence, Verdict,
+    NewCondition, NewSentence, PlanItem, Question, Recording, RecordingPage, RecordingQuery, Sentence, Verdict,
 };
 use ocelli_gateway::{
     About, Answered, Camera, Canvas, Event as Told, Feed, Gateway, House, HouseError, OfAlert, Settings,
@@ -27,7 +27,8 @@ use ocelli_journal::{Acknowledged, Found, Hole, Journal, JournalError, Query, ac
 use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity};
 use serde::de::DeserializeOwned;
 
-use crate::alerts;
+use crate::additions::Additions;
+use crate::alerts::{self, AlertTable};
 use crate::cli::{self, Common};
 use crate::config::{Config, Profile, credential};
 use crate::error::{self, Error, note};
@@ -264,7 +265,9 @@ impl Drop for Turn<'_> {
 struct Program {
     about: About,
     outside: Arc<Outside>,
+    /// Those of the config, and those that are added, where a file is named for them.
     conditions: Vec<Condition>,
+    additions: Option<Arc<Additions>>,
     canvases: Vec<Option<Arc<Canvas>>>,
     archive: Archive,
     journal: Option<PathBuf>,
@@ -290,14 +293,16 @@ pub fn command_bytes(config: &Config, pack: &Pack) -> Option<u64> {
     Some(GLANCE_BYTES.max(COMMAND_BYTES + (held + reading) as u64))
 }
 
-/// What others may ask. `pack` is the one that runs, and the canvases are those of the capture threads.
+/// What is shown and changed of a running program: the canvases of the capture threads, what was recorded, conditions that are added.
+pub type Parts = (Vec<Option<Arc<Canvas>>>, Archive, Option<Arc<Additions>>);
+
+/// What others may ask. `pack` is the one that runs.
 pub fn house(
     config: &Config,
     common: &Common,
     pack: &Pack,
     outside: &Arc<Outside>,
-    canvases: Vec<Option<Arc<Canvas>>>,
-    archive: Archive,
+    (canvases, archive, additions): Parts,
 ) -> Arc<dyn House> {
     let about = About {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -307,14 +312,9 @@ pub fn house(
         cameras: outside.names.clone(),
         live: config.gateway.live,
         recording: archive.shelf.is_some(),
+        conditions: additions.is_some(),
     };
-    let conditions = config.alerts.iter().map(|alert| Condition {
-        text: alert.words().into(),
-        camera: alert.camera.clone(),
-        kinds: if alert.kinds.is_empty() { alert.absent.clone() } else { alert.kinds.clone() },
-        when: alert.when.clone(),
-        severity: alert.severity.map_or(Weight::Alarm, |severity| weight(severity.into())),
-    });
+    let conditions = config.alerts.iter().map(|alert| condition(alert, false, None));
     let mut arguments = vec!["--pack".to_owned(), config.pack.clone()];
     let mut path = |name: &str, path: Option<&Path>| {
         if let Some(path) = path {
@@ -329,6 +329,7 @@ pub fn house(
         about,
         outside: Arc::clone(outside),
         conditions: conditions.collect(),
+        additions,
         canvases,
         archive,
         journal,
@@ -380,6 +381,24 @@ pub fn canvas(config: &Config, pack: &Pack) -> Option<Arc<Canvas>> {
     let shown = config.gateway.listen.is_some() && config.gateway.live;
     let (side, patch_px) = (pack.grid.side, pack.grid.patch_px);
     shown.then(|| Arc::new(Canvas::new(side as u16, patch_px as u16)))
+}
+
+/// A condition as others are told it.
+fn condition(alert: &AlertTable, own: bool, fault: Option<String>) -> Condition {
+    Condition {
+        text: alert.words().into(),
+        camera: alert.camera.clone(),
+        kinds: alert.kinds.clone(),
+        absent: alert.absent.clone(),
+        when: alert.when.clone(),
+        for_: alert.for_.clone(),
+        cooldown: alert.cooldown.clone(),
+        times: alert.times.clone(),
+        zone: alert.zone.clone(),
+        severity: weight(alert.tells().severity),
+        own,
+        fault,
+    }
 }
 
 const fn weight(severity: Severity) -> Weight {
@@ -459,6 +478,11 @@ impl Program {
     fn journal(&self) -> Answered<&Path> {
         let none = "no journal is kept; name its file in the config: [journal] file";
         self.journal.as_deref().ok_or_else(|| HouseError::Unavailable(none.into()))
+    }
+
+    fn additions(&self) -> Answered<&Additions> {
+        let none = "conditions cannot be added here; name a file for them in the config: [alerts] file";
+        self.additions.as_deref().ok_or_else(|| HouseError::Refused(none.into()))
     }
 
     fn shelf(&self) -> Answered<&Shelf> {
@@ -731,8 +755,33 @@ impl House for Program {
         Self::json(&out)
     }
 
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
+    fn conditions(&self) -> Vec<Condition> {
+        let added = self.additions.iter().flat_map(|additions| additions.list());
+        let added = added.map(|(table, fault)| condition(&table, true, fault));
+        self.conditions.iter().cloned().chain(added).collect()
+    }
+
+    fn add_condition(&self, wish: &NewCondition) -> Answered<Done> {
+        let NewCondition { text, camera, kinds, absent, for_, cooldown, times, zone, severity: severe } = wish.clone();
+        let table = AlertTable {
+            severity: severe.map(|severe| severity(severe).into()),
+            text,
+            camera,
+            kinds,
+            absent,
+            for_,
+            cooldown,
+            times,
+            zone,
+            ..AlertTable::default()
+        };
+        let changed = self.additions()?.put(table)?;
+        Ok(Done { message: if changed { "It is changed." } else { "It is in force." }.into() })
+    }
+
+    fn remove_condition(&self, text: &str) -> Answered<Done> {
+        self.additions()?.remove(text)?;
+        Ok(Done { message: "It is no longer watched for.".into() })
     }
 
     fn canvas(&self, camera: &str) -> Option<Arc<Canvas>> {
@@ -783,6 +832,7 @@ mod tests {
             about: About { cameras: outside.names.clone(), ..About::default() },
             outside,
             conditions: Vec::new(),
+            additions: None,
             canvases: vec![None],
             archive: Archive::default(),
             journal,

@@ -1,6 +1,7 @@
 //! The program. Commands are dispatched and exit codes decided here, and nowhere else.
 #![deny(unsafe_code)]
 
+mod additions;
 mod alerts;
 mod ask;
 mod bench;
@@ -27,6 +28,7 @@ mod plain;
 mod plan;
 mod privacy;
 mod pulse;
+mod recall;
 mod recording;
 mod replay;
 mod run;

@@ -14,6 +14,7 @@ use ocelli_pipeline::{Lexicon, MemoryRing, PatchSlot, TokenGate, TokenSlot};
 use ocelli_types::SizePx;
 use serde::Serialize;
 
+use crate::additions;
 use crate::config::{CameraTable, Config};
 use crate::courier;
 use crate::gateway;
@@ -113,6 +114,9 @@ const SENTENCES: &str = "your sentences";
 const LIKELIHOODS: &str = "how likely your sentences are";
 const LIKELIHOOD_BYTES: usize = 3 * size_of::<f32>() + 2 * size_of::<f32>() + 1;
 
+/// Conditions beside the config's, where a file of them is named.
+const CONDITIONS: &str = "conditions that are added";
+
 /// The gateway: what it holds at most, its code that was read, and its threads' whole stacks.
 const GATEWAY: &str = "gateway";
 const GATEWAY_CODE: &str = "gateway: code and libraries";
@@ -185,6 +189,7 @@ impl Item {
             RECORDING | RECORDING_STACK | RECORDING_CODE => Some("no [recording]"),
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
+            CONDITIONS => Some("no `file` in [alerts]"),
             SIGNS => Some("no display"),
             SENTENCES | LIKELIHOODS => Some("fewer sentences of your own (the file, or vocabulary_room)"),
             _ => Some("a smaller pack"),
@@ -296,6 +301,9 @@ impl Plan {
             let bytes = 2 * (held + Lexicon::bytes(sentences)) + reading + numbers;
             plan.items.push(item(SENTENCES, bytes as u64));
             plan.items.push(item(LIKELIHOODS, (sentences * LIKELIHOOD_BYTES) as u64));
+        }
+        if config.alerting.file.is_some() {
+            plan.items.push(item(CONDITIONS, additions::bytes(config.cameras.len()) as u64));
         }
         let sensors = if config.thermal.watches() { WARDEN_STACK_BYTES as u64 } else { 0 };
         if sensors + signs::bytes(config) > 0 {

@@ -28,7 +28,8 @@ use ocelli_types::{Clock, EventKind, Micros, SizePx};
 
 use self::capture::{Capture, Wish};
 use self::encode::Encode;
-use self::think::{Think, Watched};
+use self::think::{Standing, Think, Watched};
+use crate::additions::Additions;
 use crate::alerts::{self, WeekClock};
 use crate::cli::RunArgs;
 use crate::config::ConfigError;
@@ -187,11 +188,14 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let voice = voice.heard_by(outside.clone());
     let held = outside.as_ref().map(|outside| outside.held());
     let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false, held)?);
+    let added = config.alerting.file.as_deref().map(|path| Additions::open(path, &config, &pack)).transpose()?;
+    let (additions, unread) = added.map(|(additions, faults)| (Arc::new(additions), faults)).unzip();
     let canvases: Vec<_> = config.cameras.iter().map(|_| gateway::canvas(&config, &pack)).collect();
     let switches = Arc::new(Switches::new(config.speak.verbosity, count));
-    let house = outside
-        .as_ref()
-        .map(|outside| gateway::house(&config, &args.common, &pack, outside, canvases.clone(), archive.clone()));
+    let house = outside.as_ref().map(|outside| {
+        let parts = (canvases.clone(), archive.clone(), additions.clone());
+        gateway::house(&config, &args.common, &pack, outside, parts)
+    });
     // They answer until the end, whatever the end is.
     let (_gateway, courier) = match outside.as_ref().zip(house) {
         None => (None, None),
@@ -199,7 +203,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             (gateway::start(&config, outside, &house)?, courier::start(&config, outside, &house, &switches)?)
         }
     };
-    for fault in own.iter().flat_map(|own| &own.faults) {
+    for fault in own.iter().flat_map(|own| &own.faults).chain(unread.iter().flatten()) {
         note(fault);
         voice.tell(0, EventKind::Health, (start_us, start_us), fault)?;
     }
@@ -299,7 +303,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         let (rules, tells) = alerts::of_camera(&config, camera, &pack)?;
         let mind = Mind::new(head, memory, lexicon.clone()).watching(rules);
         let mind = mind.learning(wiring::normal(&config, &pack, &learnt));
-        cameras.push(Watched { tells, ..Watched::new(mind, keeper, Moments::new(&pack, &pack.vocabulary), start_us) });
+        cameras.push(Watched::new(mind, tells, keeper, Moments::new(&pack, &pack.vocabulary), start_us));
     }
     drop(tell);
     for _ in 0..SLOTS {
@@ -334,6 +338,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         narrator,
         vocabulary,
         watcher,
+        additions,
+        standing: Standing::default(),
         dates,
         week,
         outside,

@@ -96,8 +96,8 @@ pub struct Store {
     picture_bytes: usize,
     kinds: usize,
     config: MemoryConfig,
-    /// Held as long as the store: two programs would destroy each other's file.
-    _lock: Arc<File>,
+    /// Held as long as the store: two programs would destroy each other's file. Who only reads has none.
+    _lock: Option<Arc<File>>,
 }
 
 impl Store {
@@ -105,10 +105,8 @@ impl Store {
     pub fn open(folder: &Path, camera: &str, pack: &Pack, config: MemoryConfig) -> Result<Self, Error> {
         let unusable = |source| Error::State { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(unusable)?;
-        let manifest = fs::read(pack.folder.join("pack.toml")).map_err(unusable)?;
-        let hash: [u8; 32] = Sha256::digest(manifest).into();
-        let path = folder.join(file_name(camera, &hash));
-        let lock = File::create(path.with_extension("memory.lock")).map_err(unusable)?;
+        let store = Self::of(folder, camera, pack, config).map_err(unusable)?;
+        let lock = File::create(store.beside("lock")).map_err(unusable)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
                 let why =
@@ -117,8 +115,28 @@ impl Store {
             }
             TryLockError::Error(error) => unusable(error),
         })?;
+        Ok(Self { _lock: Some(Arc::new(lock)), ..store })
+    }
+
+    fn of(folder: &Path, camera: &str, pack: &Pack, config: MemoryConfig) -> io::Result<Self> {
+        let hash: [u8; 32] = Sha256::digest(fs::read(pack.folder.join("pack.toml"))?).into();
+        let path = folder.join(file_name(camera, &hash));
         let (picture_bytes, kinds) = (pack.grid.bytes(), wiring::own_kinds(pack));
-        Ok(Self { path, pack: hash, picture_bytes, kinds, config, _lock: Arc::new(lock) })
+        Ok(Self { path, pack: hash, picture_bytes, kinds, config, _lock: None })
+    }
+
+    /// What was kept last, while another program may keep more; `None` where nothing was. A file is replaced as a whole, so it is of
+    /// one moment.
+    ///
+    /// # Errors
+    /// It cannot be used, in words. It stays where it is.
+    pub fn peek(folder: &Path, camera: &str, pack: &Pack, config: MemoryConfig) -> Result<Option<Kept>, String> {
+        let store = Self::of(folder, camera, pack, config).map_err(|error| error.to_string())?;
+        match store.read() {
+            Ok(bytes) => store.parse(&bytes).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// The most bytes of a file.
@@ -452,6 +470,13 @@ mod tests {
         store.write(&saved(&store, &pack)).expect("there is room");
         let kept = store.load().expect("it can be read").expect("it was saved");
         assert_eq!(kept.memory.report(), lived(&pack).report());
+        let (camera, memory) = ("the hall/1", wiring::memory(&pack, Profile::Home));
+        let folder = folder.path().join("new/folder");
+        let peeked = |folder: &Path, camera: &str| Store::peek(folder, camera, &pack, memory);
+        let held = peeked(&folder, camera).expect("whoever has the lock").expect("it was saved");
+        assert_eq!(held.memory.report(), kept.memory.report());
+        assert!(peeked(&folder, "another").is_ok_and(|none| none.is_none()));
+        assert!(peeked(&folder.join("nowhere"), camera).is_ok_and(|none| none.is_none()));
         assert_eq!(kept.picture, Some((vec![7; pack.grid.bytes()], Content::whole(pack.grid))));
         let mut learnt = Vec::new();
         normal(&pack).save(&mut learnt);

@@ -129,9 +129,11 @@ class Live extends HTMLElement {
     this.kept = h("p", { className: "dim" }, "");
     this.shown = h("input", { type: "checkbox", checked: true, onchange: () => { this.overlay.hidden = !this.shown.checked; } });
     this.saying = h("p", { className: "saying" }, this.last ?? "");
-    this.append(h("h2", {}, this.camera), h("div", { className: "view" }, this.picture, this.overlay, this.veil), this.saying, this.kept);
+    const view = h("div", { className: "view" }, this.picture, this.overlay, this.veil);
+    this.overlay.hidden = Boolean(this.plain);
+    this.append(...(this.plain ? [view] : [h("h2", {}, this.camera), view, this.saying, this.kept]));
     if (state.about.live) {
-      this.append(h("label", { className: "inline" }, this.shown, "show which patches were kept"));
+      if (!this.plain) this.append(h("label", { className: "inline" }, this.shown, "show which patches were kept"));
       this.watch();
     } else {
       this.veil.textContent = "Pictures stay in the program: the config does not allow that they are shown ([gateway] live = true).";
@@ -185,7 +187,9 @@ class Live extends HTMLElement {
     const [across, side, kept, sent] = [0, 2, 4, 6].map((at) => view.getUint16(at, true));
     if (this.picture.width !== across * side) for (const canvas of [this.picture, this.overlay]) canvas.width = canvas.height = across * side;
     const ink = this.picture.getContext("2d"), veil = this.overlay.getContext("2d");
-    let at = 16;
+    // Where the picture lies, without its bars, in shares of what the model sees.
+    this.content = [16, 18, 20, 22].map((at) => view.getUint16(at, true) / across);
+    let at = 24;
     veil.clearRect(0, 0, across * side, across * side);
     veil.fillStyle = "rgba(242, 184, 75, .38)";
     for (let index = 0; index < kept; index++, at += 2) {
@@ -384,12 +388,133 @@ class Ask extends HTMLElement {
   }
 }
 
+// A part of the picture: a polygon that is drawn over what the camera sees, or written as its corners.
+class Zone extends HTMLElement {
+  connectedCallback() {
+    this.corners ??= [];
+    this.written = h("input", { placeholder: "50,0 100,0 100,100 50,100", autocomplete: "off", oninput: () => this.read(), oninvalid: () => { this.querySelector("details").open = true; } });
+    this.ink = h("canvas", { width: 448, height: 448, role: "img", onpointerdown: (press) => this.corner(press) });
+    this.stage = h("div");
+    this.append(h("details", { ontoggle: (of) => this.open(of.target.open) }, h("summary", {}, "Only where it moves in a part of the picture"),
+      field("Corners: from the left, from the top, in hundredths", this.written), this.stage,
+      h("p", {}, h("button", { type: "button", className: "quiet", onclick: () => { this.set([]); } }, "No zone"))));
+    this.set(this.corners);
+  }
+
+  get value() { return this.corners; }
+
+  set(corners) {
+    this.corners = corners;
+    this.written.value = corners.map((at) => at.map((share) => Math.round(1000 * share) / 10).join(",")).join(" ");
+    this.read();
+  }
+
+  // What is written counts, be it by hand or by drawing.
+  read() {
+    const corners = this.written.value.trim().split(/\s+/).filter(Boolean).map((corner) => corner.split(",").map((part) => (part.trim() ? Number(part) / 100 : NaN)));
+    const wrong = corners.some((at) => at.length !== 2 || at.some((share) => !(share >= 0 && share <= 1)));
+    this.written.setCustomValidity(wrong ? "Write each corner as two numbers from 0 to 100, such as 50,0" : corners.length === 1 || corners.length === 2 ? "A zone has three corners or more" : "");
+    if (!wrong) this.corners = corners;
+    this.draw();
+  }
+
+  // The picture comes only while somebody draws on it.
+  open(is) {
+    this.stage.replaceChildren();
+    if (!is) return;
+    if (!state.about.live) { this.stage.append(h("p", { className: "dim" }, "It can be drawn where the config allows that pictures are shown ([gateway] live = true).")); return; }
+    this.live = new Live();
+    this.live.camera = this.camera; this.live.plain = true;
+    this.stage.append(h("p", { className: "dim" }, `Press on the corners of the zone, one after the other, in the picture of ${this.camera}.`), this.live);
+    this.live.querySelector(".view").append(this.ink);
+    this.draw();
+  }
+
+  of(camera) { this.camera = camera; if (this.querySelector("details")?.open) this.open(true); }
+
+  corner(press) {
+    const [left, right, top, bottom] = this.live.content ?? [0, 1, 0, 1];
+    const box = this.ink.getBoundingClientRect();
+    const share = (at, from, size, low, high) => Math.min(1, Math.max(0, ((at - from) / size - low) / (high - low)));
+    if (this.corners.length < 32) this.set([...this.corners, [share(press.clientX, box.left, box.width, left, right), share(press.clientY, box.top, box.height, top, bottom)]]);
+  }
+
+  draw() {
+    const [left, right, top, bottom] = this.live?.content ?? [0, 1, 0, 1];
+    const ink = this.ink.getContext("2d"), { width, height } = this.ink;
+    this.ink.ariaLabel = this.corners.length ? `The zone has ${this.corners.length} corners` : "No zone is drawn";
+    ink.clearRect(0, 0, width, height);
+    ink.strokeStyle = "#f2b84b"; ink.fillStyle = "rgba(242, 184, 75, .25)"; ink.lineWidth = 4;
+    ink.beginPath();
+    for (const [x, y] of this.corners) {
+      const at = [width * (left + x * (right - left)), height * (top + y * (bottom - top))];
+      ink.lineTo(...at);
+      ink.strokeRect(at[0] - 5, at[1] - 5, 10, 10);
+    }
+    ink.closePath(); ink.fill(); ink.stroke();
+  }
+}
+
+// What a condition says, in words.
+function conditionText(condition) {
+  const what = condition.when ? `“${condition.when}” (${condition.kinds.join(", ")})` : condition.absent.length ? `none of ${condition.absent.join(", ")} is seen` : `${condition.kinds.join(" or ")} is seen`;
+  const parts = [condition.camera ?? "all cameras", condition.severity, what];
+  if (condition.for) parts.push(condition.for === "all" ? "for all of the time" : `for ${condition.for}`);
+  if (condition.times.length) parts.push(condition.times.join("; "));
+  if (condition.zone.length) parts.push("in its zone");
+  if (condition.cooldown) parts.push(`quiet for ${condition.cooldown} afterwards`);
+  return parts.join(", ");
+}
+
+// What a new condition asks, or one that is changed.
+function conditionForm(kinds, done) {
+  const told = h("input", { name: "text", required: true, maxLength: 400, placeholder: "Somebody is at the back door at night" });
+  const sees = h("select", {}, h("option", { value: "kinds" }, "one of these is seen"), h("option", { value: "absent" }, "none of these is seen"));
+  const what = h("select", { multiple: true, required: true, size: 6 }, ...kinds.map(([kind, sentence]) => h("option", { value: kind }, `${kind}: ${sentence}`)));
+  const zone = new Zone();
+  zone.camera = state.about.cameras[0];
+  const camera = h("select", { onchange: () => zone.of(camera.value || state.about.cameras[0]) }, h("option", { value: "" }, "all cameras"), ...state.about.cameras.map((name) => h("option", { value: name }, name)));
+  const severity = h("select", {}, ...["alarm", "notice", "info"].map((name) => h("option", { value: name }, name)));
+  const lasts = h("input", { placeholder: "1s", autocomplete: "off" });
+  const quiet = h("input", { placeholder: "5min", autocomplete: "off" });
+  const times = h("input", { placeholder: "22:00-06:00; mon-fri 08:00-17:00", autocomplete: "off" });
+  const form = h("form", { onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, async () => {
+    const said = await api("POST", "/api/conditions", {
+      text: told.value, severity: severity.value, [sees.value]: [...what.selectedOptions].map((option) => option.value), zone: zone.value,
+      times: times.value.split(";").map((time) => time.trim()).filter(Boolean),
+      ...(camera.value ? { camera: camera.value } : {}), ...(lasts.value.trim() ? { for: lasts.value.trim() } : {}), ...(quiet.value.trim() ? { cooldown: quiet.value.trim() } : {}),
+    });
+    note(said.message);
+    form.reset(); told.readOnly = false; zone.set([]);
+    await done();
+  }); } }, h("h3", {}, "A condition of yours"),
+    h("div", { className: "row" }, field("What is told", told), field("Camera", camera), field("How much it matters", severity)),
+    h("div", { className: "row" }, field("Told while", sees), field("What is seen, one or several", what)),
+    h("div", { className: "row" }, field("For how long", lasts), field("At which times", times), field("Quiet after its end", quiet)), zone,
+    h("p", { className: "row" }, h("button", { type: "submit" }, "Watch for it"), h("button", { type: "reset", className: "quiet", onclick: () => { told.readOnly = false; zone.set([]); } }, "Empty the form")));
+  // What tells the same is the same condition, so its words stay.
+  form.fill = (condition) => {
+    [told.value, camera.value, severity.value, lasts.value, quiet.value] = [condition.text, condition.camera ?? "", condition.severity, condition.for ?? "", condition.cooldown ?? ""];
+    told.readOnly = true;
+    sees.value = condition.absent.length ? "absent" : "kinds";
+    const meant = [...condition.kinds, ...condition.absent];
+    for (const option of what.options) option.selected = meant.includes(option.value);
+    times.value = condition.times.join("; ");
+    zone.of(condition.camera ?? state.about.cameras[0]); zone.set(condition.zone);
+    sees.focus();
+  };
+  return form;
+}
+
 class Words extends HTMLElement {
   connectedCallback() {
-    this.conditions = h("ul");
+    this.conditions = h("ul", { className: "conditions" });
+    this.adding = h("div");
     this.list = h("table");
     this.filter = h("input", { type: "search", oninput: () => this.show() });
-    this.append(h("section", {}, h("h2", {}, "Conditions"), h("p", { className: "dim" }, "What is told at once. They are written in the config: [[alert]]."), this.conditions));
+    this.rules = may("admin") && !state.hello.cameras;
+    const how = state.about.conditions ? "What is told at once. Those of the config are changed there ([[alert]])." : "What is told at once. They are written in the config ([[alert]]); with a file named there ([alerts] file) they can be added here.";
+    this.append(h("section", {}, h("h2", {}, "Conditions"), h("p", { className: "dim" }, how), this.conditions, this.adding));
     const words = h("section", {}, h("h2", {}, "What can be said"));
     if (may("admin") && !state.hello.cameras) {
       const text = h("input", { required: true, maxLength: 400, placeholder: "the cat jumps on the counter" });
@@ -406,10 +531,26 @@ class Words extends HTMLElement {
 
   async load() {
     const [{ conditions }, { sentences }] = await Promise.all([api("GET", "/api/conditions"), api("GET", "/api/vocabulary")]);
-    this.conditions.replaceChildren(...conditions.map((condition) => h("li", {}, condition.text, h("span", { className: "dim" }, ` ${condition.camera ?? "all cameras"}, ${condition.severity}, ${condition.kinds.join(", ")}`))));
-    if (!conditions.length) this.conditions.append(h("li", { className: "dim" }, "None beside what the pack alarms about."));
     this.sentences = sentences;
+    this.told(conditions);
+    if (this.rules && state.about.conditions && !this.form) {
+      const first = new Map([...sentences].reverse().map((sentence) => [sentence.kind, sentence.text]));
+      this.form = conditionForm([...first].sort(([a], [b]) => a.localeCompare(b)), async () => this.told((await api("GET", "/api/conditions")).conditions));
+      this.adding.append(this.form);
+    }
     this.show();
+  }
+
+  told(conditions) {
+    this.conditions.replaceChildren(...conditions.map((condition) => h("li", {}, h("div", { className: "what" }, condition.text),
+      h("div", { className: "dim" }, conditionText(condition), condition.own ? "" : " (config)", condition.fault ? h("strong", {}, ` Not in force: ${condition.fault}`) : ""),
+      condition.own && this.rules ? h("div", { className: "acts" },
+        h("button", { type: "button", className: "quiet", ariaLabel: `Change: ${condition.text}`, onclick: () => this.form?.fill(condition) }, "Change"),
+        h("button", { type: "button", className: "quiet", ariaLabel: `Take back the condition: ${condition.text}`, onclick: (click) => attempt(click.target, async () => {
+          note((await api("DELETE", `/api/conditions?${new URLSearchParams({ text: condition.text })}`)).message);
+          this.told((await api("GET", "/api/conditions")).conditions);
+        }) }, "Take back")) : null)));
+    if (!conditions.length) this.conditions.append(h("li", { className: "dim" }, "None beside what the pack alarms about."));
   }
 
   show() {
@@ -472,7 +613,7 @@ class System extends HTMLElement {
   }
 }
 
-for (const [name, part] of Object.entries({ "oc-live": Live, "oc-now": Now, "oc-past": Past, "oc-recordings": Recordings, "oc-ask": Ask, "oc-words": Words, "oc-system": System })) customElements.define(name, part);
+for (const [name, part] of Object.entries({ "oc-live": Live, "oc-now": Now, "oc-past": Past, "oc-recordings": Recordings, "oc-ask": Ask, "oc-zone": Zone, "oc-words": Words, "oc-system": System })) customElements.define(name, part);
 const parts = { now: Now, past: Past, recordings: Recordings, ask: Ask, words: Words, system: System };
 
 function show() {

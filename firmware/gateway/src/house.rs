@@ -101,8 +101,20 @@ pub trait House: Send + Sync + 'static {
     /// One cannot be decoded.
     fn look(&self, pictures: &[Vec<u8>]) -> Answered<Vec<Glance>>;
 
-    /// The standing conditions.
-    fn conditions(&self) -> &[Condition];
+    /// The standing conditions: those of the config, then those that were added.
+    fn conditions(&self) -> Vec<Condition>;
+
+    /// Watches for a condition from now on, or changes one that was added and tells the same.
+    ///
+    /// # Errors
+    /// The config names no file for them, it makes no sense, or there are too many.
+    fn add_condition(&self, condition: &NewCondition) -> Answered<Done>;
+
+    /// Takes back the condition that tells this.
+    ///
+    /// # Errors
+    /// It was not added.
+    fn remove_condition(&self, text: &str) -> Answered<Done>;
 
     /// What a camera sees, where the config allows that it is shown.
     fn canvas(&self, camera: &str) -> Option<Arc<Canvas>>;
@@ -152,6 +164,8 @@ pub struct About {
     pub live: bool,
     /// Whether the config lets clips be recorded around events.
     pub recording: bool,
+    /// Whether the config lets conditions be added.
+    pub conditions: bool,
 }
 
 /// How the program is.
@@ -364,6 +378,9 @@ pub struct Answer {
     pub evidence: Vec<u64>,
     /// Times in which nobody looked.
     pub gaps: Vec<serde_json::Value>,
+    /// Moments that the memory holds beside an answer that it never was: `at`, `camera`, `probability`, `tier`.
+    #[serde(default)]
+    pub recalled: Vec<serde_json::Value>,
     /// 0 to 1.
     pub confidence: f64,
     /// Whether nothing was answered.
@@ -442,19 +459,71 @@ pub struct Glance {
     pub probability: f64,
 }
 
-/// A standing condition of the config.
+/// A standing condition.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
     /// What it tells.
     pub text: String,
     /// Of this camera; `null` for all.
     pub camera: Option<String>,
-    /// Kinds that it is judged on.
+    /// Met while one of these kinds is seen,
     pub kinds: Vec<String>,
+    /// or while none of these is.
+    pub absent: Vec<String>,
     /// In plain words, where it was written so.
     pub when: Option<String>,
+    /// For how long, where that is said.
+    #[serde(rename = "for")]
+    pub for_: Option<String>,
+    /// How long it is quiet after its end, where that is said.
+    pub cooldown: Option<String>,
+    /// When it counts; none is always.
+    pub times: Vec<String>,
+    /// Corners of where something must move; none is anywhere.
+    pub zone: Vec<[f32; 2]>,
     /// How much it matters.
     pub severity: Severity,
+    /// Whether it was added, and not written in the config.
+    pub own: bool,
+    /// Why it is not in force; `null` where it is.
+    pub fault: Option<String>,
+}
+
+/// A standing condition that is watched for from now on, with the keys of an `[[alert]]` of the config.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCondition {
+    /// What it tells. One that was added and tells the same is changed.
+    #[schemars(length(min = 1, max = 400))]
+    pub text: String,
+    /// Of this camera. Default: each.
+    #[serde(default)]
+    pub camera: Option<String>,
+    /// Met while one of these kinds is seen.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub kinds: Vec<String>,
+    /// In place of `kinds`: met while none of these is.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub absent: Vec<String>,
+    /// For how long, such as `30s` or `10min`; `all` for all of its times. Default: `1s`.
+    #[serde(default, rename = "for")]
+    pub for_: Option<String>,
+    /// How long it is quiet after its end. Default: `5min`.
+    #[serde(default)]
+    pub cooldown: Option<String>,
+    /// When it counts, in local time: `22:00-06:00`, `mon-fri 08:00-17:00`. Default: always.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub times: Vec<String>,
+    /// Corners of a polygon in which something must move: x and y in shares of the picture. Default: anywhere.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub zone: Vec<[f32; 2]>,
+    /// How much it matters. Default: `alarm`.
+    #[serde(default)]
+    pub severity: Option<Severity>,
 }
 
 /// Which recordings are looked for.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ndarray::Array3;
 use ndarray_npy::read_npy;
 use ocelli_infer::{
-    Bounds, End, Fallback, Generator, GeneratorPack, InferError, MOST_NOTES, PackError, Schema, Worded, Wording,
+    Bounds, End, Fallback, Generator, GeneratorPack, InferError, MOST_NOTES, Pack, PackError, Schema, Worded, Wording,
     faithful,
 };
 use ocelli_types::{Clock, Micros};
@@ -253,6 +253,41 @@ fn what_is_not_borne_out_gives_way_to_the_note() {
     cancel.store(true, Ordering::Relaxed);
     let worded = word(&mut generator, &wording, &bounds(1000, &STOPPED, &cancel));
     assert_eq!((&worded.text, &worded.told[0]), (&notes.join(" "), &Some(Fallback::Unfinished(End::Cancelled))));
+}
+
+/// A fault of one word in each sentence that the pack can say.
+#[test]
+fn another_preposition_and_a_lost_denial_are_found_in_all_that_can_be_said() {
+    const PREPOSITIONS: [&str; 17] = [
+        "at", "in", "into", "on", "of", "to", "from", "by", "with", "under", "over", "behind", "beside", "near",
+        "through", "before", "after",
+    ];
+    let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/home")).expect("the pack");
+    let (mut swapped, mut denied) = (0, 0);
+    for entry in pack.vocabulary.entries() {
+        let fact = format!("18:05 porch: {}", entry.text);
+        let words: Vec<&str> = entry.text.trim_end_matches(['.', '!']).split(' ').collect();
+        let check = |words: &[&str]| faithful(&format!("At 18:05 {} on the porch.", words.join(" ")), &[&fact]);
+        assert_eq!(check(&words), Ok(()), "{fact}");
+        for (at, word) in words.iter().enumerate() {
+            let mut other = words.clone();
+            if ["not", "no", "nobody", "nothing"].contains(&&*word.to_lowercase()) {
+                other.remove(at);
+                assert!(check(&other).is_err(), "{fact} {other:?}");
+                denied += 1;
+            } else if PREPOSITIONS.contains(word) {
+                // What goes into something is in it.
+                for preposition in
+                    PREPOSITIONS.iter().filter(|other| **other != *word && (*word, **other) != ("into", "in"))
+                {
+                    other[at] = preposition;
+                    assert!(check(&other).is_err(), "{fact} {other:?}");
+                    swapped += 1;
+                }
+            }
+        }
+    }
+    assert!(swapped > 500 && denied > 4, "{swapped} {denied}");
 }
 
 #[test]

@@ -181,7 +181,8 @@ pub type AlertBuf = heapless::Vec<Alerted, 8>;
 /// All standing conditions of one camera.
 #[derive(Debug, Default)]
 pub struct AlertRules {
-    rules: Vec<(AlertRule, State)>,
+    /// By their index, which stays what it is while others come and go.
+    rules: Vec<Option<(AlertRule, State)>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -223,12 +224,26 @@ impl AlertRules {
     /// # Panics
     /// If a rule waits for a whole time and has none, or if its threshold is not above 0.
     pub fn new(rules: impl IntoIterator<Item = AlertRule>) -> Self {
-        let with_state = |rule: AlertRule| {
-            assert!(rule.threshold > 0.0, "a threshold of 0 is met by everything");
-            assert!(rule.hold != Hold::WholeTime || !rule.times.is_empty(), "a whole time needs one");
-            (rule, State::default())
-        };
-        Self { rules: rules.into_iter().map(with_state).collect() }
+        Self { rules: rules.into_iter().map(|rule| Some(fresh(rule))).collect() }
+    }
+
+    /// Judges by this rule at `index` from now on, or there by none, while all others go on. Gives the alert of the one before that is
+    /// over with it, at `now`. Allocates.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn put(&mut self, index: usize, rule: Option<AlertRule>, now: Seen) -> Option<Alerted> {
+        if self.rules.len() <= index {
+            self.rules.resize_with(index + 1, || None);
+        }
+        let before = core::mem::replace(&mut self.rules[index], rule.map(fresh));
+        let open = before?.1.open?;
+        Some(Alerted { over: true, to: now, ..open })
+    }
+
+    /// Whether there is a rule at this index.
+    pub fn has(&self, index: usize) -> bool {
+        self.rules.get(index).is_some_and(Option::is_some)
     }
 
     /// Judges one picture, and adds what begins or ends.
@@ -236,7 +251,8 @@ impl AlertRules {
     /// # Panics
     /// If a rule's kind is not among the kinds.
     pub fn judge(&mut self, sight: &Sight<'_>, alerts: &mut AlertBuf) {
-        for (index, (rule, state)) in self.rules.iter_mut().enumerate() {
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            let Some((rule, state)) = rule else { continue };
             if alerts.is_full() {
                 break;
             }
@@ -250,7 +266,7 @@ impl AlertRules {
     /// seen any more.
     pub fn relearn(&mut self, kinds: &[Option<usize>]) {
         let now = |of: &mut Vec<usize>| *of = of.iter().filter_map(|&kind| kinds[kind]).collect();
-        for (rule, state) in &mut self.rules {
+        for (rule, state) in self.rules.iter_mut().flatten() {
             now(&mut rule.kinds);
             if let Some(After { kinds, unless, .. }) = &mut rule.after {
                 now(kinds);
@@ -271,10 +287,17 @@ impl AlertRules {
 
     /// The camera was blind: what was met is no longer known to be, and nothing moved. Alerts that are open stay open.
     pub fn blind(&mut self) {
-        for (_, state) in &mut self.rules {
+        for (_, state) in self.rules.iter_mut().flatten() {
             (state.met, state.moved_us, state.last) = (None, None, Last::Unknown);
         }
     }
+}
+
+/// One that was never met.
+fn fresh(rule: AlertRule) -> (AlertRule, State) {
+    assert!(rule.threshold > 0.0, "a threshold of 0 is met by everything");
+    assert!(rule.hold != Hold::WholeTime || !rule.times.is_empty(), "a whole time needs one");
+    (rule, State::default())
 }
 
 impl State {
@@ -647,6 +670,22 @@ mod tests {
         day.rules.relearn(&[Some(1), None, Some(0), Some(2), Some(3), Some(4)]);
         day.sees_kinds(&[0.9, 0.0, 0.0, 0.0, 0.0], 2.0).sees_kinds(&[0.0, 0.9, 0.0, 0.0, 0.0], 4.0);
         assert_eq!(day.told[1..], ["end of 0 0.0-5.0"]);
+    }
+
+    #[test]
+    fn rules_come_and_go_while_the_others_go_on() {
+        let now = Seen { entry: EntryId(9), captured_us: Micros(1_800_000) };
+        let mut day = Day::new([rule(&[FALL]), rule(&[WALK])]);
+        assert_eq!(day.rules.put(4, Some(rule(&[FALL])), now), None);
+        assert!(day.rules.has(4) && !day.rules.has(3) && !day.rules.has(5));
+        day.sees(FALL, 2.0);
+        assert_eq!(day.told, ["0 0.0-0.4", "4 0.0-0.4"]);
+        // The first goes on, with the alert that is open, and the other is over with its rule.
+        let over = day.rules.put(4, Some(rule(&[WALK])), now).expect("its alert was open");
+        assert_eq!((over.rule, over.over, over.to), (4, true, now));
+        assert_eq!(day.rules.put(1, None, now), None, "nothing was open there");
+        day.sees(WALK, 4.0);
+        assert_eq!(day.told[2..], ["4 2.0-2.4", "end of 0 0.0-4.0"], "and nothing of what has gone");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use ocelli_types::{
 };
 
 use crate::{
-    AlertBuf, AlertRules, ConfigError, DeviationBuf, EventBuf, Lexicon, MemoryConfig, MemoryReport, MemoryRing, Normal,
-    Seen, Sight, SpeakPolicy, Spoken, Verbosity,
+    AlertBuf, AlertRule, AlertRules, Alerted, ConfigError, DeviationBuf, EventBuf, Lexicon, MemoryConfig, MemoryReport,
+    MemoryRing, Normal, Seen, Sight, SpeakPolicy, Spoken, Verbosity,
 };
 
 /// The think side, whole: one encoder, and the mind behind it.
@@ -243,6 +243,19 @@ impl<H: Head> Mind<H> {
         self.probabilities = vec![0.0; lexicon.entries()];
         self.alerts.relearn(kinds);
         self.policy.relearn(lexicon, kinds, entries, at_us)
+    }
+
+    /// Watches for this from now on in the place of what has this index among the alerts, or for nothing there; see
+    /// [`AlertRules::put`]. Allocates.
+    pub fn watch(&mut self, index: usize, rule: Option<AlertRule>) -> Option<Alerted> {
+        // Nothing is open before a picture was seen.
+        let now = self.seen.unwrap_or(Seen { entry: EntryId(0), captured_us: Micros(0) });
+        self.alerts.put(index, rule, now)
+    }
+
+    /// Whether something is watched for at this index.
+    pub fn watches(&self, index: usize) -> bool {
+        self.alerts.has(index)
     }
 
     /// The head.

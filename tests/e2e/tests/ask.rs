@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ocelli_e2e::{Ran, finish, lines, ocelli, ocelli_fed, program, root, watched};
-use serde_json::Value;
+use ocelli_e2e::{Ran, ffmpeg, finish, lines, ocelli, ocelli_fed, program, root, watched};
+use serde_json::{Value, json};
 
 const DEMO: &str = "tests/clips/demo.mp4";
 const NOW: &str = "2026-11-26T18:10:00Z";
@@ -75,6 +75,48 @@ fn what_was_told_of_a_clip_can_be_asked() {
     good(ran);
     eprintln!("the command held {:.1} MiB at most", peak.bytes as f64 / f64::from(1 << 20));
     assert!((1..MOST_BYTES).contains(&peak.bytes), "{}", peak.bytes);
+}
+
+/// In real time, for a clip's memory is not kept.
+#[test]
+fn what_is_remembered_and_was_not_told_is_named_beside_an_answer() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let Some(clip) = ffmpeg(&folder.path().join("start.mp4"), &["-i", DEMO, "-t", "22", "-c", "copy"]) else { return };
+    let (journal, state) = (folder.path().join("hall.journal"), folder.path().join("state"));
+    let camera = format!("ffmpeg -loglevel error -re -i {} -f yuv4mpegpipe -pix_fmt yuv420p -", clip.display());
+    let (journal, state) = (text(&journal), text(&state));
+    let seen = ["run", "--command", &camera, "--journal", journal, "--state", state, "--verbosity", "quiet"];
+    good(ocelli(&seen));
+    // Quiet as it was, it told nobody of these.
+    let questions = "Did someone walk today?\nDid someone get up today?\n";
+    let ask = |more: &[&str]| {
+        let all = [&["ask", "-", "--json", "--journal", journal], more].concat();
+        lines(&good(ocelli_fed(&all, questions)).out)
+    };
+    let (plain, remembered) = (ask(&[]), ask(&["--state", state]));
+    assert!(plain.iter().all(|answer| answer["value"] == false && answer["recalled"] == json!([])), "{plain:?}");
+    let named: Vec<&Value> = remembered.iter().filter(|answer| answer["recalled"] != json!([])).collect();
+    assert!(!named.is_empty(), "{remembered:?}");
+    for answer in named {
+        assert_eq!((&answer["value"], &answer["evidence"]), (&false.into(), &json!([])), "no answer by itself");
+        assert!(
+            answer["answer"].as_str().is_some_and(|text| text.contains("so it is not sure: today at ")),
+            "{answer}"
+        );
+        let moments = answer["recalled"].as_array().expect("a list");
+        assert!((1..=3).contains(&moments.len()) && moments.iter().all(|moment| moment["camera"] == "camera"));
+        assert!(moments.is_sorted_by_key(|moment| -moment["probability"].as_f64().expect("a number")), "{answer}");
+    }
+    // Of a time before it nothing is remembered, and a file that is no memory is said and left.
+    let before =
+        good(ocelli(&["ask", "Did someone walk yesterday?", "--json", "--journal", journal, "--state", state]));
+    assert_eq!(lines(&before.out)[0]["recalled"], json!([]));
+    let files = fs::read_dir(state).expect("it was made").map(|file| file.expect("it is there").path());
+    let file = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "memory")).expect("it was kept");
+    fs::write(&file, b"ocelli memory 2\n").expect("it is writable");
+    let torn = good(ocelli(&["ask", "Did someone walk today?", "--journal", journal, "--state", state]));
+    assert!(torn.err.contains("the memory of the camera camera is not asked: it is too short"), "{}", torn.err);
+    assert!(file.is_file() && torn.out.starts_with("No, not that I saw today."), "{}", torn.out);
 }
 
 #[test]

@@ -95,6 +95,15 @@ fn an_answer_has_the_form_that_a_schema_asks_for_or_is_none() {
     let ran = told(r#"{"type":"string","maxLength":12}"#, &[]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "null\n"), "{}", ran.err);
     assert!(ran.err.contains("no answer: "), "{}", ran.err);
+    // With room for them the events stand in the place of that.
+    let ran = told(r#"{"type":"object","properties":{"note":{"type":"string","maxLength":120}}}"#, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let note = lines(&ran.out)[0]["note"].as_str().map(str::to_owned).expect(&ran.err);
+    assert!(
+        note.contains(" camera: ") && ran.err.contains("events are told as they are, because "),
+        "{note} {}",
+        ran.err
+    );
     let ran = told(form, &["--seconds", "0"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "null\n"), "{}", ran.err);
     let ran = told(r#"{"type":"hexagon"}"#, &[]);

@@ -190,7 +190,7 @@ class StreamingBenchProactive(Benchmark):
         return items
 
     def judge(self, item, reply, mode, grader):
-        said = [(float(at), str(text)) for at, text in reply]
+        said = parse.told(reply)
         at, text = item.truth
         if mode == "strict":
             said = [s for s in said if parse.plain(text) in parse.plain(s[1])]
@@ -362,7 +362,7 @@ class EgoSchema(Benchmark):
 
     @staticmethod
     def option(item, reply):
-        if isinstance(reply, int):
+        if isinstance(reply, int) and not isinstance(reply, bool):
             return reply if 0 <= reply < len(item.options) else None
         return int(reply) if reply.strip() in set("01234") else parse.letter(reply, item.options)
 
@@ -428,7 +428,7 @@ class VideoHallucer(Benchmark):
                 (),
                 (row["basic"]["answer"], row["hallucination"]["answer"]),
                 file.stem,
-                extra={"twin": row["hallucination"]["question"]},
+                extra={"twin": row["hallucination"]["question"], "twin_video": row["hallucination"]["video"]},
             )
             for file in files
             for k, row in enumerate(read(file))
@@ -469,7 +469,8 @@ class VideoHallucer(Benchmark):
 
 class EgoHoiBench(Benchmark):
     """EgoHOIBench (Xu et al., ICLR 2025): the right sentence against ten with another verb, and ten with another noun.
-    `EgoMCQ_hardnegHOI.csv`. A reply is [likeness of the right one, [of ten verbs], [of ten nouns]]. Strict: a tie is no hit."""
+    `EgoMCQ_hardnegHOI.csv`, in which the others are sentences, or a word that stands in the place of the verb or of the last noun. A
+    reply is [likeness of the right one, [of ten verbs], [of ten nouns]]. Strict: a tie is no hit."""
 
     name = "egohoibench"
     main = "action"
@@ -487,21 +488,35 @@ class EgoHoiBench(Benchmark):
                     "",
                     float(row["clip_start"]),
                     float(row["clip_end"]),
-                    extra={"verb": row["verb_neg"].split(","), "noun": row["noun_neg"].split(",")},
+                    extra={part: [self.instead(row["clip_text"], n, part) for n in row[f"{part}_neg"].split(",")] for part in ("verb", "noun")},
                 )
                 for k, row in enumerate(csv.DictReader(file, delimiter="\t"))
             ]
 
     def judge(self, item, reply, mode, grader):
         positive, verbs, nouns = reply
-        if not verbs or not nouns:
-            return None
+        if not verbs or not nouns or not all(map(parse.is_number, (positive, *verbs, *nouns))):
+            return None  # beside NaN any comparison is as it falls
         above = (lambda others: positive > max(others)) if mode == "strict" else (lambda others: positive >= max(others))
         verb, noun = above(verbs), above(nouns)
         return {"action": float(verb and noun), "verb": float(verb), "noun": float(noun)}
 
     def chance(self, items):
         return {"action": 1 / 21, "verb": 1 / 11, "noun": 1 / 11}
+
+    def form(self, item):
+        return "likeness"
+
+    @staticmethod
+    def instead(text, other, part):
+        """The sentence with another word; the subject is "#C C" or "#O man X"."""
+        other = other.strip()
+        words = text.split()
+        subject = 0 if not words[0].startswith("#") else 2 if words[0] == "#C" and words[1:2] == ["C"] else 3 if words[0] == "#O" else 1
+        if " " in other or len(words) <= subject:
+            return other
+        words[subject if part == "verb" else -1] = other
+        return " ".join(words)
 
 
 class SpookyBench(Benchmark):

@@ -14,9 +14,12 @@ MODES = ("published", "strict")
 ROUNDS = 500
 TAIL = 0.025
 # What a reply may be: a letter or an option's text; a sentence; yes or no; yes or no to a question and to its twin; a number; [start_s, end_s];
-# several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream.
-FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream")
+# several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream;
+# likeness to a sentence, to some with another verb and to some with another noun; {label: score}; a row of answers to what, when and where.
+FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream", "likeness", "scores", "chains")
 SCORED, MISSING, UNPARSED = "scored", "missing", "unparsed"
+# What a model wrote may be any JSON: what reading that raises must not end a run.
+ODD = (TypeError, ValueError, AttributeError, LookupError)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Benchmark:
 
     name = ""
     main = "accuracy"  # the measure that stands for the whole
+    most = 1.0  # what it is at best
     lower_is_better = ()
     measures = ("accuracy",)
     answers_are_public = True
@@ -62,7 +66,8 @@ class Benchmark:
         raise NotImplementedError
 
     def judge(self, item, reply, mode, grader):
-        """A reply that is there -> {measure: value}, or None if it cannot be read."""
+        """A reply that is there -> {measure: value}, or None if it cannot be read. A reply of another shape than the
+        benchmark's may raise one of ODD."""
         raise NotImplementedError
 
     def without(self, item, state, mode):
@@ -77,7 +82,10 @@ class Benchmark:
             if reply is None:
                 values, state = None, MISSING
             else:
-                values = self.judge(item, reply, mode, grader)
+                try:
+                    values = self.judge(item, reply, mode, grader)
+                except ODD:
+                    values = None
                 state = SCORED if values is not None else UNPARSED
             if values is None:
                 values = self.without(item, state, mode)

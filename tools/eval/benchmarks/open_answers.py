@@ -4,9 +4,9 @@ import json
 import math
 from pathlib import Path
 
-from . import captions
+from . import captions, parse
 from .choice import read
-from .core import Benchmark, Item, mean, means
+from .core import SCORED, Benchmark, Item, mean, means
 from .measures import f1
 
 
@@ -122,6 +122,7 @@ class Magqa(Benchmark):
 
     name = "magqa"
     main = "in_span"
+    most = 5.0
     measures = ("in_span", "turns", "turns_that_differ", "outside")
 
     def load(self, path):
@@ -138,7 +139,7 @@ class Magqa(Benchmark):
         ]
 
     def judge(self, item, reply, mode, grader):
-        said = sorted((float(at), text) for at, text in reply)
+        said = sorted(parse.told(reply))
         marks, inside = [], 0
         for (start, end), answer in item.truth:
             within = [text for at, text in said if start <= at <= end]
@@ -168,7 +169,7 @@ class Dream1k(Benchmark):
     """Events in descriptions, in the manner of DREAM-1K (Tarsier, Wang et al. 2024): recall is the share of the reference's
     events that the description says, precision that of its events that the reference says. JSON lines with {"id", "video",
     "description", "events"}; a reply is a text, whose sentences are its events. Entailment is the grader's: offline by
-    words, which is weaker than a model's, and named so. CIDEr and BLEU-4 come beside it."""
+    words, which is weaker than a model's, and named so. CIDEr comes beside it."""
 
     name = "dream-1k"
     main = "f1"
@@ -203,7 +204,7 @@ class Dream1k(Benchmark):
 
     def outcomes(self, items, replies, mode, grader=None):
         out = super().outcomes(items, replies, mode, grader)
-        pairs = [(replies.get(o.item.id) or "", [o.item.truth[0]]) for o in out]
+        pairs = [(replies[o.item.id] if o.state == SCORED else "", [o.item.truth[0]]) for o in out]
         for outcome, value in zip(out, captions.cider(pairs)):
             outcome.values["cider"] = value
         return out

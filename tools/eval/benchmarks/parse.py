@@ -1,6 +1,7 @@
 """Reading what a model wrote: letters, yes and no, numbers, times, spans, orders. All give None where nothing can be read."""
 
 import ast
+import math
 import re
 
 from .core import LETTERS
@@ -51,10 +52,15 @@ CLOCK = r"\d+:\d{1,2}(?::\d{1,2})?(?:\.\d+)?"
 TIME = rf"(?:{CLOCK}|\d+(?:\.\d+)?)"
 
 
+def is_number(value):
+    """NaN, infinity, yes and no are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def seconds(text):
     """12.5, "12.5 s", "1:30", "1:02:03" -> s"""
-    if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return float(text)
+    if isinstance(text, (int, float)):
+        return float(text) if is_number(text) else None
     found = re.search(TIME, text)
     if not found:
         return None
@@ -82,7 +88,7 @@ def span(reply):
 def spans(reply):
     """[(start_s, end_s)], empty if there are none."""
     if isinstance(reply, (list, tuple)):
-        if len(reply) == 2 and all(isinstance(v, (int, float)) for v in reply):
+        if len(reply) == 2 and all(map(is_number, reply)):
             return [(float(reply[0]), float(reply[1]))]
         return [s for part in reply if isinstance(part, (list, tuple)) for s in spans(part)]
     if not isinstance(reply, str):
@@ -93,17 +99,24 @@ def spans(reply):
 
 def moments(reply):
     """[s]: all times that a reply names."""
-    if isinstance(reply, (int, float)) and not isinstance(reply, bool):
+    if is_number(reply):
         return [float(reply)]
     if isinstance(reply, (list, tuple)):
         return [m for part in reply for m in moments(part)]
     return [seconds(found) for found in re.findall(TIME, reply)] if isinstance(reply, str) else []
 
 
+def told(reply):
+    """[[time_s, text]] of a stream, as (float, str)."""
+    if not all(is_number(at) and isinstance(text, str) for at, text in reply):
+        raise ValueError("a time that is none, or a text")
+    return [(float(at), text) for at, text in reply]
+
+
 def order(reply):
     """ "Clip 2, Clip 1" or [2, 1] -> [2, 1]"""
     if isinstance(reply, (list, tuple)):
-        return [int(part) for part in reply] if reply and all(isinstance(part, int) for part in reply) else None
+        return [int(part) for part in reply] if reply and all(isinstance(part, int) and is_number(part) for part in reply) else None
     named = re.findall(r"clip\s*#?\s*(\d+)", reply.lower()) or re.findall(r"\d+", reply)
     return [int(part) for part in named] or None
 

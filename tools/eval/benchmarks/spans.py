@@ -310,7 +310,7 @@ class VStar(Benchmark):
                     (),
                     truth,
                     bin_,
-                    extra={"domain": row.get("domain", ""), "temporal": row["temporal_question"]},
+                    extra={"domain": row.get("domain", ""), "temporal": row["temporal_question"], "spatial": row.get("spatial_question", ""), "at": tuple(boxes)},
                 )
             )
         return out
@@ -351,6 +351,9 @@ class VStar(Benchmark):
             zero |= {f"{name}{chain}": 0.0 for name in names}
         return zero
 
+    def form(self, item):
+        return "chains"
+
     def totals(self, outcomes):
         names = dict.fromkeys(name for o in outcomes for name in o.values)
         out = means(outcomes, names)
@@ -359,7 +362,6 @@ class VStar(Benchmark):
             shares = [0.0 if math.isnan(s) else s for s in shares]
             out |= {f"AM{chain}": sum(shares) / 3, f"LGM{chain}": measures.log_mean(shares)}
         return {"mAM": (out["AM"] + out["AM_2"]) / 2, "mLGM": (out["LGM"] + out["LGM_2"]) / 2, **out}
-
 
 class VidChapters(Benchmark):
     """VidChapters-7M (Yang et al., NeurIPS 2023): a video's chapters and their titles. {video: {"chapters": [{time,
@@ -372,7 +374,8 @@ class VidChapters(Benchmark):
     name = "vidchapters"
     main = "soda_c"
     ious, starts_s = (0.3, 0.5, 0.7, 0.9), (1, 3, 5, 10, 30, 60)
-    measures = ("soda_c", "f1", "meteor", "cider", *(f"f1@iou{t}" for t in ious), *(f"f1@{t}s" for t in starts_s))
+    measures = ("soda_c", "f1", "meteor", "cider", *(f"{m}@iou{t}" for t in ious for m in ("precision", "recall", "f1")),
+                *(f"{m}@{t}s" for t in starts_s for m in ("precision", "recall", "f1")))  # fmt: skip
 
     def load(self, path):
         return [
@@ -403,12 +406,12 @@ class VidChapters(Benchmark):
         wanted, spans = item.truth, [f[:2] for f in found]
         values = {"soda_c": captions.soda_c(found, wanted)}
         for t in self.ious:
-            values[f"f1@iou{t}"] = measures.set_f1(spans, [w[:2] for w in wanted], t, mode == "strict")
+            values |= prf(f"iou{t}", *measures.found_of(spans, [w[:2] for w in wanted], t, mode == "strict"))
         values["f1"] = mean([values[f"f1@iou{t}"] for t in self.ious])
         for t in self.starts_s:
             near = [[float(abs(f[0] - w[0]) <= t) for w in wanted] for f in found]
             hits = measures.matched(near, 0.5)
-            values[f"f1@{t}s"] = measures.f1(hits / len(found), hits / len(wanted))
+            values |= prf(f"{t}s", hits / len(found), hits / len(wanted))
         pairs = self.pairs(found, wanted)
         values["meteor"] = mean([captions.meteor(*pair) for pair in pairs]) if pairs else 0.0
         return values
@@ -434,6 +437,83 @@ class VidChapters(Benchmark):
 
     def form(self, item):
         return "captions"
+
+
+def prf(at, precision, recall):
+    return {f"precision@{at}": precision, f"recall@{at}": recall, f"f1@{at}": measures.f1(precision, recall)}
+
+
+class VidChaptersCaptions(Benchmark):
+    """VidChapters-7M, the boundaries given: the title of each chapter, which is all of the video that is shown. The file of
+    `vidchapters`; a reply is a title. CIDEr and BLEU-4 are of the whole set.
+
+    Published: chapters without a title are left out. Strict: nought.
+    """
+
+    name = "vidchapters-captions"
+    main = "cider"
+    most = 10.0
+    measures = ("cider", "meteor", "rouge_l", "bleu4")
+
+    def load(self, path):
+        return [
+            Item(f"{video.id}/{k}", video.id, "Give this chapter a title.", (), title, "", start, end)
+            for video in VidChapters().load(path)
+            for k, (start, end, title) in enumerate(video.truth)
+        ]
+
+    def judge(self, item, reply, mode, grader):
+        if not captions.words(reply):
+            return None
+        return {"meteor": captions.meteor(reply, [item.truth]), "rouge_l": captions.rouge_l(reply, [item.truth])}
+
+    def outcomes(self, items, replies, mode, grader=None):
+        """As of `vidchapters`; BLEU-4 counts over all titles, so each has the pair that it is counted from."""
+        out = super().outcomes(items, replies, mode, grader)
+        pairs = [(replies[o.item.id] if o.state == SCORED else "", [o.item.truth]) for o in out]
+        for outcome, pair, value in zip(out, pairs, captions.cider(pairs)):
+            outcome.values.update(cider=value, pair=pair)
+        return out
+
+    def totals(self, outcomes):
+        return means(outcomes, ("cider", "meteor", "rouge_l")) | {"bleu4": captions.bleu4([o.values["pair"] for o in outcomes])}
+
+    def without(self, item, state, mode):
+        return None if mode == "published" else super().without(item, state, mode)
+
+
+class VidChaptersGrounding(Benchmark):
+    """VidChapters-7M, the title given: when its chapter is. The file of `vidchapters`; a reply is [start_s, end_s]. With one
+    answer to each title its average precision at an IoU is whether it is found.
+
+    Published: titles without a reply are left out. Strict: nought.
+    """
+
+    name = "vidchapters-grounding"
+    main = "r1@iou0.5"
+    ious, starts_s, ap_ious = (0.3, 0.5, 0.7, 0.9), (1, 3, 5, 10), tuple(k / 100 for k in range(50, 100, 5))
+    measures = (*(f"r1@iou{t}" for t in ious), *(f"r1@{t}s" for t in starts_s), "ap")
+
+    def load(self, path):
+        return [
+            Item(f"{video.id}/{k}", video.id, f'When is the chapter "{title}"?', (), (start, end))
+            for video in VidChapters().load(path)
+            for k, (start, end, title) in enumerate(video.truth)
+        ]
+
+    def judge(self, item, reply, mode, grader):
+        found = parse.span(reply)
+        if found is None:
+            return None
+        overlap, off = measures.tiou(item.truth, found), abs(item.truth[0] - found[0])
+        values = {f"r1@iou{t}": float(overlap >= t) for t in self.ious} | {f"r1@{t}s": float(off <= t) for t in self.starts_s}
+        return values | {"ap": mean([float(overlap >= t) for t in self.ap_ious])}
+
+    def without(self, item, state, mode):
+        return None if mode == "published" else super().without(item, state, mode)
+
+    def form(self, item):
+        return "span"
 
 
 class KitchenSegments(Benchmark):
@@ -481,7 +561,7 @@ class CameraBench(Benchmark):
         return [Item(video, video, "", labels, frozenset(of)) for video, of in rows.items()]
 
     def judge(self, item, reply, mode, grader):
-        return {label: float(reply[label]) for label in item.options if label in reply} or None
+        return {k: float(reply[k]) for k in item.options if k in reply and math.isfinite(reply[k])} or None
 
     def without(self, item, state, mode):
         return None if mode == "published" else {}
@@ -493,6 +573,9 @@ class CameraBench(Benchmark):
             scores = [o.values.get(label, -math.inf) for o in outcomes]
             each[label] = measures.average_precision(scores, [label in o.item.truth for o in outcomes])
         return {"map": mean(list(each.values())), **{f"ap:{label}": value for label, value in each.items()}}
+
+    def form(self, item):
+        return "scores"
 
     def chance(self, items):
         labels = items[0].options if items else ()
@@ -516,7 +599,7 @@ class CameraBenchPairs(Benchmark):
                 (),
                 (True, False),
                 row.get("label", ""),
-                extra={"negative": row["negative"]},
+                extra={"twin": row["question"], "twin_video": row["negative"]},
             )
             for k, row in enumerate(read(path))
         ]
@@ -527,6 +610,9 @@ class CameraBenchPairs(Benchmark):
             return None
         right = [s == truth for s, truth in zip(said, item.truth, strict=True)]
         return {"pairs": float(all(right)), "questions": sum(right) / 2}
+
+    def form(self, item):
+        return "pair"
 
     def chance(self, items):
         return {"pairs": 0.25, "questions": 0.5}

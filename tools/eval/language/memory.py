@@ -5,11 +5,15 @@ Clips joined to days, as in narrations.py with short pauses. A question is of a 
 did it happen then? Asked are those where nothing of that kind was told in that time. The answer is the most probable moment of that kind within
 the time, if it is as probable as the floor; it is right where the kind is labelled within NEAR_S of it. The floor is the lowest that is right
 in WANTED of the answers on one half of the clips; figures are of the other half.
+
+What `ocelli ask` names beside an answer (moments that are as probable as their kind must be to be told) is counted apart, where all is told
+and where only that is which the verbosity `quiet` tells.
 """
 
 import json
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,17 +35,20 @@ def spans(day):
     return list(zip(inside[::2], inside[1::2]))
 
 
-def questions(day, recalled):
-    """(probability of the best moment, whether it is right, whether the kind was there at all) of each question that no narration answers."""
+def questions(day, recalled, quiet=False, least=lambda kind: 0.0):
+    """(probability of the best moment, whether it is right, whether the kind was there at all) of each question that no narration answers; of
+    moments that are `least` so probable, and `quiet` with what that tells alone."""
     out = []
+    all_told = [t for t in recalled["told"] if not quiet or t["kind"] in narrations.QUIET]
     kinds = {words.KINDS[k] for k in day.kind if k >= 0} - {"silence"}
     for first, end in spans(day):
         start_s, end_s = day.times[first], day.times[end - 1]
         within = lambda e, a, b: e[a] <= end_s and e[b] >= start_s  # noqa: E731
         for kind in sorted(kinds):
-            if any(t["kind"] == kind and within(t, "start_s", "end_s") for t in recalled["told"]):
+            if any(t["kind"] == kind and within(t, "start_s", "end_s") for t in all_told):
                 continue
-            moments = [m for m in recalled["moments"] if m["kind"] == kind and within(m, "at_s", "at_s")]
+            sure = (m for m in recalled["moments"] if m["kind"] == kind and m["probability"] >= least(kind))
+            moments = [m for m in sure if within(m, "at_s", "at_s")]
             labelled = day.times[first:end][day.kind[first:end] == words.KINDS.index(kind)]
             best = max(moments, key=lambda m: m["probability"], default=None)
             near = best is not None and len(labelled) > 0 and np.abs(labelled - best["at_s"]).min() <= NEAR_S
@@ -72,16 +79,23 @@ def measure(tools):
     if (root / "scenes/val").is_dir():
         scenes = [replace(c, person="rendered") for c in clips.scenes(root / "scenes/val", 12 if tools.quick else SCENES)]
         joined += narrations.days(scenes, tools.work)
-    asked = []
+    speak = tomllib.loads((Path(tools.pack) / "pack.toml").read_text())["speak"]
+    least = lambda kind: speak["kinds"].get(kind, speak)["threshold"]  # noqa: E731
+    asked, beside = [], {"normal": [], "quiet": []}
     for day in joined:
         ran = subprocess.run([tools.bench, "recall", "--pack", tools.pack, day.video], check=True, capture_output=True, text=True)
-        asked += questions(day, json.loads(ran.stdout))
+        recalled = json.loads(ran.stdout)
+        asked += questions(day, recalled)
+        for level, found in beside.items():
+            found += questions(day, recalled, level == "quiet", least)
     halves = asked[::2], asked[1::2]
     floor = calibrated(halves[0])
     return {
         "tiers": {
             "questions": len(asked), "there": sum(t for *_, t in asked), "floor": floor,
-            "rows": [row(asked, f) for f in FLOORS], "held": row(halves[1], floor) if floor is not None else None,
+            "rows": [row(asked, f) for f in FLOORS],
+            "beside": {level: row(found, 0.0) | {"questions": len(found)} for level, found in beside.items()},
+            "held": row(halves[1], floor) if floor is not None else None,
         }
     }  # fmt: skip
 
@@ -92,4 +106,6 @@ def tell(figures):
     lines += [f"{'floor':>6} {'answered':>8} {'right':>6} {'found':>6}"]
     lines += [f"{r['floor']:>6} {r['answered']:>8} {r['precision'] if r['precision'] is not None else '-':>6} {r['recall']:>6}" for r in t["rows"]]
     lines.append(f"floor from which {WANTED:.0%} are right, on one half: {t['floor']}; on the other: {t['held']}")
+    for level, found in t["beside"].items():
+        lines.append(f"beside an answer, {level}: of {found['questions']} questions {found['answered']}, of which right: {found['precision']}")
     return "\n".join(lines)

@@ -32,6 +32,11 @@ def test_a_question_is_of_a_clip_and_a_kind_that_was_not_told_there():
     assert memory.spans(day()) == [(0, 25), (30, 55)]
     # Sat in the first clip: recalled, and wrong. Walked in the second: nothing recalled. Sat in it: right.
     assert memory.questions(day(), recalled) == [(0.3, False, False), (0.2, True, True), (-1.0, False, False)]
+    # Quiet as it is, nobody was told of the walk; and what is less probable than it must be is not recalled.
+    walked = {"kind": "walk", "at_s": 2.0, "probability": 0.3}
+    recalled["moments"].append(walked)
+    quiet = memory.questions(day(), recalled, quiet=True, least=lambda kind: 0.25)
+    assert quiet == [(0.3, False, False), (0.3, True, True), (-1.0, False, True), (-1.0, False, False)]
 
 
 def test_a_floor_is_the_lowest_from_which_enough_is_right():

@@ -269,9 +269,10 @@ impl Capture {
             if let Some((roll, (pixels, content))) = self.roll.as_ref().zip(self.eye.reference()) {
                 roll.offer(pixels, content, captured_us);
             }
-            if let Some((canvas, (pixels, _))) = self.canvas.as_ref().zip(self.eye.reference()) {
+            if let Some((canvas, (pixels, content))) = self.canvas.as_ref().zip(self.eye.reference()) {
                 let batch = slot.batch();
-                canvas.show(pixels, batch.sent.iter(), batch.kept.iter(), captured_us.0);
+                let content = [content.x0, content.x1, content.y0, content.y1].map(|at| at as u16);
+                canvas.show(pixels, content, batch.sent.iter(), batch.kept.iter(), captured_us.0);
             }
             self.damaged_in_a_row = 0;
             let first = self.seen_us.replace(captured_us).is_none();

@@ -8,9 +8,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ocelli_infer::{InferError, Narrator, Renumbering, Taught, Vocabulary};
 use ocelli_pipeline::{AlertBuf, DeviationBuf, EventBuf, HoleCause, Mind, TokenSlot};
-use ocelli_types::{Clock, EventKind, Micros};
+use ocelli_types::{Clock, EventKind, Micros, Severity};
 
 use super::{Counts, MOST_DELAY_US, Message, PATIENCE, Sent};
+use crate::additions::{Additions, Slots};
 use crate::alerts::{Tells, WeekClock};
 use crate::controls::Switches;
 use crate::error::{Error, note};
@@ -33,8 +34,10 @@ const PULSE_US: u64 = 60_000_000;
 pub(super) struct Watched<'a> {
     /// With the narrator of all.
     pub(super) mind: Mind<Taught<'a>>,
-    /// What its standing conditions tell.
+    /// What its standing conditions tell: those of the config, and behind them, each in its slot, those that were added.
     pub(super) tells: Vec<Tells>,
+    /// How many of them are the config's.
+    pub(super) of_config: usize,
     pub(super) keeper: Option<Keeper>,
     pub(super) moments: Moments,
     pub(super) pulse: Pulse,
@@ -49,15 +52,30 @@ pub(super) struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    pub(super) fn new(mind: Mind<Taught<'a>>, keeper: Option<Keeper>, moments: Moments, start_us: Micros) -> Self {
-        let (pulse, tells) = (Pulse::default(), Vec::new());
+    pub(super) fn new(
+        mind: Mind<Taught<'a>>,
+        tells: Vec<Tells>,
+        keeper: Option<Keeper>,
+        moments: Moments,
+        start_us: Micros,
+    ) -> Self {
+        let (pulse, of_config) = (Pulse::default(), tells.len());
         let (greeted, lost, thought) = (false, false, false);
-        Self { mind, tells, keeper, moments, pulse, pulse_us: start_us, now_us: start_us, greeted, lost, thought }
+        let (pulse_us, now_us) = (start_us, start_us);
+        Self { mind, tells, of_config, keeper, moments, pulse, pulse_us, now_us, greeted, lost, thought }
     }
 
     pub(super) fn count(&mut self, counts: Counts) {
         counts.add_to(&mut self.pulse);
     }
+}
+
+/// The added conditions, as they were when they were last looked at.
+#[derive(Default)]
+pub(super) struct Standing {
+    slots: Slots,
+    /// None of them yet.
+    version: Option<u64>,
 }
 
 pub(super) struct Think<'a> {
@@ -69,6 +87,9 @@ pub(super) struct Think<'a> {
     pub(super) vocabulary: Arc<Vocabulary>,
     /// Of the user's sentences, where a file is named.
     pub(super) watcher: Option<Watcher>,
+    /// Conditions that others add, where a file is named, and those of them that stand.
+    pub(super) additions: Option<Arc<Additions>>,
+    pub(super) standing: Standing,
     pub(super) dates: Dates,
     pub(super) week: WeekClock,
     /// Others who ask how it is.
@@ -142,6 +163,7 @@ impl Think<'_> {
             }
             self.voice.alive();
             self.follow()?;
+            self.stand()?;
             self.live(clock);
             self.obey();
             let news = self.warden.as_ref().and_then(Warden::news);
@@ -185,6 +207,42 @@ impl Think<'_> {
         self.voice.tell(0, EventKind::Health, (now_us, now_us), &text)
     }
 
+    /// Watches for what was added and for nothing that was taken back, where that, or what can be said, has changed. What is over with
+    /// its condition is told.
+    fn stand(&mut self) -> Result<(), Error> {
+        let Some(additions) = &self.additions else { return Ok(()) };
+        let version = additions.version();
+        if self.standing.version == Some(version) {
+            return Ok(());
+        }
+        let Some(slots) = additions.now() else { return Ok(()) };
+        for (slot, table) in slots.iter().enumerate() {
+            let before = self.standing.slots.get(slot).and_then(Option::as_ref);
+            let is_same = before.map(Arc::as_ptr) == table.as_ref().map(Arc::as_ptr);
+            for (index, camera) in self.cameras.iter_mut().enumerate() {
+                let name = self.voice.name(index);
+                let table = table.as_ref().filter(|table| table.camera.as_ref().is_none_or(|of| of == name));
+                // One whose kind nobody says any more waits until somebody does.
+                let rule = table.and_then(|table| additions.rule(table).ok());
+                let at = camera.of_config + slot;
+                if is_same && rule.is_some() == camera.mind.watches(at) {
+                    continue;
+                }
+                if let Some(over) = camera.mind.watch(at, rule) {
+                    let (tells, probabilities) = (&camera.tells[at], camera.mind.probabilities());
+                    self.voice.alert(index, &over, tells, &self.vocabulary, probabilities, None)?;
+                }
+                if let Some(table) = table {
+                    let nothing = Tells { text: String::new(), severity: Severity::None };
+                    camera.tells.resize(camera.tells.len().max(at + 1), nothing);
+                    camera.tells[at] = table.tells();
+                }
+            }
+        }
+        self.standing = Standing { slots, version: Some(version) };
+        Ok(())
+    }
+
     /// Does what others have set.
     fn obey(&mut self) {
         self.voice.is_quiet = self.switches.is_quiet();
@@ -197,6 +255,10 @@ impl Think<'_> {
         let Renumbering { kinds, entries } = numbers;
         self.narrator.borrow_mut().relearn(Arc::clone(&vocabulary));
         let before = std::mem::replace(&mut self.vocabulary, vocabulary);
+        if let Some(additions) = &self.additions {
+            additions.relearn(&self.vocabulary);
+            self.standing.version = None;
+        }
         for (index, Watched { mind, moments, now_us, .. }) in self.cameras.iter_mut().enumerate() {
             let over = mind.relearn(lexicon.clone(), &kinds, &entries, *now_us);
             mind.head_mut().relearn(&kinds);
@@ -348,13 +410,14 @@ mod tests {
             let head = wiring::taught(&pack, &narrator, &CameraTable::default()).expect("without lessons");
             let lexicon = wiring::lexicon(&pack, &pack.vocabulary, Verbosity::Normal).expect("consistent");
             let moments = Moments::new(&pack, &pack.vocabulary);
-            Watched::new(Mind::new(head, memory, lexicon), None, moments, Micros(0))
+            Watched::new(Mind::new(head, memory, lexicon), Vec::new(), None, moments, Micros(0))
         };
         let cameras: Vec<Watched<'_>> = names.iter().map(watched).collect();
         let mut slots: Vec<TokenSlot> = (0..=150).map(|_| cameras[0].mind.slot()).collect();
         let voice = Voice::open(&config, None).expect("it is writable");
         let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
         let (narrator, watcher, warden, recorder, outside, dates) = (&narrator, None, None, None, None, Dates::Unknown);
+        let (additions, standing) = (None, Standing::default());
         let switches = Arc::new(Switches::new(Verbosity::Normal, names.len()));
         let supervisor = Supervisor::default();
         let mut think = Think {
@@ -363,6 +426,8 @@ mod tests {
             narrator,
             vocabulary,
             watcher,
+            additions,
+            standing,
             dates,
             week,
             outside,

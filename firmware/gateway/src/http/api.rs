@@ -16,8 +16,8 @@ use super::connection::Peer;
 use super::guard::{COOKIE, Named, Params, Payload, SECURE_COOKIE, session};
 use super::refusal::Refusal;
 use crate::house::{
-    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Lesson, NewSentence, Question,
-    Sentence, Verdict,
+    About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Lesson, NewCondition, NewSentence,
+    Question, Sentence, Verdict,
 };
 use crate::{Event, State as Running};
 
@@ -330,9 +330,33 @@ pub(super) struct Conditions {
     pub conditions: Vec<Condition>,
 }
 
-pub(super) async fn conditions(State(app): State<App>, who: Principal) -> Json<Conditions> {
-    let seen = |condition: &&Condition| condition.camera.as_ref().is_none_or(|camera| who.sees(camera));
-    Json(Conditions { conditions: app.0.house.conditions().iter().filter(seen).cloned().collect() })
+pub(super) async fn conditions(State(app): State<App>, who: Principal) -> Given<Conditions> {
+    let mut conditions = app.ask(|house| Ok(house.conditions())).await?;
+    conditions.retain(|condition| condition.camera.as_ref().is_none_or(|camera| who.sees(camera)));
+    Ok(Json(Conditions { conditions }))
+}
+
+pub(super) async fn add_condition(
+    State(app): State<App>,
+    who: Principal,
+    Payload(condition): Payload<NewCondition>,
+) -> Given<Done> {
+    if let Some(camera) = &condition.camera {
+        require_camera(&app, &who, camera)?;
+    }
+    app.ask(move |house| house.add_condition(&condition)).await.map(Json)
+}
+
+/// Which condition.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichCondition {
+    /// What it tells.
+    pub text: String,
+}
+
+pub(super) async fn remove_condition(State(app): State<App>, Params(which): Params<WhichCondition>) -> Given<Done> {
+    app.ask(move |house| house.remove_condition(&which.text)).await.map(Json)
 }
 
 /// Users or tokens.

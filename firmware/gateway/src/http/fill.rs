@@ -173,6 +173,10 @@ impl Filler<'_> {
             Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
             _ if schema.get("properties").is_some() => vec!["object"],
             _ if schema.get("items").is_some() => vec!["array"],
+            // Whatever would do: the text of an answer may be no answer to what is meant.
+            _ if self.facts.answer.is_some() && !is_of_text(schema) => {
+                return Err(format!("`{name}` has no type, so it is not known what it asks for"));
+            }
             _ => vec!["string"],
         };
         let nothing = types.contains(&"null") && self.is_nothing(name);
@@ -433,6 +437,11 @@ fn has_word(text: &str, word: &str) -> bool {
     !word.is_empty() && text.match_indices(word).any(whole)
 }
 
+/// Whether a schema without a type bounds a text.
+fn is_of_text(schema: &Value) -> bool {
+    ["minLength", "maxLength", "pattern", "format"].iter().any(|key| schema.get(key).is_some())
+}
+
 /// Names that ask whether something is there.
 fn positive(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -595,6 +604,11 @@ mod tests {
         assert!(why(json!({"type": "integer", "maximum": 2}), &count).contains("no room for 3"));
         assert!(why(json!({"type": "boolean"}), &count).contains("neither yes nor no"));
         assert!(why(json!({"enum": ["red", "blue"]}), &count).contains("known to be right"));
+        // Nor is anything put where it is not said what is wanted.
+        assert!(why(json!({}), &count).contains("`value` has no type"));
+        let required = json!({"type": "object", "properties": {}, "required": ["falls"]});
+        assert!(filled(&required, &count).expect_err("it may be anything").contains("`falls` has no type"));
+        assert_eq!(one(json!({"maxLength": 20}), &count), Ok(json!("3 times today.")));
         let long = answered("duration", json!(5400.0), "1 h 30 min.");
         let minutes =
             of(json!({"minutes": {"type": "integer"}, "hours": {"type": "number"}, "length": {"type": "integer"}}));

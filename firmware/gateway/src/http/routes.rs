@@ -14,8 +14,8 @@ use super::guard::{Access, admit, harden, no_such_method, nothing};
 use super::{api, chat, events, metrics, openapi, page, recordings};
 use crate::Event;
 use crate::house::{
-    About, Answer, Digest, DigestQuery, Done, EventPage, EventQuery, Lesson, NewSentence, Question, Recording,
-    RecordingPage, RecordingQuery, State, Verdict,
+    About, Answer, Digest, DigestQuery, Done, EventPage, EventQuery, Lesson, NewCondition, NewSentence, Question,
+    Recording, RecordingPage, RecordingQuery, State, Verdict,
 };
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -159,6 +159,12 @@ pub(super) fn routes() -> Vec<Route> {
             .query::<api::WhichSentence>()
             .gives::<Done>(),
         Route::get("/api/conditions", see, "The standing conditions.", api::conditions).gives::<api::Conditions>(),
+        Route::post("/api/conditions", rule, "Watches for a condition, or changes one.", api::add_condition)
+            .takes::<NewCondition>()
+            .gives::<Done>(),
+        Route::delete("/api/conditions", rule, "Takes a condition back that was added.", api::remove_condition)
+            .query::<api::WhichCondition>()
+            .gives::<Done>(),
         Route::get("/api/users", rule, "Who can log in.", api::users).gives::<api::Accounts>(),
         Route::post("/api/users", rule, "Adds a user, or changes one.", api::put_user)
             .takes::<api::NewUser>()

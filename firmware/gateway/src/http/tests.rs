@@ -19,7 +19,7 @@ use crate::{Canvas, Event, OfAlert, Severity, Snapshots};
 /// A house whose journal can be locked, with two cameras.
 struct Doll {
     about: About,
-    conditions: Vec<Condition>,
+    conditions: Mutex<Vec<Condition>>,
     canvas: Option<Arc<Canvas>>,
     locked: AtomicBool,
     acked: AtomicUsize,
@@ -39,7 +39,7 @@ fn doll() -> Arc<Doll> {
     };
     Arc::new(Doll {
         about,
-        conditions: vec![condition(None), condition(Some("bath"))],
+        conditions: Mutex::new(vec![condition(None), condition(Some("bath"))]),
         canvas: Some(Arc::new(Canvas::new(2, 1))),
         locked: AtomicBool::new(false),
         acked: AtomicUsize::new(0),
@@ -153,8 +153,25 @@ impl House for Doll {
         }])
     }
 
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
+    fn conditions(&self) -> Vec<Condition> {
+        lock(&self.conditions).clone()
+    }
+
+    fn add_condition(&self, new: &NewCondition) -> Answered<Done> {
+        if new.kinds.is_empty() {
+            return Err(HouseError::Refused("write either `kinds` or `absent`".into()));
+        }
+        let (text, camera, kinds) = (new.text.clone(), new.camera.clone(), new.kinds.clone());
+        lock(&self.conditions).push(Condition { text, camera, kinds, own: true, ..Condition::default() });
+        Ok(Done::default())
+    }
+
+    fn remove_condition(&self, text: &str) -> Answered<Done> {
+        let mut conditions = lock(&self.conditions);
+        let before = conditions.len();
+        conditions.retain(|condition| !(condition.own && condition.text == text));
+        let gone = conditions.len() < before;
+        gone.then(Done::default).ok_or_else(|| HouseError::Absent("no such condition was added".into()))
     }
 
     fn canvas(&self, _: &str) -> Option<Arc<Canvas>> {
@@ -354,7 +371,8 @@ fn every_route_lets_in_each_role_as_the_table_says_and_nobody_else() {
     let (mut checked, mut port) = (0, 0);
     for route in routes() {
         let path = route.path.replace("{id}", "1").replace("{camera}", "hall").replace("{name}", "nobody");
-        let path = if route.id() == "delete_vocabulary" { path + "?text=x" } else { path };
+        let by_text = ["delete_vocabulary", "delete_conditions"].contains(&route.id().as_str());
+        let path = if by_text { path + "?text=x" } else { path };
         let body = route.takes.map(|_| "{}");
         let ask = |authorization: Option<&str>| {
             let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("Authorization", *value)).collect();
@@ -512,6 +530,12 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         ("POST", "/api/ask", "Content-Type: text/plain\r\n", b"{}", 415),
         ("POST", "/api/ask", "", b"{}", 415),
         ("POST", "/api/vocabulary", json, b"{\"text\":\"x\"}", 400),
+        ("POST", "/api/conditions", json, b"{\"text\":\"x\"}", 400),
+        ("POST", "/api/conditions", json, b"{\"text\":\"x\",\"kinds\":\"fall\"}", 400),
+        ("POST", "/api/conditions", json, b"{\"text\":\"x\",\"kinds\":[\"fall\"],\"zone\":[[1]]}", 400),
+        ("POST", "/api/conditions", json, b"{\"text\":\"x\",\"kinds\":[\"fall\"],\"camera\":\"cellar\"}", 404),
+        ("DELETE", "/api/conditions", "", b"", 400),
+        ("DELETE", "/api/conditions?text=fire", "", b"", 404),
         ("GET", "/api/events?limit=0", "", b"", 400),
         ("GET", "/api/events?limit=99999999", "", b"", 400),
         ("GET", "/api/events?nothing=1", "", b"", 400),
@@ -562,6 +586,31 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
     let mut stream = stage.send("\x16\x03\x01\x02garbage\r\n\r\n", b"");
     let _ = stream.read_to_end(&mut heard);
     assert_eq!(stage.get("/health", admin).status, 200, "and it goes on");
+}
+
+#[test]
+fn a_condition_is_added_and_taken_back_and_both_are_noted() {
+    let (stage, tokens) = claimed(doll());
+    let admin = &tokens["admin"];
+    let texts = || -> Vec<String> {
+        let reply = stage.get("/api/conditions", &tokens["viewer"]).json();
+        let own = reply["conditions"].as_array().expect("a list").iter().filter(|of| of["own"] == true).cloned();
+        own.map(|of| of["text"].as_str().expect("a text").to_owned()).collect()
+    };
+    let wish = json!({"text": "Somebody is in the hall at night", "camera": "hall", "kinds": ["walk"], "for": "2s",
+        "cooldown": "1min", "times": ["22:00-06:00"], "zone": [[0.5, 0], [1, 0], [1, 1]], "severity": "notice"});
+    assert_eq!(stage.post("/api/conditions", &tokens["operator"], &wish).status, 403);
+    assert_eq!(stage.post("/api/conditions", &tokens["warden"], &wish).status, 403, "an admin of one camera");
+    assert_eq!(stage.post("/api/conditions", admin, &wish).status, 200);
+    assert_eq!(texts(), ["Somebody is in the hall at night"]);
+    let bearer = format!("Bearer {admin}");
+    let path = "/api/conditions?text=Somebody+is+in+the+hall+at+night";
+    assert_eq!(stage.call("DELETE", path, &[("Authorization", &bearer)], None).status, 200);
+    assert!(texts().is_empty());
+    let audit = std::fs::read_to_string(stage.folder.path().join("audit")).expect("it is noted");
+    for noted in ["\"POST /api/conditions\"", "\"DELETE /api/conditions\""] {
+        assert!(audit.lines().any(|line| line.contains(noted) && line.contains("\"who\":\"admin\"")), "{audit}");
+    }
 }
 
 #[test]
@@ -769,9 +818,9 @@ fn pictures_are_shown_as_they_change_and_only_where_that_is_allowed() {
     let canvas = stage.doll.canvas.clone().expect("allowed");
     let begun = Instant::now();
     let mut heard = Vec::new();
-    while heard.len() < 42 + 4 {
+    while heard.len() < 50 + 4 {
         assert!(begun.elapsed() < Duration::from_secs(20), "a picture comes");
-        canvas.show(&[7; 12], [0].into_iter(), [0].into_iter(), 1);
+        canvas.show(&[7; 12], [0, 2, 0, 2], [0].into_iter(), [0].into_iter(), 1);
         let mut bytes = [0; 512];
         stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
         match stream.read(&mut bytes) {
@@ -779,7 +828,7 @@ fn pictures_are_shown_as_they_change_and_only_where_that_is_allowed() {
             Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}"),
         }
     }
-    let first = heard.windows(4).position(|bytes| bytes == 38_u32.to_le_bytes()).expect("a whole picture");
+    let first = heard.windows(4).position(|bytes| bytes == 46_u32.to_le_bytes()).expect("a whole picture");
     assert_eq!(heard[first + 4..first + 8], [2, 0, 1, 0]);
     let mut private = doll();
     Arc::get_mut(&mut private).expect("ours alone").canvas = None;

@@ -261,7 +261,7 @@ impl Mqtt {
         let own = table.cert_file.as_deref().zip(table.key_file.as_deref());
         let tls = tls.then(|| trust::client(table.ca_file.as_deref(), own)).transpose().map_err(of)?;
         let about = house.about();
-        let topics = Topics::new(table.base(), &about.cameras, house.conditions());
+        let topics = Topics::new(table.base(), &about.cameras, &house.conditions());
         let discovery = (!table.discovery.is_empty()).then(|| discovery::device(&table, &topics, about));
         let retained = Retained::new(&topics);
         let frigate = table.frigate.as_deref().map(Frigate::new);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ocelli_gateway::house::{
     About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart,
-    NewSentence, Question, Recording, RecordingPage, RecordingQuery, Sentence, State, Verdict,
+    NewCondition, NewSentence, Question, Recording, RecordingPage, RecordingQuery, Sentence, State, Verdict,
 };
 use ocelli_gateway::{
     Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Snapshots, Tuning, VerbosityName,
@@ -42,6 +42,7 @@ impl FakeHouse {
                 cameras: vec!["kitchen".into(), "front door".into()],
                 live: false,
                 recording: true,
+                conditions: false,
             },
             conditions: vec![condition],
             asked: Mutex::default(),
@@ -127,8 +128,16 @@ impl House for FakeHouse {
         none()
     }
 
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
+    fn conditions(&self) -> Vec<Condition> {
+        self.conditions.clone()
+    }
+
+    fn add_condition(&self, _: &NewCondition) -> Answered<Done> {
+        none()
+    }
+
+    fn remove_condition(&self, _: &str) -> Answered<Done> {
+        none()
     }
 
     fn canvas(&self, _: &str) -> Option<Arc<Canvas>> {

@@ -19,7 +19,7 @@ pub struct Schema {
     /// States in which an answer may end.
     ends: Vec<bool>,
     first: Vec<u32>,
-    /// Texts of all `enum`.
+    /// Texts and numbers of all `enum`.
     named: Vec<String>,
 }
 
@@ -39,9 +39,16 @@ impl Schema {
         Ok(Self { named, ..made.finish(first, end) })
     }
 
-    /// Whether a text is one of those that the schema names with `enum`.
+    /// Whether a text, or a number as it is written, is one of those that the schema names with `enum`.
     pub fn names(&self, text: &str) -> bool {
         self.named.iter().any(|named| named == text)
+    }
+
+    /// Whether this is a whole answer.
+    pub fn accepts(&self, json: &str) -> bool {
+        let mut answer = self.begin();
+        answer.take(json.as_bytes());
+        answer.may_end()
     }
 
     /// Where an answer begins.
@@ -120,7 +127,7 @@ struct Node {
 }
 
 impl Node {
-    /// Texts of its `enum`, and of those within it.
+    /// Texts and numbers of its `enum`, and of those within it.
     fn texts(&self, named: &mut Vec<String>) {
         self.r#enum.iter().flatten().for_each(|value| texts_of(value, named));
         let properties = self.properties.iter().flat_map(|properties| &properties.0).map(|(_, node)| node);
@@ -128,10 +135,11 @@ impl Node {
     }
 }
 
-/// Texts of a value, however deep.
+/// Texts and numbers of a value, however deep.
 fn texts_of(value: &serde_json::Value, named: &mut Vec<String>) {
     match value {
         serde_json::Value::String(text) => named.push(text.clone()),
+        serde_json::Value::Number(number) => named.push(number.to_string()),
         serde_json::Value::Array(values) => values.iter().for_each(|value| texts_of(value, named)),
         serde_json::Value::Object(values) => values.values().for_each(|value| texts_of(value, named)),
         _ => {}
@@ -393,6 +401,7 @@ mod tests {
         .expect("it is a schema");
         let right = r#"{"who":"cat","count":-12,"size":0.25,"seen":["a\"","猫🙂é"],"alone":true}"#;
         assert!(takes(&schema, right) && serde_json::from_str::<serde_json::Value>(right).is_ok());
+        assert!(schema.accepts(right) && !schema.accepts(&right[..right.len() - 1]));
         assert!(takes(&schema, r#"{"who":null,"count":0,"size":7,"seen":[""],"alone":false}"#));
         for (old, new) in [
             ("cat", "cow"),

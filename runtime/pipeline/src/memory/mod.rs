@@ -380,15 +380,17 @@ impl MemoryRing {
     /// probable first.
     pub fn recall(&self, sentence: u16) -> heapless::Vec<Recalled, MOST_RECALLED> {
         let mut ranking = Ranking::default();
+        self.peaks().filter(|recalled| recalled.peak.sentence == sentence).for_each(|recalled| ranking.add(recalled));
+        ranking.into_inner()
+    }
+
+    /// The most probable sentences of each scene that is remembered, each at its most. The abstract tier has some of them again.
+    pub fn peaks(&self) -> impl Iterator<Item = Recalled> {
         let open = [(self.open.trace(), Tier::Open)].into_iter();
         let segments = self.segments.held().map(|segment| (&segment.trace, Tier::Segment));
         let star = self.star.held().map(|(centroid, _)| (&centroid.trace, Tier::Abstract));
-        for (trace, tier) in open.chain(segments).chain(star) {
-            for peak in trace.peaks().filter(|peak| peak.sentence == sentence) {
-                ranking.add(Recalled { peak, tier });
-            }
-        }
-        ranking.into_inner()
+        let all = open.chain(segments).chain(star);
+        all.flat_map(|(trace, tier)| trace.peaks().map(move |peak| Recalled { peak, tier }))
     }
 
     /// The newest holes, oldest first.

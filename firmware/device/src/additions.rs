@@ -1,0 +1,345 @@
+//! Conditions that are added while the program runs, by the gateway's page: a file of their own beside the config, one JSON object a
+//! line with the keys of an `[[alert]]`. They are in force at once, and after a restart.
+//!
+//! Each has a slot, which is its place among a camera's conditions for as long as it is there, so that one can come and go while
+//! the others go on with what they have seen.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use ocelli_gateway::HouseError;
+use ocelli_infer::{Manifest, Pack, Vocabulary};
+use ocelli_pipeline::AlertRule;
+
+use crate::alerts::AlertTable;
+use crate::config::{Config, ConfigError};
+use crate::error::Error;
+use crate::sentences;
+
+/// The most that can be added.
+pub const MOST: usize = 32;
+
+/// The longest line, and the most of what a condition lists: kinds that it names, corners of its zone, its times.
+const MOST_LINE_BYTES: usize = 4096;
+const MOST_KINDS: usize = 64;
+const MOST_CORNERS: usize = 32;
+const MOST_TIMES: usize = 16;
+
+/// The largest file.
+const MOST_FILE_BYTES: u64 = (MOST * MOST_LINE_BYTES) as u64;
+
+/// What each holds at most: its words, and, for each camera, what is judged.
+const TABLE_BYTES: usize = 2 * MOST_LINE_BYTES;
+const RULE_BYTES: usize = 2048;
+
+/// What all of them hold with so many cameras, as is planned for.
+pub const fn bytes(cameras: usize) -> usize {
+    MOST * (TABLE_BYTES + cameras * RULE_BYTES)
+}
+
+/// Conditions by their slot.
+pub type Slots = Vec<Option<Arc<AlertTable>>>;
+
+/// Those that were added.
+#[derive(Debug)]
+pub struct Additions {
+    path: PathBuf,
+    manifest: Manifest,
+    cameras: Vec<String>,
+    /// What the config's own tell, which are changed there.
+    of_config: Vec<String>,
+    /// What can be said now.
+    vocabulary: Mutex<Arc<Vocabulary>>,
+    slots: Mutex<Slots>,
+    version: AtomicU64,
+}
+
+impl Additions {
+    /// Reads the file, which need not be there yet. Gives what is wrong in it, too; a file in which something is wrong is copied to one
+    /// of the same name and `.damaged`, for the next change writes what was understood.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none of these.
+    pub fn open(path: &Path, config: &Config, pack: &Pack) -> Result<(Self, Vec<String>), Error> {
+        let wrong = |why: String| ConfigError::Usage(format!("`file` of [alerts], {}: {why}", path.display()));
+        let text = read(path).map_err(|error| wrong(error.to_string()))?;
+        let additions = Self {
+            path: path.into(),
+            manifest: pack.manifest.clone(),
+            cameras: config.cameras.iter().map(|camera| camera.name.clone()).collect(),
+            of_config: config.alerts.iter().map(|alert| alert.words().to_owned()).collect(),
+            vocabulary: Mutex::new(Arc::clone(&pack.vocabulary)),
+            slots: Mutex::new(vec![None; MOST]),
+            version: AtomicU64::new(0),
+        };
+        let mut faults = Vec::new();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            if let Err(why) = additions.take(line) {
+                faults.push(format!("line {} of the added conditions is left out: {why}", number + 1));
+            }
+        }
+        if !faults.is_empty() {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(".damaged");
+            fs::copy(path, &aside).map_err(|error| wrong(format!("a copy of it cannot be made: {error}")))?;
+        }
+        Ok((additions, faults))
+    }
+
+    /// Takes a line of the file. What waits for a kind that nobody says now is kept.
+    fn take(&self, line: &str) -> Result<(), String> {
+        let table: AlertTable = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        self.check(&table)?;
+        let mut slots = self.slots();
+        if slots.iter().flatten().any(|other| other.text == table.text) {
+            return Err(format!("`{}` is there already", table.text));
+        }
+        let free = slots.iter_mut().find(|slot| slot.is_none()).ok_or_else(full)?;
+        *free = Some(Arc::new(table));
+        Ok(())
+    }
+
+    /// What is wrong with it, whatever can be said.
+    fn check(&self, table: &AlertTable) -> Result<(), String> {
+        if table.when.is_some() || table.text.is_empty() {
+            return Err(
+                "what is added has a `text`, and `kinds` or `absent`; plain words (`when`) are for the config".into()
+            );
+        }
+        table.check()?;
+        let AlertTable { kinds, absent, after, unless, zone, times, camera, text, .. } = table;
+        for (what, length, most) in [
+            ("kinds", kinds.len() + absent.len() + after.len() + unless.len(), MOST_KINDS),
+            ("corners of its zone", zone.len(), MOST_CORNERS),
+            ("times", times.len(), MOST_TIMES),
+        ] {
+            if length > most {
+                return Err(format!("alert `{text}` has {length} {what}; {most} is the most"));
+            }
+        }
+        if let Some(camera) = camera.as_ref().filter(|camera| !self.cameras.contains(camera)) {
+            return Err(format!("alert `{text}`: there is no camera `{camera}`"));
+        }
+        if self.of_config.contains(text) {
+            return Err(format!("`{text}` is a condition of the config; change it there"));
+        }
+        Ok(())
+    }
+
+    /// Adds a condition, or changes the one that tells the same; says whether there was one.
+    ///
+    /// # Errors
+    /// It makes no sense, there are too many, or it cannot be kept: then all is as it was.
+    pub fn put(&self, table: AlertTable) -> Result<bool, HouseError> {
+        self.check(&table).and_then(|()| self.rule(&table).map(|_| ())).map_err(HouseError::Refused)?;
+        if line(&table).len() > MOST_LINE_BYTES {
+            return Err(HouseError::Refused(format!("it takes more than {MOST_LINE_BYTES} bytes; make it shorter")));
+        }
+        self.change(|slots| {
+            let before = slots.iter().position(|slot| slot.as_ref().is_some_and(|other| other.text == table.text));
+            let slot = before.or_else(|| slots.iter().position(Option::is_none));
+            slots[slot.ok_or_else(|| HouseError::Refused(full()))?] = Some(Arc::new(table));
+            Ok(before.is_some())
+        })
+    }
+
+    /// Takes back what tells this.
+    ///
+    /// # Errors
+    /// It was not added, or the file cannot be written: then all is as it was.
+    pub fn remove(&self, text: &str) -> Result<(), HouseError> {
+        let absent = || {
+            if self.of_config.iter().any(|of| of == text) {
+                return HouseError::Refused(format!("`{text}` is a condition of the config; take it out there"));
+            }
+            HouseError::Absent("no such condition was added".into())
+        };
+        self.change(|slots| {
+            let slot = slots.iter_mut().find(|slot| slot.as_ref().is_some_and(|other| other.text == text));
+            *slot.ok_or_else(absent)? = None;
+            Ok(())
+        })
+    }
+
+    /// What is there becomes what the file says only when that is on the disk.
+    fn change<T>(&self, change: impl FnOnce(&mut Slots) -> Result<T, HouseError>) -> Result<T, HouseError> {
+        let mut slots = self.slots();
+        let mut next = slots.clone();
+        let done = change(&mut next)?;
+        let text: String = next.iter().flatten().map(|table| line(table)).collect();
+        sentences::replace(&self.path, text.as_bytes())
+            .map_err(|error| HouseError::Unavailable(format!("the conditions cannot be written: {error}")))?;
+        *slots = next;
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(done)
+    }
+
+    /// All of them, each with why it is not in force, where it is not.
+    pub fn list(&self) -> Vec<(Arc<AlertTable>, Option<String>)> {
+        let all: Vec<_> = self.slots().iter().flatten().cloned().collect();
+        all.into_iter().map(|table| (Arc::clone(&table), self.rule(&table).err())).collect()
+    }
+
+    /// What is judged of one, with what can be said now.
+    pub fn rule(&self, table: &AlertTable) -> Result<AlertRule, String> {
+        let vocabulary = Arc::clone(&self.vocabulary.lock().unwrap_or_else(PoisonError::into_inner));
+        table.rule(&vocabulary, &self.manifest)
+    }
+
+    /// Something else can be said.
+    pub fn relearn(&self, vocabulary: &Arc<Vocabulary>) {
+        *self.vocabulary.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(vocabulary);
+    }
+
+    /// How often they changed.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// They as they are; `None` while one is being written, for which who watches does not wait.
+    pub fn now(&self) -> Option<Slots> {
+        match self.slots.try_lock() {
+            Ok(slots) => Some(slots.clone()),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().clone()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn full() -> String {
+    format!("{MOST} conditions are added, which is the most; take one back first")
+}
+
+fn line(table: &AlertTable) -> String {
+    let line = serde_json::to_string(table).expect("text and finite numbers should be JSON");
+    line + "\n"
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("this is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_FILE_BYTES {
+        return Err(io::Error::other(format!("it has more than {MOST_FILE_BYTES} bytes, which no conditions take")));
+    }
+    // A line that is no text is left out as others are.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wiring;
+
+    fn opened(path: &Path) -> (Additions, Vec<String>) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders below the root");
+        let pack = wiring::open_pack(root.join("models/home").to_str().expect("a plain path")).expect("it is there");
+        let own = AlertTable { text: "Of the config".into(), kinds: vec!["fall".into()], ..AlertTable::default() };
+        let config = Config { alerts: vec![own], ..Config::default() };
+        Additions::open(path, &config, &pack).expect("it can be read")
+    }
+
+    fn walks(text: &str) -> AlertTable {
+        AlertTable { text: text.into(), kinds: vec!["walk".into()], ..AlertTable::default() }
+    }
+
+    fn texts(additions: &Additions) -> Vec<String> {
+        additions.list().iter().map(|(table, _)| table.text.clone()).collect()
+    }
+
+    #[test]
+    fn what_is_added_is_there_after_a_restart_and_what_is_taken_back_is_not() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("conditions.jsonl");
+        let (additions, faults) = opened(&path);
+        assert!(faults.is_empty() && !path.exists());
+        for text in ["a", "b", "c"] {
+            assert!(!additions.put(walks(text)).expect("it makes sense"));
+        }
+        let zone = vec![[0.5, 0.0], [1.0, 0.0], [1.0, 1.0]];
+        let changed = AlertTable { zone: zone.clone(), times: vec!["22:00-06:00".into()], ..walks("b") };
+        assert!(additions.put(changed).expect("it changes the one before"));
+        additions.remove("a").expect("it was added");
+        assert_eq!(additions.version(), 5);
+        let (additions, faults) = opened(&path);
+        assert_eq!((texts(&additions), faults), (vec!["b".to_owned(), "c".to_owned()], Vec::new()));
+        assert_eq!(additions.list()[0].0.zone, zone);
+        assert!(matches!(additions.remove("a"), Err(HouseError::Absent(_))));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_and_changes_nothing() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("conditions.jsonl");
+        let (additions, _) = opened(&path);
+        let list = |count: usize, of: &str| vec![of.to_owned(); count];
+        for (table, word) in [
+            (walks(""), "has a `text`"),
+            (AlertTable { kinds: Vec::new(), ..walks("x") }, "or `kinds`"),
+            (AlertTable { kinds: list(1, "flies"), ..walks("x") }, "knows `flies`"),
+            (AlertTable { when: Some("somebody walks".into()), ..walks("x") }, "for the config"),
+            (AlertTable { camera: Some("cellar".into()), ..walks("x") }, "there is no camera `cellar`"),
+            (AlertTable { kinds: list(65, "walk"), ..walks("x") }, "65 kinds; 64"),
+            (AlertTable { times: list(17, "10:00-11:00"), ..walks("x") }, "17 times; 16"),
+            (
+                AlertTable {
+                    zone: (0..33_u8).map(|n| [f32::from(n % 2), f32::from(n) / 33.0]).collect(),
+                    ..walks("x")
+                },
+                "33 corners",
+            ),
+            (AlertTable { cooldown: Some("soon".into()), ..walks("x") }, "`cooldown` is `soon`"),
+            (walks("Of the config"), "is a condition of the config"),
+        ] {
+            let Err(HouseError::Refused(why)) = additions.put(table) else { panic!("refused: {word}") };
+            assert!(why.contains(word) && why.lines().count() == 1, "{why}");
+        }
+        assert!(matches!(additions.remove("Of the config"), Err(HouseError::Refused(_))));
+        assert!(additions.version() == 0 && texts(&additions).is_empty() && !path.exists());
+        for number in 0..MOST {
+            additions.put(walks(&number.to_string())).expect("there is room");
+        }
+        assert!(matches!(additions.put(walks("one more")), Err(HouseError::Refused(why)) if why.contains("the most")));
+        assert!(additions.put(walks("7")).expect("the same can be changed"));
+    }
+
+    #[test]
+    fn lines_that_are_damaged_are_told_and_set_aside_and_the_others_hold() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("conditions.jsonl");
+        let own = line(&AlertTable { kinds: vec!["cat_jumps".into()], ..walks("The cat jumps") });
+        let text = [line(&walks("a")), "{\"text\":".into(), "\n".into(), line(&walks("a")), own].concat();
+        fs::write(&path, &text).expect("it is writable");
+        let (additions, faults) = opened(&path);
+        assert_eq!(texts(&additions), ["a", "The cat jumps"], "one may wait for a sentence of the user's");
+        assert!(additions.list()[1].1.as_ref().is_some_and(|why| why.contains("`cat_jumps`")), "and says so");
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].starts_with("line 2 ") && faults[1].contains("there already"), "{faults:?}");
+        assert_eq!(fs::read_to_string(folder.path().join("conditions.jsonl.damaged")).expect("a copy"), text);
+        let large = folder.path().join("large");
+        File::create(&large).and_then(|file| file.set_len(1 << 40)).expect("it holds nothing");
+        assert!(read(&large).is_err() && read(folder.path()).is_err());
+    }
+
+    #[test]
+    fn where_it_cannot_be_written_all_stays_as_it_was() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("gone/conditions.jsonl");
+        let (additions, _) = opened(&path);
+        assert!(matches!(additions.put(walks("a")), Err(HouseError::Unavailable(_))));
+        assert!(texts(&additions).is_empty() && additions.version() == 0);
+    }
+}

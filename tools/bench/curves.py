@@ -2,11 +2,13 @@
 
     .venv/bin/python tools/bench/curves.py --json curves.json --report curves        from the project's root
 
-What is told is CPU time, which other work on the machine disturbs least, and bytes. Each round runs all points of a curve one after the
-other, so that what comes over the machine comes over all of them; a slope is fitted in each round, and its median and range over the
-rounds are told. What judging a condition costs is too little to be seen so: `ocelli-bench conditions` measures it by itself. All but the cameras are `ocelli replay` of a short and of a long clip: their difference, by pictures, has no start of the
-program in it. Cameras are one `ocelli run` in real time, fed by one ffmpeg each, whose time is not counted. Sentences are the user's own, of
-modelled places: what they cost is the same wherever they lie. Hours are those of `cargo xtask soak --json`, which has the plot.
+What is told is CPU time, which other work on the machine disturbs least, and bytes. Each round runs all points of a curve one
+after the other, so that what comes over the machine comes over all of them; a slope is fitted in each round, and its median and
+range over the rounds are told. What judging a condition costs is too little to be seen so: `ocelli-bench conditions` measures it
+by itself. All but the cameras are `ocelli replay` of a short and of a long clip: their difference, by pictures, has no start of
+the program in it. Cameras are one `ocelli run` in real time, fed by one ffmpeg each, whose time is not counted. Sentences are the
+user's own, of modelled places: what they cost is the same wherever they lie. Hours are those of `cargo xtask soak --json`, which
+has the plot.
 """
 
 import argparse

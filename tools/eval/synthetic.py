@@ -425,7 +425,8 @@ def overall(scenes):
         while len(wrong) < 4:
             wrong.add(account([str(k) for k in dice.choice(others, len(kinds), replace=False)]))
         choices, right = among(dice, account(kinds), sorted(wrong), 5)
-        questions.append({"q_uid": clip.video, "question": "Which account of the whole video is right?"} | {f"option {k}": c for k, c in enumerate(choices)})
+        asked = {"q_uid": clip.video, "question": "Which account of the whole video is right?"}
+        questions.append(asked | {f"option {k}": c for k, c in enumerate(choices)})
         answers[clip.video] = right
     return {"questions.json": questions, "subset_answers.json": answers}
 
@@ -433,8 +434,9 @@ def overall(scenes):
 def unanswered(probes):
     """Video-Bench's form, which has no answers: only whether replies can be read."""
     rows = {
-        f"q{k}": {"vid_path": clip.video, "video_id": clip.name, "question": clip.questions[0]["question"], "choices": dict(zip(LETTERS, clip.questions[0]["choices"]))}
+        f"q{k}": {"vid_path": clip.video, "video_id": clip.name, "question": ask["question"], "choices": dict(zip(LETTERS, ask["choices"]))}
         for k, clip in enumerate(probes)
+        for ask in clip.questions[:1]
     }
     return {"Scenes_QA_new.json": rows}
 
@@ -461,7 +463,8 @@ def by_hand(tables):
             say = lambda v, n: f"#C C {v} the {n}"  # noqa: E731
             verbs = [say(v, noun) for v in OTHER_VERBS]
             nouns = [say(verb, n) for n in OTHER_NOUNS]
-            rows.append((clip.video, narration["start_s"], narration["end_s"], say(verb, noun), "[0]", "[0]", ",".join(verbs), ",".join(nouns)))
+            tags = ("[0]", "[0]", ",".join(verbs), ",".join(nouns))
+            rows.append((clip.video, narration["start_s"], narration["end_s"], say(verb, noun), *tags))
     lines = ["\t".join(map(str, row)) for row in (head, *rows)]
     return {"EgoMCQ_hardnegHOI.csv": "\n".join(lines) + "\n"}
 
@@ -481,7 +484,8 @@ def chained(scenes):
                 seen = np.argwhere(mask[second * FPS])
                 if len(seen):
                     (top, left), (bottom, right) = seen.min(0).tolist(), seen.max(0).tolist()
-                    boxes.append({"timestamp": second, "frame_index": second * FPS, "xmin": left, "ymin": top, "xmax": right + 1, "ymax": bottom + 1})
+                    box = {"xmin": left, "ymin": top, "xmax": right + 1, "ymax": bottom + 1}
+                    boxes.append({"timestamp": second, "frame_index": second * FPS} | box)
             if boxes and not kind.startswith(("light", "door")):
                 rows.append(
                     {
@@ -528,7 +532,8 @@ def as_told(scenes):
         told = [n for n in clip.narrations if n["end_s"] - n["start_s"] >= 0.4][:8]
         if told:
             times = [[n["start_s"], n["end_s"] + 1] for n in told]
-            rows.append({"question_id": k, "video": clip.video, "question": "What happens?", "answers": [n["text"] for n in told], "answer_time": times})
+            answers = [n["text"] for n in told]
+            rows.append({"question_id": k, "video": clip.video, "question": "What happens?", "answers": answers, "answer_time": times})
     return {"magqa.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}
 
 

@@ -97,6 +97,12 @@ const NEEDS: [Need; 22] = [
     },
     Need { package: "chromium", why: "shows the web page", only: &[For::Gateway], is_there: || on_path("chromium") },
     Need {
+        package: "fonts-dejavu-core",
+        why: "is what the page's looks are compared in",
+        only: &[For::Gateway],
+        is_there: || Path::new("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").exists(),
+    },
+    Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",
         only: &[For::Arm, For::Cross, For::Image, For::Machine],

@@ -41,7 +41,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 22] = [
+const NEEDS: [Need; 23] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {

@@ -107,6 +107,10 @@ impl Additions {
 
     /// What is wrong with it, whatever can be said.
     fn check(&self, table: &AlertTable) -> Result<(), String> {
+        // First, for what else is refused is told with its words.
+        if line(table).len() > MOST_LINE_BYTES {
+            return Err(format!("it takes more than {MOST_LINE_BYTES} bytes; make it shorter"));
+        }
         if table.when.is_some() || table.text.is_empty() {
             return Err(
                 "what is added has a `text`, and `kinds` or `absent`; plain words (`when`) are for the config".into()
@@ -145,11 +149,6 @@ impl Additions {
                 table = AlertTable { after, unless, within, threshold, ..table };
             }
             self.check(&table).and_then(|()| self.rule(&table).map(|_| ())).map_err(HouseError::Refused)?;
-            if line(&table).len() > MOST_LINE_BYTES {
-                return Err(HouseError::Refused(format!(
-                    "it takes more than {MOST_LINE_BYTES} bytes; make it shorter"
-                )));
-            }
             let slot = before.or_else(|| slots.iter().position(Option::is_none));
             slots[slot.ok_or_else(|| HouseError::Refused(full()))?] = Some(Arc::new(table));
             Ok(before.is_some())
@@ -339,6 +338,7 @@ mod tests {
             (AlertTable { when: Some("somebody walks".into()), ..walks("x") }, "for the config"),
             (AlertTable { camera: Some("cellar".into()), ..walks("x") }, "there is no camera `cellar`"),
             (AlertTable { kinds: list(65, "walk"), ..walks("x") }, "65 kinds; 64"),
+            (AlertTable { kinds: list(1, &"y".repeat(50_000)), ..walks("x") }, "more than 4096 bytes"),
             (AlertTable { times: list(17, "10:00-11:00"), ..walks("x") }, "17 times; 16"),
             (
                 AlertTable {

@@ -13,7 +13,8 @@ use crate::mqtt::Listener;
 use ocelli_gateway::{Controls, Courier, Feed, House, MqttTable, OutboxTable, Targets};
 use serde_json::{Value, json};
 
-const MOST: Duration = Duration::from_mins(2);
+/// A Mosquitto that saves each change waits for the disk with each message.
+const MOST: Duration = Duration::from_mins(5);
 const SITE: &str = "north";
 /// As the recipe without a broker on the board has it.
 const RESEND: usize = 64;

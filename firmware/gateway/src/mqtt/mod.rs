@@ -393,6 +393,7 @@ impl Mqtt {
         }
         let (reply, mut replies) = mpsc::unbounded_channel();
         let (mut pictures, mut shown) = (self.snapshots.as_ref().map(|snapshots| snapshots.news()), 0);
+        // Each connection asks for itself whether they changed since the start: what one asked for may have ended with it.
         let mut changes = self.changes.clone();
         let mut running = 0;
         let mut stats = interval(STATS_EVERY);

@@ -194,6 +194,11 @@ impl CameraWatch {
         Some((libm::roundf(u * px) as isize, libm::roundf(v * px) as isize))
     }
 
+    /// Whether the last picture was moved.
+    pub const fn shifted(&self) -> bool {
+        self.moved.is_some()
+    }
+
     /// The middle of the content, in pixels of the small picture.
     fn middle(&self, content: Content) -> (f32, f32) {
         let half = self.grid.patch_px as f32 / self.shrink as f32 / 2.0;

@@ -63,6 +63,8 @@ pub struct GateReport {
     pub new_scene: bool,
     /// Whether the camera itself moves.
     pub moving: bool,
+    /// Whether it stands again in this picture, of which all is new then that its movement explained before.
+    pub arrives: bool,
     /// A movement of the camera that is over.
     pub camera_move: Option<CameraMove>,
 }
@@ -156,11 +158,13 @@ impl TokenGate {
             let least = self.grid.patch_bytes() as u32 * self.config.min_mad;
             let moved = self.quiet.iter().filter(|difference| **difference > least).count();
             let much = moved * 10 > self.quiet.len() * MUCH_TENTHS;
+            let moved = self.camera.shifted();
             let camera_move = self.camera.see(picture, &self.previous, content, much, captured_us);
             let moving = self.camera.moves(captured_us);
+            let arrives = self.compensates && moving && moved && !self.camera.shifted();
             let report = self.choose(picture, content, moving && self.compensates, slot);
             let new_scene = self.scene.see(report.changed, report.content, captured_us);
-            GateReport { camera_move, moving, new_scene, ..report }
+            GateReport { camera_move, moving, arrives, new_scene, ..report }
         } else {
             self.start_over(content, slot)
         };
@@ -234,6 +238,7 @@ impl TokenGate {
             deferred: 0,
             new_scene: false,
             moving: false,
+            arrives: false,
         }
     }
 

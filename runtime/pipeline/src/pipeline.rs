@@ -204,9 +204,12 @@ impl<H: Head> Mind<H> {
     }
 
     /// Says whether the camera itself moves in the pictures that come, and whether a new scene begins with the next; see
-    /// [`SpeakPolicy::moves`] and [`SpeakPolicy::begins`].
+    /// [`SpeakPolicy::moves`], [`SpeakPolicy::begins`] and [`MemoryRing::begin_scene`].
     pub fn looks(&mut self, gate: &GateReport) {
         self.policy.moves(gate.moving);
+        if gate.new_scene || gate.arrives {
+            self.memory.begin_scene();
+        }
         if gate.new_scene {
             self.policy.begins();
         }

@@ -4,9 +4,9 @@
 narrations.py, whose camera stands (`fixed`). Figures are those of narrations.py at the verbosity `normal`; of views each clip is judged by
 itself, so that what goes on in one as it did in the one before is to be told again.
 
-`motion_compensation`: windows that pan and tilt over real clips, as in camera.py. `kept`: the share of patches that were, in percent of the whole
+`motion_compensation`: windows that pan and tilt over real clips, as in camera.py, and stand for AFTER_S. `kept`: the share of patches that were, in percent of the whole
 clip, of which the window stands in more than half. `narrations`: how many were told, and in brackets how many of these also are where
-the window stands from the beginning at the place where it ends. `same`: in the pictures from SETTLED_S after it stands, in how many the most
+the window stands from the beginning at the place where it ends. `same`: in the pictures from SETTLED_S on, in how many the most
 probable kind is the one there, of a memory that has seen nothing else.
 """
 
@@ -25,7 +25,8 @@ import narrations
 import numpy as np
 from ocelli import Ocelli, Untested
 
-SETTLED_S, WAYS = 1.0, ("pan_left", "pan_right", "tilt_up", "tilt_down")
+SETTLED_S, AFTER_S = 1.0, 6.0
+WAYS = ("pan_left", "pan_right", "tilt_up", "tilt_down")
 
 
 def config(tools, setting):
@@ -81,11 +82,12 @@ def motion_compensation(tools):
         rows = {switch: [] for switch in ("off", "on")}
         for source in sources:
             for name in WAYS:
-                frames, (_, end_s) = camera.moved(source, name, speed)
-                last = camera.path(name, speed)[-1]
-                stands = np.stack([camera.window(source[min(t, len(source) - 1)], *last) for t in range(len(frames))])
-                there, kinds, _ = watched(tools, stands)
-                settled = round((end_s + SETTLED_S) * clips.FPS)
+                way = camera.path(name, speed)
+                moving = len(way) - camera.STILL
+                way = way[:moving] + [way[-1]] * round(AFTER_S * clips.FPS)
+                show = lambda way: np.stack([camera.window(source[t % len(source)], *at) for t, at in enumerate(way)])  # noqa: B023,E731
+                frames, settled = show(way), moving + round(SETTLED_S * clips.FPS)
+                there, kinds, _ = watched(tools, show([way[-1]] * len(way)))
                 for switch, setting in (("off", None), ("on", "motion_compensation")):
                     told, each, kept = watched(tools, frames, setting)
                     same = [a == b for a, b in zip(each[settled:], kinds[settled:])]

@@ -546,6 +546,8 @@ mod tests {
         assert!(with * 3 < without, "{with} in the place of {without}");
         assert_eq!(of(&compensated.0, |report| report.changed), with + of(&compensated.0, |report| report.deferred));
         assert_eq!(of(&plain.0, |report| report.deferred), 0);
+        let arrives = |reports: &[GateReport]| (0..20).filter(|frame| reports[*frame].arrives).collect::<Vec<_>>();
+        assert_eq!((arrives(&compensated.0), arrives(&plain.0)), (vec![16], vec![]));
         // What moves by itself is sent as it goes: it is new in two patches of every other picture.
         let thing = |frame: usize| 7 * 16 + 5 + (frame - 5) / 2;
         assert!([7, 9, 11, 13, 15].iter().all(|frame| compensated.1[*frame].contains(thing(*frame))));

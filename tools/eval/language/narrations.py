@@ -106,7 +106,7 @@ def figures(told):
     }  # fmt: skip
 
 
-def sets(tools, pause_s=None):
+def sets(tools, pause_s=None, rendered=None):
     """{name: [(pack folder, day, its clips' first pictures)]}"""
     thresholds, out = held_out(tools.pack), {"real": [], "rendered": []}
     root = Path(__file__).parents[3] / "data"
@@ -118,7 +118,7 @@ def sets(tools, pause_s=None):
         out["real"] += [(pack, *day) for day in days(person, tools.work, pause_s=pause_s)]
     val = root / "scenes/val"
     if val.is_dir():
-        scenes = [replace(c, person="rendered") for c in clips.scenes(val, 12 if tools.quick else None)]
+        scenes = [replace(c, person="rendered") for c in clips.scenes(val, 12 if tools.quick else rendered)]
         out["rendered"] += [(tools.pack, *day) for day in days(scenes, tools.work, pause_s=pause_s)]
     return {name: those for name, those in out.items() if those}
 

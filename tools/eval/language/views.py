@@ -4,10 +4,10 @@
 narrations.py, whose camera stands (`fixed`). Figures are those of narrations.py at the verbosity `normal`; of views each clip is judged by
 itself, so that what goes on in one as it did in the one before is to be told again.
 
-`motion_compensation`: windows that pan and tilt over real clips, as in camera.py, and stand for AFTER_S. `kept`: the share of patches that were, in percent of the whole
-clip, of which the window stands in more than half. `narrations`: how many were told, and in brackets how many of these also are where
-the window stands from the beginning at the place where it ends. `same`: in the pictures from SETTLED_S on, in how many the most
-probable kind is the one there, of a memory that has seen nothing else.
+`motion_compensation`: windows that pan and tilt over real clips, as in camera.py, and stand for AFTER_S. `kept`: the share of all patches that
+were kept, while it stands, too. `narrations`: how many were told, and in brackets how many of these also are where the window stands at
+the place where it ends from the beginning. `same`: in the pictures from SETTLED_S on after it moved, in how many the most probable kind is
+the one there, of a memory that has seen nothing else.
 """
 
 import json
@@ -26,6 +26,7 @@ import numpy as np
 from ocelli import Ocelli, Untested
 
 SETTLED_S, AFTER_S = 1.0, 6.0
+RENDERED = 48  # clips
 WAYS = ("pan_left", "pan_right", "tilt_up", "tilt_down")
 
 
@@ -50,7 +51,7 @@ def scene_changes(tools):
     """{set: {"off" | "on": figures}}"""
     out = {}
     for kind, pause_s in (("views", 0), ("fixed", narrations.PAUSE_S)):
-        for name, those in narrations.sets(tools, pause_s).items():
+        for name, those in narrations.sets(tools, pause_s, RENDERED).items():
             of = out[f"{name}, {kind}"] = {}
             for switch, setting in (("off", None), ("on", "scene_changes")):
                 told, repeats = [], 0
@@ -77,7 +78,7 @@ def watched(tools, frames, setting=None):
 
 def motion_compensation(tools):
     """{px a picture: {"off" | "on": figures}}"""
-    out, sources = {}, [camera.pictures(v) for v in sorted(tools.data.glob("gmdcsa24/*/*/*.mp4"))[:: 8 if tools.quick else 3]]
+    out, sources = {}, [camera.pictures(v) for v in sorted(tools.data.glob("gmdcsa24/*/*/*.mp4"))[:: 8 if tools.quick else 5]]
     for speed in camera.SPEEDS if sources else ():
         rows = {switch: [] for switch in ("off", "on")}
         for source in sources:

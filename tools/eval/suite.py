@@ -218,7 +218,7 @@ def arguments():
     p.add_argument("--assets", type=Path, default=ROOT / "data/scenes/assets")
     p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
-    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for; 1440 are a day, and some 6 GB each")
+    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for: three of up to two hours, one of more; 1440 are a day, of some 5 GB")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1; its key, where it wants one, is OPENAI_API_KEY in the environment")
     p.add_argument("--model", default="default", help="the server's model")
@@ -281,9 +281,13 @@ def main():
 
 
 def folder_of(args, system, control):
-    """Replies of another program or pack are others."""
+    """Replies of another program or pack are others; and of another guesser."""
     about = "".join(c if c.isalnum() else "-" for c in f"{system.name} {control}")
-    stamp = f"-{content(args.program, args.pack)}" if isinstance(system, Ocelli) else ""
+    stamp = ""
+    if isinstance(system, Ocelli):
+        stamp = f"-{content(args.program, args.pack)}"
+    elif isinstance(system, Blind):
+        stamp = f"-{hashlib.sha256((ROOT / 'tools/eval/systems.py').read_bytes()).hexdigest()[:12]}"
     folder = args.kept / "suite/replies" / f"{about}{stamp}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

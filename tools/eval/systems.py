@@ -407,7 +407,7 @@ def jpeg(frame):
 
 @dataclass
 class Blind:
-    """Reads the question and never looks: the first option, yes, nothing else. What a set gives away without its videos."""
+    """Reads the question and never looks: the first option, Yes, nothing else. What a set gives away without its videos."""
 
     name: str = "text only"
 
@@ -419,4 +419,4 @@ class Blind:
             shared = [len(asked & set(parse.plain(o).split())) for o in item.options]
             best = shared.index(max(shared))
             return item.options[best] if benchmark.name == "tempcompass" else LETTERS[best]
-        return {"yes_no": "yes", "pair": ["yes", "yes"], "number": "1"}.get(form)
+        return {"yes_no": "Yes", "pair": ["Yes", "Yes"], "number": "1"}.get(form)

@@ -41,7 +41,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 22] = [
+const NEEDS: [Need; 23] = [
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -96,6 +96,12 @@ const NEEDS: [Need; 22] = [
         is_there: || Command::new("python3").args(["-c", "import ensurepip, venv"]).status().is_ok_and(|s| s.success()),
     },
     Need { package: "chromium", why: "shows the web page", only: &[For::Gateway], is_there: || on_path("chromium") },
+    Need {
+        package: "fonts-dejavu-core",
+        why: "is what the page's looks are compared in",
+        only: &[For::Gateway],
+        is_there: || Path::new("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").exists(),
+    },
     Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import benchmarks as b
 from benchmarks import captions, core, measures, parse
 from benchmarks.graders import Offline
-from benchmarks.spans import unusual_truth
 
 ROW = {
     "id": 1,
@@ -456,16 +455,38 @@ def test_tempcompass_rules(tmp_path):
     assert benchmark.chance(items)["accuracy"] == pytest.approx(0.5)
 
 
+def test_two_letters_are_none_of_tempcompass(tmp_path):
+    assert unread("tempcompass", tmp_path, "AB") == (3, 3, 0.0)
+
+
+def test_chance_is_summed_as_the_score_is(tmp_path):
+    benchmark, items = loaded("ovo-bench", tmp_path)
+    # Groups weigh alike: 1/3, 1/3, and 1/2 of the two tasks of yes and no; a count has no chance that is known.
+    assert benchmark.chance(items)["accuracy"] == pytest.approx((1 / 3 + 1 / 3 + 1 / 2) / 3)
+    assert benchmark.chance(items)["forward"] == 0.5
+    benchmark, items = loaded("tvbench", tmp_path)
+    # Tasks weigh alike, however many questions each has.
+    assert benchmark.chance([*items, items[0]])["accuracy"] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    benchmark, items = loaded("etbench", tmp_path)
+    assert benchmark.chance(items) == {} and benchmark.chance([i for i in items if i.task == "gvq"]) == {}
+    assert benchmark.chance([i for i in items if i.task == "rar"]) == {"score": 0.5}
+    benchmark, items = loaded("vcrbench", tmp_path)
+    # Of three and of two clips each order has one in its place on average: 2 of 5.
+    assert benchmark.chance(items) == {"accuracy": pytest.approx((1 / 6 + 1 / 2) / 2), "steps": 0.4}
+
+
 def test_egoschema_scores_what_is_public_and_writes_the_rest(tmp_path):
     benchmark, items = loaded("egoschema", tmp_path)
     replies = {"a": 3, "b": "4", "c": "thing 2"}
     assert score(benchmark, items, replies, "strict")["accuracy"] == 0.5
-    assert benchmark.submission(items, replies) == ({"a": 3, "b": 4, "c": 2}, 0)
+    assert benchmark.submission(items, replies) == ({"a": 3, "b": 4, "c": 2}, "3 of 3 questions answered")
+    assert benchmark.submission(items, {"a": [], "b": 7}) == ({}, "0 of 3 questions answered")
 
 
 def test_video_bench_only_tells_what_can_be_read(tmp_path):
     benchmark, items = loaded("video-bench", tmp_path)
-    assert benchmark.submission(items, {"NBA_QA/q1": "to the right"}) == {"NBA_QA": {"q1": "B"}}
+    assert benchmark.submission(items, {"NBA_QA/q1": "to the right"}) == ({"NBA_QA": {"q1": "B"}}, "B 1")
+    assert benchmark.submission(items, {"NBA_QA/q1": ["B"]}) == ({}, "no letter 1")
     assert b.report(benchmark, items, {"NBA_QA/q1": "hm"}, rounds=2)[0]["unparsed"] == 1
 
 
@@ -520,15 +541,15 @@ def test_ual_bench_a_missing_prediction_is_no_hit(tmp_path):
     assert backward["strict"]["miou"] == 0.0
 
 
-def test_ual_bench_sources(tmp_path):
-    for kind, rows, wanted in [
-        ("oops", {"a": {"start_time": 1, "end_time": 2, "description": "d"}}, ("a", 1, 2)),
-        ("ssbd", [["v", {"id": 1, "time": "0018:0124"}]], ("v", 18, 84)),
-        ("funqa", [{"ID": "f", "output": "[30, 90]"}], ("f", 1, 3)),
+def test_ual_bench_reads_its_sources_own_files(tmp_path):
+    text = {"visual_input": "f.mp4", "ID": 2, "output": "He slips at 3 and falls at 9."}
+    for rows, wanted in [
+        ({"a": {"start_time": 1, "end_time": 2, "description": "d"}}, ("a", (1, 2))),
+        ([["v", {"id": 1, "time": "0018:0124"}]], ("v", (18, 84))),
+        ([{"visual_input": "f.mp4", "ID": 1, "output": "[30, 90]"}, text], ("f.mp4", (1, 3))),
     ]:
         (tmp_path / "f").write_text(json.dumps(rows))
-        row = unusual_truth(kind, tmp_path / "f")[0]
-        assert (row["video_id"], row["start_time"], row["end_time"]) == wanted
+        assert [(i.video, i.truth) for i in b.BENCHMARKS["ual-bench"]().load(tmp_path / "f")] == [wanted]
 
 
 def test_etbench_unread_highlights_and_spans_found_twice(tmp_path):

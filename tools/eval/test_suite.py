@@ -307,6 +307,27 @@ def test_a_folder_that_is_no_benchmark_or_cannot_be_read_is_named(tmp_path):
         suite.real_sets(tmp_path / "none")
 
 
+@needs_ffmpeg
+def test_a_copy_is_another_set_than_our_own_and_names_videos_without_their_endings(tmp_path, server):
+    (tmp_path / "egoschema/videos").mkdir(parents=True)
+    rows = [{"q_uid": "a.1", "question": "What?"} | {f"option {k}": f"thing {k}" for k in range(5)}]
+    (tmp_path / "egoschema/questions.json").write_text(json.dumps(rows)), (tmp_path / "egoschema/subset_answers.json").write_text('{"a.1": 1}')
+    video(tmp_path / "egoschema/videos/a.1.mp4")
+    (chosen,) = suite.real_sets(tmp_path)
+    assert (chosen.name, chosen.benchmark.name) == ("egoschema-real", "egoschema")
+    Server.answers = ["B"]
+    told = suite.rows_of(systems.OpenAi(server, "m", systems.Cutter(tmp_path)), chosen, tmp_path)
+    assert {(r["name"], r["score"]) for r in told} == {("egoschema-real", 1.0)}
+    assert json.loads((tmp_path / "egoschema-real-submission.json").read_text()) == {"a.1": 1}
+
+
+def test_a_set_that_there_is_not_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(suite, "own_sets", lambda _: [suite.Set("tvbench", b.BENCHMARKS["tvbench"](), [ITEM], tmp_path)])
+    monkeypatch.setattr("sys.argv", ["suite", "--only", "tv-bench"])
+    with pytest.raises(SystemExit, match="tv-bench: there is no such set; there are tvbench"):
+        suite.main()
+
+
 def test_two_questions_of_one_name_are_refused_and_one_twice_is_not(tmp_path):
     (tmp_path / "ual-bench").mkdir()
     row = {"video_id": "a", "start_time": 1, "end_time": 2}

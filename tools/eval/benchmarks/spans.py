@@ -1,6 +1,7 @@
 """Benchmarks of when, where, and in which order."""
 
 import math
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from .core import SCORED, UNPARSED, Benchmark, Item, mean, means
 
 class UalBench(Benchmark):
     """UAL-Bench (Abdullah et al. 2024): where the unusual begins and ends. A list of rows with video_id, start_time,
-    end_time.
+    end_time, or one of its sources' own files (`oops`, `ssbd`, `funqa`).
 
     Published: a prediction that is missing has its event's end as its distance, so it hits wherever that lies below the
     threshold; a prediction that runs backwards may divide by nothing. Strict: neither; the mean distance is of what was
@@ -42,7 +43,7 @@ class UalBench(Benchmark):
                 (),
                 (float(row["start_time"]), float(row["end_time"])),
             )
-            for row in read(path)
+            for row in unusual(read(path))
         ]
 
     def judge(self, item, reply, mode, grader):
@@ -82,16 +83,18 @@ class UalBench(Benchmark):
         return "span"
 
 
-def unusual_truth(kind, path):
-    """UAL-Bench's own sources -> rows as `load` reads them: `oops`, `ssbd`, `funqa` (frames at 30 a second)."""
-    rows = read(path)
-    if kind == "oops":
-        return [{"video_id": k, "start_time": v["start_time"], "end_time": v["end_time"]} for k, v in rows.items()]
-    if kind == "ssbd":
+def unusual(rows):
+    """UAL-Bench's rows, of its own form and of its sources': Oops ({id: {start_time, end_time}}), SSBD ([[video, {time}]]) and FunQA
+    ([{visual_input, output}], in frames at 30 a second; what asks for a text instead is left out)."""
+    if isinstance(rows, dict):
+        return [about | {"video_id": video} for video, about in rows.items()]
+    if rows and isinstance(rows[0], list):
         spans = [(video, parse.minutes_seconds(about["time"])) for video, about in rows]
         return [{"video_id": v, "start_time": s[0], "end_time": s[1]} for v, s in spans if s]
-    frames = [(row["ID"], parse.moments(row["output"])) for row in rows]
-    return [{"video_id": i, "start_time": f[0] / 30, "end_time": f[1] / 30} for i, f in frames if len(f) == 2]
+    if rows and "output" in rows[0]:
+        frames = [(row["visual_input"], re.fullmatch(r"\[(\d+), *(\d+)\]", row["output"].strip())) for row in rows]
+        return [{"video_id": v, "start_time": int(f[1]) / 30, "end_time": int(f[2]) / 30} for v, f in frames if f]
+    return rows
 
 
 class EtBench(Benchmark):
@@ -217,6 +220,9 @@ class EtBench(Benchmark):
         told = means(outcomes, beside.values())
         return out | {row: told[value] for row, value in beside.items() if not math.isnan(told[value])}
 
+    def chance(self, items):
+        return super().chance(items) if all(item.task in self.choices for item in items) else {}
+
     def form(self, item):
         if item.options:
             return "choice"
@@ -276,7 +282,7 @@ class VcrBench(Benchmark):
     def chance(self, items):
         return {
             "accuracy": mean([1 / math.factorial(len(i.truth)) for i in items]),
-            "steps": mean([1 / len(i.truth) for i in items]),
+            "steps": len(items) / sum(len(i.truth) for i in items),
         }
 
     def form(self, item):

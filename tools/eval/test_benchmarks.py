@@ -737,6 +737,20 @@ def test_intervals_hold_the_figure_and_need_two_videos(tmp_path):
     assert (alone["low"], alone["high"]) == (None, None)
 
 
+def test_a_report_has_a_row_for_each_task_with_its_own_chance(tmp_path):
+    benchmark, items = loaded("tvbench", tmp_path)
+    rows = b.report(benchmark, items, {items[0].id: "B"}, rounds=2)
+    told = {r["task"]: (r["n"], r["score"], r["chance"], r["missing"]) for r in rows if r["mode"] == "strict"}
+    assert told == {"": (2, 0.5, 0.4167, 1), "count": (1, 1.0, 0.5, 0), "order": (1, 0.0, 0.3333, 1)}
+
+
+def test_what_is_of_one_source_is_drawn_together():
+    benchmark = b.BENCHMARKS["mimeqa"]()
+    items = [core.Item(str(k), f"v{k}", truth="yes", source="one") for k in range(4)]
+    alone = b.report(benchmark, items, {i.id: "yes" for i in items[:2]}, Offline(), rounds=20)[0]
+    assert (alone["score"], alone["low"], alone["high"]) == (0.5, None, None)
+
+
 NAN = math.nan
 # What a model may write where JSON is asked for, or a file of predictions may hold.
 ODD = ["", "x", 1, NAN, True, [], {}, [NAN, NAN], [1, 2], ["a"], [["a", "b"]], [{"a": 1}], {"a": 1}, [None, None], [[NAN, "x"]],

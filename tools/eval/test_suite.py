@@ -399,6 +399,31 @@ def test_the_report_has_both_modes_intervals_and_controls(tmp_path):
     assert "T &lt;b&gt;" in page and page.count("<svg") == 2 and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_each_mode_has_its_column_and_each_figure_its_place():
+    benchmark = b.BENCHMARKS["tvbench"]()
+    row = {"name": "tvbench", "system": "x", "task": "", "measure": "accuracy", "mode": "strict", "score": 0.25, "low": 0.125, "high": 0.5, "chance": 0.75, "n": 8, "missing": 1, "unparsed": 2}
+    of = lambda **other: row | other  # noqa: E731
+    rows = [of(mode="published", score=0.5), row, of(measure="beside", score=0.9), of(task="t", score=0.3), of(task="t", mode="published", score=0.6)]
+    text = suite.markdown("T", "about", rows, [of(system="y", score=0.125)] + [of(system="y", mode="published", score=0.2)], {"tvbench": benchmark})
+    told = [line for line in text.splitlines() if line.startswith("| tvbench")]
+    assert told == [
+        "| tvbench | x | accuracy | 0.500 | 0.250 [0.12, 0.50] | 0.750 | 8 | 1 | 2 |",
+        "| tvbench | y | accuracy | 0.200 | 0.125 [0.12, 0.50] | 0.750 | 8 | 1 | 2 |",
+        "| tvbench | x | t | 0.300 [0.12, 0.50] | 0.750 | 8 |",
+    ]
+    drawn = suite.bars(rows, {"tvbench": benchmark})
+    # 420 to the right of 260: a quarter, from an eighth to a half, chance at three quarters; one bar, of the strict score.
+    assert 'width="105.0"' in drawn and 'd="M312.5 13H470.0"' in drawn and 'd="M575.0 ' in drawn and drawn.count("<rect") == 1
+    page = suite.page("T", "about", rows, [of(system="y"), of(system="y", mode="published")], {"tvbench": benchmark})
+    assert page.count("tvbench, x") == page.count("tvbench, y") == 1 and page.count("<td>x</td>") == page.count("<td>y</td>") == 1
+
+
+def test_replies_to_another_part_of_a_video_are_others(tmp_path):
+    for until_s in (1.0, 2.0):
+        suite.rows_of(systems.Blind(), suite.Set("tvbench", b.BENCHMARKS["tvbench"](), [b.Item("1", "v.mp4", "Which?", ("a", "b"), 1, until_s=until_s)], tmp_path), tmp_path)
+    assert len(list(tmp_path.glob("tvbench-*.jsonl"))) == 2
+
+
 def test_the_json_is_a_row_a_line():
     told = {"about": 'a "b"', "sets": [{"n": 1}, {"n": None}], "controls": []}
     text = suite.lines_of(told)

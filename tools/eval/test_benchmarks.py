@@ -818,7 +818,7 @@ def test_one_thing_that_is_found_counts_once():
 
 
 def test_etbench_takes_the_first_span_and_grounds_right_answers_only(tmp_path):
-    replies = {"tvg": [[5, 6], [2, 4]], "gvq": "(B) from 1 to 3"}
+    replies = {"tvg": [[5, 6], [2, 4]], "tem": [[5, 6], [1, 2]], "vhd": [9, 4], "gvq": "(B) from 1 to 3"}
     benchmark, items = loaded("etbench", tmp_path)
     items = [i for i in items if i.task in replies]
     for mode in core.MODES:
@@ -839,7 +839,19 @@ def test_vidchapters_starts_and_pairs(tmp_path):
     for off, within in ((0.9, 1.0), (1, 0.0)):  # a second off is not within one
         values = benchmark.judge(items[0], [[off, "Opening the box"], [10 + off, "The first cup"]], "strict", None)
         assert (values["precision@1s"], values["recall@1s"], values["recall@3s"]) == (within, within, 1.0)
-    assert benchmark.pairs([(0, 4, "x"), (0, 5, "z")], [(0, 10, "y")]) == [("z", ["y"])]
+
+
+def test_vidchapters_a_title_of_no_chapter_is_nought(tmp_path):
+    benchmark, _ = loaded("vidchapters", tmp_path)
+    found, wanted = [(0, 4, "x"), (0, 5, "z"), (20, 30, "far")], [(0, 10, "y")]
+    assert benchmark.pairs(found, wanted) == {(0, 0): ("x", ["y"]), (1, 0): ("z", ["y"])}
+    # IoU 0.4, 0.5 and 0: two of three at 0.3, one at 0.5, none at 0.7 and 0.9.
+    assert benchmark.titles(found, wanted, [1.0, 1.0]) == pytest.approx((2 / 3 + 1 / 3) / 4)
+    assert benchmark.titles(found, wanted, [0.2, 0.8]) == pytest.approx((1.0 / 3 + 0.8 / 3) / 4)
+    # A stretch of both chapters overlaps each by half, at 0.3 and 0.5 of the four; its title shares "the" with the second.
+    out = both("vidchapters", tmp_path, lambda i: [[0, "Opening the box"]] if i.id == "v" else [[0, "Zebras"]])["strict"]
+    alike = [captions.meteor("Opening the box", [title]) for title in ("Opening the box", "The first cup")]
+    assert out["meteor"] == pytest.approx(sum(alike) / 2 / 2 / 2) and 0 < alike[1] < alike[0]
 
 
 def test_vidchapters_has_precision_and_recall_apart(tmp_path):

@@ -301,6 +301,13 @@ def test_what_is_asked_of_a_clip_is_true_of_it_and_its_twin_is_not():
     assert synthetic.story(made("a", ("walk", 0, 1), ("sit", 1, 1.2), ("lie", 2, 3))) == ["walk", "lie"]
 
 
+def test_where_somebody_is_who_does_a_thing_is_asked_of_who_is_alone(tmp_path):
+    for people, count in ((1, 1), (2, 0)):
+        clip(tmp_path, people, [("nobody", 10), ("enter", 10)], people=people)
+        alone = made("c", ("nobody", 0, 2), ("enter", 2, 4), path=tmp_path / f"{people}.npz")
+        assert len(synthetic.chained([alone])["vstar.json"]) == count
+
+
 @needs_ffmpeg
 def test_clips_in_their_order_show_what_happened(tmp_path):
     for k in range(4):
@@ -321,13 +328,13 @@ def test_a_bar_is_as_long_as_its_score_is_of_the_best(tmp_path):
     assert 'width="168.0"' in suite.bars([row], {"magqa": benchmark})  # two fifths of 420
 
 
-def clip(path, seed, kinds, probe=None, view="side", light=90):
+def clip(path, seed, kinds, probe=None, view="side", light=90, people=1):
     """A file as tools/scenes writes it; kinds: [(kind, frames)]. Who is in it stands at the same place of all pictures."""
     import words
 
     labels = [words.KINDS.index(kind) for kind, count in kinds for _ in range(count)]
     frames = np.full((len(labels), 126, 224, 3), light, np.uint8)
-    meta = {"scene": f"room{seed}", "view": view, "people": 1} | ({"probe": probe, "probe_set": str(seed)} if probe else {})
+    meta = {"scene": f"room{seed}", "view": view, "people": people} | ({"probe": probe, "probe_set": str(seed)} if probe else {})
     qa = [{"question": "Which of the two happens first?", "answer": "wave", "kind": "order", "choices": ["clap", "wave"]}]
     told = [{"start_s": 0.0, "end_s": 1.0, "text": "A man walks.", "kind": kinds[0][0], "actors": [], "objects": ["table", "pan"], "relations": []}]
     mask = np.zeros(frames.shape[:3], bool)

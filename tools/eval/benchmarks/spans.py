@@ -102,7 +102,7 @@ class EtBench(Benchmark):
 
     Published: highlights that cannot be read are left out of their mean (`evs`). Strict: nought. In both captions are scaled
     by the share that could be read, and a span may be found twice; `tal_each_once` beside it pairs found and wanted spans one
-    to one. No embedding: where the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that
+    to one. Captions' F1 is the mean over samples, where the script has it of the means of precision and recall. No embedding: where the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that
     row is named so.
     """
 
@@ -377,7 +377,9 @@ class VidChapters(Benchmark):
 
     Published: videos without a prediction are left out. Strict: nought. In both, as in the script, a chapter may be found more
     than once, an overlap or a distance has to pass its threshold and not only to reach it, and F1 is of the means of precision
-    and recall; in `f1_each_once` beside it found and wanted chapters are paired one to one.
+    and recall; in `f1_each_once` beside it found and wanted chapters are paired one to one. Of titles METEOR and CIDEr are means over the
+    thresholds, and a title whose chapter overlaps none is nought. CIDEr's weights are of the whole set, where the script has each
+    video's own, by which a video of one chapter has nought.
     """
 
     name = "vidchapters"
@@ -420,23 +422,34 @@ class VidChapters(Benchmark):
             values |= {f"precision@{at}": float(near.any(1).mean()), f"recall@{at}": float(near.any(0).mean())}
         values["f1_each_once"] = mean([measures.set_f1(spans, [w[:2] for w in wanted], t) for t in self.ious])
         pairs = self.pairs(found, wanted)
-        values["meteor"] = mean([captions.meteor(*pair) for pair in pairs]) if pairs else 0.0
+        values["meteor"] = self.titles(found, wanted, [captions.meteor(*pair) for pair in pairs.values()])
         return values
 
-    @staticmethod
-    def pairs(found, wanted):
-        """[(title, [the true one])] of chapters that overlap by half."""
-        return [(f[2], [w[2]]) for f in found for w in wanted if measures.tiou(f[:2], w[:2]) >= 0.5]
+    @classmethod
+    def pairs(cls, found, wanted):
+        """{(index, index of a true one): (title, [the true one's])} of chapters that overlap enough for one of the thresholds."""
+        near = lambda f, w: measures.tiou(f[:2], w[:2]) >= cls.ious[0]  # noqa: E731
+        return {(i, j): (f[2], [w[2]]) for i, f in enumerate(found) for j, w in enumerate(wanted) if near(f, w)}
+
+    @classmethod
+    def titles(cls, found, wanted, likeness):
+        """Mean over the thresholds, from the likeness of each of `pairs`: a title counts with each true one that its chapter overlaps by as
+        much, and as nought where there is none."""
+        alike, told = dict(zip(cls.pairs(found, wanted), likeness, strict=True)), []
+        for least in cls.ious:
+            near = [[v for (k, j), v in alike.items() if k == i and measures.tiou(f[:2], wanted[j][:2]) >= least] for i, f in enumerate(found)]
+            told.append(mean([v for of in near for v in of or [0.0]]))
+        return mean(told)
 
     def outcomes(self, items, replies, mode, grader=None):
         """CIDEr's weights of words are those of the whole set's titles, so it comes last."""
         out = super().outcomes(items, replies, mode, grader)
         scored = [o for o in out if o.state == SCORED]
-        pairs = [self.pairs(self.chapters(replies[o.item.id], o.item.extra["duration_s"]), o.item.truth) for o in scored]
-        each = iter(captions.cider([pair for of in pairs for pair in of]))
-        for outcome, of in zip(scored, pairs):
-            values = [next(each) for _ in of]
-            outcome.values["cider"] = mean(values) if values else 0.0
+        told = [(self.chapters(replies[o.item.id], o.item.extra["duration_s"]), o.item.truth) for o in scored]
+        pairs = [self.pairs(*of) for of in told]
+        each = iter(captions.cider([pair for of in pairs for pair in of.values()]))
+        for outcome, of, near in zip(scored, told, pairs):
+            outcome.values["cider"] = self.titles(*of, [next(each) for _ in near])
         return out
 
     def without(self, item, state, mode):

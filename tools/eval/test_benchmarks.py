@@ -594,6 +594,11 @@ def test_v_star_rows_without_what(tmp_path):
     assert (out["strict"]["ap@0.5"], out["strict"]["ap@0.7"], out["strict"]["all"]) == (0.5, 0.0, 0.5)
 
 
+def test_v_star_without_any_answer_is_nought(tmp_path):
+    out = both("v-star", tmp_path, lambda i: None)
+    assert [(out[mode]["mAM"], out[mode]["mLGM"]) for mode in core.MODES] == [(0, 0)] * 2
+
+
 def test_vidchapters_leaves_out_or_counts_what_is_missing(tmp_path):
     out = both("vidchapters", tmp_path, lambda i: perfect("vidchapters", i) if i.id == "v" else None)
     assert (out["published"]["f1"], out["strict"]["f1"]) == (1.0, 0.5)
@@ -634,6 +639,9 @@ def test_camerabench_average_precision(tmp_path):
     # pan-left: ranks w (yes), x (no), v (yes): (1 + 2/3) / 2.
     assert (out["ap:pan-left"], out["ap:static"], out["ap:tilt-up"]) == (pytest.approx(5 / 6), 1.0, 1.0)
     assert benchmark.chance(items)["map"] == pytest.approx((2 / 3 + 1 / 3 + 1 / 3) / 3)
+    # A video without scores comes last of each label: v of pan-left as before.
+    assert score(benchmark, items, scores | {"v": None}, "strict")["ap:pan-left"] == pytest.approx(5 / 6)
+    assert score(benchmark, items, scores | {"w": None}, "strict")["ap:pan-left"] == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
 def test_video_simpleqa_abstaining_is_neither_right_nor_wrong(tmp_path):
@@ -782,6 +790,7 @@ def test_what_is_no_number_is_no_hit_and_is_counted_as_unread(tmp_path):
     assert unread("streamingbench-proactive", tmp_path, [[30, None]]) == (1, 1, 0.0)
     assert unread("camerabench", tmp_path, {"pan-left": NAN})[:2] == (3, 3)
     assert unread("egoschema", tmp_path, True) == (2, 2, 0.0)
+    assert unread("epfl-smart-kitchen", tmp_path, ["cut"]) == (2, 2, 0.0)  # a label for each frame, or none
     assert unread("dream-1k", tmp_path, ["A dog barks."]) == (2, 2, 0.0)
 
 
@@ -823,6 +832,16 @@ def test_etbench_takes_the_first_span_and_grounds_right_answers_only(tmp_path):
     items = [i for i in items if i.task in replies]
     for mode in core.MODES:
         assert score(benchmark, items, {i.id: replies[i.task] for i in items}, mode)["score"] == 0
+
+
+def test_etbench_abilities_and_sentences(tmp_path):
+    benchmark, items = loaded("etbench", tmp_path)
+    right = {i.id: perfect("etbench", i) for i in items}
+    out = score(benchmark, items, right | {i.id: [50, 60] for i in items if i.task == "tem"}, "strict")
+    assert (out["complex"], out["grounding"], out["score"]) == (0.5, 1.0, pytest.approx(7 / 8))
+    # The right words at another time are not those of any event.
+    out = score(benchmark, items, right | {i.id: [[50, 60, "he opens the box"]] for i in items if i.task == "dvc"}, "strict")
+    assert (out["dense"], out["sentences_by_meteor"]) == (0.0, 0.0)
 
 
 def test_v_star_is_right_in_all_three_or_not(tmp_path):

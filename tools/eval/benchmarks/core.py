@@ -100,9 +100,10 @@ class Benchmark:
         return means(outcomes, self.measures)
 
     def chance(self, items):
-        """{measure: what guessing without looking comes to}, where that is known."""
-        with_options = [len(item.options) for item in items if item.options]
-        return {self.main: mean([1 / n for n in with_options])} if with_options else {}
+        """{measure: what guessing without looking comes to, summed as a score is}, where that is known."""
+        if not items or not all(item.options for item in items):
+            return {}
+        return {self.main: self.totals([Outcome(item, {self.main: 1 / len(item.options)}) for item in items])[self.main]}
 
     def form(self, item):
         """What a reply looks like: one of FORMS."""

@@ -207,10 +207,8 @@ impl<H: Head> Mind<H> {
     /// [`SpeakPolicy::moves`], [`SpeakPolicy::begins`] and [`MemoryRing::begin_scene`].
     pub fn looks(&mut self, gate: &GateReport) {
         self.policy.moves(gate.moving);
-        if gate.new_scene || gate.arrives {
-            self.memory.begin_scene();
-        }
         if gate.new_scene {
+            self.memory.begin_scene();
             self.policy.begins();
         }
     }

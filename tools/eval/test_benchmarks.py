@@ -497,6 +497,8 @@ def test_videohallucer_counts_pairs_and_bias(tmp_path):
     assert (out["strict"]["basic"], out["strict"]["accuracy"]) == (1.0, 0.0)
     # Four times yes where it is twice right: (4 - 2) / (2 * 2); both wrong answers are yes.
     assert (out["strict"]["yes_difference"], out["strict"]["false_positive_ratio"]) == (0.5, 1.0)
+    out = both("videohallucer", tmp_path, lambda i: ["No.", "Yes."])["strict"]
+    assert (out["yes_difference"], out["false_positive_ratio"]) == (0.0, 0.5)  # of four wrong ones two are yes
     # Either word is found in either reply; the first ones are wrong.
     out = both("videohallucer", tmp_path, lambda i: ["No, or yes?", "Yes. No."])["strict"]
     assert (out["accuracy"], out["first_words"]) == (1.0, 0.0)
@@ -671,6 +673,11 @@ def test_open_answers_have_a_mark_of_five(tmp_path):
     benchmark, items = loaded("mimeqa", tmp_path)
     # One word of two in both: an F1 of a half, of five, in whole marks.
     assert benchmark.judge(items[0], "climbing a wall", "strict", Offline()) == {"accuracy": 0.0, "mark": 2.0}
+
+
+def test_an_answer_holds_the_truth_by_whole_words():
+    right = Offline().right
+    assert right("It is a red car.", "the car") and not right("a scar", "car") and not right("car", "") and not right("", "car")
 
 
 def test_dream_events(tmp_path):

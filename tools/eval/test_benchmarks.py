@@ -725,6 +725,8 @@ def test_captions_against_recorded_values():
     assert captions.meteor("the cat sat", ["the cats sat"]) == pytest.approx(
         0.98148, abs=1e-5
     )  # a stem, one chunk: 1 - 0.5 / 27
+    # Two of two words and of three, one chunk: F of 1 and 2/3 by 9 to 1, times 1 - 0.5 / 8.
+    assert captions.meteor("the cat", ["the cat sat"]) == pytest.approx((2 / 3) / (0.9 + 0.1 * 2 / 3) * (1 - 0.5 / 8))
     assert captions.rouge_l("the cat", ["the cat sat"]) == pytest.approx(0.8)
     found, wanted = (
         [(0, 10, "a man opens the door"), (10, 20, "he sits")],

@@ -171,6 +171,16 @@ def test_ocelli_tells_movements_likeness_and_chains_from_what_it_saw(tmp_path, m
     assert told.chains(CHAINS, part) == {"answer_vqa": "a cup", "answer_temporal": "[1.0, 2.0]", "answer_temporal_2": "[1.0, 2.0]"}
 
 
+def test_a_server_is_shown_all_sentences_in_another_order_each_time(tmp_path, monkeypatch):
+    asked, shown = systems.OpenAi("http://x", "m", systems.Cutter(tmp_path)), []
+    monkeypatch.setattr(asked, "say", lambda part, text: shown.append(text.splitlines()[1:-1]) or "A")
+    others = {"verb": [f"#C C {k} the box" for k in range(10)], "noun": [f"#C C opens the {k}" for k in range(10)]}
+    replies = [asked.likeness(b.Item(str(k), "v.mp4", "#C C opens the box", (), "", extra=others), None) for k in range(12)]
+    assert all(len(lines) == 21 for lines in shown) and len({tuple(lines) for lines in shown}) == 12
+    for (right, verbs, nouns), lines in zip(replies, shown):
+        assert right + sum(verbs) + sum(nouns) == 1 and right == (lines[0] == "A. #C C opens the box")
+
+
 def answers_of(tmp_path, monkeypatch, answers):
     """Ocelli that saw two events in a video, and a program that gives these answers; and what that was asked."""
     told, part, asked = systems.Ocelli(tmp_path / "ocelli", tmp_path, systems.Cutter(tmp_path)), tmp_path / "v.mp4", []

@@ -37,6 +37,7 @@ from benchmarks.graders import Offline  # noqa: E402
 from systems import CONTROLS, Blind, Broken, Cutter, Ocelli, OpenAi  # noqa: E402
 
 CONTROLLED = ("tvbench", "tempcompass", "streamingbench", "egoschema", "camerabench")
+OWN = {*BENCHMARKS, "needle"}  # sets of our own
 PROBES = 3_000_000  # the first seed of the sets of probes
 ABOUT = """{items} items of {sets} sets, told by the pack {pack} through the program. Sets are of our own making in the benchmarks' forms, but for copies
 of the field's that lay at hand. Rendered clips have seeds from {test}, probes from {probes}: rooms and people on which neither the pack's weights
@@ -253,9 +254,11 @@ def main():
         for name, kind in BENCHMARKS.items():
             print(f"{name}: {' '.join(kind.__doc__.split())}\n")
         return
-    sets = own_sets(args) + (real_sets(args.real) if args.real else [])
-    if unknown := set(args.only or ()) - {s.name for s in sets}:
-        sys.exit(f"suite: --only {' '.join(sorted(unknown))}: there is no such set; there are {' '.join(s.name for s in sets)}")
+    real = real_sets(args.real) if args.real else []
+    copies, asked = {s.name for s in real}, set(args.only or ())
+    if unknown := asked - copies - OWN:
+        sys.exit(f"suite: --only {' '.join(sorted(unknown))}: there is no such set; there are {' '.join(sorted(copies | OWN))}")
+    sets = (own_sets(args) if not asked or asked - copies else []) + real  # nothing is rendered for copies alone
     sets = [s for s in sets if s.items and (not args.only or s.name in args.only)]
     benchmarks = {s.name: s.benchmark for s in sets}
     rows, controls = [], []

@@ -416,6 +416,7 @@ def test_ovo_bench_forward_by_query_and_by_annotation(tmp_path):
     # Counts of 1 and 2 belong to one annotation; the step and the clue are one each.
     out = both("ovo-bench", tmp_path, lambda i: "1" if i.task == "REC" else "Yes")["published"]
     assert (out["forward"], out["forward_by_annotation"]) == (pytest.approx((1 / 2 + 1 + 0) / 3), pytest.approx((1 / 2 + 1 + 0) / 3))
+    assert both("ovo-bench", tmp_path, lambda i: "12" if i.task == "REC" else None)["published"]["forward"] == 0
     benchmark, items = loaded("ovo-bench", tmp_path)
     again = core.Item("4-1", "w", truth=True, task="REC")
     outcomes = benchmark.outcomes(items, {i.id: "1" for i in items}, "strict") + [core.Outcome(again, {"accuracy": 1.0})]
@@ -434,10 +435,11 @@ def test_streamingbench_wants_the_first_letter_and_shows_the_last_minute(tmp_pat
 
 
 def test_a_proactive_answer_counts_in_time_only(tmp_path):
-    wanted = {(32, "Goal!"): (1, 1), (33, "Goal!"): (0, 0), (30, "He runs"): (0, 1)}
+    wanted = {(32, "Goal!"): (1, 1), (31, "a goal"): (1, 1), (33, "Goal!"): (0, 0), (30, "He runs"): (0, 1)}
     for (at, text), (right, in_time) in wanted.items():
         out = both("streamingbench-proactive", tmp_path, lambda i, at=at, text=text: [[at, text]])
         assert (out["published"]["accuracy"], out["published"]["in_time"]) == (right, in_time)
+        assert out["strict"]["accuracy"] == right
     # Who talks about other things first is judged by when it says the wanted text.
     out = both("streamingbench-proactive", tmp_path, lambda i: [[12, "He runs"], [31, "Goal"]])
     assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (0.0, 1.0)
@@ -495,6 +497,8 @@ def test_videohallucer_counts_pairs_and_bias(tmp_path):
     assert (out["strict"]["basic"], out["strict"]["accuracy"]) == (1.0, 0.0)
     # Four times yes where it is twice right: (4 - 2) / (2 * 2); both wrong answers are yes.
     assert (out["strict"]["yes_difference"], out["strict"]["false_positive_ratio"]) == (0.5, 1.0)
+    out = both("videohallucer", tmp_path, lambda i: ["No.", "Yes."])["strict"]
+    assert (out["yes_difference"], out["false_positive_ratio"]) == (0.0, 0.5)  # of four wrong ones two are yes
     # Either word is found in either reply; the first ones are wrong.
     out = both("videohallucer", tmp_path, lambda i: ["No, or yes?", "Yes. No."])["strict"]
     assert (out["accuracy"], out["first_words"]) == (1.0, 0.0)
@@ -659,6 +663,23 @@ def test_magqa_talking_all_the_time(tmp_path):
     assert (out["strict"]["turns"], out["strict"]["turns_that_differ"]) == (5, 0.5)
 
 
+def test_magqa_tells_what_was_said_in_no_span(tmp_path):
+    out = both("magqa", tmp_path, lambda i: [[1, "he opens the door"], [7, "he sits down"], [20, "it rains"]] if i.id == "1" else None)["strict"]
+    assert (out["outside"], out["turns_that_differ"], out["in_span"]) == (pytest.approx(1 / 3), 1.5, 3.0)
+
+
+def test_open_answers_have_a_mark_of_five(tmp_path):
+    assert both("mimeqa", tmp_path, lambda i: "climbing a ladder" if i.video == "v" else "happy")["strict"]["mark"] == 5 / 2
+    benchmark, items = loaded("mimeqa", tmp_path)
+    # One word of two in both: an F1 of a half, of five, in whole marks.
+    assert benchmark.judge(items[0], "climbing a wall", "strict", Offline()) == {"accuracy": 0.0, "mark": 2.0}
+
+
+def test_an_answer_holds_the_truth_by_whole_words():
+    right = Offline().right
+    assert right("It is a red car.", "the car") and not right("a scar", "car") and not right("car", "") and not right("", "car")
+
+
 def test_dream_events(tmp_path):
     out = both("dream-1k", tmp_path, lambda i: "A man opens the door. A cat sleeps." if i.id == "0" else None)["strict"]
     assert (out["recall"], out["precision"]) == (pytest.approx(0.5 / 2), pytest.approx(0.5 / 2))
@@ -704,6 +725,8 @@ def test_captions_against_recorded_values():
     assert captions.meteor("the cat sat", ["the cats sat"]) == pytest.approx(
         0.98148, abs=1e-5
     )  # a stem, one chunk: 1 - 0.5 / 27
+    # Two of two words and of three, one chunk: F of 1 and 2/3 by 9 to 1, times 1 - 0.5 / 8.
+    assert captions.meteor("the cat", ["the cat sat"]) == pytest.approx((2 / 3) / (0.9 + 0.1 * 2 / 3) * (1 - 0.5 / 8))
     assert captions.rouge_l("the cat", ["the cat sat"]) == pytest.approx(0.8)
     found, wanted = (
         [(0, 10, "a man opens the door"), (10, 20, "he sits")],

@@ -171,6 +171,16 @@ def test_ocelli_tells_movements_likeness_and_chains_from_what_it_saw(tmp_path, m
     assert told.chains(CHAINS, part) == {"answer_vqa": "a cup", "answer_temporal": "[1.0, 2.0]", "answer_temporal_2": "[1.0, 2.0]"}
 
 
+def test_a_server_is_shown_all_sentences_in_another_order_each_time(tmp_path, monkeypatch):
+    asked, shown = systems.OpenAi("http://x", "m", systems.Cutter(tmp_path)), []
+    monkeypatch.setattr(asked, "say", lambda part, text: shown.append(text.splitlines()[1:-1]) or "A")
+    others = {"verb": [f"#C C {k} the box" for k in range(10)], "noun": [f"#C C opens the {k}" for k in range(10)]}
+    replies = [asked.likeness(b.Item(str(k), "v.mp4", "#C C opens the box", (), "", extra=others), None) for k in range(12)]
+    assert all(len(lines) == 21 for lines in shown) and len({tuple(lines) for lines in shown}) == 12
+    for (right, verbs, nouns), lines in zip(replies, shown):
+        assert right + sum(verbs) + sum(nouns) == 1 and right == (lines[0] == "A. #C C opens the box")
+
+
 def answers_of(tmp_path, monkeypatch, answers):
     """Ocelli that saw two events in a video, and a program that gives these answers; and what that was asked."""
     told, part, asked = systems.Ocelli(tmp_path / "ocelli", tmp_path, systems.Cutter(tmp_path)), tmp_path / "v.mp4", []
@@ -480,11 +490,23 @@ def test_a_copy_is_another_set_than_our_own_and_names_videos_without_their_endin
     assert json.loads((tmp_path / "egoschema-real-submission.json").read_text()) == {"a.1": 1}
 
 
-def test_a_set_that_there_is_not_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(suite, "own_sets", lambda _: [suite.Set("tvbench", b.BENCHMARKS["tvbench"](), [ITEM], tmp_path)])
+def test_a_set_that_there_is_not_is_told_before_anything_is_rendered(monkeypatch):
+    monkeypatch.setattr(suite, "own_sets", lambda _: pytest.fail("rendered"))
     monkeypatch.setattr("sys.argv", ["suite", "--only", "tv-bench"])
-    with pytest.raises(SystemExit, match="tv-bench: there is no such set; there are tvbench"):
+    with pytest.raises(SystemExit, match="tv-bench: there is no such set; there are .*tvbench"):
         suite.main()
+
+
+@pytest.mark.parametrize("also", [[], ["--only", "tvbench"]])
+def test_for_copies_alone_nothing_of_our_own_is_rendered(tmp_path, monkeypatch, capsys, also):
+    (tmp_path / "copies/vcrbench").mkdir(parents=True)
+    (tmp_path / "copies/vcrbench/rows.json").write_text(json.dumps([{"qid": 1, "goal": "tea", "question": "Tea?", "answer": [1, 2]}]))
+    rendered = []
+    monkeypatch.setattr(suite, "own_sets", lambda _: rendered.append(1) or [])
+    monkeypatch.setattr(suite, "rows_of", lambda *_: [])
+    monkeypatch.setattr("sys.argv", ["suite", "--program", __file__, "--kept", str(tmp_path), "--real", str(tmp_path / "copies"), "--only", "vcrbench-real", *also])
+    suite.main()
+    assert len(rendered) == len(also) / 2 and "1 items of 1 sets" in capsys.readouterr().out
 
 
 def test_two_questions_of_one_name_are_refused_and_one_twice_is_not(tmp_path):

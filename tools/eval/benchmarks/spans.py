@@ -366,7 +366,6 @@ class VStar(Benchmark):
         out = means(outcomes, names)
         for chain in ("", "_2"):
             shares = [out["what"], out.get(f"when{chain}", 0.0), out.get(f"where{chain}", 0.0)]
-            shares = [0.0 if math.isnan(s) else s for s in shares]
             out |= {f"AM{chain}": sum(shares) / 3, f"LGM{chain}": measures.log_mean(shares)}
         return {"mAM": (out["AM"] + out["AM_2"]) / 2, "mLGM": (out["LGM"] + out["LGM_2"]) / 2, **out}
 

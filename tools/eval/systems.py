@@ -187,6 +187,10 @@ class Ocelli:
         best = int(near.argmax())
         return item.options[best] if texts[best] != item.options[best] else LETTERS[best]
 
+    def choice_span(self, item, video):
+        named, found = self.choice(item, video), self.span(item, video)
+        return f"({named}) from {found[0]} to {found[1]}" if named and found else named
+
     def near(self, texts, video):
         """How near each sentence is to the nearest of what was seen; None where nothing was."""
         events, _ = self.events(video)

@@ -857,6 +857,15 @@ def test_etbench_takes_the_first_span_and_grounds_right_answers_only(tmp_path):
         assert score(benchmark, items, {i.id: replies[i.task] for i in items}, mode)["score"] == 0
 
 
+def test_etbench_has_times_for_options_too(tmp_path):
+    row = {"task": "eca", "source": "s", "idx": 0, "video": "v", "q": "When is it?", "o": [[0, 3.5], [4, 6]], "p": 1}
+    (tmp_path / "data").write_text(json.dumps([row]))
+    benchmark = b.BENCHMARKS["etbench"]()
+    items = benchmark.load(tmp_path / "data")
+    assert items[0].options == ("0 - 3.5", "4 - 6") and "B. 4 - 6" in benchmark.prompt(items[0])
+    assert score(benchmark, items, {items[0].id: "4 - 6"}, "strict")["score"] == 1.0
+
+
 def test_etbench_abilities_and_sentences(tmp_path):
     benchmark, items = loaded("etbench", tmp_path)
     right = {i.id: perfect("etbench", i) for i in items}

@@ -217,9 +217,14 @@ def test_ocelli_chooses_what_is_nearest_to_any_of_what_it_saw(tmp_path, monkeypa
 
 def test_ocelli_answers_by_ask_in_each_form_and_what_is_refused_is_missing(tmp_path, monkeypatch):
     refused = {"abstained": True, "answer": "Nothing in what I saw says no."}
-    given = [{"value": 3}, {"value": None}, {"evidence": [2]}, {"evidence": [2, 1]}, {"evidence": [2]}, refused, {}, refused, {}, refused, refused, refused]
+    given = [{"evidence": [2]}, {}, {"value": 3}, {"value": None}, {"evidence": [2]}, {"evidence": [2, 1]}, {"evidence": [2]}, refused, {}, refused, {}, refused, refused, refused]
     told, part, asked = answers_of(tmp_path, monkeypatch, given)
     item = b.Item("1", "v.mp4", "When?", extra={"about": "somebody falls", "twin": "Blue?"})
+    either = b.Item("1", "v.mp4", "Which, and when?", ("neither", "walks"), task="gvq")
+    assert b.BENCHMARKS["etbench"]().form(either) == "choice_span"
+    assert "like (A) from" in b.BENCHMARKS["etbench"]().prompt(either)
+    assert (told.choice_span(either, part), told.choice_span(either, part)) == ("(B) from 3.0 to 4.0", "B")
+    asked.clear()
     assert (told.number(item, part), told.number(item, part)) == ("3", None)
     assert asked[0][1] == "How often: somebody falls"
     assert told.span(item, part) == [3.0, 4.0] and told.spans(item, part) == [[1.0, 2.0], [3.0, 4.0]] and told.moment(item, part) == 3.0

@@ -121,7 +121,7 @@ class EtBench(Benchmark):
     def load(self, path):
         out = []
         for row in read(path):
-            options = tuple(row.get("o") or ())
+            options = tuple(f"{o[0]} - {o[1]}" if isinstance(o, list) else o for o in row.get("o") or ())
             truth = {
                 "spans": [tuple(map(float, s)) for s in self.listed(row.get("tgt"))],
                 "texts": row.get("g"),
@@ -223,9 +223,12 @@ class EtBench(Benchmark):
     def chance(self, items):
         return super().chance(items) if all(item.task in self.choices for item in items) else {}
 
+    def prompt(self, item):
+        return super().prompt(item) + (" And tell when, in seconds, like (A) from 1.0 to 2.5." if item.task == "gvq" else "")
+
     def form(self, item):
         if item.options:
-            return "choice"
+            return "choice_span" if item.task == "gvq" else "choice"
         return {"tal": "spans", "evs": "spans", "vhd": "moment", "dvc": "captions", "slc": "captions"}.get(item.task, "span")
 
 

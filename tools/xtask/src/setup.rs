@@ -41,7 +41,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 23] = [
+const NEEDS: &[Need] = &[
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -168,7 +168,7 @@ const NEEDS: [Need; 23] = [
 
 /// Installs what lacks, or says what to install.
 pub fn run(purpose: For) -> Result<()> {
-    let lacking = lacking(purpose, &NEEDS);
+    let lacking = lacking(purpose, NEEDS);
     if lacking.is_empty() {
         return Ok(());
     }

@@ -394,26 +394,6 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_full_changes_nothing_and_what_is_half_written_does_not_stay() {
-        let folder = tempfile::tempdir().expect("there is a temporary folder");
-        let path = folder.path().join("conditions.jsonl");
-        let (additions, _) = opened(&path);
-        additions.put(walks("a")).expect("there is room");
-        let new = folder.path().join("conditions.jsonl.new");
-        for change in [|of: &Additions| of.put(walks("b")).map(|_| ()), |of: &Additions| of.remove("a")] {
-            std::os::unix::fs::symlink("/dev/full", &new).expect("it is free");
-            let Err(HouseError::Unavailable(why)) = change(&additions) else { panic!("there is no room") };
-            assert!(why.contains("No space left"), "{why}");
-            assert!(!new.is_symlink());
-            assert_eq!(
-                (texts(&additions), fs::read_to_string(&path).expect("it is there")),
-                (vec!["a".to_owned()], line(&walks("a")))
-            );
-        }
-        additions.put(walks("b")).expect("there is room again");
-    }
-
-    #[test]
     fn what_somebody_wrote_into_the_file_meanwhile_is_not_overwritten() {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("conditions.jsonl");

@@ -808,6 +808,17 @@ mod tests {
         Pack::open(&folder).expect("the pack of the tests")
     }
 
+    #[test]
+    fn a_file_that_cannot_be_written_to_its_end_is_as_before_and_leaves_no_half() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("file");
+        replace(&path, b"before").expect("there is room");
+        let full = replace_with(&path, |to| to.write_all(b"half of").and(Err(io::ErrorKind::StorageFull.into())));
+        assert_eq!(full.expect_err("the disk is full").kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).expect("it is there"), b"before");
+        assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1, "nothing lies beside it");
+    }
+
     /// A sentence as the text encoder might have placed it.
     fn sentence(text: &str) -> Sentence {
         // Of "the cat jumps", whatever the text.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::common::{self, FakeHouse, Server, event, note, until};
 use crate::mqtt::Listener;
 use ocelli_gateway::{Controls, Courier, Feed, House, MqttTable, OutboxTable, Targets};
+use rumqttc::{Client, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 
 /// A Mosquitto that saves each change waits for the disk with each message.
@@ -90,6 +91,7 @@ impl Board {
         folder: &Path,
         device: &'static str,
         hub: u16,
+        resend: usize,
         broker: impl FnOnce(&Path, &Link) -> (Option<Server>, u16),
     ) -> Self {
         let folder = folder.join(device);
@@ -103,7 +105,7 @@ impl Board {
             site: SITE.into(),
             device: device.into(),
             cloudevents: true,
-            resend: if server.is_none() { RESEND } else { 0 },
+            resend,
             ..MqttTable::default()
         };
         let outbox = OutboxTable { folder: Some(folder.join("outbox")), ..OutboxTable::default() };
@@ -151,9 +153,7 @@ fn day(boards: &mut [Board], mut hub: Server, signal: &str, restart: impl FnOnce
     boards[1].link.cut();
     boards.iter_mut().for_each(|board| board.tell(100));
     // The hub ends, while all tell.
-    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", hub.0.id())]).status();
-    assert!(sent.is_ok_and(|status| status.success()));
-    hub.0.wait().expect("it ends");
+    stop(&mut hub, signal);
     boards.iter_mut().for_each(|board| board.tell(100));
     drop(hub);
     let hub = restart();
@@ -232,7 +232,7 @@ fn boards_behind_mosquitto_bridges_lose_nothing_and_keep_their_order() {
     let running = hub();
     let listener = Listener::at(hub_port, "fleet");
     let mut boards = DEVICES.map(|device| {
-        Board::start(folder.path(), device, hub_port, |folder, link| {
+        Board::start(folder.path(), device, hub_port, 0, |folder, link| {
             let port = common::free_port();
             let config = recipe(
                 "board-mosquitto.conf",
@@ -253,6 +253,69 @@ fn boards_behind_mosquitto_bridges_lose_nothing_and_keep_their_order() {
     boards.into_iter().for_each(|board| board.courier.finish());
 }
 
+/// Boards tell a hub that acknowledges all and is killed before it saves, with a listener that is away: what that finds when it is back.
+fn after_a_kill_before_the_save(resend: usize) -> (BTreeMap<String, Vec<u64>>, Vec<Board>) {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let port = common::free_port();
+    let hub = || {
+        let folder = folder.path().join("hub");
+        let listens = ("listener 1883 0.0.0.0", format!("listener {port} 127.0.0.1"));
+        let seldom = ("autosave_on_changes true\nautosave_interval 1\n", "autosave_interval 1800\n".to_owned());
+        mosquitto(&recipe("hub-mosquitto.conf", &[listens, seldom, place(&folder)]), &folder, port)
+    };
+    let mut running = hub();
+    // The session is on the disk, for this end is in order.
+    subscribe(port, "fleet");
+    stop(&mut running, "TERM");
+    let mut running = hub();
+    let mut boards =
+        DEVICES.map(|device| Board::start(folder.path(), device, port, resend, |_, link| (None, link.port)));
+    boards.iter_mut().for_each(|board| board.tell(20));
+    until("the hub acknowledged all", MOST, || {
+        let mut states = boards.iter().map(|board| board.courier.states().swap_remove(0));
+        states.all(|state| (state.told, state.waiting) == (20, 0))
+    });
+    stop(&mut running, "KILL");
+    let _hub = hub();
+    let listener = Listener::at(port, "fleet");
+    boards.iter_mut().for_each(|board| board.tell(1));
+    let all_last = || DEVICES.iter().all(|device| heard(&listener).0.get(*device).is_some_and(|ids| ids.contains(&21)));
+    until("what came afterwards is there", MOST, all_last);
+    (heard(&listener).0, boards.into())
+}
+
+#[test]
+fn what_a_mosquitto_acknowledged_and_did_not_save_is_sent_again() {
+    if common::program("mosquitto").is_none() {
+        return;
+    }
+    for (resend, wanted) in [(0, 21..=21), (RESEND, 1..=21)] {
+        let (came, boards) = after_a_kill_before_the_save(resend);
+        for device in DEVICES {
+            assert_eq!(came[device], wanted.clone().collect::<Vec<u64>>(), "{device}, {resend} sent again");
+        }
+        boards.into_iter().for_each(|board| board.courier.finish());
+    }
+}
+
+/// Ends a server by this signal.
+fn stop(server: &mut Server, signal: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", server.0.id())]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    server.0.wait().expect("it ends");
+}
+
+/// Asks for everything, with a session that is kept, and goes away.
+fn subscribe(port: u16, name: &str) {
+    let mut options = MqttOptions::new(name, "127.0.0.1", port);
+    options.set_clean_session(false);
+    let (client, mut connection) = Client::new(options, 10);
+    client.subscribe("#", QoS::AtLeastOnce).expect("it runs");
+    let heard =
+        connection.iter().find(|event| matches!(event, Ok(rumqttc::Event::Incoming(Packet::SubAck(_))) | Err(_)));
+    assert!(heard.is_some_and(|event| event.is_ok()));
+}
+
 #[test]
 fn boards_that_send_again_lose_nothing_to_a_mosquitto_that_is_killed() {
     if common::program("mosquitto").is_none() {
@@ -262,7 +325,8 @@ fn boards_that_send_again_lose_nothing_to_a_mosquitto_that_is_killed() {
     let port = common::free_port();
     let mut hub = mosquitto_hub(folder.path(), port);
     let listener = Listener::at(port, "fleet");
-    let mut boards = DEVICES.map(|device| Board::start(folder.path(), device, port, |_, link| (None, link.port)));
+    let mut boards =
+        DEVICES.map(|device| Board::start(folder.path(), device, port, RESEND, |_, link| (None, link.port)));
     let all_waiting = |boards: &[Board]| boards.iter().map(|board| board.courier.states()[0].waiting).max();
     for round in 0..KILLS {
         until("each is connected again", MOST, || all_waiting(&boards) == Some(0));
@@ -369,7 +433,7 @@ fn boards_that_are_nats_leaves_lose_nothing_and_keep_their_order() {
     };
     let running = hub();
     let mut boards = DEVICES.map(|device| {
-        Board::start(folder.path(), device, leaf_port, |folder, link| {
+        Board::start(folder.path(), device, leaf_port, 0, |folder, link| {
             let (own, port) = (common::free_port(), common::free_port());
             let config = recipe(
                 "board-nats.conf",

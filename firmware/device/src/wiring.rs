@@ -244,6 +244,7 @@ pub fn memory(pack: &Pack, profile: Profile) -> MemoryConfig {
             ocelli_infer::DropReference::Previous => DropReference::Previous,
             ocelli_infer::DropReference::LastKept => DropReference::LastKept,
             ocelli_infer::DropReference::Both => DropReference::Both,
+            ocelli_infer::DropReference::AnyKept => DropReference::AnyKept,
         },
         cosine: part.cosine,
     });

@@ -3,15 +3,23 @@
 import csv
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from . import parse
-from .core import LETTERS, Benchmark, Item, mean, means
+from .core import LETTERS, ODD, Benchmark, Item, Outcome, mean, means
 
 
 def read(path):
     return json.loads(Path(path).read_text())
+
+
+def readable(read, item, reply):
+    """What `read` makes of a reply; None for none, and for one of another shape."""
+    try:
+        return None if reply is None else read(item, reply)
+    except ODD:
+        return None
 
 
 def hit(is_right):
@@ -107,10 +115,8 @@ class OvoBench(Benchmark):
         return {"accuracy": mean(list(groups.values())), "all_tasks": mean(list(each.values())), **groups, "forward_by_annotation": mean(copied)}
 
     def chance(self, items):
-        each = defaultdict(list)
-        for item in items:
-            each[item.task].append(1 / len(item.options) if item.options else 0.5 if item.task != "REC" else math.nan)
-        return {"accuracy": mean([v for values in each.values() for v in values])}
+        guessed = lambda i: 1 / len(i.options) if i.options else 0.5 if i.task != "REC" else math.nan  # noqa: E731
+        return self.totals([Outcome(item, {"accuracy": guessed(item)}) for item in items])
 
 
 class StreamingBench(Benchmark):
@@ -250,7 +256,7 @@ class TempCompass(Benchmark):
             return reply
         head = (
             reply
-            if reply in LETTERS[:4] and reply
+            if reply in tuple(LETTERS[:4])
             else reply[0]
             if reply[:2] in {a + b for a in LETTERS[:4] for b in ".)"}
             else None
@@ -349,10 +355,10 @@ class EgoSchema(Benchmark):
         return int(reply) if reply.strip() in set("01234") else parse.letter(reply, item.options)
 
     def submission(self, items, replies):
-        """{q_uid: 0 to 4} for the server, and how many are missing."""
-        named = {i.id: self.option(i, replies[i.id]) for i in items if replies.get(i.id) is not None}
+        """({q_uid: 0 to 4} for the server, what there is to say of it)"""
+        named = {i.id: readable(self.option, i, replies.get(i.id)) for i in items}
         named = {k: v for k, v in named.items() if v is not None}
-        return named, len(items) - len(named)
+        return named, f"{len(named)} of {len(items)} questions answered"
 
 
 class VideoBench(Benchmark):
@@ -378,14 +384,15 @@ class VideoBench(Benchmark):
         return {}
 
     def submission(self, items, replies):
-        """{file: {qid: letter}}"""
-        out = defaultdict(dict)
+        """({file: {qid: letter}} for the server, how often each letter is named)"""
+        out, often = defaultdict(dict), Counter()
         for item in items:
-            named = parse.letter(replies[item.id], item.options) if replies.get(item.id) is not None else None
+            named = readable(lambda item, reply: parse.letter(reply, item.options), item, replies.get(item.id))
             if named is not None:
                 file, qid = item.id.split("/", 1)
                 out[file][qid] = LETTERS[named]
-        return dict(out)
+            often["no letter" if named is None else LETTERS[named]] += 1
+        return dict(out), ", ".join(f"{letter} {count}" for letter, count in sorted(often.items()))
 
 
 class VideoHallucer(Benchmark):

@@ -1,6 +1,7 @@
 """Benchmarks of when, where, and in which order."""
 
 import math
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from .core import SCORED, UNPARSED, Benchmark, Item, mean, means
 
 class UalBench(Benchmark):
     """UAL-Bench (Abdullah et al. 2024): where the unusual begins and ends. A list of rows with video_id, start_time,
-    end_time.
+    end_time, or one of its sources' own files (`oops`, `ssbd`, `funqa`).
 
     Published: a prediction that is missing has its event's end as its distance, so it hits wherever that lies below the
     threshold; a prediction that runs backwards may divide by nothing. Strict: neither; the mean distance is of what was
@@ -42,7 +43,7 @@ class UalBench(Benchmark):
                 (),
                 (float(row["start_time"]), float(row["end_time"])),
             )
-            for row in read(path)
+            for row in unusual(read(path))
         ]
 
     def judge(self, item, reply, mode, grader):
@@ -82,16 +83,18 @@ class UalBench(Benchmark):
         return "span"
 
 
-def unusual_truth(kind, path):
-    """UAL-Bench's own sources -> rows as `load` reads them: `oops`, `ssbd`, `funqa` (frames at 30 a second)."""
-    rows = read(path)
-    if kind == "oops":
-        return [{"video_id": k, "start_time": v["start_time"], "end_time": v["end_time"]} for k, v in rows.items()]
-    if kind == "ssbd":
+def unusual(rows):
+    """UAL-Bench's rows, of its own form and of its sources': Oops ({id: {start_time, end_time}}), SSBD ([[video, {time}]]) and FunQA
+    ([{visual_input, output}], in frames at 30 a second; what asks for a text instead is left out)."""
+    if isinstance(rows, dict):
+        return [about | {"video_id": video} for video, about in rows.items()]
+    if rows and isinstance(rows[0], list):
         spans = [(video, parse.minutes_seconds(about["time"])) for video, about in rows]
         return [{"video_id": v, "start_time": s[0], "end_time": s[1]} for v, s in spans if s]
-    frames = [(row["ID"], parse.moments(row["output"])) for row in rows]
-    return [{"video_id": i, "start_time": f[0] / 30, "end_time": f[1] / 30} for i, f in frames if len(f) == 2]
+    if rows and "output" in rows[0]:
+        frames = [(row["visual_input"], re.fullmatch(r"\[(\d+), *(\d+)\]", row["output"].strip())) for row in rows]
+        return [{"video_id": v, "start_time": int(f[1]) / 30, "end_time": int(f[2]) / 30} for v, f in frames if f]
+    return rows
 
 
 class EtBench(Benchmark):
@@ -99,7 +102,7 @@ class EtBench(Benchmark):
 
     Published: highlights that cannot be read are left out of their mean (`evs`). Strict: nought. In both captions are scaled
     by the share that could be read, and a span may be found twice; `tal_each_once` beside it pairs found and wanted spans one
-    to one. No embedding: where the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that
+    to one. Captions' F1 is the mean over samples, where the script has it of the means of precision and recall. No embedding: where the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that
     row is named so.
     """
 
@@ -118,7 +121,7 @@ class EtBench(Benchmark):
     def load(self, path):
         out = []
         for row in read(path):
-            options = tuple(row.get("o") or ())
+            options = tuple(f"{o[0]} - {o[1]}" if isinstance(o, list) else o for o in row.get("o") or ())
             truth = {
                 "spans": [tuple(map(float, s)) for s in self.listed(row.get("tgt"))],
                 "texts": row.get("g"),
@@ -217,9 +220,15 @@ class EtBench(Benchmark):
         told = means(outcomes, beside.values())
         return out | {row: told[value] for row, value in beside.items() if not math.isnan(told[value])}
 
+    def chance(self, items):
+        return super().chance(items) if all(item.task in self.choices for item in items) else {}
+
+    def prompt(self, item):
+        return super().prompt(item) + (" And tell when, in seconds, like (A) from 1.0 to 2.5." if item.task == "gvq" else "")
+
     def form(self, item):
         if item.options:
-            return "choice"
+            return "choice_span" if item.task == "gvq" else "choice"
         return {"tal": "spans", "evs": "spans", "vhd": "moment", "dvc": "captions", "slc": "captions"}.get(item.task, "span")
 
 
@@ -276,7 +285,7 @@ class VcrBench(Benchmark):
     def chance(self, items):
         return {
             "accuracy": mean([1 / math.factorial(len(i.truth)) for i in items]),
-            "steps": mean([1 / len(i.truth) for i in items]),
+            "steps": len(items) / sum(len(i.truth) for i in items),
         }
 
     def form(self, item):
@@ -360,7 +369,6 @@ class VStar(Benchmark):
         out = means(outcomes, names)
         for chain in ("", "_2"):
             shares = [out["what"], out.get(f"when{chain}", 0.0), out.get(f"where{chain}", 0.0)]
-            shares = [0.0 if math.isnan(s) else s for s in shares]
             out |= {f"AM{chain}": sum(shares) / 3, f"LGM{chain}": measures.log_mean(shares)}
         return {"mAM": (out["AM"] + out["AM_2"]) / 2, "mLGM": (out["LGM"] + out["LGM_2"]) / 2, **out}
 
@@ -371,7 +379,9 @@ class VidChapters(Benchmark):
 
     Published: videos without a prediction are left out. Strict: nought. In both, as in the script, a chapter may be found more
     than once, an overlap or a distance has to pass its threshold and not only to reach it, and F1 is of the means of precision
-    and recall; in `f1_each_once` beside it found and wanted chapters are paired one to one.
+    and recall; in `f1_each_once` beside it found and wanted chapters are paired one to one. Of titles METEOR and CIDEr are means over the
+    thresholds, and a title whose chapter overlaps none is nought. CIDEr's weights are of the whole set, where the script has each
+    video's own, by which a video of one chapter has nought.
     """
 
     name = "vidchapters"
@@ -414,23 +424,34 @@ class VidChapters(Benchmark):
             values |= {f"precision@{at}": float(near.any(1).mean()), f"recall@{at}": float(near.any(0).mean())}
         values["f1_each_once"] = mean([measures.set_f1(spans, [w[:2] for w in wanted], t) for t in self.ious])
         pairs = self.pairs(found, wanted)
-        values["meteor"] = mean([captions.meteor(*pair) for pair in pairs]) if pairs else 0.0
+        values["meteor"] = self.titles(found, wanted, [captions.meteor(*pair) for pair in pairs.values()])
         return values
 
-    @staticmethod
-    def pairs(found, wanted):
-        """[(title, [the true one])] of chapters that overlap by half."""
-        return [(f[2], [w[2]]) for f in found for w in wanted if measures.tiou(f[:2], w[:2]) >= 0.5]
+    @classmethod
+    def pairs(cls, found, wanted):
+        """{(index, index of a true one): (title, [the true one's])} of chapters that overlap enough for one of the thresholds."""
+        near = lambda f, w: measures.tiou(f[:2], w[:2]) >= cls.ious[0]  # noqa: E731
+        return {(i, j): (f[2], [w[2]]) for i, f in enumerate(found) for j, w in enumerate(wanted) if near(f, w)}
+
+    @classmethod
+    def titles(cls, found, wanted, likeness):
+        """Mean over the thresholds, from the likeness of each of `pairs`: a title counts with each true one that its chapter overlaps by as
+        much, and as nought where there is none."""
+        alike, told = dict(zip(cls.pairs(found, wanted), likeness, strict=True)), []
+        for least in cls.ious:
+            near = [[v for (k, j), v in alike.items() if k == i and measures.tiou(f[:2], wanted[j][:2]) >= least] for i, f in enumerate(found)]
+            told.append(mean([v for of in near for v in of or [0.0]]))
+        return mean(told)
 
     def outcomes(self, items, replies, mode, grader=None):
         """CIDEr's weights of words are those of the whole set's titles, so it comes last."""
         out = super().outcomes(items, replies, mode, grader)
         scored = [o for o in out if o.state == SCORED]
-        pairs = [self.pairs(self.chapters(replies[o.item.id], o.item.extra["duration_s"]), o.item.truth) for o in scored]
-        each = iter(captions.cider([pair for of in pairs for pair in of]))
-        for outcome, of in zip(scored, pairs):
-            values = [next(each) for _ in of]
-            outcome.values["cider"] = mean(values) if values else 0.0
+        told = [(self.chapters(replies[o.item.id], o.item.extra["duration_s"]), o.item.truth) for o in scored]
+        pairs = [self.pairs(*of) for of in told]
+        each = iter(captions.cider([pair for of in pairs for pair in of.values()]))
+        for outcome, of, near in zip(scored, told, pairs):
+            outcome.values["cider"] = self.titles(*of, [next(each) for _ in near])
         return out
 
     def without(self, item, state, mode):

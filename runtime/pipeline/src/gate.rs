@@ -176,7 +176,7 @@ impl TokenGate {
             };
             let report = self.choose(picture, content, compensation, slot);
             let new_scene = self.scene.see(report.changed, report.content, captured_us);
-            GateReport { camera_move, moving, new_scene, ..report }
+            GateReport { new_scene, moving, camera_move, ..report }
         } else {
             self.start_over(content, slot)
         };

@@ -7,12 +7,12 @@ Systems, each told five pictures a second of each clip from file to result:
 - ocelli: `ocelli replay`: gate, STAB, narrator, sentences;
 - pose+rules: BlazePose (mediapipe 0.10.9) on every picture, following the person whom it found, and the rules of
   `tools/eval/pose_rules.py` on its keypoints;
-- motion+pose+rules: Frigate's way, motion first and a network only where something moves. No detector of objects comes with a
-  package that could be had, so the network is BlazePose's, which finds people and their joints: dearer than a detector.
+- motion+detector: Frigate's way, motion first and a detector of objects (NanoDet-g, COCO) only where something moves, which tells what is
+  there and not what it does.
 
 Measured: CPU seconds an hour of video (decoding included), peak resident set of the process (a Python program's own libraries are
 most of the others': given beside it), the share of pictures or patches that was computed, tokens, energy where the machine tells,
-and the time of a picture from frame to result. How long after the beginning of what happens it is told comes from
+the time of a picture from frame to result, and when in the clip a person was first told of. How long after the beginning of what happens it is told comes from
 `tools/eval/home.py`, which has labels. Rounds alternate between systems; the least of the rounds is taken, which other work on the
 machine disturbs least.
 
@@ -103,7 +103,7 @@ def quantile(values, share):
 
 def ocelli(program, clip, *options):
     """One clip through `replay --stages`."""
-    _, told, cpu_s, rss = ran([program, "replay", clip, "--stages", "--out", "/dev/null", *options])
+    said, told, cpu_s, rss = ran([program, "replay", clip, "--stages", "--json", *options])
     seen = int(re.search(r"(\d+) seen", told)[1])
     stages = re.findall(r"^(\w+)\s+\d+\s+([\d.]+)\s+[\d.]+\s+([\d.]+)", told, re.MULTILINE)
     kept = float(re.search(r"(\d+)% of patches kept", told)[1]) / 100
@@ -117,7 +117,11 @@ def ocelli(program, clip, *options):
         "tokens": round(kept * seen * patches_a_picture()),
         "picture_ms_mean": frame_ms,
         "stages_ms": means,
+        "person_told_s": next((e["t_end_s"] for e in map(json.loads, said.splitlines()) if PERSON.search(e["text"])), None),
     }
+
+
+PERSON = re.compile(r"\b(someone|somebody|person)\b", re.IGNORECASE)
 
 
 def patches_a_picture(pack=ROOT / "models/home"):
@@ -125,17 +129,35 @@ def patches_a_picture(pack=ROOT / "models/home"):
     return (shape["size_px"] // shape["patch_px"]) ** 2
 
 
-def pose(python, clip, *options):
+def pose(python, clip):
     with tempfile.TemporaryDirectory() as work:
         keypoints = Path(work) / "keypoints.npz"
-        said, _, _, rss = ran([python, "tools/bench/pose_job.py", clip, "--keypoints", keypoints, *options])
+        said, _, _, rss = ran([python, "tools/bench/pose_job.py", clip, "--keypoints", keypoints])
         rules_s = rules(keypoints)
+        with np.load(keypoints) as z:
+            told_s = third_in_a_row_s(z["found"])
     told = json.loads(said.splitlines()[-1])
     pictures = max(told["pictures"], 1)
     return {
         "cpu_s": told["cpu_s"] + rules_s, "rss_peak_bytes": rss, "imported_bytes": told["imported_bytes"], "pictures": told["pictures"],
         "computed_share": told["computed"] / pictures, "picture_ms_mean": (sum(told["times_ms"]) + 1000 * rules_s) / pictures,
-        "picture_ms_p99": quantile(told["times_ms"], 0.99) + 1000 * rules_s / pictures,
+        "picture_ms_p99": quantile(told["times_ms"], 0.99) + 1000 * rules_s / pictures, "person_told_s": told_s,
+    }  # fmt: skip
+
+
+def third_in_a_row_s(found, fps=5):
+    """When somebody was found in three pictures in a row, as the detector has to find them; None: never."""
+    return next((k / fps for k in range(2, len(found)) if all(found[k - 2 : k + 1])), None)
+
+
+def detector(python, model, clip):
+    said, _, _, rss = ran([python, "tools/bench/detector_job.py", clip, "--model", model])
+    told = json.loads(said.splitlines()[-1])
+    pictures = max(told["pictures"], 1)
+    return {
+        "cpu_s": told["cpu_s"], "rss_peak_bytes": rss, "imported_bytes": told["imported_bytes"], "pictures": told["pictures"],
+        "computed_share": told["computed"] / pictures, "picture_ms_mean": sum(told["times_ms"]) / pictures, "picture_ms_p99": quantile(told["times_ms"], 0.99),
+        "person_told_s": next((n["told_s"] for n in told["told"] if n["label"] == "person"), None),
     }  # fmt: skip
 
 
@@ -158,12 +180,13 @@ def compare(args, clips):
     """[row]: one for each system, clip and measure."""
     systems = {"ocelli": lambda clip: ocelli(args.program, clip)}
     if args.teacher.exists():
-        systems |= {
-            "pose+rules": lambda clip: pose(args.teacher, clip),
-            "motion+pose+rules": lambda clip: pose(args.teacher, clip, "--motion"),
-        }
+        systems["pose+rules"] = lambda clip: pose(args.teacher, clip)
     else:
         say(f"SKIPPED the pose network: {args.teacher} is not here (tools/train/setup.sh makes it)")
+    if args.detector.exists() and args.detector_python.exists():
+        systems["motion+detector"] = lambda clip: detector(args.detector_python, args.detector, clip)
+    else:
+        say(f"SKIPPED the detector: {args.detector} and {args.detector_python} must be here (`cargo xtask bench all` makes them)")
     best = {}
     for round_ in range(args.rounds):
         for clip in clips:
@@ -185,7 +208,7 @@ def compare(args, clips):
     return rows
 
 
-MEASURES = ("cpu_s_per_hour", "rss_peak_bytes", "imported_bytes", "pictures", "computed_share", "tokens", "picture_ms_mean", "picture_ms_p99")
+MEASURES = ("cpu_s_per_hour", "rss_peak_bytes", "imported_bytes", "pictures", "computed_share", "tokens", "picture_ms_mean", "picture_ms_p99", "person_told_s")
 
 
 def told_after(home):
@@ -250,6 +273,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--program", type=Path, default=ROOT / "target/release/ocelli")
     p.add_argument("--teacher", type=Path, default=ROOT / "data/teacher-venv/bin/python")
+    p.add_argument("--detector", type=Path, default=ROOT / "data/nanodet.onnx", help="what tools/bench/detector.sh made")
+    p.add_argument("--detector-python", type=Path, default=ROOT / "target/bench/venv/bin/python", help="of tools/bench/requirements.txt")
     p.add_argument("--clips", nargs="+", type=Path, default=[ROOT / "tests/clips/demo.mp4"])
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--stab", type=Path, help="what `cargo xtask bench stab --json` wrote")
@@ -279,7 +304,8 @@ def markdown(facts, args, rows, delays, of_engines, grown):
     out = ["# Ocelli beside its peers", "",
            f"`cargo xtask bench all`: {facts['cpu']}, {facts['cores']} cores, load {facts['load']:.1f} from this and other work; {args.program.parent.name} profile; "
            f"the least of {args.rounds} rounds in turn. On a busy machine only ratios and CPU seconds say anything.", "",
-           "## The job, on the same clips", "", table([r for r in rows if r["value"] is not None])]  # fmt: skip
+           "## The job, on the same clips", "", table([r for r in rows if r["value"] is not None]), "",
+           "`person_told_s`: when in the clip a person was first told of, rightly or not; – is never."]  # fmt: skip
     if facts["no_energy_because"]:
         out += ["", f"Energy was not measured: {facts['no_energy_because']}."]
     if delays:

@@ -1,10 +1,8 @@
-"""A user's usual way, measured: a pose network on each picture, or on those in which something moves, as Frigate does it
-with its detector.
+"""A user's usual way, measured: a pose network on each picture.
 
-data/teacher-venv/bin/python tools/bench/pose_job.py CLIP [--motion] [--keypoints FILE]
+data/teacher-venv/bin/python tools/bench/pose_job.py CLIP [--keypoints FILE]
 
-Five pictures a second are taken, as the runtime takes them. Motion is Frigate's recipe: 100 lines of grey, blurred, against
-a running mean; some of it changed by more than 30. Writes one JSON object: pictures, how many the network saw, CPU seconds,
+Five pictures a second are taken, as the runtime takes them. Writes one JSON object: pictures, how many the network saw, CPU seconds,
 what its libraries keep resident, and times of each picture. The keypoints go into a file, for the rules that make postures and falls of them.
 """
 
@@ -20,41 +18,21 @@ import mediapipe
 import numpy as np
 
 FPS = 5
-LINES, CHANGED, LEAST_SHARE, KEEP = 100, 30, 0.002, 0.8
 # BlazePose's 33 landmarks -> COCO's 17 keypoints.
 COCO = [0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
 IMPORTED_BYTES = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-class Motion:
-    """Whether anything moves."""
-
-    def __init__(self):
-        self.mean = None
-
-    def seen(self, picture):
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-        small = cv2.resize(grey, (round(LINES * grey.shape[1] / grey.shape[0]), LINES), interpolation=cv2.INTER_LINEAR)
-        small = cv2.GaussianBlur(small, (3, 3), 0).astype(np.float32)
-        if self.mean is None:
-            self.mean = small
-            return True
-        moved = (np.abs(small - self.mean) > CHANGED).mean() > LEAST_SHARE
-        self.mean = KEEP * self.mean + (1 - KEEP) * small
-        return moved
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("clip", type=Path)
-    p.add_argument("--motion", action="store_true", help="the network sees only what moves, and finds people anew each time")
     p.add_argument("--keypoints", type=Path, help="write keypoints [T, 17, 3], found [T] and aspect here")
     args = p.parse_args()
     cv2.setNumThreads(1)
-    motion, video = Motion(), cv2.VideoCapture(str(args.clip))
+    video = cv2.VideoCapture(str(args.clip))
     every = max((video.get(cv2.CAP_PROP_FPS) or FPS) / FPS, 1)
-    pose = mediapipe.solutions.pose.Pose(static_image_mode=args.motion, model_complexity=1)
-    times_ms, number, taken, computed, aspect = [], 0, 0, 0, 1.0
+    pose = mediapipe.solutions.pose.Pose(static_image_mode=False, model_complexity=1)
+    times_ms, number, taken, aspect = [], 0, 0, 1.0
     keypoints, found = [], []
     began = time.process_time()
     while True:
@@ -65,11 +43,8 @@ def main():
             start = time.perf_counter()
             taken += 1
             aspect = picture.shape[1] / picture.shape[0]
-            if not args.motion or motion.seen(picture):
-                computed += 1
-                seen = pose.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).pose_landmarks
-                marks = seen and np.array([[m.x, m.y, m.visibility] for m in seen.landmark], np.float32)[COCO]
-            # Where nothing moved, what was seen last still stands.
+            seen = pose.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).pose_landmarks
+            marks = seen and np.array([[m.x, m.y, m.visibility] for m in seen.landmark], np.float32)[COCO]
             keypoints.append(np.zeros((len(COCO), 3), np.float32) if marks is None else marks)
             found.append(marks is not None)
             times_ms.append(1000 * (time.perf_counter() - start))
@@ -77,7 +52,7 @@ def main():
     if args.keypoints:
         np.savez(args.keypoints, keypoints=np.array(keypoints), found=np.array(found), aspect=aspect)
     print(json.dumps({
-        "pictures": taken, "computed": computed, "found": sum(found), "cpu_s": time.process_time() - began, "times_ms": times_ms,
+        "pictures": taken, "computed": taken, "found": sum(found), "cpu_s": time.process_time() - began, "times_ms": times_ms,
         "imported_bytes": IMPORTED_BYTES,
     }))  # fmt: skip
 

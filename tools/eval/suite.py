@@ -37,6 +37,7 @@ from benchmarks.graders import Offline  # noqa: E402
 from systems import CONTROLS, Blind, Broken, Cutter, Ocelli, OpenAi  # noqa: E402
 
 CONTROLLED = ("tvbench", "tempcompass", "streamingbench", "egoschema", "camerabench")
+OWN = {*BENCHMARKS, "needle"}  # sets of our own
 PROBES = 3_000_000  # the first seed of the sets of probes
 ABOUT = """{items} items of {sets} sets, told by the pack {pack} through the program. Sets are of our own making in the benchmarks' forms, but for copies
 of the field's that lay at hand. Rendered clips have seeds from {test}, probes from {probes}: rooms and people on which neither the pack's weights
@@ -76,7 +77,7 @@ def real_sets(folder):
         for item in items:
             if asked.setdefault(item.id, what := (item.video, item.question, item.options, item.until_s)) != what:
                 sys.exit(f"suite: {path} has two questions called {item.id}, so a reply does not say which it is of")
-        sets.append(Set(path.name, benchmark, items, path / "videos"))
+        sets.append(Set(f"{path.name}-real", benchmark, items, path / "videos"))  # of our own there is one of that name
     return sets
 
 
@@ -114,6 +115,10 @@ def answer(system, chosen, kept):
 def rows_of(system, chosen, kept):
     asked = hashlib.sha256(repr([(i.id, i.video, i.question, i.options, i.from_s, i.until_s) for i in chosen.items]).encode())
     replies = answer(system, chosen, kept / f"{chosen.name}-{asked.hexdigest()[:8]}.jsonl")
+    if hasattr(chosen.benchmark, "submission"):
+        submission, told = chosen.benchmark.submission(chosen.items, replies)
+        (kept / f"{chosen.name}-submission.json").write_text(json.dumps(submission))
+        say(f"{system.name}, {chosen.name}: {told}; for its server in {kept / f'{chosen.name}-submission.json'}")
     named = [row | {"name": chosen.name} for row in report(chosen.benchmark, chosen.items, replies, Offline())]
     return [row | {"system": system.name} for row in named]
 
@@ -218,7 +223,7 @@ def arguments():
     p.add_argument("--assets", type=Path, default=ROOT / "data/scenes/assets")
     p.add_argument("--kept", type=Path, default=ROOT / "data/eval", help="rendered clips, parts of videos, replies")
     p.add_argument("--clips", type=int, default=96, help="rendered clips; half as many seeds give sets of probes")
-    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for; 1440 are a day, and some 6 GB each")
+    p.add_argument("--needle-minutes", type=int, default=10, help="how long the videos are in which one fall is looked for: three of up to two hours, one of more; 1440 are a day, of some 5 GB")
     p.add_argument("--real", type=Path, help="the user's copies of benchmarks")
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1; its key, where it wants one, is OPENAI_API_KEY in the environment")
     p.add_argument("--model", default="default", help="the server's model")
@@ -249,7 +254,11 @@ def main():
         for name, kind in BENCHMARKS.items():
             print(f"{name}: {' '.join(kind.__doc__.split())}\n")
         return
-    sets = own_sets(args) + (real_sets(args.real) if args.real else [])
+    real = real_sets(args.real) if args.real else []
+    copies, asked = {s.name for s in real}, set(args.only or ())
+    if unknown := asked - copies - OWN:
+        sys.exit(f"suite: --only {' '.join(sorted(unknown))}: there is no such set; there are {' '.join(sorted(copies | OWN))}")
+    sets = (own_sets(args) if not asked or asked - copies else []) + real  # nothing is rendered for copies alone
     sets = [s for s in sets if s.items and (not args.only or s.name in args.only)]
     benchmarks = {s.name: s.benchmark for s in sets}
     rows, controls = [], []
@@ -262,7 +271,7 @@ def main():
             systems.append(OpenAi(args.openai, args.model, Cutter(parts, control), f"{args.model} at {args.openai}", key))
         for system in systems:
             for chosen in sets:
-                if control != "in order" and chosen.name not in CONTROLLED:
+                if control != "in order" and chosen.benchmark.name not in CONTROLLED:
                     continue
                 named = f"{system.name}, {control}" if control != "in order" else system.name
                 say(f"{named}: {chosen.name}, {len(chosen.items)} items")
@@ -281,9 +290,13 @@ def main():
 
 
 def folder_of(args, system, control):
-    """Replies of another program or pack are others."""
+    """Replies of another program or pack are others; and of another guesser."""
     about = "".join(c if c.isalnum() else "-" for c in f"{system.name} {control}")
-    stamp = f"-{content(args.program, args.pack)}" if isinstance(system, Ocelli) else ""
+    stamp = ""
+    if isinstance(system, Ocelli):
+        stamp = f"-{content(args.program, args.pack)}"
+    elif isinstance(system, Blind):
+        stamp = f"-{hashlib.sha256((ROOT / 'tools/eval/systems.py').read_bytes()).hexdigest()[:12]}"
     folder = args.kept / "suite/replies" / f"{about}{stamp}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

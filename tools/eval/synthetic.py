@@ -332,9 +332,9 @@ def spooky(count, videos):
     return {"spooky.csv": [("Path", "Category", "Label"), *rows]}
 
 
-def needle(scenes, videos, minutes, count=3, seed=5):
+def needle(scenes, videos, minutes, seed=5):
     """A needle in a long video, or in a day (1440 minutes), in E.T. Bench's form: one fall among clips without any; a moment of it is asked for."""
-    falls = [c for c in scenes if once(c, "fall")][:count]
+    falls = [c for c in scenes if once(c, "fall")][: 3 if minutes <= 120 else 1]  # a day has 5 GB
     plain = [c for c in scenes if not any(s[0] == "fall" for s in c.spans)]
     rows, dice = [], np.random.default_rng(seed)
     for k, clip in enumerate(falls if plain else []):

@@ -5,6 +5,7 @@ A system gets the part of a video that an item may see, cut out of it as a file 
 
 import base64
 import functools
+import glob
 import hashlib
 import http.client
 import json
@@ -35,6 +36,14 @@ FRAMES = 8
 
 class Broken(RuntimeError):
     """A system or a tool failed, which is no answer."""
+
+
+def file_of(video):
+    """Annotations of EgoSchema, TempCompass and UAL-Bench name a video without the ending that its file has."""
+    if video.is_file():
+        return video
+    named = sorted(video.parent.glob(f"{glob.escape(video.name)}.*"))
+    return named[0] if named else video
 
 
 def probe(video):
@@ -101,6 +110,7 @@ class Cutter:
     control: str = "in order"
 
     def part(self, video, from_s, until_s):
+        video = file_of(video)
         width, height, fps, seconds = probe(video)
         first, last = round((from_s or 0) * fps), round(min(until_s if until_s is not None else seconds, seconds) * fps)
         if self.control == "in order" and first == 0 and last >= round(seconds * fps):
@@ -176,6 +186,10 @@ class Ocelli:
             return None
         best = int(near.argmax())
         return item.options[best] if texts[best] != item.options[best] else LETTERS[best]
+
+    def choice_span(self, item, video):
+        named, found = self.choice(item, video), self.span(item, video)
+        return f"({named}) from {found[0]} to {found[1]}" if named and found else named
 
     def near(self, texts, video):
         """How near each sentence is to the nearest of what was seen; None where nothing was."""
@@ -407,7 +421,7 @@ def jpeg(frame):
 
 @dataclass
 class Blind:
-    """Reads the question and never looks: the first option, yes, nothing else. What a set gives away without its videos."""
+    """Reads the question and never looks: the first option, Yes, nothing else. What a set gives away without its videos."""
 
     name: str = "text only"
 
@@ -419,4 +433,4 @@ class Blind:
             shared = [len(asked & set(parse.plain(o).split())) for o in item.options]
             best = shared.index(max(shared))
             return item.options[best] if benchmark.name == "tempcompass" else LETTERS[best]
-        return {"yes_no": "yes", "pair": ["yes", "yes"], "number": "1"}.get(form)
+        return {"yes_no": "Yes", "pair": ["Yes", "Yes"], "number": "1"}.get(form)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import benchmarks as b
 from benchmarks import captions, core, measures, parse
 from benchmarks.graders import Offline
-from benchmarks.spans import unusual_truth
 
 ROW = {
     "id": 1,
@@ -411,24 +410,36 @@ def test_ovo_bench_published_finds_letters_in_words(tmp_path):
     # Groups weigh alike: (1 + 0 + 0) / 3; tasks: 1 of 5.
     assert out["published"]["accuracy"] == pytest.approx(1 / 3)
     assert out["published"]["all_tasks"] == pytest.approx(1 / 5)
-    # "2 times in 10 s": joined digits are 210.
-    out = both("ovo-bench", tmp_path, lambda i: "2 times in 10 s" if i.task == "REC" else None)
-    assert (out["published"]["forward"], out["strict"]["forward"]) == (0.0, pytest.approx(0.5 / 3))
+
+
+def test_ovo_bench_forward_by_query_and_by_annotation(tmp_path):
+    # Counts of 1 and 2 belong to one annotation; the step and the clue are one each.
+    out = both("ovo-bench", tmp_path, lambda i: "1" if i.task == "REC" else "Yes")["published"]
+    assert (out["forward"], out["forward_by_annotation"]) == (pytest.approx((1 / 2 + 1 + 0) / 3), pytest.approx((1 / 2 + 1 + 0) / 3))
+    assert both("ovo-bench", tmp_path, lambda i: "12" if i.task == "REC" else None)["published"]["forward"] == 0
+    benchmark, items = loaded("ovo-bench", tmp_path)
+    again = core.Item("4-1", "w", truth=True, task="REC")
+    outcomes = benchmark.outcomes(items, {i.id: "1" for i in items}, "strict") + [core.Outcome(again, {"accuracy": 1.0})]
+    # Queries of counting: 1 of 2 of one annotation and 1 of 1 of another.
+    assert benchmark.totals(outcomes)["forward"] == pytest.approx((2 / 3 + 0 + 0) / 3)
+    assert benchmark.totals(outcomes)["forward_by_annotation"] == pytest.approx(((1 / 2 + 1) / 2 + 0 + 0) / 3)
 
 
 def test_streamingbench_wants_the_first_letter_and_shows_the_last_minute(tmp_path):
-    out = both("streamingbench", tmp_path, lambda i: f"The answer is {'AB'[i.truth]}.")
-    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (0.0, 1.0)
+    for reply, right in (("The answer is {}.", 0.0), ("{}. it is", 1.0), ("({})", 0.0)):
+        out = both("streamingbench", tmp_path, lambda i, reply=reply: reply.format("AB"[i.truth]))
+        assert out["published"]["accuracy"] == out["strict"]["accuracy"] == right
     _, items = loaded("streamingbench", tmp_path)
     assert [(i.from_s, i.until_s) for i in items] == [(30, 90), (0, 20), (0, 40)]
     assert items[2].extra["before"] == (("What?", "cup"),)
 
 
 def test_a_proactive_answer_counts_in_time_only(tmp_path):
-    wanted = {(32, "Goal!"): (1, 1), (33, "Goal!"): (0, 0), (30, "He runs"): (0, 1)}
+    wanted = {(32, "Goal!"): (1, 1), (31, "a goal"): (1, 1), (33, "Goal!"): (0, 0), (30, "He runs"): (0, 1)}
     for (at, text), (right, in_time) in wanted.items():
         out = both("streamingbench-proactive", tmp_path, lambda i, at=at, text=text: [[at, text]])
         assert (out["published"]["accuracy"], out["published"]["in_time"]) == (right, in_time)
+        assert out["strict"]["accuracy"] == right
     # Who talks about other things first is judged by when it says the wanted text.
     out = both("streamingbench-proactive", tmp_path, lambda i: [[12, "He runs"], [31, "Goal"]])
     assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (0.0, 1.0)
@@ -440,21 +451,44 @@ def test_tempcompass_rules(tmp_path):
     assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 1.0)
     replies = {"multi-choice": "It goes slower", "yes_no": "I would say no", "caption_matching": "it jumps"}
     out = both("tempcompass", tmp_path, lambda i: replies[i.extra["form"]])
-    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (pytest.approx(1 / 3), 1.0)
+    # A sentence of a caption may stand without its letter; no rule finds the other two.
+    assert out["published"]["accuracy"] == out["strict"]["accuracy"] == pytest.approx(1 / 3)
     benchmark, items = loaded("tempcompass", tmp_path)
     assert benchmark.chance(items)["accuracy"] == pytest.approx(0.5)
+
+
+def test_two_letters_are_none_of_tempcompass(tmp_path):
+    assert unread("tempcompass", tmp_path, "AB") == (3, 3, 0.0)
+
+
+def test_chance_is_summed_as_the_score_is(tmp_path):
+    benchmark, items = loaded("ovo-bench", tmp_path)
+    # Groups weigh alike: 1/3, 1/3, and 1/2 of the two tasks of yes and no; a count has no chance that is known.
+    assert benchmark.chance(items)["accuracy"] == pytest.approx((1 / 3 + 1 / 3 + 1 / 2) / 3)
+    assert benchmark.chance(items)["forward"] == 0.5
+    benchmark, items = loaded("tvbench", tmp_path)
+    # Tasks weigh alike, however many questions each has.
+    assert benchmark.chance([*items, items[0]])["accuracy"] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    benchmark, items = loaded("etbench", tmp_path)
+    assert benchmark.chance(items) == {} and benchmark.chance([i for i in items if i.task == "gvq"]) == {}
+    assert benchmark.chance([i for i in items if i.task == "rar"]) == {"score": 0.5}
+    benchmark, items = loaded("vcrbench", tmp_path)
+    # Of three and of two clips each order has one in its place on average: 2 of 5.
+    assert benchmark.chance(items) == {"accuracy": pytest.approx((1 / 6 + 1 / 2) / 2), "steps": 0.4}
 
 
 def test_egoschema_scores_what_is_public_and_writes_the_rest(tmp_path):
     benchmark, items = loaded("egoschema", tmp_path)
     replies = {"a": 3, "b": "4", "c": "thing 2"}
     assert score(benchmark, items, replies, "strict")["accuracy"] == 0.5
-    assert benchmark.submission(items, replies) == ({"a": 3, "b": 4, "c": 2}, 0)
+    assert benchmark.submission(items, replies) == ({"a": 3, "b": 4, "c": 2}, "3 of 3 questions answered")
+    assert benchmark.submission(items, {"a": [], "b": 7}) == ({}, "0 of 3 questions answered")
 
 
 def test_video_bench_only_tells_what_can_be_read(tmp_path):
     benchmark, items = loaded("video-bench", tmp_path)
-    assert benchmark.submission(items, {"NBA_QA/q1": "to the right"}) == {"NBA_QA": {"q1": "B"}}
+    assert benchmark.submission(items, {"NBA_QA/q1": "to the right"}) == ({"NBA_QA": {"q1": "B"}}, "B 1")
+    assert benchmark.submission(items, {"NBA_QA/q1": ["B"]}) == ({}, "no letter 1")
     assert b.report(benchmark, items, {"NBA_QA/q1": "hm"}, rounds=2)[0]["unparsed"] == 1
 
 
@@ -463,6 +497,11 @@ def test_videohallucer_counts_pairs_and_bias(tmp_path):
     assert (out["strict"]["basic"], out["strict"]["accuracy"]) == (1.0, 0.0)
     # Four times yes where it is twice right: (4 - 2) / (2 * 2); both wrong answers are yes.
     assert (out["strict"]["yes_difference"], out["strict"]["false_positive_ratio"]) == (0.5, 1.0)
+    out = both("videohallucer", tmp_path, lambda i: ["No.", "Yes."])["strict"]
+    assert (out["yes_difference"], out["false_positive_ratio"]) == (0.0, 0.5)  # of four wrong ones two are yes
+    # Either word is found in either reply; the first ones are wrong.
+    out = both("videohallucer", tmp_path, lambda i: ["No, or yes?", "Yes. No."])["strict"]
+    assert (out["accuracy"], out["first_words"]) == (1.0, 0.0)
 
 
 def test_egohoibench_a_word_stands_in_the_place_of_the_verb_or_of_the_last_noun():
@@ -473,16 +512,18 @@ def test_egohoibench_a_word_stands_in_the_place_of_the_verb_or_of_the_last_noun(
     assert instead("#C C opens the door", "#C C shuts it", "verb") == "#C C shuts it"
 
 
-def test_egohoibench_a_tie_is_no_hit(tmp_path):
-    out = both("egohoibench", tmp_path, lambda i: [0.5, [0.5, 0.1], [0.2, 0.1]])
-    assert (out["published"]["action"], out["strict"]["action"], out["strict"]["noun"]) == (1.0, 0.0, 1.0)
+def test_egohoibench_a_tie_is_a_hit_but_not_alone(tmp_path):
+    for reply, action, alone in (([0.5, [0.5, 0.1], [0.2, 0.1]], 1.0, 0.0), ([0.5, [0.4], [0.4]], 1.0, 1.0), ([0.5, [0.4], [0.6]], 0.0, 0.0)):
+        out = both("egohoibench", tmp_path, lambda i, reply=reply: reply)
+        assert [(out[mode]["action"], out[mode]["action_alone"]) for mode in core.MODES] == [(action, alone)] * 2
 
 
-def test_spookybench_wants_a_word(tmp_path):
-    out = both("spookybench", tmp_path, lambda i: "a scar of stars")
-    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 0.0)
-    out = both("spookybench", tmp_path, lambda i: "car star " + "other " * 40)
-    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 0.0)
+def test_spookybench_finds_a_label_anywhere_and_a_whole_word_besides(tmp_path):
+    for reply in ("a scar of stars", "car star " + "other " * 40):
+        out = both("spookybench", tmp_path, lambda i, reply=reply: reply)
+        assert [(out[mode]["accuracy"], out[mode]["whole_word"]) for mode in core.MODES] == [(1.0, 0.0)] * 2
+    out = both("spookybench", tmp_path, lambda i: f"It is a {i.truth[0]}.")["strict"]
+    assert (out["accuracy"], out["whole_word"]) == (1.0, 1.0)
 
 
 def test_ual_bench_a_missing_prediction_is_no_hit(tmp_path):
@@ -504,15 +545,15 @@ def test_ual_bench_a_missing_prediction_is_no_hit(tmp_path):
     assert backward["strict"]["miou"] == 0.0
 
 
-def test_ual_bench_sources(tmp_path):
-    for kind, rows, wanted in [
-        ("oops", {"a": {"start_time": 1, "end_time": 2, "description": "d"}}, ("a", 1, 2)),
-        ("ssbd", [["v", {"id": 1, "time": "0018:0124"}]], ("v", 18, 84)),
-        ("funqa", [{"ID": "f", "output": "[30, 90]"}], ("f", 1, 3)),
+def test_ual_bench_reads_its_sources_own_files(tmp_path):
+    text = {"visual_input": "f.mp4", "ID": 2, "output": "He slips at 3 and falls at 9."}
+    for rows, wanted in [
+        ({"a": {"start_time": 1, "end_time": 2, "description": "d"}}, ("a", (1, 2))),
+        ([["v", {"id": 1, "time": "0018:0124"}]], ("v", (18, 84))),
+        ([{"visual_input": "f.mp4", "ID": 1, "output": "[30, 90]"}, text], ("f.mp4", (1, 3))),
     ]:
         (tmp_path / "f").write_text(json.dumps(rows))
-        row = unusual_truth(kind, tmp_path / "f")[0]
-        assert (row["video_id"], row["start_time"], row["end_time"]) == wanted
+        assert [(i.video, i.truth) for i in b.BENCHMARKS["ual-bench"]().load(tmp_path / "f")] == [wanted]
 
 
 def test_etbench_unread_highlights_and_spans_found_twice(tmp_path):
@@ -520,9 +561,10 @@ def test_etbench_unread_highlights_and_spans_found_twice(tmp_path):
     of = {i.task: i.id for i in items}
     twice = {of["tal"]: [[0, 2], [0, 2], [4, 6]], of["evs"]: "I cannot say"}
     published, strict = (score(benchmark, [i for i in items if i.id in twice], twice, m) for m in core.MODES)
-    # tal: all three found hit (1.0); each once, 2 of 3 and 2 of 2: F 0.8. evs: left out, or nought.
+    # evs: left out, or nought. tal: all three found hit (1.0); each once, 2 of 3 and 2 of 2: F 0.8.
     assert published["score"] == pytest.approx(1.0)
-    assert strict["score"] == pytest.approx((0.8 + 0) / 2)
+    assert strict["score"] == pytest.approx((1.0 + 0) / 2)
+    assert published["tal_each_once"] == strict["tal_each_once"] == pytest.approx(0.8)
     # R@{.1, .3, .5, .7} at IoU 0.5: three of four.
     assert (
         score(benchmark, [i for i in items if i.task == "tvg"], {of["tvg"]: "from 2 to 3 seconds"}, "strict")["score"] == 0.75
@@ -556,6 +598,11 @@ def test_v_star_rows_without_what(tmp_path):
     assert (out["strict"]["ap@0.5"], out["strict"]["ap@0.7"], out["strict"]["all"]) == (0.5, 0.0, 0.5)
 
 
+def test_v_star_without_any_answer_is_nought(tmp_path):
+    out = both("v-star", tmp_path, lambda i: None)
+    assert [(out[mode]["mAM"], out[mode]["mLGM"]) for mode in core.MODES] == [(0, 0)] * 2
+
+
 def test_vidchapters_leaves_out_or_counts_what_is_missing(tmp_path):
     out = both("vidchapters", tmp_path, lambda i: perfect("vidchapters", i) if i.id == "v" else None)
     assert (out["published"]["f1"], out["strict"]["f1"]) == (1.0, 0.5)
@@ -564,9 +611,12 @@ def test_vidchapters_leaves_out_or_counts_what_is_missing(tmp_path):
         tmp_path,
         lambda i: [[0, "Opening the box"], [14, "The first cup"]] if i.id == "v" else [[0, "Making tea"]],
     )
-    # IoU 10/14 and 6/10: at 0.3 and 0.5 both, at 0.7 one, at 0.9 none, in v; all in w.
-    assert out["strict"]["f1"] == pytest.approx(((1 + 1 + 0.5 + 0) / 4 + 1) / 2)
-    assert (out["strict"]["f1@3s"], out["strict"]["f1@5s"]) == (pytest.approx((0.5 + 1) / 2), 1.0)
+    # IoU 10/14 and 6/10: at 0.3 and 0.5 both, at 0.7 one, at 0.9 none, in v; all in w. F1 is of the means, which are alike here.
+    assert out["strict"]["f1"] == out["strict"]["f1_each_once"] == pytest.approx((1 + 1 + 0.75 + 0.5) / 4)
+    assert (out["strict"]["f1@3s"], out["strict"]["f1@5s"]) == (0.75, 1.0)
+    # 1 of 1 and 1 of 2 in v, nothing of w: precision 1/2, recall 1/4.
+    out = both("vidchapters", tmp_path, lambda i: [[0, "Opening the box"]] if i.id == "v" else None)["strict"]
+    assert out["f1@1s"] == pytest.approx(2 * 0.5 * 0.25 / 0.75)
 
 
 def test_kitchen_segments(tmp_path):
@@ -593,6 +643,9 @@ def test_camerabench_average_precision(tmp_path):
     # pan-left: ranks w (yes), x (no), v (yes): (1 + 2/3) / 2.
     assert (out["ap:pan-left"], out["ap:static"], out["ap:tilt-up"]) == (pytest.approx(5 / 6), 1.0, 1.0)
     assert benchmark.chance(items)["map"] == pytest.approx((2 / 3 + 1 / 3 + 1 / 3) / 3)
+    # A video without scores comes last of each label: v of pan-left as before.
+    assert score(benchmark, items, scores | {"v": None}, "strict")["ap:pan-left"] == pytest.approx(5 / 6)
+    assert score(benchmark, items, scores | {"w": None}, "strict")["ap:pan-left"] == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
 def test_video_simpleqa_abstaining_is_neither_right_nor_wrong(tmp_path):
@@ -605,9 +658,26 @@ def test_video_simpleqa_abstaining_is_neither_right_nor_wrong(tmp_path):
 def test_magqa_talking_all_the_time(tmp_path):
     said = [[t, "he opens the door"] for t in range(10)]
     out = both("magqa", tmp_path, lambda i: said if i.id == "1" else None)
-    # First span: 5 each time, or once and five times 1. Second: what is said is wrong in part.
-    assert out["published"]["in_span"] > out["strict"]["in_span"]
+    # Marks of 5 in the first span, of 2 in the second, however often it is said; the other video has 1.
+    assert out["published"]["in_span"] == out["strict"]["in_span"] == pytest.approx((3.5 + 1) / 2)
     assert (out["strict"]["turns"], out["strict"]["turns_that_differ"]) == (5, 0.5)
+
+
+def test_magqa_tells_what_was_said_in_no_span(tmp_path):
+    out = both("magqa", tmp_path, lambda i: [[1, "he opens the door"], [7, "he sits down"], [20, "it rains"]] if i.id == "1" else None)["strict"]
+    assert (out["outside"], out["turns_that_differ"], out["in_span"]) == (pytest.approx(1 / 3), 1.5, 3.0)
+
+
+def test_open_answers_have_a_mark_of_five(tmp_path):
+    assert both("mimeqa", tmp_path, lambda i: "climbing a ladder" if i.video == "v" else "happy")["strict"]["mark"] == 5 / 2
+    benchmark, items = loaded("mimeqa", tmp_path)
+    # One word of two in both: an F1 of a half, of five, in whole marks.
+    assert benchmark.judge(items[0], "climbing a wall", "strict", Offline()) == {"accuracy": 0.0, "mark": 2.0}
+
+
+def test_an_answer_holds_the_truth_by_whole_words():
+    right = Offline().right
+    assert right("It is a red car.", "the car") and not right("a scar", "car") and not right("car", "") and not right("", "car")
 
 
 def test_dream_events(tmp_path):
@@ -630,7 +700,7 @@ def test_times_and_spans_in_replies():
     assert parse.span("from 1.5 to 3 seconds") == parse.span("[1.5, 3]") == parse.span([1.5, 3]) == (1.5, 3)
     assert parse.span("0:10 - 0:20") == (10, 20)
     assert parse.spans("1 - 2, and 5 to 7") == [(1, 2), (5, 7)]
-    assert (parse.span("at the end"), parse.order("no idea"), parse.whole_number("twice")) == (None, None, None)
+    assert (parse.span("at the end"), parse.order("no idea")) == (None, None)
 
 
 def test_measures_by_hand():
@@ -655,6 +725,8 @@ def test_captions_against_recorded_values():
     assert captions.meteor("the cat sat", ["the cats sat"]) == pytest.approx(
         0.98148, abs=1e-5
     )  # a stem, one chunk: 1 - 0.5 / 27
+    # Two of two words and of three, one chunk: F of 1 and 2/3 by 9 to 1, times 1 - 0.5 / 8.
+    assert captions.meteor("the cat", ["the cat sat"]) == pytest.approx((2 / 3) / (0.9 + 0.1 * 2 / 3) * (1 - 0.5 / 8))
     assert captions.rouge_l("the cat", ["the cat sat"]) == pytest.approx(0.8)
     found, wanted = (
         [(0, 10, "a man opens the door"), (10, 20, "he sits")],
@@ -696,6 +768,20 @@ def test_intervals_hold_the_figure_and_need_two_videos(tmp_path):
     assert (alone["low"], alone["high"]) == (None, None)
 
 
+def test_a_report_has_a_row_for_each_task_with_its_own_chance(tmp_path):
+    benchmark, items = loaded("tvbench", tmp_path)
+    rows = b.report(benchmark, items, {items[0].id: "B"}, rounds=2)
+    told = {r["task"]: (r["n"], r["score"], r["chance"], r["missing"]) for r in rows if r["mode"] == "strict"}
+    assert told == {"": (2, 0.5, 0.4167, 1), "count": (1, 1.0, 0.5, 0), "order": (1, 0.0, 0.3333, 1)}
+
+
+def test_what_is_of_one_source_is_drawn_together():
+    benchmark = b.BENCHMARKS["mimeqa"]()
+    items = [core.Item(str(k), f"v{k}", truth="yes", source="one") for k in range(4)]
+    alone = b.report(benchmark, items, {i.id: "yes" for i in items[:2]}, Offline(), rounds=20)[0]
+    assert (alone["score"], alone["low"], alone["high"]) == (0.5, None, None)
+
+
 NAN = math.nan
 # What a model may write where JSON is asked for, or a file of predictions may hold.
 ODD = ["", "x", 1, NAN, True, [], {}, [NAN, NAN], [1, 2], ["a"], [["a", "b"]], [{"a": 1}], {"a": 1}, [None, None], [[NAN, "x"]],
@@ -727,6 +813,7 @@ def test_what_is_no_number_is_no_hit_and_is_counted_as_unread(tmp_path):
     assert unread("streamingbench-proactive", tmp_path, [[30, None]]) == (1, 1, 0.0)
     assert unread("camerabench", tmp_path, {"pan-left": NAN})[:2] == (3, 3)
     assert unread("egoschema", tmp_path, True) == (2, 2, 0.0)
+    assert unread("epfl-smart-kitchen", tmp_path, ["cut"]) == (2, 2, 0.0)  # a label for each frame, or none
     assert unread("dream-1k", tmp_path, ["A dog barks."]) == (2, 2, 0.0)
 
 
@@ -737,18 +824,17 @@ def test_limits_count_as_within(tmp_path):
     _, items = loaded("streamingbench-proactive", tmp_path)
     assert items[0].until_s == 34  # the truth and 4 s
     out = both("spookybench", tmp_path, lambda i: "star " + "other " * (12 if "words" not in i.task else 13))
-    assert out["strict"]["accuracy"] == 0.5  # 13 words for a label of one
+    assert out["strict"]["whole_word"] == 0.5  # 13 words for a label of one
     out = both("spookybench", tmp_path, lambda i: f"{i.truth[0]} " + "other " * 13)
-    assert (out["published"]["accuracy"], out["strict"]["accuracy"]) == (1.0, 0.0)
+    assert (out["strict"]["accuracy"], out["strict"]["whole_word"]) == (1.0, 0.0)
     bins = [row | {"frame_count": n} for row in FILES["v-star"][""][:1] for n in (599, 600, 1799, 1800)]
     (tmp_path / "bins").write_text(json.dumps(bins))
     assert [i.task for i in b.BENCHMARKS["v-star"]().load(tmp_path / "bins")] == ["short", "medium", "medium", "long"]
 
 
-def test_ual_bench_published_caps_a_distance_that_is_out_of_all_bounds(tmp_path):
+def test_ual_bench_caps_a_distance_that_is_out_of_all_bounds(tmp_path):
     out = both("ual-bench", tmp_path, lambda i: [0, 20000])
-    assert (out["published"]["mean_td_s"], out["published"]["r1@td7s"]) == ((6 + 2.5) / 2, 0.0)
-    assert out["strict"]["mean_td_s"] == pytest.approx((2 + 19994 + 0.5 + 19997.5) / 2)
+    assert [(out[mode]["mean_td_s"], out[mode]["r1@td7s"]) for mode in core.MODES] == [((6 + 2.5) / 2, 0.0)] * 2
 
 
 def test_a_letter_counts_anywhere_only_as_published_and_an_option_by_all_its_words(tmp_path):
@@ -764,11 +850,30 @@ def test_one_thing_that_is_found_counts_once():
 
 
 def test_etbench_takes_the_first_span_and_grounds_right_answers_only(tmp_path):
-    replies = {"tvg": [[5, 6], [2, 4]], "gvq": "(B) from 1 to 3"}
+    replies = {"tvg": [[5, 6], [2, 4]], "tem": [[5, 6], [1, 2]], "vhd": [9, 4], "gvq": "(B) from 1 to 3"}
     benchmark, items = loaded("etbench", tmp_path)
     items = [i for i in items if i.task in replies]
     for mode in core.MODES:
         assert score(benchmark, items, {i.id: replies[i.task] for i in items}, mode)["score"] == 0
+
+
+def test_etbench_has_times_for_options_too(tmp_path):
+    row = {"task": "eca", "source": "s", "idx": 0, "video": "v", "q": "When is it?", "o": [[0, 3.5], [4, 6]], "p": 1}
+    (tmp_path / "data").write_text(json.dumps([row]))
+    benchmark = b.BENCHMARKS["etbench"]()
+    items = benchmark.load(tmp_path / "data")
+    assert items[0].options == ("0 - 3.5", "4 - 6") and "B. 4 - 6" in benchmark.prompt(items[0])
+    assert score(benchmark, items, {items[0].id: "4 - 6"}, "strict")["score"] == 1.0
+
+
+def test_etbench_abilities_and_sentences(tmp_path):
+    benchmark, items = loaded("etbench", tmp_path)
+    right = {i.id: perfect("etbench", i) for i in items}
+    out = score(benchmark, items, right | {i.id: [50, 60] for i in items if i.task == "tem"}, "strict")
+    assert (out["complex"], out["grounding"], out["score"]) == (0.5, 1.0, pytest.approx(7 / 8))
+    # The right words at another time are not those of any event.
+    out = score(benchmark, items, right | {i.id: [[50, 60, "he opens the box"]] for i in items if i.task == "dvc"}, "strict")
+    assert (out["dense"], out["sentences_by_meteor"]) == (0.0, 0.0)
 
 
 def test_v_star_is_right_in_all_three_or_not(tmp_path):
@@ -782,10 +887,22 @@ def test_v_star_is_right_in_all_three_or_not(tmp_path):
 
 def test_vidchapters_starts_and_pairs(tmp_path):
     benchmark, items = loaded("vidchapters", tmp_path)
-    for off, within in ((1, 1.0), (1.5, 0.0)):
+    for off, within in ((0.9, 1.0), (1, 0.0)):  # a second off is not within one
         values = benchmark.judge(items[0], [[off, "Opening the box"], [10 + off, "The first cup"]], "strict", None)
-        assert (values["f1@1s"], values["f1@3s"]) == (within, 1.0)
-    assert benchmark.pairs([(0, 4, "x"), (0, 5, "z")], [(0, 10, "y")]) == [("z", ["y"])]
+        assert (values["precision@1s"], values["recall@1s"], values["recall@3s"]) == (within, within, 1.0)
+
+
+def test_vidchapters_a_title_of_no_chapter_is_nought(tmp_path):
+    benchmark, _ = loaded("vidchapters", tmp_path)
+    found, wanted = [(0, 4, "x"), (0, 5, "z"), (20, 30, "far")], [(0, 10, "y")]
+    assert benchmark.pairs(found, wanted) == {(0, 0): ("x", ["y"]), (1, 0): ("z", ["y"])}
+    # IoU 0.4, 0.5 and 0: two of three at 0.3, one at 0.5, none at 0.7 and 0.9.
+    assert benchmark.titles(found, wanted, [1.0, 1.0]) == pytest.approx((2 / 3 + 1 / 3) / 4)
+    assert benchmark.titles(found, wanted, [0.2, 0.8]) == pytest.approx((1.0 / 3 + 0.8 / 3) / 4)
+    # A stretch of both chapters overlaps each by half, at 0.3 and 0.5 of the four; its title shares "the" with the second.
+    out = both("vidchapters", tmp_path, lambda i: [[0, "Opening the box"]] if i.id == "v" else [[0, "Zebras"]])["strict"]
+    alike = [captions.meteor("Opening the box", [title]) for title in ("Opening the box", "The first cup")]
+    assert out["meteor"] == pytest.approx(sum(alike) / 2 / 2 / 2) and 0 < alike[1] < alike[0]
 
 
 def test_vidchapters_has_precision_and_recall_apart(tmp_path):

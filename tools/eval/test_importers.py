@@ -203,6 +203,26 @@ def test_what_a_caption_is_of_and_where_an_answer_lies_come_along(tmp_path):
     assert clips("et-instruct", tmp_path, [row | {"tgt": [[1.0, 2.0], [4.0, 5.0]]}])[0].extra["spans"] == [(1.0, 2.0), (4.0, 5.0)]
 
 
+def test_labels_and_who_says_it_come_along(tmp_path):
+    told = {name: [(c.labels, c.said_by) for c in clips(name, tmp_path)] for name in ("epic-kitchens", "coin", "charades", "et-instruct", "mmtrail", "live-cc")}
+    assert told == {
+        "epic-kitchens": [(("open", "door"), "caption")], "coin": [(("MakeTea",), "caption")], "et-instruct": [(("tvg",), "answer")],
+        "charades": [((), "caption"), (("c092",), "label"), (("c147",), "label")], "mmtrail": [((), "caption"), ((), "music")], "live-cc": [((), "speech")] * 2,
+    }  # fmt: skip
+    assert clips("live-cc", tmp_path)[0].extra == {"title": "A game"}
+
+
+def test_the_better_caption_and_all_turns_are_taken(tmp_path):
+    row = FILES["youku-mplug"][1][0]
+    assert clips("youku-mplug", tmp_path, [row | {"golden_caption": "猫"}])[0].text == "猫"
+    row = FILES["mmtrail"][1][0]
+    assert clips("mmtrail", tmp_path, [row | {"scene": {"caption": "A man.", "merge_caption": "A man runs away."}}])[0].text == "A man runs away."
+    row = FILES["hd-vila"][1][0]
+    assert clips("hd-vila", tmp_path, [row | {"clip": [row["clip"][0] | {"text": "hello"}]}])[0].text == "hello"
+    row = FILES["et-instruct"][1][0]
+    assert [c.id for c in clips("et-instruct", tmp_path, [row | {"conversations": TALK * 2}])] == ["0-0", "0-1"]
+
+
 def test_both_names_of_who_speaks_are_known(tmp_path):
     said = [{"from": "user", "value": "What?"}, {"from": "assistant", "value": "A cat."}]
     row = FILES["valley"][1][0] | {"conversations": said}

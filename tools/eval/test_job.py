@@ -4,9 +4,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import job
+import objects
 
 
 def counter(root, name, at, most=1000):
@@ -66,3 +68,45 @@ def test_the_report_has_what_was_measured_and_why_not():
     assert "| a.mp4 | ocelli | 0.60 [0.40, 0.80] |" in text and "| STAB | stab_ms | 0.3 | 0.6 (2.00) |" in text
     assert "| work | measure | ocelli |\n|---|---|---|\n| head | rss_bytes | 3 MiB |" in text
     assert "## Published figures, and ours on the same work" in text
+
+
+def test_where_the_detector_looks():
+    assert objects.around([(0, 0, 768, 432)], 768, 432) == (0, 0, 768)  # the whole picture, and grey below it
+    assert objects.around([(100, 100, 150, 180)], 768, 432) == (0, 0, 416)  # no smaller than the network sees it
+    x, y, side = objects.around([(600, 100, 700, 200), (300, 300, 350, 420)], 768, 432)
+    assert side == 480 and x == round(500 - side / 2) and y == 0
+
+
+def test_what_nanodet_says_of_a_place():
+    """One place of the middle stride, whose distances are 1, 2, 3 and 4 strides for sure."""
+    outputs = {}
+    for stride in objects.STRIDES:
+        cells = objects.SIZE // stride
+        outputs[cells * cells, 80], outputs[cells * cells, 44] = np.zeros((cells * cells, 80)), np.zeros((cells * cells, 44))
+    at = 10 * 26 + 3
+    outputs[26 * 26, 80][at, 2] = 0.9
+    for side in range(4):
+        outputs[26 * 26, 44][at, 11 * side + side + 1] = 100
+    boxes, scores = objects.decoded(outputs)
+    k = 52 * 52 + at
+    assert boxes.shape == (52 * 52 + 26 * 26 + 13 * 13, 4) and scores[k].argmax() == 2
+    assert boxes[k] == pytest.approx([3.5 * 16 - 16, 10.5 * 16 - 32, 3.5 * 16 + 48, 10.5 * 16 + 64])
+
+
+def test_an_object_is_told_of_when_it_was_found_three_times_and_again_when_it_was_gone():
+    there, seen = objects.Objects(), lambda label: [(label, 0.9, (0, 0, 1, 1))]
+    told = [there.put(seen("person") if k in (0, 1, 3, 4, 5, 6, 20) else [], k / 5) for k in range(21)]
+    assert [k for k, news in enumerate(told) if news] == [5]  # the first two were not enough; 2.8 s without are no leaving
+    assert told[5] == [{"label": "person", "from_s": pytest.approx(0.6), "told_s": 1.0}] and there.boxes() == [(0, 0, 1, 1)]
+    told = [there.put(seen("person") if k > 50 else [], k / 5) for k in range(21, 55)]
+    assert [k + 21 for k, news in enumerate(told) if news] == [53]
+
+
+def test_a_person_is_told_of_at_the_third_picture():
+    assert job.third_in_a_row_s(np.array([1, 1, 0, 1, 1, 1, 1], bool)) == 1.0
+    assert job.third_in_a_row_s(np.array([1, 1, 0], bool)) is None
+
+
+@pytest.mark.parametrize("text, who", [("Someone comes in.", True), ("A person is walking.", True), ("Nobody is in view.", False), ("A personal note.", False)])
+def test_a_narration_of_a_person(text, who):
+    assert bool(job.PERSON.search(text)) == who

@@ -56,7 +56,7 @@ function eventItem(event) {
   const alert = event.type === "alert";
   const kind = alert ? "alert" : ["blind", "hole"].includes(event.type) ? event.type : event.severity === "notice" || event.severity === "alarm" ? "notice" : "";
   const mark = { alert: "Alert: ", alert_end: "Over: ", update: "Alert: ", blind: "Blind: ", hole: "Not running: ", health: "Device: " }[event.type] ?? "";
-  const said = alert && event.said ? ` ${event.said}` : "";
+  const said = alert && event.said ? ` — ${event.said}` : "";
   const time = h("time", { dateTime: event.start ?? "" }, event.start ? clock(event.start) : `${(event.t_start_s ?? 0).toFixed(1)} s`);
   const acts = h("div", { className: "acts" });
   const item = h("li", { className: kind, id: event.id === null ? "" : `event-${event.id}` },
@@ -462,6 +462,8 @@ function conditionText(condition) {
   const what = condition.when ? `“${condition.when}” (${condition.kinds.join(", ")})` : condition.absent.length ? `none of ${condition.absent.join(", ")} is seen` : `${condition.kinds.join(" or ")} is seen`;
   const parts = [condition.camera ?? "all cameras", condition.severity, what];
   if (condition.for) parts.push(condition.for === "all" ? "for all of the time" : `for ${condition.for}`);
+  if (condition.after.length) parts.push(`only after ${condition.after.join(" or ")}${condition.within ? ` of ${condition.within} ago at most` : ""}${condition.unless.length ? `, and not ${condition.unless.join(" or ")} since` : ""}`);
+  if (condition.threshold !== null) parts.push(`from ${condition.threshold}`);
   if (condition.times.length) parts.push(condition.times.join("; "));
   if (condition.zone.length) parts.push("in its zone");
   if (condition.cooldown) parts.push(`quiet for ${condition.cooldown} afterwards`);
@@ -568,7 +570,7 @@ class Words extends HTMLElement {
 
 class System extends HTMLElement {
   connectedCallback() {
-    this.memory = h("div"); this.cameras = h("div", { className: "wide" }); this.accounts = h("div");
+    this.memory = h("div"); this.cameras = h("div", { className: "wide" }); this.accounts = h("div", { className: "accounts" });
     this.append(h("section", {}, h("h2", {}, "Memory"), this.memory), h("section", {}, h("h2", {}, "What a picture costs"), this.cameras));
     if (may("admin") && !state.hello.cameras) { this.append(h("section", {}, h("h2", {}, "Who may come in"), this.accounts)); attempt(null, () => this.people()); }
     this.append(h("p", { className: "dim" }, `Ocelli ${state.about.version}, pack ${state.about.pack} ${state.about.pack_version}. `, h("a", { href: "/openapi.json" }, "The API")));

@@ -3,15 +3,23 @@
 import csv
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from . import parse
-from .core import LETTERS, Benchmark, Item, mean, means
+from .core import LETTERS, ODD, Benchmark, Item, Outcome, mean, means
 
 
 def read(path):
     return json.loads(Path(path).read_text())
+
+
+def readable(read, item, reply):
+    """What `read` makes of a reply; None for none, and for one of another shape."""
+    try:
+        return None if reply is None else read(item, reply)
+    except ODD:
+        return None
 
 
 def hit(is_right):
@@ -21,10 +29,10 @@ def hit(is_right):
 class OvoBench(Benchmark):
     """OVO-Bench (Niu et al., CVPR 2025): what was, what is, and whether one may answer yet. `ovo_bench_new.json`.
 
-    Published: a letter counts wherever it stands in the reply, so that "None of these: A" names every option; digits of a
-    reply are joined; of yes and no the right one need only be there. Strict: the letter that is named, the first number,
-    the first yes or no. The score is the mean of the three groups, as the paper's table has it; the script prints the mean
-    of all tasks, which stands beside it.
+    Published: a letter counts wherever it stands in the reply, so that "None of these: A" names every option. Strict: the
+    letter that is named. In both all digits of a reply are joined to the count, and of yes and no the right one need only be
+    there. The score is the mean of the three groups, as the paper's table has it; beside it stand the mean of all tasks, which
+    the script prints, and the forward group as TimeChat-Online's copy has it: a mean over annotations in the place of queries.
     """
 
     name = "ovo-bench"
@@ -76,15 +84,12 @@ class OvoBench(Benchmark):
 
     def judge(self, item, reply, mode, grader):
         if item.task == "REC":
-            if mode == "published":
-                return hit("".join(c for c in reply if c.isdigit()) == str(item.truth))
-            number = parse.whole_number(reply)
-            return None if number is None else hit(number == item.truth)
+            digits = "".join(c for c in reply if c.isdigit())
+            return hit(digits == str(item.truth)) if digits else None
         if item.task in ("SSR", "CRR"):
-            if mode == "published":
-                return hit(reply == "NY"[item.truth] or ("Yes" if item.truth else "No") in reply)
-            said = {"y": True, "n": False}.get(reply.strip().lower(), parse.yes_no(reply))
-            return None if said is None else hit(said == item.truth)
+            if reply not in ("Y", "N") and "Yes" not in reply and "No" not in reply:
+                return None
+            return hit(reply == "NY"[item.truth] or ("Yes" if item.truth else "No") in reply)
         if mode == "published":
             return hit(LETTERS[item.truth] in reply)
         named = parse.letter(reply, item.options)
@@ -102,19 +107,22 @@ class OvoBench(Benchmark):
             tasks[outcome.item.task].append(outcome.values["accuracy"])
         each = {task: mean(values) for task, values in tasks.items()}
         groups = {name: mean([each[t] for t in of if t in each]) for name, of in self.groups.items()}
-        return {"accuracy": mean(list(groups.values())), "all_tasks": mean(list(each.values())), **groups}
+        annotations = defaultdict(lambda: defaultdict(list))
+        for outcome in outcomes:
+            if outcome.item.task in self.groups["forward"]:
+                annotations[outcome.item.task][outcome.item.id.rsplit("-", 1)[0]].append(outcome.values["accuracy"])
+        copied = [mean([mean(values) for values in of.values()]) for of in annotations.values()]
+        return {"accuracy": mean(list(groups.values())), "all_tasks": mean(list(each.values())), **groups, "forward_by_annotation": mean(copied)}
 
     def chance(self, items):
-        each = defaultdict(list)
-        for item in items:
-            each[item.task].append(1 / len(item.options) if item.options else 0.5 if item.task != "REC" else math.nan)
-        return {"accuracy": mean([v for values in each.values() for v in values])}
+        guessed = lambda i: 1 / len(i.options) if i.options else 0.5 if i.task != "REC" else math.nan  # noqa: E731
+        return self.totals([Outcome(item, {"accuracy": guessed(item)}) for item in items])
 
 
 class StreamingBench(Benchmark):
     """StreamingBench (Lin et al. 2024): questions at a time of the stream. `questions_real.json`, `_omni`, `_sqa`.
 
-    The main setting shows the last 60 s. Published: the reply's first character. Strict: the letter that is named.
+    The main setting shows the last 60 s. What counts is the reply's first character.
     """
 
     name = "streamingbench"
@@ -147,10 +155,8 @@ class StreamingBench(Benchmark):
         return items
 
     def judge(self, item, reply, mode, grader):
-        if mode == "published":
-            return hit(reply[:1] == LETTERS[item.truth])
-        named = parse.letter(reply, item.options)
-        return None if named is None else hit(named == item.truth)
+        first = reply[:1]
+        return hit(first == LETTERS[item.truth]) if first and first in LETTERS[: len(item.options)] else None
 
     def prompt(self, item):
         before = [f"Earlier question: {q}\nIts answer: {a}" for q, a in item.extra["before"]]
@@ -208,8 +214,7 @@ class TempCompass(Benchmark):
     """TempCompass (Liu et al., ACL 2024 Findings): action, speed, direction, order, attribute change, in three formats. A
     folder with `multi-choice.json`, `yes_no.json`, `caption_matching.json`; captioning needs a judge model and is left out.
 
-    The rules are the script's with its language model off. Published: what they do not match counts as wrong. Strict: the
-    named letter, word or sentence wherever it stands.
+    The rules are the script's with its language model off: what they do not match is unread, and counts as wrong.
     """
 
     name = "tempcompass"
@@ -240,32 +245,18 @@ class TempCompass(Benchmark):
     def judge(self, item, reply, mode, grader):
         form = item.extra["form"]
         if form == "yes_no":
-            if mode == "published":
-                first = next((w for w in ("yes", "no") if reply.lower().startswith(w)), None)
-                return None if first is None else hit(first == item.truth.lower())
-            said = parse.yes_no(reply)
-            return None if said is None else hit(said == (item.truth.lower() == "yes"))
-        named = (self.published_choice if form == "multi-choice" else self.published_caption)(item, reply)
-        if named is None and mode == "strict":
-            at = parse.letter(reply, [self.text_of(o) for o in item.options])
-            named = None if at is None else item.options[at]
+            first = next((w for w in ("yes", "no") if reply.lower().startswith(w)), None)
+            return None if first is None else hit(first == item.truth.lower())
+        named = (self.choice if form == "multi-choice" else self.caption)(item, reply)
         return None if named is None else hit(named == item.truth)
 
     @staticmethod
-    def text_of(option):
-        """ "A. up", "Caption B: it falls" -> the text"""
-        for mark in (": ", ". ", ") "):
-            if mark in option:
-                return option.split(mark, 1)[1]
-        return option
-
-    @staticmethod
-    def published_choice(item, reply):
+    def choice(item, reply):
         if reply == item.truth:
             return reply
         head = (
             reply
-            if reply in LETTERS[:4] and reply
+            if reply in tuple(LETTERS[:4])
             else reply[0]
             if reply[:2] in {a + b for a in LETTERS[:4] for b in ".)"}
             else None
@@ -275,7 +266,7 @@ class TempCompass(Benchmark):
         return next((o for o in item.options if o[0] == head), "none of them")
 
     @staticmethod
-    def published_caption(item, reply):
+    def caption(item, reply):
         for option in item.options:
             index, sentence = option.split(": ", 1)
             if reply in (option, sentence, index) or reply.replace(".", "") == index or reply.split(") ", 1)[-1] == sentence:
@@ -296,8 +287,7 @@ class TempCompass(Benchmark):
 class TvBench(Benchmark):
     """TVBench (Cores et al. 2024): ten tasks that still pictures and texts do not answer. A folder with one JSON a task.
 
-    Controls belong to it: shuffled and reversed frames must cost accuracy. The script compares texts; both modes do, strict
-    also reads letters.
+    Controls belong to it: shuffled and reversed frames must cost accuracy. The script compares texts; a letter is read too.
     """
 
     name = "tvbench"
@@ -322,8 +312,6 @@ class TvBench(Benchmark):
 
     def judge(self, item, reply, mode, grader):
         named = parse.letter(reply, item.options)
-        if mode == "published":
-            return hit(named == item.truth)
         return None if named is None else hit(named == item.truth)
 
     def totals(self, outcomes):
@@ -367,10 +355,10 @@ class EgoSchema(Benchmark):
         return int(reply) if reply.strip() in set("01234") else parse.letter(reply, item.options)
 
     def submission(self, items, replies):
-        """{q_uid: 0 to 4} for the server, and how many are missing."""
-        named = {i.id: self.option(i, replies[i.id]) for i in items if replies.get(i.id) is not None}
+        """({q_uid: 0 to 4} for the server, what there is to say of it)"""
+        named = {i.id: readable(self.option, i, replies.get(i.id)) for i in items}
         named = {k: v for k, v in named.items() if v is not None}
-        return named, len(items) - len(named)
+        return named, f"{len(named)} of {len(items)} questions answered"
 
 
 class VideoBench(Benchmark):
@@ -396,27 +384,28 @@ class VideoBench(Benchmark):
         return {}
 
     def submission(self, items, replies):
-        """{file: {qid: letter}}"""
-        out = defaultdict(dict)
+        """({file: {qid: letter}} for the server, how often each letter is named)"""
+        out, often = defaultdict(dict), Counter()
         for item in items:
-            named = parse.letter(replies[item.id], item.options) if replies.get(item.id) is not None else None
+            named = readable(lambda item, reply: parse.letter(reply, item.options), item, replies.get(item.id))
             if named is not None:
                 file, qid = item.id.split("/", 1)
                 out[file][qid] = LETTERS[named]
-        return dict(out)
+            often["no letter" if named is None else LETTERS[named]] += 1
+        return dict(out), ", ".join(f"{letter} {count}" for letter, count in sorted(often.items()))
 
 
 class VideoHallucer(Benchmark):
     """VideoHallucer (Wang et al. 2024): a question with yes and its twin with no; only both right count. A folder with one
     JSON a class.
 
-    Published: the right word anywhere in the reply, so that "no, or yes" is right either way. Strict: the first yes or no
-    of the reply. Bias: how far yes is overdone, and how many of the wrong answers are yes. An item is a pair, its reply
-    [to the basic one, to the other].
+    The right word counts anywhere in the reply, so that "no, or yes" is right either way; `first_words` beside it is where
+    the first yes or no of both replies is. Bias: how far yes is overdone, and how many of the wrong answers are yes. An item
+    is a pair, its reply [to the basic one, to the other].
     """
 
     name = "videohallucer"
-    measures = ("accuracy", "basic", "hallucination")
+    measures = ("accuracy", "basic", "hallucination", "first_words")
 
     def load(self, path):
         files = sorted(Path(path).rglob("*.json")) if Path(path).is_dir() else [Path(path)]
@@ -435,18 +424,18 @@ class VideoHallucer(Benchmark):
         ]
 
     def judge(self, item, reply, mode, grader):
-        said = [None if r is None or parse.yes_no(r) is None else ("no", "yes")[parse.yes_no(r)] for r in reply]
-        if mode == "published":
-            pairs = zip(reply, said, item.truth, strict=True)
-            said = [truth.lower() if r and truth.lower() in parse.plain(r).split() else word for r, word, truth in pairs]
-        if all(word is None for word in said):
+        first = [None if r is None or parse.yes_no(r) is None else ("no", "yes")[parse.yes_no(r)] for r in reply]
+        if all(word is None for word in first):
             return None
-        right = [a == b.lower() for a, b in zip(said, item.truth, strict=True)]
+        wanted = [truth.lower() for truth in item.truth]
+        said = [w if r and w in parse.plain(r).split() else word for r, word, w in zip(reply, first, wanted, strict=True)]
+        right = [a == b for a, b in zip(said, wanted, strict=True)]
         wrong = [word for word, ok in zip(said, right) if not ok]
         return {
             "accuracy": float(all(right)),
             "basic": float(right[0]),
             "hallucination": float(right[1]),
+            "first_words": float(first == wanted),
             "said_yes": said.count("yes"),
             "wrong": len(wrong),
             "wrong_yes": wrong.count("yes"),
@@ -461,7 +450,7 @@ class VideoHallucer(Benchmark):
         return out
 
     def chance(self, items):
-        return {"accuracy": 0.25, "basic": 0.5, "hallucination": 0.5}
+        return {"accuracy": 0.25, "basic": 0.5, "hallucination": 0.5, "first_words": 0.25}
 
     def form(self, item):
         return "pair"
@@ -470,11 +459,12 @@ class VideoHallucer(Benchmark):
 class EgoHoiBench(Benchmark):
     """EgoHOIBench (Xu et al., ICLR 2025): the right sentence against ten with another verb, and ten with another noun.
     `EgoMCQ_hardnegHOI.csv`, in which the others are sentences, or a word that stands in the place of the verb or of the last noun. A
-    reply is [likeness of the right one, [of ten verbs], [of ten nouns]]. Strict: a tie is no hit."""
+    reply is [likeness of the right one, [of ten verbs], [of ten nouns]]. The right one comes first, so it wins a tie; in
+    `action_alone` beside it, it must be above all others."""
 
     name = "egohoibench"
     main = "action"
-    measures = ("action", "verb", "noun")
+    measures = ("action", "verb", "noun", "action_alone")
 
     def load(self, path):
         with open(path, newline="") as file:
@@ -497,12 +487,12 @@ class EgoHoiBench(Benchmark):
         positive, verbs, nouns = reply
         if not verbs or not nouns or not all(map(parse.is_number, (positive, *verbs, *nouns))):
             return None  # beside NaN any comparison is as it falls
-        above = (lambda others: positive > max(others)) if mode == "strict" else (lambda others: positive >= max(others))
-        verb, noun = above(verbs), above(nouns)
-        return {"action": float(verb and noun), "verb": float(verb), "noun": float(noun)}
+        verb, noun = positive >= max(verbs), positive >= max(nouns)
+        alone = positive > max(*verbs, *nouns)
+        return {"action": float(verb and noun), "verb": float(verb), "noun": float(noun), "action_alone": float(alone)}
 
     def chance(self, items):
-        return {"action": 1 / 21, "verb": 1 / 11, "noun": 1 / 11}
+        return {"action": 1 / 21, "verb": 1 / 11, "noun": 1 / 11, "action_alone": 1 / 21}
 
     def form(self, item):
         return "likeness"
@@ -522,12 +512,12 @@ class EgoHoiBench(Benchmark):
 class SpookyBench(Benchmark):
     """SpookyBench (2025): what can be seen in the motion of noise alone. A CSV with Path, Category, Label.
 
-    Published: right if any label is part of the reply, so that "car" is found in "scar" and a list of all words wins.
-    Strict: a whole word, in a reply that names no more than three times as many words as the label has and ten at most
-    beyond.
+    Right if any label is part of the reply, so that "car" is found in "scar" and a list of all words wins; `whole_word` beside
+    it wants a word by itself, in a reply of three times as many words as the label has and ten at most beyond.
     """
 
     name = "spookybench"
+    measures = ("accuracy", "whole_word")
 
     def load(self, path):
         with open(path, newline="") as file:
@@ -542,11 +532,8 @@ class SpookyBench(Benchmark):
         return tuple(part.strip(" '\"").lower() for part in text.strip("[] ").split(",") if part.strip(" '\""))
 
     def judge(self, item, reply, mode, grader):
-        if mode == "published":
-            return hit(any(label in reply.lower() for label in item.truth))
         said = parse.plain(reply)
-        if not said:
-            return None
         longest = max(len(label.split()) for label in item.truth)
         short = len(said.split()) <= 3 * longest + 10
-        return hit(short and any(f" {parse.plain(label)} " in f" {said} " for label in item.truth))
+        whole = short and any(f" {parse.plain(label)} " in f" {said} " for label in item.truth)
+        return hit(any(label in reply.lower() for label in item.truth)) | {"whole_word": float(whole)} if said else None

@@ -1,8 +1,9 @@
 """What all benchmarks share: an item, what became of it, and figures with intervals.
 
 Every benchmark is scored in two modes. `published` does what the released script does, faults included, so that a figure
-can be held against published tables. `strict` mends the faults that are known: above all nothing that is missing or cannot
-be read ever counts as a hit. Where a script has no fault that we know of both are the same.
+can be held against published tables. `strict` mends its faults: where nothing was predicted there is no hit and nothing is left
+out, a letter within a word is none, and no poll tells what is wanted (`test_modes.py` has them all). In all else both are the
+same, so that they differ by these alone; what a script lets through besides has a measure of its own in both.
 """
 
 import math
@@ -15,9 +16,10 @@ ROUNDS = 500
 TAIL = 0.025
 # What a reply may be: a letter or an option's text; a sentence; yes or no; yes or no to a question and to its twin; a number; [start_s, end_s];
 # several of these; a moment in s; [[start_s, end_s, text]]; numbers of clips in order; a label for each frame; [[time_s, text]] of a stream;
-# likeness to a sentence, to some with another verb and to some with another noun; {label: score}; a row of answers to what, when and where.
+# an option and its [start_s, end_s]; likeness to a sentence, to some with another verb and to some with another noun; {label: score}; a row
+# of answers to what, when and where.
 FORMS = ("choice", "text", "yes_no", "pair", "number", "span", "spans", "moment", "captions", "order", "labels", "stream",
-         "likeness", "scores", "chains")  # fmt: skip
+         "choice_span", "likeness", "scores", "chains")  # fmt: skip
 SCORED, MISSING, UNPARSED = "scored", "missing", "unparsed"
 # What a model wrote may be any JSON: what reading that raises must not end a run.
 ODD = (TypeError, ValueError, AttributeError, LookupError)
@@ -99,9 +101,10 @@ class Benchmark:
         return means(outcomes, self.measures)
 
     def chance(self, items):
-        """{measure: what guessing without looking comes to}, where that is known."""
-        with_options = [len(item.options) for item in items if item.options]
-        return {self.main: mean([1 / n for n in with_options])} if with_options else {}
+        """{measure: what guessing without looking comes to, summed as a score is}, where that is known."""
+        if not items or not all(item.options for item in items):
+            return {}
+        return {self.main: self.totals([Outcome(item, {self.main: 1 / len(item.options)}) for item in items])[self.main]}
 
     def form(self, item):
         """What a reply looks like: one of FORMS."""

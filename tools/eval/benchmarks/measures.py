@@ -29,20 +29,15 @@ def f1(precision, recall):
 
 
 def set_f1(found, wanted, least, one_to_one=True):
-    """F1 of spans at an IoU; see `found_of`."""
-    return f1(*found_of(found, wanted, least, one_to_one))
-
-
-def found_of(found, wanted, least, one_to_one=True):
-    """(precision, recall) of spans at an IoU. Without `one_to_one` a wanted span may be found more than once, as E.T. Bench's script has it."""
+    """F1 of spans at an IoU. Without `one_to_one` a wanted span may be found more than once, as E.T. Bench's script has it."""
     if not found or not wanted:
-        return (float(not found and not wanted),) * 2
+        return float(not found and not wanted)
     overlaps = np.array([[tiou(f, w) for w in wanted] for f in found])
     if one_to_one:
         hits = matched(overlaps, least)
-        return hits / len(found), hits / len(wanted)
+        return f1(hits / len(found), hits / len(wanted))
     near = overlaps >= least
-    return float(near.any(1).mean()), float(near.any(0).mean())
+    return f1(float(near.any(1).mean()), float(near.any(0).mean()))
 
 
 def seconds_f1(found, wanted, length_s=1000):

@@ -16,7 +16,7 @@ class Graded(Benchmark):
     measures = ("accuracy", "mark")
 
     def judge(self, item, reply, mode, grader):
-        if mode == "strict" and not reply.strip():
+        if not reply.strip():
             return None
         return {"accuracy": float(grader.right(reply, item.truth)), "mark": float(grader.grade(reply, item.truth, best=5))}
 
@@ -25,8 +25,8 @@ class VideoSimpleQa(Benchmark):
     """Video SimpleQA (Cao et al. 2025): facts, answered right, wrong or not at all. `VideoSimpleQA.json`: each item's hops
     and the question that joins them.
 
-    F is the harmonic mean of the share right and of the share right among those that were tried. Published: what is missing
-    is not attempted, and its rates are rounded to 0.1% before F. Strict: without the rounding.
+    F is the harmonic mean of the share right and of the share right among those that were tried, which the script rounds to
+    0.1% before. What is missing is not attempted.
     """
 
     name = "video-simpleqa"
@@ -49,22 +49,15 @@ class VideoSimpleQa(Benchmark):
         if grader.abstains(reply):
             return self.without(item, "", mode)
         right = grader.right(reply, item.truth)
-        return {
-            "correct": float(right),
-            "incorrect": float(not right),
-            "not_attempted": 0.0,
-            "published": float(mode == "published"),
-        }
+        return {"correct": float(right), "incorrect": float(not right), "not_attempted": 0.0}
 
     def without(self, item, state, mode):
-        return {"correct": 0.0, "incorrect": 0.0, "not_attempted": 1.0, "published": float(mode == "published")}
+        return {"correct": 0.0, "incorrect": 0.0, "not_attempted": 1.0}
 
     def totals(self, outcomes):
         out = means(outcomes, self.measures)
         tried = out["correct"] + out["incorrect"]
-        given = out["correct"] / tried if tried else 0.0
-        if any(o.values["published"] for o in outcomes):
-            given = round(given, 3)
+        given = round(out["correct"] / tried, 3) if tried else 0.0
         return {"f_score": f1(given, out["correct"]), "correct_of_attempted": given, **out}
 
     def chance(self, items):
@@ -114,10 +107,9 @@ class Magqa(Benchmark):
     """MAGQA of MMDuet (Wang et al. 2024): one question, answers in the stream as they become true. JSON lines with
     question_id, question, answers and answer_time [[s, e]]; a reply is [[time_s, text]].
 
-    In-span score: for each wanted answer the mean mark (1 to 5) of what was said in its span, 1 if nothing was. Published:
-    that is all, so whoever speaks each second does well, and videos without a reply have 1. Strict: the same marks, beside
-    the number of turns, how many differ, and the share of turns that are in no span; and a text said before in the same
-    span counts as 1.
+    In-span score: for each wanted answer the mean mark (1 to 5) of what was said in its span, 1 if nothing was; videos without
+    a reply have 1. Whoever speaks each second does well by that, so beside it stand the number of turns, how many differ, and
+    the share of turns that are in no span.
     """
 
     name = "magqa"
@@ -142,13 +134,8 @@ class Magqa(Benchmark):
         said = sorted(parse.told(reply))
         marks, inside = [], 0
         for (start, end), answer in item.truth:
-            within = [text for at, text in said if start <= at <= end]
-            inside += len(within)
-            seen, of_span = set(), []
-            for text in within:
-                again = mode == "strict" and text in seen
-                seen.add(text)
-                of_span.append(1.0 if again else 1.0 + grader.grade(text, answer, best=4))
+            of_span = [1.0 + grader.grade(text, answer, best=4) for at, text in said if start <= at <= end]
+            inside += len(of_span)
             marks.append(mean(of_span) if of_span else 1.0)
         outside = 1 - min(inside / len(said), 1) if said else math.nan
         return {

@@ -6,10 +6,6 @@ import re
 
 from .core import LETTERS
 
-NUMBERS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-           "nineteen twenty").split()  # fmt: skip
-
-
 def letter(reply, options):
     """The option that a reply names by its letter or its text, as an index. The article "A" and the pronoun "I" are no
     letters."""
@@ -38,14 +34,6 @@ def yes_no(reply):
     """True or False: whichever word comes first."""
     found = re.search(r"\b(yes|no)\b", reply.lower())
     return found[1] == "yes" if found else None
-
-
-def whole_number(reply):
-    """The first number, in digits or as a word to twenty."""
-    found = re.search(r"\d+|\b(" + "|".join(NUMBERS) + r")\b", reply.lower())
-    if not found:
-        return None
-    return int(found[0]) if found[0].isdigit() else NUMBERS.index(found[0])
 
 
 CLOCK = r"\d+:\d{1,2}(?::\d{1,2})?(?:\.\d+)?"

@@ -1,6 +1,7 @@
 """Benchmarks of when, where, and in which order."""
 
 import math
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from .core import SCORED, UNPARSED, Benchmark, Item, mean, means
 
 class UalBench(Benchmark):
     """UAL-Bench (Abdullah et al. 2024): where the unusual begins and ends. A list of rows with video_id, start_time,
-    end_time.
+    end_time, or one of its sources' own files (`oops`, `ssbd`, `funqa`).
 
     Published: a prediction that is missing has its event's end as its distance, so it hits wherever that lies below the
     threshold; a prediction that runs backwards may divide by nothing. Strict: neither; the mean distance is of what was
-    predicted.
+    predicted. In both a distance over 10,000 s counts as the event's end in that mean, and hits nowhere.
     """
 
     name = "ual-bench"
@@ -42,7 +43,7 @@ class UalBench(Benchmark):
                 (),
                 (float(row["start_time"]), float(row["end_time"])),
             )
-            for row in read(path)
+            for row in unusual(read(path))
         ]
 
     def judge(self, item, reply, mode, grader):
@@ -51,7 +52,7 @@ class UalBench(Benchmark):
             return None
         iou = self.published_iou(item.truth, found) if mode == "published" else measures.tiou(item.truth, found)
         distance = abs(item.truth[0] - found[0]) + abs(item.truth[1] - found[1])
-        if mode == "published" and distance > 10000:
+        if distance > 10000:
             return self.values(iou, item.truth[1], abs(item.truth[0] - found[0])) | {
                 f"r1@td{t}s": 0.0 for t in self.distances_s
             }
@@ -82,25 +83,27 @@ class UalBench(Benchmark):
         return "span"
 
 
-def unusual_truth(kind, path):
-    """UAL-Bench's own sources -> rows as `load` reads them: `oops`, `ssbd`, `funqa` (frames at 30 a second)."""
-    rows = read(path)
-    if kind == "oops":
-        return [{"video_id": k, "start_time": v["start_time"], "end_time": v["end_time"]} for k, v in rows.items()]
-    if kind == "ssbd":
+def unusual(rows):
+    """UAL-Bench's rows, of its own form and of its sources': Oops ({id: {start_time, end_time}}), SSBD ([[video, {time}]]) and FunQA
+    ([{visual_input, output}], in frames at 30 a second; what asks for a text instead is left out)."""
+    if isinstance(rows, dict):
+        return [about | {"video_id": video} for video, about in rows.items()]
+    if rows and isinstance(rows[0], list):
         spans = [(video, parse.minutes_seconds(about["time"])) for video, about in rows]
         return [{"video_id": v, "start_time": s[0], "end_time": s[1]} for v, s in spans if s]
-    frames = [(row["ID"], parse.moments(row["output"])) for row in rows]
-    return [{"video_id": i, "start_time": f[0] / 30, "end_time": f[1] / 30} for i, f in frames if len(f) == 2]
+    if rows and "output" in rows[0]:
+        frames = [(row["visual_input"], re.fullmatch(r"\[(\d+), *(\d+)\]", row["output"].strip())) for row in rows]
+        return [{"video_id": v, "start_time": int(f[1]) / 30, "end_time": int(f[2]) / 30} for v, f in frames if f]
+    return rows
 
 
 class EtBench(Benchmark):
     """E.T. Bench (Liu et al., NeurIPS 2024): twelve tasks on events. `etbench_txt_v1.0.json`.
 
-    Published: highlights that cannot be read are left out of their mean (`evs`), a span may be found twice (`tal`),
-    captions are scaled by the share that could be read. Strict: nought for what cannot be read, each span once. Sentences
-    are compared by METEOR where the script takes an embedding model; the rows are named so. Choices fall back to the option
-    that is nearest in words.
+    Published: highlights that cannot be read are left out of their mean (`evs`). Strict: nought. In both captions are scaled
+    by the share that could be read, and a span may be found twice; `tal_each_once` beside it pairs found and wanted spans one
+    to one. Captions' F1 is the mean over samples, where the script has it of the means of precision and recall. No embedding: where the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that
+    row is named so.
     """
 
     name = "etbench"
@@ -118,7 +121,7 @@ class EtBench(Benchmark):
     def load(self, path):
         out = []
         for row in read(path):
-            options = tuple(row.get("o") or ())
+            options = tuple(f"{o[0]} - {o[1]}" if isinstance(o, list) else o for o in row.get("o") or ())
             truth = {
                 "spans": [tuple(map(float, s)) for s in self.listed(row.get("tgt"))],
                 "texts": row.get("g"),
@@ -140,8 +143,6 @@ class EtBench(Benchmark):
         task, truth = item.task, item.truth
         if task in self.choices:
             named = parse.letter(reply, item.options)
-            if named is None and mode == "published":
-                named = int(np.argmax([measures.token_f1(reply, option) for option in item.options]))
             return None if named is None else self.value(named == truth["right"])
         if task == "gvq":
             named, found = parse.letter(reply, item.options), parse.spans(reply)
@@ -156,8 +157,7 @@ class EtBench(Benchmark):
             if not found:
                 return None
             wanted = [(*span, text) for span, text in zip(truth["spans"], truth["texts"])]
-            once = mode == "strict"
-            score = mean([measures.set_f1([f[:2] for f in found], truth["spans"], t, once) for t in self.ious])
+            score = self.set_f1([f[:2] for f in found], truth["spans"])
             pairs = [(f, max(wanted, key=lambda w: measures.tiou(f[:2], w[:2]))) for f in found]
             likeness = mean([captions.meteor(f[2], [w[2]]) if measures.tiou(f[:2], w[:2]) else 0.0 for f, w in pairs])
             return {"score": score, "sentences": likeness}
@@ -167,7 +167,7 @@ class EtBench(Benchmark):
         if task in self.grounding:
             return self.value(self.recall(found[:1], truth["spans"]))
         if task == "tal":
-            return self.value(mean([measures.set_f1(found, truth["spans"], t, mode == "strict") for t in self.ious]))
+            return self.value(self.set_f1(found, truth["spans"])) | {"each_once": self.set_f1(found, truth["spans"], one_to_one=True)}
         if task == "evs":
             return self.value(measures.seconds_f1(found, truth["spans"]))
         return self.value(self.recall(found[:1], truth["spans"]))  # tem: the nearest of its windows
@@ -175,6 +175,9 @@ class EtBench(Benchmark):
     @staticmethod
     def value(number):
         return {"score": float(number)}
+
+    def set_f1(self, found, wanted, one_to_one=False):
+        return mean([measures.set_f1(found, wanted, t, one_to_one) for t in self.ious])
 
     def recall(self, found, wanted):
         """Mean over IoUs of whether the first span hits any wanted one."""
@@ -202,7 +205,7 @@ class EtBench(Benchmark):
     def without(self, item, state, mode):
         if mode == "published" and item.task == "evs" and state == UNPARSED:
             return None
-        return self.value(0) | ({"sentences": 0.0} if item.task in self.captioning else {})
+        return self.value(0) | ({"sentences": 0.0} if item.task in self.captioning else {"each_once": 0.0} if item.task == "tal" else {})
 
     def totals(self, outcomes):
         tasks = defaultdict(list)
@@ -213,12 +216,19 @@ class EtBench(Benchmark):
         for name, of in self.abilities.items():
             if any(t in each for t in of):
                 out[name] = mean([each[t] for t in of if t in each])
-        told = means(outcomes, ("sentences",))
-        return out | ({} if math.isnan(told["sentences"]) else {"sentences_by_meteor": told["sentences"]})
+        beside = {"sentences_by_meteor": "sentences", "tal_each_once": "each_once"}
+        told = means(outcomes, beside.values())
+        return out | {row: told[value] for row, value in beside.items() if not math.isnan(told[value])}
+
+    def chance(self, items):
+        return super().chance(items) if all(item.task in self.choices for item in items) else {}
+
+    def prompt(self, item):
+        return super().prompt(item) + (" And tell when, in seconds, like (A) from 1.0 to 2.5." if item.task == "gvq" else "")
 
     def form(self, item):
         if item.options:
-            return "choice"
+            return "choice_span" if item.task == "gvq" else "choice"
         return {"tal": "spans", "evs": "spans", "vhd": "moment", "dvc": "captions", "slc": "captions"}.get(item.task, "span")
 
 
@@ -275,7 +285,7 @@ class VcrBench(Benchmark):
     def chance(self, items):
         return {
             "accuracy": mean([1 / math.factorial(len(i.truth)) for i in items]),
-            "steps": mean([1 / len(i.truth) for i in items]),
+            "steps": len(items) / sum(len(i.truth) for i in items),
         }
 
     def form(self, item):
@@ -359,7 +369,6 @@ class VStar(Benchmark):
         out = means(outcomes, names)
         for chain in ("", "_2"):
             shares = [out["what"], out.get(f"when{chain}", 0.0), out.get(f"where{chain}", 0.0)]
-            shares = [0.0 if math.isnan(s) else s for s in shares]
             out |= {f"AM{chain}": sum(shares) / 3, f"LGM{chain}": measures.log_mean(shares)}
         return {"mAM": (out["AM"] + out["AM_2"]) / 2, "mLGM": (out["LGM"] + out["LGM_2"]) / 2, **out}
 
@@ -368,15 +377,18 @@ class VidChapters(Benchmark):
     """VidChapters-7M (Yang et al., NeurIPS 2023): a video's chapters and their titles. {video: {"chapters": [{time,
     label}], "duration"}}; a reply is [[start_s, title]] or [[start_s, end_s, title]].
 
-    Published: videos without a prediction are left out, and a chapter may be found more than once. Strict: nought, and each
-    once.
+    Published: videos without a prediction are left out. Strict: nought. In both, as in the script, a chapter may be found more
+    than once, an overlap or a distance has to pass its threshold and not only to reach it, and F1 is of the means of precision
+    and recall; in `f1_each_once` beside it found and wanted chapters are paired one to one. Of titles METEOR and CIDEr are means over the
+    thresholds, and a title whose chapter overlaps none is nought. CIDEr's weights are of the whole set, where the script has each
+    video's own, by which a video of one chapter has nought.
     """
 
     name = "vidchapters"
     main = "soda_c"
     ious, starts_s = (0.3, 0.5, 0.7, 0.9), (1, 3, 5, 10, 30, 60)
-    measures = ("soda_c", "f1", "meteor", "cider", *(f"{m}@iou{t}" for t in ious for m in ("precision", "recall", "f1")),
-                *(f"{m}@{t}s" for t in starts_s for m in ("precision", "recall", "f1")))  # fmt: skip
+    measures = ("soda_c", "f1_each_once", "meteor", "cider", *(f"{m}@iou{t}" for t in ious for m in ("precision", "recall")),
+                *(f"{m}@{t}s" for t in starts_s for m in ("precision", "recall")))  # fmt: skip
 
     def load(self, path):
         return [
@@ -406,42 +418,53 @@ class VidChapters(Benchmark):
             return None
         wanted, spans = item.truth, [f[:2] for f in found]
         values = {"soda_c": captions.soda_c(found, wanted)}
-        for t in self.ious:
-            values |= prf(f"iou{t}", *measures.found_of(spans, [w[:2] for w in wanted], t, mode == "strict"))
-        values["f1"] = mean([values[f"f1@iou{t}"] for t in self.ious])
-        for t in self.starts_s:
-            near = [[float(abs(f[0] - w[0]) <= t) for w in wanted] for f in found]
-            hits = measures.matched(near, 0.5)
-            values |= prf(f"{t}s", hits / len(found), hits / len(wanted))
+        overlaps = np.array([[measures.tiou(f, w[:2]) for w in wanted] for f in spans])
+        apart_s = np.array([[abs(f[0] - w[0]) for w in wanted] for f in spans])
+        for at, near in [(f"iou{t}", overlaps > t) for t in self.ious] + [(f"{t}s", apart_s < t) for t in self.starts_s]:
+            values |= {f"precision@{at}": float(near.any(1).mean()), f"recall@{at}": float(near.any(0).mean())}
+        values["f1_each_once"] = mean([measures.set_f1(spans, [w[:2] for w in wanted], t) for t in self.ious])
         pairs = self.pairs(found, wanted)
-        values["meteor"] = mean([captions.meteor(*pair) for pair in pairs]) if pairs else 0.0
+        values["meteor"] = self.titles(found, wanted, [captions.meteor(*pair) for pair in pairs.values()])
         return values
 
-    @staticmethod
-    def pairs(found, wanted):
-        """[(title, [the true one])] of chapters that overlap by half."""
-        return [(f[2], [w[2]]) for f in found for w in wanted if measures.tiou(f[:2], w[:2]) >= 0.5]
+    @classmethod
+    def pairs(cls, found, wanted):
+        """{(index, index of a true one): (title, [the true one's])} of chapters that overlap enough for one of the thresholds."""
+        near = lambda f, w: measures.tiou(f[:2], w[:2]) >= cls.ious[0]  # noqa: E731
+        return {(i, j): (f[2], [w[2]]) for i, f in enumerate(found) for j, w in enumerate(wanted) if near(f, w)}
+
+    @classmethod
+    def titles(cls, found, wanted, likeness):
+        """Mean over the thresholds, from the likeness of each of `pairs`: a title counts with each true one that its chapter overlaps by as
+        much, and as nought where there is none."""
+        alike, told = dict(zip(cls.pairs(found, wanted), likeness, strict=True)), []
+        for least in cls.ious:
+            near = [[v for (k, j), v in alike.items() if k == i and measures.tiou(f[:2], wanted[j][:2]) >= least] for i, f in enumerate(found)]
+            told.append(mean([v for of in near for v in of or [0.0]]))
+        return mean(told)
 
     def outcomes(self, items, replies, mode, grader=None):
         """CIDEr's weights of words are those of the whole set's titles, so it comes last."""
         out = super().outcomes(items, replies, mode, grader)
         scored = [o for o in out if o.state == SCORED]
-        pairs = [self.pairs(self.chapters(replies[o.item.id], o.item.extra["duration_s"]), o.item.truth) for o in scored]
-        each = iter(captions.cider([pair for of in pairs for pair in of]))
-        for outcome, of in zip(scored, pairs):
-            values = [next(each) for _ in of]
-            outcome.values["cider"] = mean(values) if values else 0.0
+        told = [(self.chapters(replies[o.item.id], o.item.extra["duration_s"]), o.item.truth) for o in scored]
+        pairs = [self.pairs(*of) for of in told]
+        each = iter(captions.cider([pair for of in pairs for pair in of.values()]))
+        for outcome, of, near in zip(scored, told, pairs):
+            outcome.values["cider"] = self.titles(*of, [next(each) for _ in near])
         return out
 
     def without(self, item, state, mode):
         return None if mode == "published" else super().without(item, state, mode)
 
+    def totals(self, outcomes):
+        out = means(outcomes, self.measures)
+        at = [*(f"iou{t}" for t in self.ious), *(f"{t}s" for t in self.starts_s)]
+        each = {f"f1@{a}": measures.f1(out[f"precision@{a}"], out[f"recall@{a}"]) for a in at}
+        return out | {"f1": mean([each[f"f1@iou{t}"] for t in self.ious])} | each
+
     def form(self, item):
         return "captions"
-
-
-def prf(at, precision, recall):
-    return {f"precision@{at}": precision, f"recall@{at}": recall, f"f1@{at}": measures.f1(precision, recall)}
 
 
 class VidChaptersCaptions(Benchmark):
@@ -547,8 +570,8 @@ class CameraBench(Benchmark):
     [labels]}), or its pairs of questions `vqa.json` ([{question, positive, negative}]). A reply to the first is {label:
     score}; to a pair [[to the positive video, to the negative one]]: yes or no.
 
-    The average precision is of the whole set. Strict: a video without scores has the lowest of each label, so it costs
-    where the label is true.
+    The average precision is of the whole set. A video without scores has the lowest of each label, so it costs where the
+    label is true.
     """
 
     name = "camerabench"
@@ -565,7 +588,7 @@ class CameraBench(Benchmark):
         return {k: float(reply[k]) for k in item.options if k in reply and math.isfinite(reply[k])} or None
 
     def without(self, item, state, mode):
-        return None if mode == "published" else {}
+        return {}
 
     def totals(self, outcomes):
         labels = outcomes[0].item.options if outcomes else ()

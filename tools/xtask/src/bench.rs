@@ -129,8 +129,13 @@ fn all(all: &All) -> Result<()> {
     // Its plots are the report's; the text is written anew around them.
     let growth = Output { json: Some(grown.clone()), report: all.output.report.clone() };
     curves(all.rounds, &growth, &python, &program)?;
+    let detector = root().join("data/nanodet.onnx");
+    if let Err(error) = finish(Command::new("sh").current_dir(root()).arg("tools/bench/detector.sh").arg(&detector)) {
+        eprintln!("xtask: SKIPPED the detector of objects, which could not be had: {error:#}");
+    }
     let mut job = Command::new(python);
     job.current_dir(root()).arg("tools/bench/job.py").arg("--program").arg(program);
+    job.arg("--detector").arg(detector).arg("--detector-python").arg(self::python(&target().join("bench"))?);
     job.arg("--stab").arg(stab_told).arg("--language").arg(language).arg("--curves").arg(grown);
     job.arg("--rounds").arg(all.rounds.to_string()).args(["--clips", "tests/clips/demo.mp4"]);
     for clip in JOB_CLIPS {

@@ -41,7 +41,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 22] = [
+const NEEDS: &[Need] = &[
     Need { package: "g++", why: "compiles the H.264 decoder", only: &[], is_there: || on_path("c++") },
     Need { package: "libclang-dev", why: "reads the camera interface", only: &[], is_there: has_libclang },
     Need {
@@ -95,7 +95,19 @@ const NEEDS: [Need; 22] = [
         only: &[For::Tests, For::Bench, For::Eval, For::Gateway],
         is_there: || Command::new("python3").args(["-c", "import ensurepip, venv"]).status().is_ok_and(|s| s.success()),
     },
+    Need {
+        package: "faketime",
+        why: "lets the gateway's tests have a day in a minute",
+        only: &[For::Gateway],
+        is_there: || on_path("faketime"),
+    },
     Need { package: "chromium", why: "shows the web page", only: &[For::Gateway], is_there: || on_path("chromium") },
+    Need {
+        package: "fonts-dejavu-core",
+        why: "is what the page's looks are compared in",
+        only: &[For::Gateway],
+        is_there: || Path::new("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").exists(),
+    },
     Need {
         package: "gcc-aarch64-linux-gnu",
         why: "links programs for ARM",
@@ -156,7 +168,7 @@ const NEEDS: [Need; 22] = [
 
 /// Installs what lacks, or says what to install.
 pub fn run(purpose: For) -> Result<()> {
-    let lacking = lacking(purpose, &NEEDS);
+    let lacking = lacking(purpose, NEEDS);
     if lacking.is_empty() {
         return Ok(());
     }

@@ -371,6 +371,16 @@ impl MemoryRing {
         }
         self.holes.push_back(Hole { from_us, to_us, after: self.newest_id, cause });
         self.hole_count += 1;
+        self.part(cause);
+    }
+
+    /// Begins a new scene with the next frame, in which nothing goes on of the one before.
+    pub fn begin_scene(&mut self) {
+        self.part(HoleCause::Blind);
+    }
+
+    /// Closes the scene, and lets no age count from the next frame to what was before.
+    fn part(&mut self, cause: HoleCause) {
         self.close_segment();
         self.cuts.start_over();
         self.follows = false;

@@ -365,6 +365,25 @@ fn no_age_counts_across_a_hole() {
     assert_eq!((ring.holes().len(), ring.report().holes), (MOST_HOLES, 1001));
 }
 
+#[test]
+fn a_scene_that_begins_closes_the_one_before_and_nothing_of_that_is_young() {
+    let mut ring = MemoryRing::new(config(0)).expect("a valid ring");
+    for frame in 0..5 {
+        remember(&mut ring, frame, &PatchMask::first(16));
+    }
+    assert_eq!(ring.report().segments, 0);
+    ring.begin_scene();
+    assert_eq!((ring.report().segments, ring.holes().len()), (1, 0), "nothing was missed");
+    let id = remember(&mut ring, 5, &PatchMask::first(16));
+    assert_eq!(id, EntryId(5 + 32 + 1));
+    let view = ring.view().expect("something is held");
+    let ages: Vec<u32> = view.slots.iter().flatten().map(|slot| slot.age_frames).collect();
+    assert_eq!(ages, [0; 5], "four windows and the frame");
+    ring.begin_scene();
+    ring.begin_scene();
+    assert_eq!(ring.report().segments, 2, "a scene of nothing is none");
+}
+
 fn saved(ring: &MemoryRing) -> Vec<u8> {
     let mut bytes = Vec::new();
     ring.save(&mut bytes);

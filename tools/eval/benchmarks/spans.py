@@ -132,12 +132,12 @@ class EtBench(Benchmark):
 
     @staticmethod
     def listed(target):
-        """[s, e] or [[s, e]] or [t] -> [[s, e]]"""
+        """[s, e] or [[s, e]] or [t], or of each annotator [[s, e]] -> [[s, e]]"""
         if not target:
             return []
         if all(isinstance(t, (int, float)) for t in target):
             return [target] if len(target) == 2 else [[t, t] for t in target]
-        return [t[0] if isinstance(t[0], (list, tuple)) else t for t in target]
+        return [span for t in target for span in (t if isinstance(t[0], list) else [t])]
 
     def judge(self, item, reply, mode, grader):
         task, truth = item.task, item.truth

@@ -233,7 +233,7 @@ def test_clips_of_one_size_are_joined_in_an_order_that_a_seed_gives(tmp_path, mo
     monkeypatch.setattr(narrations.clips, "write", lambda video, frames: videos.append((video.name, len(frames))))
     videos, some = [], [clip([("walk", 10)], "a"), clip([("sit", 15)], "b")]
     monkeypatch.setattr(Clip, "frames", lambda self: np.zeros((len(self.kind), 48, 64, 3), np.uint8))
-    (day,) = narrations.days(some, tmp_path)
+    ((day, starts),) = narrations.days(some, tmp_path)
     assert videos == [(day.video.name, 10 + 15 + 2 * 100)] and len(day.times) == videos[0][1]
     assert (day.kind == K("walk")).sum() == 10 and (day.kind == -1).sum() == 200
 

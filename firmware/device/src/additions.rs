@@ -7,17 +7,16 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use ocelli_gateway::HouseError;
+use ocelli_gateway::{Changes, HouseError};
 use ocelli_infer::{Manifest, Pack, Vocabulary};
 use ocelli_pipeline::AlertRule;
 
 use crate::alerts::AlertTable;
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
-use crate::sentences;
+use crate::sentences::{self, Stamp};
 
 /// The most that can be added.
 pub const MOST: usize = 32;
@@ -54,7 +53,9 @@ pub struct Additions {
     /// What can be said now.
     vocabulary: Mutex<Arc<Vocabulary>>,
     slots: Mutex<Slots>,
-    version: AtomicU64,
+    /// The file as it was read or written last.
+    stamp: Mutex<Option<Stamp>>,
+    changes: Arc<Changes>,
 }
 
 impl Additions {
@@ -65,6 +66,7 @@ impl Additions {
     /// It cannot be read, or is none of these.
     pub fn open(path: &Path, config: &Config, pack: &Pack) -> Result<(Self, Vec<String>), Error> {
         let wrong = |why: String| ConfigError::Usage(format!("`file` of [alerts], {}: {why}", path.display()));
+        let stamp = Stamp::of(path);
         let text = read(path).map_err(|error| wrong(error.to_string()))?;
         let additions = Self {
             path: path.into(),
@@ -73,7 +75,8 @@ impl Additions {
             of_config: config.alerts.iter().map(|alert| alert.words().to_owned()).collect(),
             vocabulary: Mutex::new(Arc::clone(&pack.vocabulary)),
             slots: Mutex::new(vec![None; MOST]),
-            version: AtomicU64::new(0),
+            stamp: Mutex::new(stamp),
+            changes: Arc::default(),
         };
         let mut faults = Vec::new();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -104,6 +107,10 @@ impl Additions {
 
     /// What is wrong with it, whatever can be said.
     fn check(&self, table: &AlertTable) -> Result<(), String> {
+        // First, for what else is refused is told with its words.
+        if line(table).len() > MOST_LINE_BYTES {
+            return Err(format!("it takes more than {MOST_LINE_BYTES} bytes; make it shorter"));
+        }
         if table.when.is_some() || table.text.is_empty() {
             return Err(
                 "what is added has a `text`, and `kinds` or `absent`; plain words (`when`) are for the config".into()
@@ -129,17 +136,19 @@ impl Additions {
         Ok(())
     }
 
-    /// Adds a condition, or changes the one that tells the same; says whether there was one.
+    /// Adds a condition, or changes the one that tells the same; says whether there was one. What the page has no words for, it keeps from
+    /// before: what goes before it, and how sure one has to be.
     ///
     /// # Errors
     /// It makes no sense, there are too many, or it cannot be kept: then all is as it was.
-    pub fn put(&self, table: AlertTable) -> Result<bool, HouseError> {
-        self.check(&table).and_then(|()| self.rule(&table).map(|_| ())).map_err(HouseError::Refused)?;
-        if line(&table).len() > MOST_LINE_BYTES {
-            return Err(HouseError::Refused(format!("it takes more than {MOST_LINE_BYTES} bytes; make it shorter")));
-        }
+    pub fn put(&self, mut table: AlertTable) -> Result<bool, HouseError> {
         self.change(|slots| {
             let before = slots.iter().position(|slot| slot.as_ref().is_some_and(|other| other.text == table.text));
+            if let Some(other) = before.and_then(|slot| slots[slot].as_ref()) {
+                let AlertTable { after, unless, within, threshold, .. } = AlertTable::clone(other);
+                table = AlertTable { after, unless, within, threshold, ..table };
+            }
+            self.check(&table).and_then(|()| self.rule(&table).map(|_| ())).map_err(HouseError::Refused)?;
             let slot = before.or_else(|| slots.iter().position(Option::is_none));
             slots[slot.ok_or_else(|| HouseError::Refused(full()))?] = Some(Arc::new(table));
             Ok(before.is_some())
@@ -169,11 +178,17 @@ impl Additions {
         let mut slots = self.slots();
         let mut next = slots.clone();
         let done = change(&mut next)?;
+        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stamp != Stamp::of(&self.path) {
+            let why = "somebody else changed the file of conditions since it was read; the next start reads it, and then they can be changed here";
+            return Err(HouseError::Refused(why.into()));
+        }
         let text: String = next.iter().flatten().map(|table| line(table)).collect();
         sentences::replace(&self.path, text.as_bytes())
             .map_err(|error| HouseError::Unavailable(format!("the conditions cannot be written: {error}")))?;
+        *stamp = Stamp::of(&self.path);
         *slots = next;
-        self.version.fetch_add(1, Ordering::Release);
+        self.changes.add();
         Ok(done)
     }
 
@@ -194,9 +209,14 @@ impl Additions {
         *self.vocabulary.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(vocabulary);
     }
 
+    /// How often they changed, for whoever follows them.
+    pub fn changes(&self) -> Arc<Changes> {
+        Arc::clone(&self.changes)
+    }
+
     /// How often they changed.
     pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
+        self.changes.count()
     }
 
     /// They as they are; `None` while one is being written, for which who watches does not wait.
@@ -281,6 +301,31 @@ mod tests {
     }
 
     #[test]
+    fn a_change_keeps_what_only_the_file_can_say() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("conditions.jsonl");
+        let written = AlertTable {
+            after: vec!["enter".into()],
+            unless: vec!["sit".into()],
+            within: Some("2min".into()),
+            threshold: Some(0.4),
+            ..walks("a")
+        };
+        fs::write(&path, line(&written)).expect("it is writable");
+        let (additions, _) = opened(&path);
+        assert!(additions.put(AlertTable { cooldown: Some("1min".into()), ..walks("a") }).expect("it makes sense"));
+        let kept = AlertTable { cooldown: Some("1min".into()), ..written };
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), line(&kept));
+        let enters = AlertTable { kinds: vec!["enter".into()], ..walks("a") };
+        let Err(HouseError::Refused(why)) = additions.put(enters) else { panic!("it contradicts what was kept") };
+        assert!(why.contains("`enter`"), "{why}");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), line(&kept));
+        additions.remove("a").expect("it was added");
+        assert!(!additions.put(walks("a")).expect("it makes sense"), "a new one has nothing from before");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), line(&walks("a")));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_and_changes_nothing() {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("conditions.jsonl");
@@ -293,6 +338,7 @@ mod tests {
             (AlertTable { when: Some("somebody walks".into()), ..walks("x") }, "for the config"),
             (AlertTable { camera: Some("cellar".into()), ..walks("x") }, "there is no camera `cellar`"),
             (AlertTable { kinds: list(65, "walk"), ..walks("x") }, "65 kinds; 64"),
+            (AlertTable { kinds: list(1, &"y".repeat(50_000)), ..walks("x") }, "more than 4096 bytes"),
             (AlertTable { times: list(17, "10:00-11:00"), ..walks("x") }, "17 times; 16"),
             (
                 AlertTable {
@@ -303,6 +349,10 @@ mod tests {
             ),
             (AlertTable { cooldown: Some("soon".into()), ..walks("x") }, "`cooldown` is `soon`"),
             (walks("Of the config"), "is a condition of the config"),
+            (walks("still not acknowledged (1): a"), "told again"),
+            (walks("a\nb"), "break lines"),
+            (walks("\u{202e}a"), "steer displays"),
+            (walks(&"x".repeat(2000)), "bytes; the most are"),
         ] {
             let Err(HouseError::Refused(why)) = additions.put(table) else { panic!("refused: {word}") };
             assert!(why.contains(word) && why.lines().count() == 1, "{why}");
@@ -341,5 +391,44 @@ mod tests {
         let (additions, _) = opened(&path);
         assert!(matches!(additions.put(walks("a")), Err(HouseError::Unavailable(_))));
         assert!(texts(&additions).is_empty() && additions.version() == 0);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_changes_nothing_and_what_is_half_written_does_not_stay() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("conditions.jsonl");
+        let (additions, _) = opened(&path);
+        additions.put(walks("a")).expect("there is room");
+        let new = folder.path().join("conditions.jsonl.new");
+        for change in [|of: &Additions| of.put(walks("b")).map(|_| ()), |of: &Additions| of.remove("a")] {
+            std::os::unix::fs::symlink("/dev/full", &new).expect("it is free");
+            let Err(HouseError::Unavailable(why)) = change(&additions) else { panic!("there is no room") };
+            assert!(why.contains("No space left"), "{why}");
+            assert!(!new.is_symlink());
+            assert_eq!(
+                (texts(&additions), fs::read_to_string(&path).expect("it is there")),
+                (vec!["a".to_owned()], line(&walks("a")))
+            );
+        }
+        additions.put(walks("b")).expect("there is room again");
+    }
+
+    #[test]
+    fn what_somebody_wrote_into_the_file_meanwhile_is_not_overwritten() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("conditions.jsonl");
+        let (additions, _) = opened(&path);
+        additions.put(walks("a")).expect("it makes sense");
+        let by_hand = line(&AlertTable { after: vec!["enter".into()], ..walks("a") });
+        fs::write(&path, &by_hand).expect("it is writable");
+        for change in [|of: &Additions| of.put(walks("b")).map(|_| ()), |of: &Additions| of.remove("a")] {
+            assert!(
+                matches!(change(&additions), Err(HouseError::Refused(why)) if why.contains("the next start reads it"))
+            );
+        }
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), by_hand);
+        let (additions, _) = opened(&path);
+        additions.put(walks("b")).expect("it was read");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), by_hand + &line(&walks("b")));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use ocelli_gateway::TOLD_AGAIN;
 use ocelli_infer::{Manifest, Pack, Vocabulary};
 use ocelli_pipeline::{After, AlertRule, AlertRules, Hold, WEEK_MINUTES, WeekSpan, Zone};
 use ocelli_types::{Micros, Severity};
@@ -122,6 +123,11 @@ impl AlertTable {
             return Err("an [[alert]] has no `text`; write what it should tell".into());
         }
         check_text(self.words()).map_err(|why| format!("the `text` of an [[alert]]: {why}"))?;
+        if self.words().starts_with(TOLD_AGAIN) {
+            return Err(format!(
+                "the `text` of an [[alert]] begins with `{TOLD_AGAIN}`, as what is told again does; write others"
+            ));
+        }
         if let Some(when) = &self.when {
             check_text(when).map_err(|why| format!("the `when` of an [[alert]]: {why}"))?;
         }

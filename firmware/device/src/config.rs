@@ -234,6 +234,11 @@ pub struct CameraTable {
     pub timeout_s: f64,
     /// The file of what this camera was taught with `ocelli teach`. Default: none.
     pub lessons: Option<PathBuf>,
+    /// Whether what is seen is told anew where far more of the picture changes than is usual for it, as where it shows one room after the
+    /// other. Default false: a camera that stands tells what goes on once.
+    pub scene_changes: bool,
+    /// Whether what only the camera's own movement changed is left out while it moves, and seen when it stands. Default false.
+    pub motion_compensation: bool,
 }
 
 impl Default for CameraTable {
@@ -250,6 +255,8 @@ impl Default for CameraTable {
             fps: 15,
             timeout_s: 5.0,
             lessons: None,
+            scene_changes: false,
+            motion_compensation: false,
         }
     }
 }

@@ -18,7 +18,7 @@ use ocelli_gateway::house::{
     NewCondition, NewSentence, PlanItem, Question, Recording, RecordingPage, RecordingQuery, Sentence, Verdict,
 };
 use ocelli_gateway::{
-    About, Answered, Camera, Canvas, Event as Told, Feed, Gateway, House, HouseError, OfAlert, Settings,
+    About, Answered, Camera, Canvas, Changes, Event as Told, Feed, Gateway, House, HouseError, OfAlert, Settings,
     Severity as Weight, Snapshots, State,
 };
 use ocelli_heap::CountingAlloc;
@@ -392,6 +392,10 @@ fn condition(alert: &AlertTable, own: bool, fault: Option<String>) -> Condition 
         absent: alert.absent.clone(),
         when: alert.when.clone(),
         for_: alert.for_.clone(),
+        after: alert.after.clone(),
+        unless: alert.unless.clone(),
+        within: alert.within.clone(),
+        threshold: alert.threshold,
         cooldown: alert.cooldown.clone(),
         times: alert.times.clone(),
         zone: alert.zone.clone(),
@@ -759,6 +763,10 @@ impl House for Program {
         let added = self.additions.iter().flat_map(|additions| additions.list());
         let added = added.map(|(table, fault)| condition(&table, true, fault));
         self.conditions.iter().cloned().chain(added).collect()
+    }
+
+    fn condition_changes(&self) -> Option<Arc<Changes>> {
+        self.additions.as_ref().map(|additions| additions.changes())
     }
 
     fn add_condition(&self, wish: &NewCondition) -> Answered<Done> {

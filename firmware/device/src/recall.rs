@@ -120,8 +120,8 @@ mod tests {
 
     const SAVED_MS: u64 = 1_790_000_000_000;
 
-    /// A minute of which a camera's memory was saved, with this sentence at its most after 20 s.
-    fn saved(folder: &Path, pack: &Pack, sentence: usize, probability: f32) {
+    /// A minute of which a camera's memory was saved at this time, with this sentence at its most after 20 s.
+    fn saved_at(unix_ms: u64, folder: &Path, pack: &Pack, sentence: usize, probability: f32) {
         let config = wiring::memory(pack, Profile::Home);
         let mut memory = MemoryRing::new(config).expect("a valid memory");
         let values = vec![1.0; pack.manifest.stab.tokens * pack.manifest.stab.token_width];
@@ -133,8 +133,12 @@ mod tests {
         }
         let store = Store::open(folder, "hall", pack, config).expect("a writable folder");
         let mut bytes = Vec::new();
-        store.compose(&mut bytes, &memory, None, None, (Micros(60_000_000), SAVED_MS));
+        store.compose(&mut bytes, &memory, None, None, (Micros(60_000_000), unix_ms));
         store.write(&bytes).expect("there is room");
+    }
+
+    fn saved(folder: &Path, pack: &Pack, sentence: usize, probability: f32) {
+        saved_at(SAVED_MS, folder, pack, sentence, probability);
     }
 
     #[test]
@@ -171,6 +175,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].at_ms, &*found[0].camera, &found[0].kind), (SAVED_MS - 40_000, "hall", &kind));
         let none = |answer: Answer| assert_eq!(memory.beside(&answer), Vec::<&Moment>::new(), "{answer:?}");
+        assert_eq!(memory.beside(&Answer { period: period(20, 21), ..never.clone() }).len(), 1);
         none(Answer { period: period(0, 20), ..never.clone() });
         none(Answer { period: period(21, 60), ..never.clone() });
         none(Answer { kind: Some("another".into()), ..never.clone() });
@@ -182,5 +187,63 @@ mod tests {
         {
             assert_eq!(memory.beside(&Answer { form: Some(form), value, ..never.clone() }).len(), 1, "{form:?}");
         }
+    }
+    #[test]
+    fn a_memory_of_unknown_dates_or_a_damaged_one_is_not_asked() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let pack = Pack::open(&root).expect("the pack of the tests");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut config = Config::default();
+        config.memory.state = Some(folder.path().to_path_buf());
+        config.cameras[0].name = "hall".into();
+        saved_at(PLAUSIBLE_UNIX_MS - 1, folder.path(), &pack, 0, 1.0);
+        assert!(Recollection::read(&config, &pack).0.is_empty());
+        saved(folder.path(), &pack, 0, 1.0);
+        assert_eq!(Recollection::read(&config, &pack).0.len(), 1);
+        let files = std::fs::read_dir(folder.path()).expect("it is there").map(|entry| entry.expect("readable").path());
+        for path in files {
+            let mut bytes = std::fs::read(&path).expect("it was written");
+            let middle = bytes.len() / 2;
+            if let Some(byte) = bytes.get_mut(middle) {
+                *byte ^= 1;
+            }
+            std::fs::write(&path, bytes).expect("there is room");
+        }
+        assert!(Recollection::read(&config, &pack).0.is_empty(), "its checksum does not hold");
+    }
+
+    #[test]
+    fn the_surest_three_are_named_each_happening_once() {
+        let moment = |camera: &str, kind: &str, at_s: u64, probability: f32| Moment {
+            at_ms: at_s * 1000,
+            camera: camera.into(),
+            kind: kind.into(),
+            probability,
+            tier: Tier::Segment,
+        };
+        let hall = |at_s, probability| moment("hall", "walk", at_s, probability);
+        let all = [
+            moment("hall", "sit", 40, 0.95),
+            hall(110, 0.9),
+            moment("kitchen", "walk", 112, 0.85),
+            hall(101, 0.8),
+            hall(119, 0.75),
+            hall(120, 0.7),
+            hall(150, 0.6),
+        ];
+        let memory = Recollection(all.to_vec());
+        let never = Answer {
+            form: Some(Form::Count),
+            value: Some(Value::Count(0)),
+            period: Some(Period { start_ms: 0, end_ms: 200_000 }),
+            kind: Some("walk".into()),
+            abstained: false,
+            ..Answer::refused(String::new())
+        };
+        let at = |answer: &Answer| memory.beside(answer).iter().map(|moment| moment.at_ms / 1000).collect::<Vec<_>>();
+        assert_eq!(at(&never), [110, 112, 120]);
+        assert_eq!(at(&Answer { camera: Some("hall".into()), ..never.clone() }), [110, 120, 150]);
+        assert_eq!(at(&Answer { value: Some(Value::Count(1)), ..never.clone() }), []);
+        assert_eq!(at(&Answer { form: Some(Form::Duration), value: Some(Value::Seconds(0.1)), ..never }), []);
     }
 }

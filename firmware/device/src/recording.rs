@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use ocelli_drivers::{ClipWriter, ENCODER_BYTES, RecordError, Still, SystemClock};
 use ocelli_gateway::house::{RecordedEvent, Recording};
-use ocelli_gateway::{Event, Feed, Heard, Reader, Snapshots};
+use ocelli_gateway::{Event, Feed, Heard, Reader, Snapshots, TOLD_AGAIN};
 use ocelli_types::{Clock as _, Content, Micros, PatchGrid};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -388,7 +388,7 @@ impl Desk {
     /// Begins or prolongs a clip, where the event is one to record.
     fn hear(&mut self, event: &Event) {
         // What is told again because nobody acknowledged it has been recorded.
-        let again = event.r#type == "alert" && event.text.starts_with("still not acknowledged");
+        let again = event.r#type == "alert" && event.text.starts_with(TOLD_AGAIN);
         if again || !self.table.events.iter().any(|trigger| trigger.name() == event.r#type) {
             return;
         }

@@ -42,7 +42,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         None => Vec::new(),
     };
     let mut trace = args.trace.as_deref().map(Trace::create).transpose()?;
-    let mut eye = Eye::new(&pack)?;
+    let mut eye = Eye::new(&pack)?.of(&config.cameras[0]);
     let narrator = RefCell::new(narrator);
     let head = wiring::taught(&pack, &narrator, &config.cameras[0])?;
     let (rules, tells) = alerts::of_camera(&config, 0, &pack)?;
@@ -84,7 +84,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         let moved = match eye.look(&frame, frame.captured_us, &mut slot, &clock) {
             Ok(look) => {
                 pulse.looked(&look);
-                mind.moves(look.gate.moving);
+                mind.looks(&look.gate);
                 look.gate.camera_move.iter().try_for_each(|held| voice.moved(0, held))?;
                 look.gate.changed > 0
             }

@@ -239,7 +239,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (mut cameras, mut captures, mut gives) = (Vec::new(), Vec::new(), Vec::new());
     let lexicon = wiring::lexicon(&pack, &pack.vocabulary, verbosity)?;
     for (camera, ((wish, store), kept)) in wishes.into_iter().zip(stores).zip(kept).enumerate() {
-        let mut eye = Eye::new(&pack)?;
+        let mut eye = Eye::new(&pack)?.of(&config.cameras[camera]);
         let picture = Reference::default();
         let (mut learnt, mut shown_before) = (Vec::new(), false);
         let memory = match kept {

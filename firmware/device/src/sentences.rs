@@ -249,14 +249,15 @@ pub fn check_text(text: &str) -> Result<(), String> {
 
 /// What tells a file from the one that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub struct Stamp {
     changed_ns: (i64, i64),
     bytes: u64,
     inode: u64,
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
+    /// `None` where there is no file.
+    pub fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         let changed_ns = (metadata.mtime(), metadata.mtime_nsec());
         Some(Self { changed_ns, bytes: metadata.len(), inode: metadata.ino() })
@@ -689,7 +690,16 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    let file = File::create(&new)?;
+    let replaced = write_and_rename(&new, path, write);
+    if replaced.is_err() {
+        // On a disk that is full it takes room, too.
+        let _ = fs::remove_file(&new);
+    }
+    replaced
+}
+
+fn write_and_rename(new: &Path, path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let file = File::create(new)?;
     if let Ok(old) = fs::metadata(path) {
         // The program may run as another user than the one who adds.
         file.set_permissions(old.permissions())?;
@@ -699,7 +709,7 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()
     buffered.flush()?;
     drop(buffered);
     file.sync_all()?;
-    fs::rename(&new, path)?;
+    fs::rename(new, path)?;
     folder_of(path).and_then(|folder| File::open(folder)?.sync_all())
 }
 

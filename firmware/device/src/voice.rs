@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ocelli_drivers::{ConsoleSink, JsonSink, PanelSink, SinkError, SystemClock};
+use ocelli_gateway::TOLD_AGAIN;
 use ocelli_infer::{Taught, Vocabulary};
 use ocelli_journal::{About, Entry, Ring, Seen, Told};
 use ocelli_pipeline::{Alerted, CameraMove, Deviation, Spoken, WeekSpan};
@@ -295,7 +296,7 @@ impl Voice {
             self.acknowledged_at("at the panel", &told, now_us)?;
         }
         while let Some((told, times)) = self.escalation.due(camera, now_us) {
-            let text = format!("still not acknowledged ({times}): {}", told.text);
+            let text = format!("{TOLD_AGAIN} ({times}): {}", told.text);
             if let Some(scribe) = &mut self.scribe {
                 scribe.write(Entry::ToldAgain { id: told.id });
             }

@@ -106,6 +106,8 @@ pub struct Eye {
     /// Pictures a second that the pack wants.
     fps: f64,
     pace: Pace,
+    /// Whether new scenes are told.
+    scene_changes: bool,
 }
 
 /// What one look of the [`Eye`] found and cost.
@@ -122,7 +124,7 @@ pub struct Look {
 }
 
 impl Eye {
-    /// An eye that has seen nothing.
+    /// An eye that has seen nothing, of a camera that stands.
     pub fn new(pack: &Pack) -> Result<Self, Error> {
         let part = &pack.manifest.gate;
         let config = GateConfig {
@@ -139,8 +141,17 @@ impl Eye {
             patches: pack.grid.patches(),
             fps: pack.manifest.input.fps,
             pace: Pace::Full,
+            scene_changes: false,
             gate: TokenGate::new(pack.grid, config).map_err(|error| inconsistent(pack, &error))?,
         })
+    }
+
+    /// The same for a camera that may change its view.
+    #[must_use]
+    pub fn of(mut self, camera: &CameraTable) -> Self {
+        self.scene_changes = camera.scene_changes;
+        self.gate.compensate(camera.motion_compensation);
+        self
     }
 
     /// Looks as often, and at as much of a picture, as this pace has.
@@ -169,8 +180,9 @@ impl Eye {
         let content = fitted.value?;
         let fitted_us = clock.now();
         let gate = CountingAlloc::count(|| self.gate.select(&self.picture, content, frame.seq, captured_us, slot));
+        let new_scene = gate.value.new_scene && self.scene_changes;
         Ok(Look {
-            gate: gate.value,
+            gate: GateReport { new_scene, ..gate.value },
             fit_us: fitted_us - start_us,
             gate_us: clock.now() - fitted_us,
             allocations: [fitted.allocations, gate.allocations],
@@ -232,6 +244,7 @@ pub fn memory(pack: &Pack, profile: Profile) -> MemoryConfig {
             ocelli_infer::DropReference::Previous => DropReference::Previous,
             ocelli_infer::DropReference::LastKept => DropReference::LastKept,
             ocelli_infer::DropReference::Both => DropReference::Both,
+            ocelli_infer::DropReference::AnyKept => DropReference::AnyKept,
         },
         cosine: part.cosine,
     });

@@ -462,6 +462,8 @@ function conditionText(condition) {
   const what = condition.when ? `“${condition.when}” (${condition.kinds.join(", ")})` : condition.absent.length ? `none of ${condition.absent.join(", ")} is seen` : `${condition.kinds.join(" or ")} is seen`;
   const parts = [condition.camera ?? "all cameras", condition.severity, what];
   if (condition.for) parts.push(condition.for === "all" ? "for all of the time" : `for ${condition.for}`);
+  if (condition.after.length) parts.push(`only after ${condition.after.join(" or ")}${condition.within ? ` of ${condition.within} ago at most` : ""}${condition.unless.length ? `, and not ${condition.unless.join(" or ")} since` : ""}`);
+  if (condition.threshold !== null) parts.push(`from ${condition.threshold}`);
   if (condition.times.length) parts.push(condition.times.join("; "));
   if (condition.zone.length) parts.push("in its zone");
   if (condition.cooldown) parts.push(`quiet for ${condition.cooldown} afterwards`);

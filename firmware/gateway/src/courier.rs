@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::mqtt::Mqtt;
+use crate::mqtt::{MOST_AGAIN, Mqtt};
 use crate::outbox::{HELD, Outbox};
 use crate::target::{Controls, OutboxTable, Queue, Stop};
 use crate::webhook::Webhook;
@@ -38,8 +38,8 @@ pub const COURIER_STACKS_BYTES: u64 = ((1 + BLOCKING) * STACK_BYTES) as u64;
 /// than without, in a build without optimisation and without TLS.
 pub const COURIER_CODE_BYTES: u64 = 9 << 19;
 
-/// What it holds at most: the feed and what waits in memory, 1 KiB an event, certificates, buffers of TLS and of the broker's connection.
-pub const COURIER_HEAP_BYTES: u64 = (2 * HELD as u64) * 1024 + (1 << 20);
+/// What it holds at most: the feed, what waits in memory and what may be sent again, 1 KiB an event, certificates, buffers of TLS and of the broker's connection.
+pub const COURIER_HEAP_BYTES: u64 = (2 * HELD + MOST_AGAIN) as u64 * 1024 + (1 << 20);
 
 /// How long what waits may still go when the program ends.
 const GRACE: Duration = Duration::from_secs(2);

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How the text of an alert begins that nobody acknowledged and that is told again.
+pub const TOLD_AGAIN: &str = "still not acknowledged";
+
 /// How much something matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

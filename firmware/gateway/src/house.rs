@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::{Canvas, Event, Severity, Snapshots};
 
@@ -104,6 +105,9 @@ pub trait House: Send + Sync + 'static {
     /// The standing conditions: those of the config, then those that were added.
     fn conditions(&self) -> Vec<Condition>;
 
+    /// How often they changed; `None` where they cannot.
+    fn condition_changes(&self) -> Option<Arc<Changes>>;
+
     /// Watches for a condition from now on, or changes one that was added and tells the same.
     ///
     /// # Errors
@@ -145,6 +149,27 @@ pub trait House: Send + Sync + 'static {
 
     /// The newest snapshot of each camera, where the config allows that others are told it.
     fn snapshots(&self) -> Option<Arc<Snapshots>>;
+}
+
+/// How often something changed, for those who follow it.
+#[derive(Debug, Default)]
+pub struct Changes(watch::Sender<u64>);
+
+impl Changes {
+    /// It changed.
+    pub fn add(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+
+    /// How often it did.
+    pub fn count(&self) -> u64 {
+        *self.0.borrow()
+    }
+
+    /// Hears of it from now on.
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
 }
 
 /// What the program is.
@@ -475,6 +500,18 @@ pub struct Condition {
     /// For how long, where that is said.
     #[serde(rename = "for")]
     pub for_: Option<String>,
+    /// Only where one of these kinds was seen before.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// And none of these since.
+    #[serde(default)]
+    pub unless: Vec<String>,
+    /// How long ago `after` may be at most, where that is said.
+    #[serde(default)]
+    pub within: Option<String>,
+    /// Probability from which kinds are seen, where that is said.
+    #[serde(default)]
+    pub threshold: Option<f32>,
     /// How long it is quiet after its end, where that is said.
     pub cooldown: Option<String>,
     /// When it counts; none is always.
@@ -493,7 +530,7 @@ pub struct Condition {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCondition {
-    /// What it tells. One that was added and tells the same is changed.
+    /// What it tells. One that was added and tells the same is changed, and keeps what only its file can say.
     #[schemars(length(min = 1, max = 400))]
     pub text: String,
     /// Of this camera. Default: each.

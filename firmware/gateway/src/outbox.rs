@@ -320,6 +320,11 @@ impl Outbox {
         Some(message.clone())
     }
 
+    /// Whether the target has this one.
+    pub fn has(&self, target: usize, number: u64) -> bool {
+        number <= self.targets[target].done
+    }
+
     /// The target has it, or does not want it. Messages are done in the order in which they were handed out.
     pub fn done(&mut self, target: usize, number: u64) {
         let target = &mut self.targets[target];

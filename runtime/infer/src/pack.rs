@@ -115,6 +115,8 @@ pub enum DropReference {
     LastKept,
     /// Both: dropped only if it is like either.
     Both,
+    /// Each that is held of its place, however old.
+    AnyKept,
 }
 
 /// `[stab]`

@@ -112,6 +112,8 @@ pub(crate) struct CameraWatch {
     sums: Vec<u32>,
     steps: heapless::Vec<Step, MOST>,
     moving: Option<(CameraMove, u32)>,
+    /// What the last picture did, where that was a movement, and the middle of its content in pixels of the small one.
+    moved: Option<(Fit, f32, f32)>,
     before_us: Micros,
 }
 
@@ -119,8 +121,17 @@ impl CameraWatch {
     pub fn new(grid: PatchGrid) -> Self {
         let shrink = shrink_of(grid);
         let area = (grid.input_px() / shrink).pow(2);
-        let (steps, moving, before_us) = (heapless::Vec::new(), None, Micros(0));
-        Self { grid, shrink, before: vec![0; area], now: vec![0; area], sums: vec![0; area], steps, moving, before_us }
+        Self {
+            grid,
+            shrink,
+            before: vec![0; area],
+            now: vec![0; area],
+            sums: vec![0; area],
+            steps: heapless::Vec::new(),
+            moving: None,
+            moved: None,
+            before_us: Micros(0),
+        }
     }
 
     /// What one for `grid` allocates.
@@ -143,7 +154,10 @@ impl CameraWatch {
         much: bool,
         at_us: Micros,
     ) -> Option<CameraMove> {
-        let primitive = if much { self.fit(picture, before, content).and_then(|fit| self.name(fit)) } else { None };
+        let fit = if much { self.fit(picture, before, content) } else { None };
+        let primitive = fit.and_then(|fit| self.name(fit));
+        let (cx, cy) = self.middle(content);
+        self.moved = fit.filter(|_| primitive.is_some()).map(|fit| (fit, cx, cy));
         let start_us = core::mem::replace(&mut self.before_us, at_us);
         let over = match (&mut self.moving, primitive) {
             (Some((held, pictures)), Some(primitive)) if held.primitive == primitive => {
@@ -167,6 +181,28 @@ impl CameraWatch {
     /// Whether the camera moves now: from the second picture of a movement on, until it has stood for a while.
     pub fn moves(&self, at_us: Micros) -> bool {
         self.moving.is_some_and(|(held, pictures)| pictures >= 2 && at_us.since(held.end_us) < PAUSE_US)
+    }
+
+    /// By how many pixels of the input what is at this patch now was moved, to the right and down, since the picture before; `None`
+    /// where the picture stood.
+    pub fn shift(&self, index: usize) -> Option<(isize, isize)> {
+        let (fit, cx, cy) = self.moved?;
+        let px = self.shrink as f32;
+        let at = |patch: usize| (patch as f32 + 0.5) * self.grid.patch_px as f32 / px;
+        let (x, y) = (at(index % self.grid.side) - cx, at(index / self.grid.side) - cy);
+        let (u, v) = fit.step(x, y);
+        Some((libm::roundf(u * px) as isize, libm::roundf(v * px) as isize))
+    }
+
+    /// Whether the last picture was moved.
+    pub const fn shifted(&self) -> bool {
+        self.moved.is_some()
+    }
+
+    /// The middle of the content, in pixels of the small picture.
+    fn middle(&self, content: Content) -> (f32, f32) {
+        let half = self.grid.patch_px as f32 / self.shrink as f32 / 2.0;
+        ((content.x0 + content.x1) as f32 * half, (content.y0 + content.y1) as f32 * half)
     }
 
     fn side(&self) -> usize {
@@ -224,7 +260,7 @@ impl CameraWatch {
     fn follow(&mut self, content: Content) {
         let (side, scale) = (self.side(), |patches: usize| patches * self.grid.patch_px / self.shrink);
         let (x0, x1, y0, y1) = (scale(content.x0), scale(content.x1), scale(content.y0), scale(content.y1));
-        let (cx, cy) = ((x0 + x1) as f32 / 2.0, (y0 + y1) as f32 / 2.0);
+        let (cx, cy) = self.middle(content);
         let half = BLOCK as f32 / 2.0;
         self.steps.clear();
         for y in (y0 + INSET..(y1 + 1).saturating_sub(BLOCK + INSET)).step_by(STEP) {
@@ -243,10 +279,14 @@ impl CameraWatch {
 }
 
 impl Fit {
+    /// Where what is at `(x, y)` goes.
+    fn step(&self, x: f32, y: f32) -> (f32, f32) {
+        (self.dx + self.scale * x - self.roll * y, self.dy + self.roll * x + self.scale * y)
+    }
+
     /// Square of how far from this fit a block went.
     fn misses2(&self, step: &Step) -> f32 {
-        let u = self.dx + self.scale * step.x - self.roll * step.y;
-        let v = self.dy + self.roll * step.x + self.scale * step.y;
+        let (u, v) = self.step(step.x, step.y);
         (step.u - u).squared() + (step.v - v).squared()
     }
 
@@ -374,7 +414,7 @@ fn vertex(low: u32, middle: u32, high: u32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const FRAME_US: u64 = 200_000;
@@ -386,7 +426,7 @@ mod tests {
     }
 
     /// What a camera sees that is at `(x, y)`, turned counter-clockwise by `roll`, and nearer by `scale`.
-    fn view(grid: PatchGrid, x: f32, y: f32, roll: f32, scale: f32) -> Vec<u8> {
+    pub(crate) fn view(grid: PatchGrid, x: f32, y: f32, roll: f32, scale: f32) -> Vec<u8> {
         let (side, patch) = (grid.input_px(), grid.patch_px);
         let mut picture = vec![0; grid.bytes()];
         for index in 0..side * side {

@@ -15,6 +15,7 @@ use ocelli_types::{Content, FrameSeq, Micros, PatchBatch, PatchGrid, PatchMask};
 
 use crate::ConfigError;
 use crate::camera::{CameraMove, CameraWatch};
+use crate::scene::SceneTrigger;
 
 /// The running noise is kept in sixteenths, so that small steps are not rounded away.
 const NOISE_SCALE: i64 = 16;
@@ -42,6 +43,16 @@ pub struct GateConfig {
     pub whole_frame_tenths: u32,
 }
 
+/// What is made of the camera's own movement in one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compensation {
+    None,
+    /// What it explains is left out.
+    Explains,
+    /// The camera stands in it, and all that was left out is sent.
+    Arrives,
+}
+
 /// What the gate did with one frame, in patches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GateReport {
@@ -53,10 +64,13 @@ pub struct GateReport {
     pub kept: u32,
     /// Patches sent.
     pub sent: u32,
-    /// Patches that changed and were left for later pictures, because more changed than may be sent at a time.
+    /// Patches that changed and were left for later pictures, because more changed than may be sent at a time, or because the camera's
+    /// own movement is what changed them.
     pub deferred: u32,
     /// Whether the picture was kept whole.
     pub whole_frame: bool,
+    /// Whether far more changed than is usual here, so that the camera shows something else.
+    pub new_scene: bool,
     /// Whether the camera itself moves.
     pub moving: bool,
     /// A movement of the camera that is over.
@@ -81,12 +95,15 @@ pub struct TokenGate {
     changed: Vec<(u32, usize)>,
     /// The most patches that may be sent for having changed.
     most: usize,
+    /// Whether what the camera's own movement changed is left for when it stands.
+    compensates: bool,
     /// Sixteen times the running lower quartile of `quiet`.
     noise16: i64,
     /// Frames since the gate started over.
     frames: u64,
     /// Where the picture was in the last frame; `None` starts over.
     content: Option<Content>,
+    scene: SceneTrigger,
     camera: CameraWatch,
 }
 
@@ -109,9 +126,11 @@ impl TokenGate {
             quiet: Vec::with_capacity(grid.patches()),
             changed: Vec::with_capacity(grid.patches()),
             most: usize::MAX,
+            compensates: false,
             noise16: 0,
             frames: 0,
             content: None,
+            scene: SceneTrigger::new(),
             camera: CameraWatch::new(grid),
         })
     }
@@ -142,14 +161,22 @@ impl TokenGate {
         assert_eq!(picture.len(), self.grid.bytes(), "the picture should be in patch order");
         assert_eq!(slot.grid, self.grid, "the slot should be of the gate's grid");
         let report = if self.content == Some(content) {
-            let mut report = self.choose(picture, content, slot);
+            self.measure_noise(picture, content);
             // Not the threshold that follows noise: what changes everywhere is noise to it.
             let least = self.grid.patch_bytes() as u32 * self.config.min_mad;
             let moved = self.quiet.iter().filter(|difference| **difference > least).count();
             let much = moved * 10 > self.quiet.len() * MUCH_TENTHS;
-            report.camera_move = self.camera.see(picture, &self.previous, content, much, captured_us);
-            report.moving = self.camera.moves(captured_us);
-            report
+            let moved = self.camera.shifted();
+            let camera_move = self.camera.see(picture, &self.previous, content, much, captured_us);
+            let moving = self.camera.moves(captured_us);
+            let compensation = match (self.compensates && moving, moved, self.camera.shifted()) {
+                (true, _, true) => Compensation::Explains,
+                (true, true, false) => Compensation::Arrives,
+                _ => Compensation::None,
+            };
+            let report = self.choose(picture, content, compensation, slot);
+            let new_scene = self.scene.see(report.changed, report.content, captured_us);
+            GateReport { camera_move, moving, new_scene, ..report }
         } else {
             self.start_over(content, slot)
         };
@@ -165,6 +192,12 @@ impl TokenGate {
     /// as they were and come with a later picture. The first picture, and the one of the refresh, are sent whole all the same.
     pub const fn limit(&mut self, most: usize) {
         self.most = most;
+    }
+
+    /// From the next picture on, whether what the camera's own movement changed is left out while it moves. All of it differs from what
+    /// was sent, so it is sent when the camera stands.
+    pub const fn compensate(&mut self, compensates: bool) {
+        self.compensates = compensates;
     }
 
     /// The movement of the camera that goes on, at the end of the stream.
@@ -215,21 +248,37 @@ impl TokenGate {
             whole_frame: true,
             camera_move,
             deferred: 0,
+            new_scene: false,
             moving: false,
         }
     }
 
-    fn choose(&mut self, picture: &[u8], content: Content, slot: &mut PatchSlot) -> GateReport {
+    fn choose(
+        &mut self,
+        picture: &[u8],
+        content: Content,
+        compensation: Compensation,
+        slot: &mut PatchSlot,
+    ) -> GateReport {
         let grid = self.grid;
         let in_content = |index: &usize| content.contains(grid, *index);
-        self.measure_noise(picture, content);
         let threshold = self.threshold();
         let pairs = patches(grid, picture).zip(patches(grid, &self.reference)).enumerate();
         let by_how_much = pairs.filter(|(index, _)| in_content(index)).map(|(index, (a, b))| (difference(a, b), index));
         self.changed.clear();
         self.changed.extend(by_how_much.filter(|(difference, _)| u64::from(*difference) > threshold));
+        let area = content;
         let (content, changed) = (self.quiet.len() as u32, self.changed.len() as u32);
-        let much = u64::from(changed) * 10 > u64::from(content) * u64::from(self.config.whole_frame_tenths);
+        if compensation == Compensation::Explains {
+            let Self { changed, camera, previous, .. } = self;
+            changed.retain(|&(_, index)| {
+                let shift = camera.shift(index);
+                !shift.is_some_and(|shift| explains(grid, area, picture, previous, index, shift))
+            });
+        }
+        let much = self.changed.len() as u64 * 10 > u64::from(content) * u64::from(self.config.whole_frame_tenths);
+        // The movement was noise to the threshold, which would leave much of what it left out where it was.
+        let much = much || compensation == Compensation::Arrives;
         let whole_frame = much && self.quiet.len() <= self.most;
         if self.changed.len() > self.most {
             // Of equal ones the first: the choice must not depend on how the sort is done.
@@ -294,6 +343,41 @@ fn patches(grid: PatchGrid, picture: &[u8]) -> impl Iterator<Item = &[u8]> {
     picture.chunks_exact(grid.patch_bytes())
 }
 
+/// Whether a patch shows what lay `shift` (to the right, down) before it in the picture before: so shifted it differs by less than half
+/// of what it differs by where it is. What came into the content from outside was not there before.
+fn explains(
+    grid: PatchGrid,
+    content: Content,
+    picture: &[u8],
+    before: &[u8],
+    index: usize,
+    (right, down): (isize, isize),
+) -> bool {
+    let (px, bytes) = (grid.patch_px, grid.patch_bytes());
+    let line = 3 * px;
+    // Where its left upper pixel was, if all of it was within the content.
+    let from = |patch: usize, shift: isize, first: usize, end: usize| {
+        let at = (patch * px).checked_add_signed(-shift)?;
+        (first * px <= at && at + px <= end * px).then_some(at)
+    };
+    let left = from(index % grid.side, right, content.x0, content.x1);
+    let top = from(index / grid.side, down, content.y0, content.y1);
+    let (Some(left), Some(top)) = (left, top) else { return false };
+    let patch = &picture[index * bytes..][..bytes];
+    let shifted: u32 = patch
+        .chunks_exact(line)
+        .enumerate()
+        .map(|(row, now)| {
+            // A line lies in one patch before, or in two beside each other.
+            let (y, split) = (top + row, line - 3 * (left % px));
+            let start = (y / px * grid.side + left / px) * bytes + y % px * line;
+            let second = if split < line { &before[start + bytes..][..line - split] } else { &[] };
+            difference(&now[..split], &before[start + line - split..][..split]) + difference(&now[split..], second)
+        })
+        .sum();
+    2 * shifted < difference(patch, &before[index * bytes..][..bytes])
+}
+
 /// Sum of absolute differences. Wrapping, because an overflow check in the loop keeps the compiler from using vectors
 /// (8x slower on x86-64 in the dev profile); the sum fits for patches of up to 2369 pixels a side.
 fn difference(a: &[u8], b: &[u8]) -> u32 {
@@ -351,6 +435,7 @@ impl PatchSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::tests::view;
 
     const CONFIG: GateConfig =
         GateConfig { min_mad: 4, noise_factor_num: 5, noise_factor_den: 2, refresh_frames: 25, whole_frame_tenths: 6 };
@@ -446,6 +531,88 @@ mod tests {
         scene.gate.limit(1);
         scene.gate.forget();
         assert_eq!(scene.select().sent, 16, "the first picture is sent whole");
+    }
+
+    /// What a gate reports of a camera that stands for five pictures, pans for ten by six pixels and stands for five, while a thing as large as
+    /// four patches goes the other way before it; and where that is in each picture, and what the last one leaves.
+    fn panned(compensates: bool) -> (Vec<GateReport>, Vec<PatchMask>, Vec<u8>, Vec<u8>) {
+        let grid = PatchGrid::new(224, 14).expect("the home grid");
+        let mut gate = TokenGate::new(grid, GateConfig { refresh_frames: 1000, ..CONFIG }).expect("a valid gate");
+        gate.compensate(compensates);
+        let (mut slot, mut picture) = (PatchSlot::new(grid), Vec::new());
+        let (mut reports, mut sent) = (Vec::new(), Vec::new());
+        for frame in 0..20u64 {
+            let moved = frame.clamp(5, 15) - 5;
+            picture = view(grid, 6.0 * moved as f32, 0.0, 0.0, 1.0);
+            let column = 4 + moved as usize / 2;
+            for index in [7, 8].into_iter().flat_map(|row| [0, 1].map(|x| row * grid.side + column + x)) {
+                let level = if index % 2 == 0 { 5 } else { 250 };
+                picture[index * grid.patch_bytes()..][..grid.patch_bytes()].fill(level);
+            }
+            let at_us = Micros(frame * 200_000);
+            reports.push(gate.select(&picture, Content::whole(grid), FrameSeq(frame), at_us, &mut slot));
+            sent.push(*slot.batch().sent);
+        }
+        let held = gate.reference().expect("it has seen").0.to_vec();
+        (reports, sent, picture, held)
+    }
+
+    #[test]
+    fn what_a_pan_explains_comes_when_the_camera_stands() {
+        let (plain, compensated) = (panned(false), panned(true));
+        let of = |reports: &[GateReport], of: fn(&GateReport) -> u32| reports[7..=15].iter().map(of).sum::<u32>();
+        let (without, with) = (of(&plain.0, |report| report.sent), of(&compensated.0, |report| report.sent));
+        assert!(with * 3 < without, "{with} in the place of {without}");
+        assert_eq!(of(&compensated.0, |report| report.changed), with + of(&compensated.0, |report| report.deferred));
+        assert_eq!(of(&plain.0, |report| report.deferred), 0);
+        let whole = |reports: &[GateReport]| reports[7..].iter().map(|report| report.whole_frame).collect::<Vec<_>>();
+        let arrives: Vec<bool> = (7..20).map(|frame| frame == 16).collect();
+        assert_eq!(whole(&compensated.0), arrives, "from the first picture that stands on");
+        // What moves by itself is sent as it goes: it is new in two patches of every other picture.
+        let thing = |frame: usize| 7 * 16 + 5 + (frame - 5) / 2;
+        assert!([7, 9, 11, 13, 15].iter().all(|frame| compensated.1[*frame].contains(thing(*frame))));
+        // What came into sight has been nowhere before.
+        let column = |x: usize| {
+            let rows = (0..16).filter(|row| ![7, 8].contains(row));
+            rows.map(|row| (7..=15).filter(|frame| compensated.1[*frame].contains(row * 16 + x)).count()).sum::<usize>()
+        };
+        assert!(column(15) > 4 * column(14) && column(15) > 4 * column(0), "{:?}", [0, 14, 15].map(column));
+        let (_, _, picture, held) = compensated;
+        assert!(picture == held, "all of it was sent when it stood");
+    }
+
+    #[test]
+    fn a_shift_explains_what_lay_there_before_and_nothing_from_outside() {
+        let grid = PatchGrid::new(8, 2).expect("4 patches of 2 pixels");
+        let content = Content { x1: 3, ..Content::whole(grid) };
+        // Each pixel has a level of its own.
+        let at = |x: usize, y: usize| (y / 2 * 4 + x / 2) * 12 + (y % 2 * 2 + x % 2) * 3;
+        let mut before = vec![0; grid.bytes()];
+        (0..64).for_each(|pixel| before[at(pixel % 8, pixel / 8)..][..3].fill(3 * pixel as u8));
+        for (right, down) in [(1, 0), (-1, 0), (0, 1), (0, -1), (3, -2), (-2, 2), (2, 3)] {
+            let mut now = vec![255; grid.bytes()];
+            for (x, y) in (0..8isize).flat_map(|y| (0..8).map(move |x| (x, y))) {
+                let (from_x, from_y) = (x - right, y - down);
+                if (0..8).contains(&from_x) && (0..8).contains(&from_y) {
+                    let from = at(from_x as usize, from_y as usize);
+                    now[at(x as usize, y as usize)..][..3].copy_from_slice(&before[from..from + 3]);
+                }
+            }
+            for index in 0..16isize {
+                let (x, y) = (index % 4 * 2 - right, index / 4 * 2 - down);
+                let inside = x >= 0 && x + 2 <= 6 && y >= 0 && y + 2 <= 8;
+                assert_eq!(
+                    explains(grid, content, &now, &before, index as usize, (right, down)),
+                    inside,
+                    "{index} {right} {down}"
+                );
+            }
+            // As far from any levels as from those beside them.
+            let mut other = vec![0; grid.bytes()];
+            let odd = (0..64).filter(|pixel| (pixel % 8 + pixel / 8) % 2 == 1);
+            odd.for_each(|pixel| other[at(pixel % 8, pixel / 8)..][..3].fill(255));
+            assert!((0..16).all(|index| !explains(grid, content, &other, &before, index, (right, down))));
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ mod error;
 mod gate;
 mod memory;
 mod pipeline;
+mod scene;
 mod speak;
 mod telling;
 mod unknown;

@@ -16,8 +16,8 @@ use ocelli_types::{
 };
 
 use crate::{
-    AlertBuf, AlertRule, AlertRules, Alerted, ConfigError, DeviationBuf, EventBuf, Lexicon, MemoryConfig, MemoryReport,
-    MemoryRing, Normal, Seen, Sight, SpeakPolicy, Spoken, Verbosity,
+    AlertBuf, AlertRule, AlertRules, Alerted, ConfigError, DeviationBuf, EventBuf, GateReport, Lexicon, MemoryConfig,
+    MemoryReport, MemoryRing, Normal, Seen, Sight, SpeakPolicy, Spoken, Verbosity,
 };
 
 /// The think side, whole: one encoder, and the mind behind it.
@@ -203,9 +203,14 @@ impl<H: Head> Mind<H> {
         })
     }
 
-    /// Says whether the camera itself moves in the pictures that come; see [`SpeakPolicy::moves`].
-    pub const fn moves(&mut self, moving: bool) {
-        self.policy.moves(moving);
+    /// Says whether the camera itself moves in the pictures that come, and whether a new scene begins with the next; see
+    /// [`SpeakPolicy::moves`], [`SpeakPolicy::begins`] and [`MemoryRing::begin_scene`].
+    pub fn looks(&mut self, gate: &GateReport) {
+        self.policy.moves(gate.moving);
+        if gate.new_scene {
+            self.memory.begin_scene();
+            self.policy.begins();
+        }
     }
 
     /// Judges the standing conditions on the frame that was just [`take`](Self::take)n from `slot`, at this minute of the week

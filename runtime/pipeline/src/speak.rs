@@ -19,6 +19,9 @@ use crate::telling::{About, Telling, Told, Verbosity};
 /// The kind of which nothing is said. Every other kind is data.
 pub const SILENCE: &str = "silence";
 
+/// A new scene is not told of before it has been seen for so long.
+const SETTLES_US: Micros = Micros(1_000_000);
+
 /// Nobody is surer than this, nor that it is not so.
 const NEVER: f32 = 1e-4;
 
@@ -303,6 +306,9 @@ pub struct SpeakPolicy {
     alert: Option<Spoken>,
     telling: Telling,
     moving: bool,
+    /// Whether a new scene begins with the next picture, and until when the newest one settles.
+    begins: bool,
+    settles_us: Micros,
     /// What the head found of the next picture to be heard of, and the sum of what was informative since something was told.
     worth: Option<Worth>,
     news: f32,
@@ -321,6 +327,8 @@ impl SpeakPolicy {
             current: None,
             alert: None,
             moving: false,
+            begins: false,
+            settles_us: Micros(0),
             worth: None,
             news: 0.0,
         }
@@ -330,6 +338,15 @@ impl SpeakPolicy {
     /// place shows something else in each picture, which the head takes for what people do.
     pub const fn moves(&mut self, moving: bool) {
         self.moving = moving;
+    }
+
+    /// A new scene begins with the next picture: what was told of the one before is none of it. Until the head has seen it for a while, and
+    /// not the step from one to the other, nothing but an alarm is told. An alert stays open.
+    pub fn begins(&mut self) {
+        self.smoothed.clear();
+        (self.pending, self.current) = (None, None);
+        self.begins = true;
+        self.telling.begins();
     }
 
     /// Says how worth telling the next picture is, where the head says so.
@@ -352,7 +369,11 @@ impl SpeakPolicy {
         assert_eq!(probabilities.len(), self.lexicon.entries.len(), "there should be one probability per entry");
         self.smooth(probabilities);
         self.news += self.worth.map_or(0.0, |worth| worth.informative);
-        let Some(kind) = self.candidate().filter(|kind| !self.moving || self.lexicon.alarms(*kind)) else {
+        if core::mem::take(&mut self.begins) {
+            self.settles_us = seen.captured_us + SETTLES_US;
+        }
+        let is_unsettled = self.moving || seen.captured_us < self.settles_us;
+        let Some(kind) = self.candidate().filter(|kind| !is_unsettled || self.lexicon.alarms(*kind)) else {
             self.pending = None;
             return;
         };
@@ -592,6 +613,27 @@ mod tests {
             }
             self
         }
+    }
+
+    #[test]
+    fn what_a_new_scene_shows_is_told_anew_and_an_alert_stays_open() {
+        let mut story = Story::new();
+        story.sees("walk", 10);
+        story.policy.begins();
+        story.sees("walk", 10).sees("fall", 4);
+        story.policy.begins();
+        story.sees("fall", 4).sees("walk", 10);
+        let told = [
+            "0.0-0.6 narration walk",
+            "3.0-3.6 narration walk",
+            "4.0-4.2 narration fall",
+            "4.0-4.2 alert fall",
+            "4.8-5.0 narration fall",
+            "5.8-6.4 narration walk",
+            "4.0-6.4 alert_end fall",
+        ];
+        assert_eq!(story.said, told, "what alarms does not wait until a scene has settled");
+        assert!(story.events.iter().all(|spoken| spoken.relation.is_none()), "nothing was told of this scene before");
     }
 
     #[test]

@@ -83,6 +83,12 @@ impl Telling {
         self.verbosity = verbosity;
     }
 
+    /// A new scene begins, of which nothing was told.
+    pub fn begins(&mut self) {
+        self.told.clear();
+        (self.owed, self.still) = (None, None);
+    }
+
     /// Whether a kind that became current is told now, and how. `holds` says whether a kind is still as sure as it must be to be told,
     /// `likeness` how alike two entries are; one that `must` be told is.
     pub fn weigh(

@@ -26,6 +26,14 @@ pub struct Seen {
 /// # Errors
 /// The clip does not open, or none of its pictures can be decoded.
 pub fn watch(pack: &Pack, path: &Path) -> Result<Vec<Seen>> {
+    watch_late(pack, path, Micros(0))
+}
+
+/// The same of a camera that was turned on `late` after the clip's beginning: other pictures are due then.
+///
+/// # Errors
+/// As [`watch`].
+pub fn watch_late(pack: &Pack, path: &Path, late: Micros) -> Result<Vec<Seen>> {
     let mut clip = Clip::open(path)?;
     let mut sampler = Sampler::new(pack.manifest.input.fps);
     let mut fitter = Fitter::new(pack.grid, pack.manifest.input.letterbox);
@@ -39,7 +47,7 @@ pub fn watch(pack: &Pack, path: &Path) -> Result<Vec<Seen>> {
             Err(_) if !pictures.is_empty() => break,
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };
-        if sampler.take(frame.captured_us) {
+        if frame.captured_us >= late && sampler.take(frame.captured_us) {
             let mut pixels = vec![0; pack.grid.bytes()];
             if let Ok(content) = fitter.fit(&frame, &mut pixels) {
                 pictures.push(Seen { pixels, content, captured_us: frame.captured_us });

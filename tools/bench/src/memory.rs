@@ -1,22 +1,23 @@
 //! What the memory keeps and loses: token drop against what the narrator says, and events found again after a day.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use ocelli_drivers::SystemClock;
 use ocelli_infer::{InferError, Narrator, Pack, Stab};
 use ocelli_pipeline::{
     Calibration, DropReference, EventBuf, FeatureDrop, Lexicon, MemoryConfig, MemoryRing, Mind, PatchSlot, Selection,
-    Speak, SpeakConfig, Tier,
+    Speak, SpeakConfig, SpeakPolicy, Tier,
 };
-use ocelli_types::{Encoder, EventKind, FrameSeq, FrameTokens, Head, Micros, PatchMask};
+use ocelli_types::{Encoder, EntryId, EventKind, FrameSeq, FrameTokens, Head, Micros, PatchMask};
 use serde_json::{Value, json};
 
-use crate::clip::token_gate;
+use crate::clip::{token_gate, watch_late};
 use crate::{Play, Seen, Shot, clips, gate, watch};
 
-/// Thresholds of the curve, from no drop at all.
-const COSINES: [f32; 9] = [1.0, 0.99, 0.98, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8];
+/// Thresholds of the curve, and of the ways beside it.
+const COSINES: &[f32] = &[0.99, 0.985, 0.98, 0.97, 0.95, 0.92, 0.9, 0.85];
+const FEWER: &[f32] = &[0.98, 0.95, 0.9, 0.85];
 
 /// The rate of the simulated day.
 const FRAME_US: u64 = 200_000;
@@ -24,6 +25,9 @@ const FRAME_US: u64 = 200_000;
 /// How often the still room is looked at, and how often somebody comes.
 const STILL_US: u64 = 1_000_000;
 const ROUND_US: u64 = 600_000_000;
+
+/// Half of the time between two pictures: by so much another camera may be late.
+const LATE_US: Micros = Micros(FRAME_US / 2);
 
 /// How far from its event a moment may lie that counts as found.
 const NEAR_US: u64 = 5_000_000;
@@ -44,6 +48,8 @@ pub struct Dropped {
     same_kind: u64,
     /// Frames on which the most probable kind is that of the run with the gate alone.
     same_as_gated: u64,
+    /// Frames on which what was told last is of the same kind.
+    same_told: u64,
     /// Sum of half the absolute differences of probabilities.
     variation: f64,
 }
@@ -63,6 +69,32 @@ impl Dropped {
         1.0 - Self::share(self.kept - self.first, self.offered - self.first)
     }
 
+    /// Counts a clip of which nothing is dropped.
+    fn keep_all(&mut self, windows: u64, frames: usize) {
+        self.offered += windows * frames as u64;
+        self.kept += windows * frames as u64;
+        self.first += windows;
+    }
+
+    /// Adds how far `found` agrees with the run without drop, and with the gate alone.
+    fn compare(&mut self, pack: &Pack, found: &Answers, wanted: &Answers, usual: &Answers) {
+        let kinds: Vec<usize> = pack.vocabulary.senses().map(|(kind, _)| kind).collect();
+        let kind_of = |probabilities: &[f32]| {
+            let mut by_kind = vec![0.0; pack.vocabulary.kinds()];
+            kinds.iter().zip(probabilities).for_each(|(kind, probability)| by_kind[*kind] += probability);
+            largest(&by_kind)
+        };
+        self.frames += found.said.len() as u64;
+        self.same_told += found.told.iter().zip(&wanted.told).filter(|(a, b)| a == b).count() as u64;
+        for ((found, wanted), usual) in found.said.iter().zip(&wanted.said).zip(&usual.said) {
+            self.same_as_gated += u64::from(kind_of(found) == kind_of(usual));
+            self.same_sentence += u64::from(largest(found) == largest(wanted));
+            self.same_kind += u64::from(kind_of(found) == kind_of(wanted));
+            let off: f32 = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).sum();
+            self.variation += f64::from(off) / 2.0;
+        }
+    }
+
     /// Share of the frames with the same kind of sentence.
     pub fn agreement(&self) -> f64 {
         Self::share(self.same_kind, self.frames)
@@ -74,8 +106,24 @@ impl Dropped {
             "running_drop_ratio": self.running_drop_ratio(), "agreement": self.agreement(),
             "agreement_sentence": Self::share(self.same_sentence, self.frames),
             "agreement_with_gate": Self::share(self.same_as_gated, self.frames),
+            "agreement_told": Self::share(self.same_told, self.frames),
             "total_variation": self.variation / self.frames.max(1) as f64, "frames": self.frames,
         })
+    }
+}
+
+/// What a run says of each frame.
+struct Answers {
+    /// Probabilities of the sentences.
+    said: Vec<Vec<f32>>,
+    /// The kind of what was told last.
+    told: Vec<Option<usize>>,
+}
+
+impl Answers {
+    fn picked(&self, frames: &[usize]) -> Self {
+        let said = frames.iter().map(|frame| self.said[*frame].clone()).collect();
+        Self { said, told: frames.iter().map(|frame| self.told[*frame]).collect() }
     }
 }
 
@@ -123,19 +171,41 @@ impl Models<'_> {
             .collect()
     }
 
-    /// Probabilities on each frame, and the tokens of windows kept.
-    fn narrate(&mut self, play: &Play, tokens: &[Vec<f32>], drop: Option<FeatureDrop>) -> Result<(Vec<Vec<f32>>, u64)> {
+    /// Probabilities on each frame, and how many tokens of windows that show the picture were kept.
+    fn narrate(
+        &mut self,
+        play: &Play,
+        tokens: &[Vec<f32>],
+        shown: &PatchMask,
+        drop: Option<FeatureDrop>,
+    ) -> Result<(Vec<Vec<f32>>, u64)> {
         let mut memory = MemoryRing::new(config(self.pack, drop))?;
         let mut said = Vec::with_capacity(tokens.len());
+        let mut kept = 0;
         for (shot, tokens) in play.shots.iter().zip(tokens) {
             memory.commit(tokens, &shot.kept, shot.captured_us);
+            kept += memory.newest_windows().filter(|window| shown.contains(*window)).count() as u64;
             let mut probabilities = vec![0.0; self.pack.vocabulary.len()];
             let view = memory.view().context("a memory with a frame in it should have a view")?;
             self.narrator.describe(&view, &mut probabilities)?;
             said.push(probabilities);
         }
-        let report = memory.report();
-        Ok((said, report.offered - report.dropped))
+        Ok((said, kept))
+    }
+
+    /// The kind of what was told last, on each frame.
+    fn told(&self, play: &Play, said: &[Vec<f32>]) -> Result<Vec<Option<usize>>> {
+        let mut policy = SpeakPolicy::new(lexicon(self.pack)?);
+        let (mut events, mut last) = (EventBuf::new(), None);
+        let frames = (1..).zip(play.shots.iter().zip(said)).map(|(id, (shot, probabilities))| {
+            let seen = ocelli_pipeline::Seen { entry: EntryId(id), captured_us: shot.captured_us };
+            events.clear();
+            policy.hear(probabilities, seen, |a, b| self.narrator.likeness(a, b), &mut events);
+            let told = events.iter().filter(|event| event.kind == EventKind::Narration).last();
+            last = told.map(|event| self.pack.vocabulary.entry(event.entry as usize).kind).or(last);
+            last
+        });
+        Ok(frames.collect())
     }
 }
 
@@ -143,41 +213,45 @@ fn largest(values: &[f32]) -> Option<usize> {
     (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
 }
 
-/// The curve: pixel drop alone, feature drop alone, and both, against a run that keeps every token.
+/// The curves: pixel drop alone, feature drop alone, and both, against a run that keeps every token; of people close by, in clips
+/// of seconds, and of cameras that see the same for longer.
 ///
 /// # Errors
 /// A clip cannot be read, or a model fails.
 pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) -> Result<Value> {
-    let mut paths = match data {
-        Some(data) => [clips(&data.join("gmdcsa24"))?, clips(&data.join("assist-iot"))?].concat(),
-        None => vec![demo.to_path_buf()],
+    let Some(data) = data else {
+        return curve(pack, "demonstration", &[demo.to_path_buf()]).map(|curve| json!([curve]));
     };
+    let mut people = [clips(&data.join("gmdcsa24"))?, clips(&data.join("assist-iot"))?].concat();
+    let mut cameras = clips(&data.join("intel-samples"))?;
+    // The others of that folder are hands that fill the picture for two seconds.
+    cameras.retain(|path| !path.components().any(|part| part.as_os_str() == "asl_gestures"));
     if quick {
-        let step = paths.len().div_ceil(3).max(1);
-        paths = paths.into_iter().step_by(step).collect();
+        let step = people.len().div_ceil(3).max(1);
+        people = people.into_iter().step_by(step).collect();
+        cameras.truncate(1);
     }
+    Ok(json!([curve(pack, "people", &people)?, curve(pack, "fixed cameras", &cameras)?]))
+}
+
+/// Every way to drop, over the clips of one set.
+fn curve(pack: &Pack, set: &str, paths: &[PathBuf]) -> Result<Value> {
     let mut ways: Vec<(&str, bool, Option<FeatureDrop>)> = vec![("pixels", true, None)];
-    for (name, gated, reference) in [
-        ("features, previous", false, DropReference::Previous),
-        ("features, last kept", false, DropReference::LastKept),
-        ("features, both", false, DropReference::Both),
-        ("pixels and features, last kept", true, DropReference::LastKept),
-        ("pixels and features, both", true, DropReference::Both),
+    for (name, gated, reference, cosines) in [
+        ("features, previous", false, DropReference::Previous, FEWER),
+        ("features, last kept", false, DropReference::LastKept, FEWER),
+        ("features, both", false, DropReference::Both, FEWER),
+        ("features, any kept", false, DropReference::AnyKept, COSINES),
+        ("pixels and features, last kept", true, DropReference::LastKept, FEWER),
+        ("pixels and features, any kept", true, DropReference::AnyKept, FEWER),
     ] {
-        ways.extend(
-            COSINES.iter().skip(1).map(|cosine| (name, gated, Some(FeatureDrop { reference, cosine: *cosine }))),
-        );
+        ways.extend(cosines.iter().map(|cosine| (name, gated, Some(FeatureDrop { reference, cosine: *cosine }))));
     }
+    let (mut noisy, mut late) = (Dropped::default(), Dropped::default());
     let mut sums = vec![Dropped::default(); ways.len()];
     let mut models = Models { pack, stab: Stab::load(pack)?, narrator: Narrator::load(pack)? };
-    let kinds: Vec<usize> = pack.vocabulary.senses().map(|(kind, _)| kind).collect();
-    let kind_of = |probabilities: &[f32]| {
-        let mut by_kind = vec![0.0; pack.vocabulary.kinds()];
-        kinds.iter().zip(probabilities).for_each(|(kind, probability)| by_kind[*kind] += probability);
-        largest(&by_kind)
-    };
-    for (done, path) in (1..).zip(&paths) {
-        eprintln!("bench: {done} of {}: {}", paths.len(), path.file_name().unwrap_or_default().display());
+    for (done, path) in (1..).zip(paths) {
+        eprintln!("bench: {set}, {done} of {}: {}", paths.len(), path.file_name().unwrap_or_default().display());
         let pictures = match watch(pack, path) {
             Ok(pictures) => pictures,
             Err(error) => {
@@ -185,40 +259,66 @@ pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) ->
                 continue;
             }
         };
+        let shown = shown(pack, &pictures[0]);
         let gated = gate(pack, "", &pictures)?;
         let whole = undropped(&gated, &pictures);
         let (gated_tokens, whole_tokens) = (models.encode(&gated)?, models.encode(&whole)?);
-        let (wanted, _) = models.narrate(&whole, &whole_tokens, None)?;
-        let (usual, _) = models.narrate(&gated, &gated_tokens, None)?;
+        let mut answers = |play: &Play, tokens: &[Vec<f32>], drop| -> Result<(Answers, u64)> {
+            let (said, kept) = models.narrate(play, tokens, &shown, drop)?;
+            Ok((Answers { told: models.told(play, &said)?, said }, kept))
+        };
+        let (wanted, _) = answers(&whole, &whole_tokens, None)?;
+        let (usual, _) = answers(&gated, &gated_tokens, None)?;
+        let windows = shown.count() as u64;
         for (sum, (_, is_gated, drop)) in sums.iter_mut().zip(&ways) {
             let (play, tokens) = if *is_gated { (&gated, &gated_tokens) } else { (&whole, &whole_tokens) };
-            let (found, kept) = models.narrate(play, tokens, *drop)?;
-            // Of the letter-box nothing is kept but the first picture and the refresh; that is no merit.
-            let windows: u64 = pictures.iter().map(|seen| content_windows(pack, seen)).sum();
-            sum.offered += windows;
-            sum.kept += kept.min(windows);
-            sum.first += pictures.first().map_or(0, |seen| content_windows(pack, seen)).min(kept);
-            sum.frames += found.len() as u64;
-            for ((found, wanted), usual) in found.iter().zip(&wanted).zip(&usual) {
-                sum.same_as_gated += u64::from(kind_of(found) == kind_of(usual));
-                sum.same_sentence += u64::from(largest(found) == largest(wanted));
-                sum.same_kind += u64::from(kind_of(found) == kind_of(wanted));
-                let off: f32 = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).sum();
-                sum.variation += f64::from(off) / 2.0;
-            }
+            let (found, kept) = answers(play, tokens, *drop)?;
+            sum.offered += windows * found.said.len() as u64;
+            sum.kept += kept;
+            sum.first += windows;
+            sum.compare(pack, &found, &wanted, &usual);
+        }
+        for (sum, pictures) in [(&mut noisy, with_noise(&pictures)), (&mut late, watch_late(pack, path, LATE_US)?)] {
+            let play = undropped(&gated, &pictures);
+            let tokens = models.encode(&play)?;
+            let (said, _) = models.narrate(&play, &tokens, &shown, None)?;
+            let found = Answers { told: models.told(&play, &said)?, said };
+            // Of the other pictures the one next in time.
+            let next_to = |at_us: Micros| {
+                (0..play.shots.len()).min_by_key(|index| play.shots[*index].captured_us.0.abs_diff(at_us.0))
+            };
+            let nearest: Vec<usize> = whole.shots.iter().filter_map(|shot| next_to(shot.captured_us)).collect();
+            sum.keep_all(windows, nearest.len());
+            sum.compare(pack, &found.picked(&nearest), &wanted, &usual);
         }
     }
     let rows = sums.iter().zip(&ways).map(|(sum, (name, _, drop))| sum.row(name, drop.map(|drop| drop.cosine)));
-    Ok(json!({ "clips": paths.len(), "rows": rows.collect::<Vec<_>>() }))
+    let undropped = [("undropped, noise of one grey level", noisy), ("undropped, 0.1 s later", late)];
+    let rows = undropped.iter().map(|(name, sum)| sum.row(name, None)).chain(rows);
+    Ok(json!({ "set": set, "clips": paths.len(), "rows": rows.collect::<Vec<_>>() }))
+}
+
+/// The same pictures with each byte one more, one less or as it was.
+fn with_noise(pictures: &[Seen]) -> Vec<Seen> {
+    let mut pictures = pictures.to_vec();
+    let mut state = 0x1234_5678_u32;
+    for byte in pictures.iter_mut().flat_map(|seen| &mut seen.pixels) {
+        // Xorshift (Marsaglia 2003).
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        *byte = byte.saturating_add_signed((state % 3) as i8 - 1);
+    }
+    pictures
 }
 
 /// Windows of which a patch shows the picture.
-fn content_windows(pack: &Pack, seen: &Seen) -> u64 {
+fn shown(pack: &Pack, seen: &Seen) -> PatchMask {
     let mut windows = PatchMask::empty();
     (0..pack.grid.patches())
         .filter(|patch| seen.content.contains(pack.grid, *patch))
         .for_each(|patch| windows.insert(pack.grid.window_of(patch)));
-    windows.count() as u64
+    windows
 }
 
 /// A day of which most is a still room, with people in it now and then and three events planted 23, 6 and 1 hours before its
@@ -355,37 +455,9 @@ fn scene<'a>(background: &'a [Vec<Seen>], event: &'a [Seen], planted: &[u64], at
 /// What was found, for people, and the similarity at which `target_drop` of the tokens go.
 pub fn table(found: &Value, target_drop: f64) -> String {
     let number = |row: &Value, key: &str| row[key].as_f64().unwrap_or(f64::NAN);
-    let mut text = format!(
-        "{:<32} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10}\n",
-        "token drop", "cosine", "dropped", "running", "same kind", "same text", "as gated"
-    );
-    let rows = found["drop"]["rows"].as_array().map_or(&[][..], Vec::as_slice);
-    for row in rows {
-        let percent = |key: &str| format!("{:.1}%", 100.0 * number(row, key));
-        text += &format!(
-            "{:<32} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10}\n",
-            row["mode"].as_str().unwrap_or_default(),
-            row["cosine"].as_f64().map_or_else(String::new, |cosine| format!("{cosine:.2}")),
-            percent("drop_ratio"),
-            percent("running_drop_ratio"),
-            percent("agreement"),
-            percent("agreement_sentence"),
-            percent("agreement_with_gate"),
-        );
-    }
-    let mut modes: Vec<&str> =
-        rows.iter().filter(|row| row["cosine"].is_number()).filter_map(|row| row["mode"].as_str()).collect();
-    modes.dedup();
-    for mode in modes {
-        let points: Vec<(f64, f64)> = rows
-            .iter()
-            .filter(|row| row["mode"] == *mode)
-            .map(|row| (number(row, "drop_ratio"), number(row, "cosine")))
-            .collect();
-        text += &match at(&points, target_drop) {
-            Some(cosine) => format!("{mode}: {:.1}% dropped at cosine {cosine:.3}\n", 100.0 * target_drop),
-            None => format!("{mode}: {:.1}% dropped at no cosine of the curve\n", 100.0 * target_drop),
-        };
+    let mut text = String::new();
+    for curve in found["drop"].as_array().map_or(&[][..], Vec::as_slice) {
+        text += &drop_table(curve, target_drop);
     }
     text += &format!(
         "{:<10} {:<6} {:>5} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8}\n",
@@ -419,6 +491,52 @@ pub fn table(found: &Value, target_drop: f64) -> String {
             )
         } else {
             format!("event {back:.1} hours back: NOT FOUND\n")
+        };
+    }
+    text
+}
+
+/// One set's curve.
+fn drop_table(curve: &Value, target_drop: f64) -> String {
+    let number = |row: &Value, key: &str| row[key].as_f64().unwrap_or(f64::NAN);
+    let mut text = format!(
+        "{:<35} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10}\n",
+        format!("token drop, {} clips: {}", curve["clips"], curve["set"].as_str().unwrap_or_default()),
+        "cosine",
+        "dropped",
+        "running",
+        "same kind",
+        "same text",
+        "same told",
+        "as gated"
+    );
+    let rows = curve["rows"].as_array().map_or(&[][..], Vec::as_slice);
+    for row in rows {
+        let percent = |key: &str| format!("{:.1}%", 100.0 * number(row, key));
+        text += &format!(
+            "{:<35} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10}\n",
+            row["mode"].as_str().unwrap_or_default(),
+            row["cosine"].as_f64().map_or_else(String::new, |cosine| format!("{cosine:.3}")),
+            percent("drop_ratio"),
+            percent("running_drop_ratio"),
+            percent("agreement"),
+            percent("agreement_sentence"),
+            percent("agreement_told"),
+            percent("agreement_with_gate"),
+        );
+    }
+    let mut modes: Vec<&str> =
+        rows.iter().filter(|row| row["cosine"].is_number()).filter_map(|row| row["mode"].as_str()).collect();
+    modes.dedup();
+    for mode in modes {
+        let points: Vec<(f64, f64)> = rows
+            .iter()
+            .filter(|row| row["mode"] == *mode)
+            .map(|row| (number(row, "drop_ratio"), number(row, "cosine")))
+            .collect();
+        text += &match at(&points, target_drop) {
+            Some(cosine) => format!("{mode}: {:.1}% dropped at cosine {cosine:.3}\n", 100.0 * target_drop),
+            None => format!("{mode}: {:.1}% dropped at no cosine of the curve\n", 100.0 * target_drop),
         };
     }
     text

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-PARTS = ("questions", "narrations", "memory", "camera", "alerts", "sentences", "generate")
+PARTS = ("questions", "narrations", "views", "memory", "camera", "alerts", "sentences", "generate")
 
 
 @dataclass(frozen=True)

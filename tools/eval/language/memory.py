@@ -73,16 +73,15 @@ def calibrated(asked):
 def measure(tools):
     root = Path(__file__).parents[3] / "data"
     joined = []
-    narrations.PAUSE_S = 4
     for name in clips.subjects(root / "real") if tools.data.is_dir() else ():
-        joined += narrations.days(clips.real(root / "real", tools.data, name), tools.work)
+        joined += narrations.days(clips.real(root / "real", tools.data, name), tools.work, pause_s=4)
     if (root / "scenes/val").is_dir():
         scenes = [replace(c, person="rendered") for c in clips.scenes(root / "scenes/val", 12 if tools.quick else SCENES)]
-        joined += narrations.days(scenes, tools.work)
+        joined += narrations.days(scenes, tools.work, pause_s=4)
     speak = tomllib.loads((Path(tools.pack) / "pack.toml").read_text())["speak"]
     least = lambda kind: speak["kinds"].get(kind, speak)["threshold"]  # noqa: E731
     asked, beside = [], {"normal": [], "quiet": []}
-    for day in joined:
+    for day, _ in joined:
         ran = subprocess.run([tools.bench, "recall", "--pack", tools.pack, day.video], check=True, capture_output=True, text=True)
         recalled = json.loads(ran.stdout)
         asked += questions(day, recalled)

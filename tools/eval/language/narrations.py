@@ -32,16 +32,17 @@ PAUSE_S, REPEAT_S = 20, 300
 QUIET = (*words.WHO, "lie", "lie_still", "fall")
 
 
-def days(some, folder, seed=0):
-    """Clips -> [a Clip a picture size], whose video is written into `folder`."""
+def days(some, folder, seed=0, pause_s=None):
+    """Clips -> [(a Clip a picture size, the first picture of each of its clips)], whose video is written into `folder`."""
     rng, sizes = np.random.default_rng(seed), {}
     for clip in some:
         sizes.setdefault(clip.frames().shape[1:3], []).append(clip)
     out = []
     for size, theirs in sizes.items():
-        frames, kind, table = [], [], []
+        frames, kind, table, starts = [], [], [], []
         for clip in (theirs[i] for i in rng.permutation(len(theirs))):
-            pictures, pause = clip.frames(), np.full(PAUSE_S * clips.FPS, -1)
+            pictures, pause = clip.frames(), np.full((PAUSE_S if pause_s is None else pause_s) * clips.FPS, -1)
+            starts.append(sum(map(len, frames)))
             frames += [pictures, np.repeat(pictures[-1:], len(pause), 0)]
             kind += [clip.kind, pause]
             table += [clip.table, pause]
@@ -50,7 +51,7 @@ def days(some, folder, seed=0):
         where = {"labels": folder / name, "video": folder / f"{name}.mp4"}
         day = replace(theirs[0], name=name, group=name, times=times, kind=kind, table=table, **where)
         clips.write(day.video, np.concatenate(frames))
-        out.append(day)
+        out.append((day, starts))
     return out
 
 
@@ -105,8 +106,8 @@ def figures(told):
     }  # fmt: skip
 
 
-def sets(tools):
-    """{name: [(pack folder, day)]}"""
+def sets(tools, pause_s=None, rendered=None):
+    """{name: [(pack folder, day, its clips' first pictures)]}"""
     thresholds, out = held_out(tools.pack), {"real": [], "rendered": []}
     root = Path(__file__).parents[3] / "data"
     labels = root / "real"
@@ -114,11 +115,11 @@ def sets(tools):
         person = clips.real(labels, tools.data, name)
         option = fair(thresholds, person)
         pack = with_thresholds(tools.pack, option, tools.work / f"pack-{option['name']}")
-        out["real"] += [(pack, day) for day in days(person, tools.work)]
+        out["real"] += [(pack, *day) for day in days(person, tools.work, pause_s=pause_s)]
     val = root / "scenes/val"
     if val.is_dir():
-        scenes = [replace(c, person="rendered") for c in clips.scenes(val, 12 if tools.quick else None)]
-        out["rendered"] += [(tools.pack, day) for day in days(scenes, tools.work)]
+        scenes = [replace(c, person="rendered") for c in clips.scenes(val, 12 if tools.quick else rendered)]
+        out["rendered"] += [(tools.pack, *day) for day in days(scenes, tools.work, pause_s=pause_s)]
     return {name: those for name, those in out.items() if those}
 
 
@@ -131,7 +132,7 @@ def measure(tools):
         out[name] = {}
         for level in LEVELS:
             told = []
-            for pack, day in those:
+            for pack, day, _ in those:
                 system = Ocelli(tools.program, pack, tools.work / "traces", ("--verbosity", level))
                 told.append((day, system.answer(day).said))
             out[name][level] = figures(told)

@@ -95,6 +95,12 @@ const NEEDS: [Need; 23] = [
         only: &[For::Tests, For::Bench, For::Eval, For::Gateway],
         is_there: || Command::new("python3").args(["-c", "import ensurepip, venv"]).status().is_ok_and(|s| s.success()),
     },
+    Need {
+        package: "faketime",
+        why: "lets the gateway's tests have a day in a minute",
+        only: &[For::Gateway],
+        is_there: || on_path("faketime"),
+    },
     Need { package: "chromium", why: "shows the web page", only: &[For::Gateway], is_there: || on_path("chromium") },
     Need {
         package: "fonts-dejavu-core",

@@ -297,7 +297,7 @@ impl Think<'_> {
                 camera.pulse.looked(&look);
                 camera.count(counts);
                 camera.now_us = captured_us;
-                camera.mind.moves(look.gate.moving);
+                camera.mind.looks(&look.gate);
                 look.gate.camera_move.iter().try_for_each(|held| self.voice.moved(index, held))?;
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
                 camera.pulse.thought(report.encode_us, report.describe_us);

@@ -157,6 +157,10 @@ impl House for Doll {
         lock(&self.conditions).clone()
     }
 
+    fn condition_changes(&self) -> Option<Arc<Changes>> {
+        None
+    }
+
     fn add_condition(&self, new: &NewCondition) -> Answered<Done> {
         if new.kinds.is_empty() {
             return Err(HouseError::Refused("write either `kinds` or `absent`".into()));

@@ -192,6 +192,10 @@ pub fn device(table: &MqttTable, topics: &Topics, about: &About) -> (String, Val
             }),
         );
     }
+    // Of one that has gone only its platform is left, which takes it out; it stays so for Home Assistant that comes later.
+    for (camera, watch) in &topics.gone {
+        components.insert(format!("{camera}_condition_{watch}"), json!({"platform": "binary_sensor"}));
+    }
     let payload = json!({
         "device": {
             "identifiers": [id], "name": format!("Ocelli {}", table.device), "manufacturer": "Ocelli",

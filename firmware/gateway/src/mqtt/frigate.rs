@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::topics::Topics;
-use crate::Event;
 use crate::outbox::Message;
+use crate::{Event, TOLD_AGAIN};
 
 /// What is told of a message, topics and payloads, and what is open at each camera.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Frigate {
                     ),
                 ]
             }
-            "alert" if !event.text.starts_with("still not acknowledged") => {
+            "alert" if !event.text.starts_with(TOLD_AGAIN) => {
                 let review = review(event, &id, &camera, start_s);
                 self.open.insert((camera, event.text.clone()), review.clone());
                 vec![(self.topic("reviews"), json!({"type": "new", "before": review, "after": review}))]

@@ -46,6 +46,7 @@ use tokio_rustls::rustls::ClientConfig;
 use self::command::Command;
 use self::frigate::Frigate;
 use self::topics::{Retained, Topics, event_payload};
+use crate::house::Condition;
 use crate::outbox::Message;
 use crate::secret::Secret;
 use crate::target::{Backoff, Controls, Queue, Stop, Tuning, random};
@@ -67,6 +68,9 @@ const REQUESTS: usize = 2048;
 
 /// How often it is told how we are.
 const STATS_EVERY: Duration = Duration::from_secs(30);
+
+/// The most that may be sent again with a connection.
+pub const MOST_AGAIN: usize = 64;
 
 /// Commands at a time that take a while.
 const MOST_RUNNING: usize = 4;
@@ -102,6 +106,9 @@ pub struct MqttTable {
     /// Whether each event is told as a `CloudEvents` envelope besides, in `camera/<camera>/cloudevent`, for those who gather the events of
     /// many boards. Default false.
     pub cloudevents: bool,
+    /// How many of the newest events that the broker acknowledged it is sent again with each connection, 64 at most: one that acknowledges
+    /// before it saves, and is killed, has lost those. For consumers that leave out a `uid` which they have seen. Default 0.
+    pub resend: usize,
     /// Whether the broker is given the snapshot of each camera's newest recording, for Home Assistant's image entity. Wants a
     /// `[recording]`. Default false: no picture leaves the board this way.
     pub images: bool,
@@ -123,6 +130,7 @@ impl Default for MqttTable {
             frigate: None,
             commands: true,
             cloudevents: false,
+            resend: 0,
             images: false,
         }
     }
@@ -154,6 +162,9 @@ impl MqttTable {
         }
         if self.frigate.as_ref() == Some(&self.prefix) {
             return Err("`frigate` and `prefix` are the same; give each its own".into());
+        }
+        if self.resend > MOST_AGAIN {
+            return Err(format!("`resend` is {}; it may be {MOST_AGAIN} at most", self.resend));
         }
         if self.cert_file.is_some() != self.key_file.is_some() {
             return Err("`cert_file` and `key_file` belong together; name both or none".into());
@@ -221,6 +232,10 @@ pub struct Mqtt {
     retained: Retained,
     frigate: Option<Frigate>,
     snapshots: Option<Arc<Snapshots>>,
+    /// Of the conditions, where they can.
+    changes: Option<watch::Receiver<u64>>,
+    /// The newest that were sent, where some are to be sent again.
+    newest: VecDeque<Message>,
     house: Arc<dyn House>,
     controls: Arc<dyn Controls>,
     reader: Reader,
@@ -241,6 +256,7 @@ enum Ended {
 enum Reply {
     Answer(String, Value),
     State(State),
+    Conditions(Vec<Condition>),
 }
 
 impl Mqtt {
@@ -260,6 +276,8 @@ impl Mqtt {
         let password = table.password_file.as_deref().map(Secret::read).transpose().map_err(of)?;
         let own = table.cert_file.as_deref().zip(table.key_file.as_deref());
         let tls = tls.then(|| trust::client(table.ca_file.as_deref(), own)).transpose().map_err(of)?;
+        // Before they are read: what changes meanwhile is read again.
+        let changes = house.condition_changes().map(|changes| changes.news());
         let about = house.about();
         let topics = Topics::new(table.base(), &about.cameras, &house.conditions());
         let discovery = (!table.discovery.is_empty()).then(|| discovery::device(&table, &topics, about));
@@ -276,6 +294,8 @@ impl Mqtt {
             retained,
             frigate,
             snapshots,
+            changes,
+            newest: VecDeque::new(),
             house,
             controls,
             reader,
@@ -363,11 +383,18 @@ impl Mqtt {
             None => return Err("the connection ended".into()),
         }
         self.greet(&mut line)?;
+        // What it did not acknowledge comes from the outbox.
+        self.newest.retain(|message| queue.outbox().has(queue.target, message.number));
+        for message in self.newest.clone() {
+            self.tell(&mut line, &message)?;
+        }
         if std::mem::take(&mut self.failing) {
             (self.note)(&format!("mqtt {}: connected again", self.table.broker));
         }
         let (reply, mut replies) = mpsc::unbounded_channel();
         let (mut pictures, mut shown) = (self.snapshots.as_ref().map(|snapshots| snapshots.news()), 0);
+        // Each connection asks for itself whether they changed since the start: what one asked for may have ended with it.
+        let mut changes = self.changes.clone();
         let mut running = 0;
         let mut stats = interval(STATS_EVERY);
         stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -375,6 +402,10 @@ impl Mqtt {
             while line.waiting.len() < WINDOW {
                 let Some(message) = queue.outbox().next(queue.target) else { break };
                 self.tell(&mut line, &message)?;
+                self.newest.push_back(message);
+                while self.newest.len() > self.table.resend {
+                    self.newest.pop_front();
+                }
             }
             for (topic, value) in self.retained.take_changed() {
                 line.publish(topic, value, true, None)?;
@@ -437,12 +468,14 @@ impl Mqtt {
                 }
                 _ = queue.news.changed() => {}
                 () = changed(pictures.as_mut()) => {}
+                () = changed(changes.as_mut()) => self.ask_conditions(&reply),
                 replied = replies.recv() => match replied {
                     Some(Reply::Answer(topic, payload)) => {
                         running -= 1;
                         line.publish(topic, payload.to_string(), false, None)?;
                     }
                     Some(Reply::State(state)) => self.show(&mut line, &state, queue)?,
+                    Some(Reply::Conditions(conditions)) => self.follow(&mut line, &conditions)?,
                     None => {}
                 },
                 _ = stats.tick() => self.ask_state(&reply),
@@ -480,7 +513,7 @@ impl Mqtt {
             line.publish(frigate.topic("available"), "online", false, None)?;
         }
         self.look(&self.controls.tuning());
-        self.retained.renew();
+        self.retained.renew(&self.topics);
         Ok(())
     }
 
@@ -592,6 +625,28 @@ impl Mqtt {
                 let _ = reply.send(Reply::State(state));
             }
         });
+    }
+
+    /// Asks which conditions stand.
+    fn ask_conditions(&self, reply: &mpsc::UnboundedSender<Reply>) {
+        let (house, reply) = (Arc::clone(&self.house), reply.clone());
+        tokio::task::spawn_local(async move {
+            if let Ok(conditions) = tokio::task::spawn_blocking(move || house.conditions()).await {
+                let _ = reply.send(Reply::Conditions(conditions));
+            }
+        });
+    }
+
+    /// Conditions were added or taken back: Home Assistant is told, and of those that have gone nothing stays at the broker.
+    fn follow(&mut self, line: &mut Line, conditions: &[Condition]) -> Result<(), String> {
+        let about = self.house.about();
+        self.topics = self.topics.with(&about.cameras, conditions);
+        self.retained.follow(&self.topics);
+        if let Some(discovery) = &mut self.discovery {
+            *discovery = discovery::device(&self.table, &self.topics, about);
+            line.publish(discovery.0.clone(), discovery.1.to_string(), true, None)?;
+        }
+        Ok(())
     }
 
     /// Tells how the program is.

@@ -1,13 +1,16 @@
 //! Names of topics, and what stands in those that are retained.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
 use crate::house::Condition;
 use crate::outbox::Message;
 use crate::target::Tuning;
-use crate::{Event, State};
+use crate::{Event, State, TOLD_AGAIN};
+
+/// The most conditions that have gone of which it is known.
+const MOST_GONE: usize = 64;
 
 /// A part of a topic or an id from any words: lower case letters, digits and `_`. What loses more by that than case, spaces and
 /// dashes gets a checksum.
@@ -60,6 +63,8 @@ pub struct Topics {
     /// `ocelli/<site>/<device>`
     pub base: String,
     pub cameras: Vec<Place>,
+    /// Conditions that were taken back since the start, the newest last: slugs of camera and condition.
+    pub gone: VecDeque<(String, String)>,
 }
 
 impl Topics {
@@ -78,7 +83,27 @@ impl Topics {
         };
         let names: Vec<&str> = cameras.iter().map(String::as_str).collect();
         let places = cameras.iter().map(place).zip(slugs(&names));
-        Self { base, cameras: places.map(|(place, slug)| Place { slug, ..place }).collect() }
+        let cameras = places.map(|(place, slug)| Place { slug, ..place }).collect();
+        Self { base, cameras, gone: VecDeque::new() }
+    }
+
+    /// With other conditions.
+    pub fn with(&self, cameras: &[String], conditions: &[Condition]) -> Self {
+        let mut next = Self::new(self.base.clone(), cameras, conditions);
+        let (before, now) = (self.watched(), next.watched());
+        next.gone = self.gone.iter().cloned().chain(before).filter(|watch| !now.contains(watch)).collect();
+        let most = next.gone.len().saturating_sub(MOST_GONE);
+        next.gone.drain(..most);
+        next
+    }
+
+    /// Slugs of cameras and their conditions.
+    fn watched(&self) -> BTreeSet<(String, String)> {
+        let of = |place: &Place| {
+            let camera = place.slug.clone();
+            place.watches.iter().map(move |watch| (camera.clone(), watch.slug.clone())).collect::<Vec<_>>()
+        };
+        self.cameras.iter().flat_map(of).collect()
     }
 
     pub fn available(&self) -> String {
@@ -95,6 +120,14 @@ impl Topics {
 
     pub fn of_camera(&self, place: &Place, what: &str) -> String {
         format!("{}/camera/{}/{what}", self.base, place.slug)
+    }
+
+    /// Topics of conditions that have gone, of which nothing is to stay.
+    fn of_gone(&self) -> Vec<String> {
+        let of = |(camera, watch): &(String, String)| {
+            ["", "/attributes"].map(|end| format!("{}/camera/{camera}/condition/{watch}{end}", self.base))
+        };
+        self.gone.iter().flat_map(of).collect()
     }
 
     pub fn camera(&self, name: Option<&str>) -> Option<&Place> {
@@ -161,7 +194,7 @@ impl Retained {
                 self.set(topics.of_camera(place, "available"), "online".into());
             }
             // Told again it has other words, and is open already.
-            "alert" if !event.text.starts_with("still not acknowledged") => {
+            "alert" if !event.text.starts_with(TOLD_AGAIN) => {
                 self.open.entry(place.name.clone()).or_default().insert(event.text.clone());
                 if let Some(watch) = place.watches.iter().find(|watch| watch.text == event.text) {
                     let topic = topics.of_camera(place, &format!("condition/{}/attributes", watch.slug));
@@ -197,15 +230,27 @@ impl Retained {
         self.open.get(camera).is_some_and(|open| !open.is_empty())
     }
 
+    /// There are other conditions.
+    pub fn follow(&mut self, topics: &Topics) {
+        for topic in topics.of_gone() {
+            if self.values.remove(&topic).is_some() {
+                self.changed.insert(topic);
+            }
+        }
+        topics.cameras.iter().for_each(|place| self.show_alerts(topics, place));
+    }
+
     /// All is to be told anew, to a broker that may know nothing.
-    pub fn renew(&mut self) {
+    pub fn renew(&mut self, topics: &Topics) {
+        self.changed.extend(topics.of_gone());
         self.changed.extend(self.values.keys().cloned());
     }
 
-    /// What the broker does not have yet.
+    /// What the broker does not have yet; empty for what it is to forget.
     pub fn take_changed(&mut self) -> Vec<(String, String)> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|topic| self.values.get(&topic).cloned().map(|value| (topic, value))).collect()
+        let value = |topic: &String| self.values.get(topic).cloned().unwrap_or_default();
+        changed.iter().map(|topic| (topic.clone(), value(topic))).collect()
     }
 }
 
@@ -260,8 +305,43 @@ mod tests {
         assert_eq!(retained.take_changed(), []);
         retained.hear(&topics, &event("alert_end", "kitchen", "Stove unattended"));
         assert_eq!(find(&mut retained, &stove).as_deref(), Some("OFF"));
-        retained.renew();
+        retained.renew(&topics);
         assert!(retained.take_changed().len() >= 6, "a new broker gets all");
+    }
+
+    #[test]
+    fn of_a_condition_that_has_gone_nothing_stays_until_it_comes_again() {
+        let before = topics();
+        let cameras = ["kitchen".into(), "Flur/2 +#".into()];
+        let stove =
+            Condition { text: "Stove unattended".into(), camera: Some("kitchen".into()), ..Condition::default() };
+        let mut retained = Retained::new(&before);
+        retained.hear(&before, &event("alert", "kitchen", "Somebody fell"));
+        retained.take_changed();
+        let after = before.with(&cameras, std::slice::from_ref(&stove));
+        assert_eq!(after.gone.len(), 2, "it was one of both cameras: {:?}", after.gone);
+        retained.follow(&after);
+        let at = format!("ocelli/home/board/camera/kitchen/condition/{}", slug("Somebody fell"));
+        let cleared = |changed: &[(String, String)]| {
+            changed.iter().filter(|(topic, value)| topic.starts_with(&at) && value.is_empty()).count()
+        };
+        let changed = retained.take_changed();
+        assert_eq!(cleared(&changed), 2, "state and attributes: {changed:?}");
+        retained.follow(&after);
+        assert_eq!(retained.take_changed(), [], "once");
+        retained.renew(&after);
+        assert_eq!(cleared(&retained.take_changed()), 2, "a broker that was away meanwhile, too");
+        let fell = Condition { text: "Somebody fell".into(), ..Condition::default() };
+        let again = after.with(&cameras, &[stove, fell]);
+        assert!(again.gone.is_empty());
+        retained.follow(&again);
+        assert!(retained.take_changed().contains(&(at, "ON".into())), "its alert was open all the time");
+        let mut many = again;
+        for number in 0..200 {
+            let one = Condition { text: format!("number {number}"), ..Condition::default() };
+            many = many.with(&cameras, &[one]);
+        }
+        assert_eq!(many.gone.len(), MOST_GONE, "the oldest are forgotten");
     }
 
     #[test]

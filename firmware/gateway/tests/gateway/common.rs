@@ -11,13 +11,14 @@ use ocelli_gateway::house::{
     NewCondition, NewSentence, Question, Recording, RecordingPage, RecordingQuery, Sentence, State, Verdict,
 };
 use ocelli_gateway::{
-    Answered, Camera, Canvas, Controls, Event, House, HouseError, Severity, Snapshots, Tuning, VerbosityName,
+    Answered, Camera, Canvas, Changes, Controls, Event, House, HouseError, Severity, Snapshots, Tuning, VerbosityName,
 };
 
 /// A program with two cameras and a condition, which notes what is asked of it.
 pub struct FakeHouse {
     about: About,
-    conditions: Vec<Condition>,
+    conditions: Mutex<Vec<Condition>>,
+    changes: Arc<Changes>,
     pub asked: Mutex<Vec<String>>,
     pub tuning: Mutex<Tuning>,
     pub up: Mutex<bool>,
@@ -44,12 +45,19 @@ impl FakeHouse {
                 recording: true,
                 conditions: false,
             },
-            conditions: vec![condition],
+            conditions: Mutex::new(vec![condition]),
+            changes: Arc::default(),
             asked: Mutex::default(),
             tuning: Mutex::new(Tuning { enabled: vec![true, true], ..Tuning::default() }),
             up: Mutex::new(true),
             snapshots: Arc::default(),
         })
+    }
+
+    /// Others stand from now on.
+    pub fn stand(&self, change: impl FnOnce(&mut Vec<Condition>)) {
+        change(&mut self.conditions.lock().expect("nobody panicked"));
+        self.changes.add();
     }
 
     fn note(&self, what: String) {
@@ -129,7 +137,11 @@ impl House for FakeHouse {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        self.conditions.clone()
+        self.conditions.lock().expect("nobody panicked").clone()
+    }
+
+    fn condition_changes(&self) -> Option<Arc<Changes>> {
+        Some(Arc::clone(&self.changes))
     }
 
     fn add_condition(&self, _: &NewCondition) -> Answered<Done> {

@@ -13,8 +13,13 @@ use crate::mqtt::Listener;
 use ocelli_gateway::{Controls, Courier, Feed, House, MqttTable, OutboxTable, Targets};
 use serde_json::{Value, json};
 
-const MOST: Duration = Duration::from_mins(2);
+/// A Mosquitto that saves each change waits for the disk with each message.
+const MOST: Duration = Duration::from_mins(5);
 const SITE: &str = "north";
+/// As the recipe without a broker on the board has it.
+const RESEND: usize = 64;
+/// How often the hub is killed; each time boards wait twice as long before they try again.
+const KILLS: u64 = 4;
 const DEVICES: [&str; 3] = ["barn", "gate", "house"];
 
 /// A recipe with other ports and folders, and the names of a board.
@@ -75,7 +80,8 @@ struct Board {
     feed: Feed,
     courier: Courier,
     link: Link,
-    _broker: Server,
+    /// None where it tells the hub itself.
+    _broker: Option<Server>,
     told: u64,
 }
 
@@ -84,7 +90,7 @@ impl Board {
         folder: &Path,
         device: &'static str,
         hub: u16,
-        broker: impl FnOnce(&Path, &Link) -> (Server, u16),
+        broker: impl FnOnce(&Path, &Link) -> (Option<Server>, u16),
     ) -> Self {
         let folder = folder.join(device);
         std::fs::create_dir_all(&folder).expect("there is room");
@@ -97,6 +103,7 @@ impl Board {
             site: SITE.into(),
             device: device.into(),
             cloudevents: true,
+            resend: if server.is_none() { RESEND } else { 0 },
             ..MqttTable::default()
         };
         let outbox = OutboxTable { folder: Some(folder.join("outbox")), ..OutboxTable::default() };
@@ -179,29 +186,49 @@ fn assert_whole(boards: &[Board], read: impl Fn() -> (BTreeMap<String, Vec<u64>>
     );
 }
 
+/// Mosquitto at this port with a config.
+fn mosquitto(config: &str, folder: &Path, port: u16) -> Server {
+    let program = common::program("mosquitto").expect("it was there before");
+    std::fs::create_dir_all(folder).expect("there is room");
+    let path = folder.join("mosquitto.conf");
+    // It would drop its rights, and then find its folder closed.
+    std::fs::write(&path, format!("user root\n{config}")).expect("there is room");
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("there is room");
+    let mut command = Command::new(&program);
+    Server::start(command.arg("-c").arg(path).stdout(Stdio::null()).stderr(log), port)
+}
+
+/// Where a recipe keeps what it holds.
+fn place(folder: &Path) -> (&'static str, String) {
+    ("/var/lib/mosquitto/", format!("{}/", folder.display()))
+}
+
+/// The hub by its recipe.
+fn mosquitto_hub(folder: &Path, port: u16) -> Server {
+    let folder = folder.join("hub");
+    let listens = ("listener 1883 0.0.0.0", format!("listener {port} 127.0.0.1"));
+    mosquitto(&recipe("hub-mosquitto.conf", &[listens, place(&folder)]), &folder, port)
+}
+
+/// What a listener heard of the fleet.
+fn heard(listener: &Listener) -> (BTreeMap<String, Vec<u64>>, usize) {
+    let heard = listener.heard();
+    let events = heard.iter().filter_map(|(topic, payload, _)| {
+        let mut parts = topic.split('/');
+        let device = (parts.next() == Some("ocelli") && parts.next() == Some(SITE)).then(|| parts.next()).flatten()?;
+        topic.ends_with("/cloudevent").then(|| (device.to_owned(), payload.parse().expect("JSON")))
+    });
+    of_devices(events)
+}
+
 #[test]
 fn boards_behind_mosquitto_bridges_lose_nothing_and_keep_their_order() {
-    let Some(program) = common::program("mosquitto") else { return };
+    if common::program("mosquitto").is_none() {
+        return;
+    }
     let folder = tempfile::tempdir().expect("there is a temporary folder");
-    let mosquitto = |config: String, folder: PathBuf, port: u16| {
-        let path = folder.join("mosquitto.conf");
-        // It would drop its rights, and then find its folder closed.
-        std::fs::write(&path, format!("user root\n{config}")).expect("there is room");
-        let log = std::fs::File::create(folder.join("log")).expect("there is room");
-        let mut command = Command::new(&program);
-        Server::start(command.arg("-c").arg(path).stdout(Stdio::null()).stderr(log), port)
-    };
     let hub_port = common::free_port();
-    let place = |folder: &Path| ("/var/lib/mosquitto/", format!("{}/", folder.display()));
-    let hub = || {
-        let folder = folder.path().join("hub");
-        std::fs::create_dir_all(&folder).expect("there is room");
-        let config = recipe(
-            "hub-mosquitto.conf",
-            &[("listener 1883 0.0.0.0", format!("listener {hub_port} 127.0.0.1")), place(&folder)],
-        );
-        mosquitto(config, folder, hub_port)
-    };
+    let hub = || mosquitto_hub(folder.path(), hub_port);
     let running = hub();
     let listener = Listener::at(hub_port, "fleet");
     let mut boards = DEVICES.map(|device| {
@@ -217,21 +244,45 @@ fn boards_behind_mosquitto_bridges_lose_nothing_and_keep_their_order() {
                     place(folder),
                 ],
             );
-            (mosquitto(config, folder.to_path_buf(), port), port)
+            (Some(mosquitto(&config, folder, port)), port)
         })
     });
     // One that is killed may lose what it took last: it saves what it holds now and then, and acknowledges before.
     let _hub = day(&mut boards, running, "TERM", hub);
-    assert_whole(&boards, || {
-        let heard = listener.heard();
-        let events = heard.iter().filter_map(|(topic, payload, _)| {
-            let mut parts = topic.split('/');
-            let device =
-                (parts.next() == Some("ocelli") && parts.next() == Some(SITE)).then(|| parts.next()).flatten()?;
-            topic.ends_with("/cloudevent").then(|| (device.to_owned(), payload.parse().expect("JSON")))
+    assert_whole(&boards, || heard(&listener));
+    boards.into_iter().for_each(|board| board.courier.finish());
+}
+
+#[test]
+fn boards_that_send_again_lose_nothing_to_a_mosquitto_that_is_killed() {
+    if common::program("mosquitto").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let port = common::free_port();
+    let mut hub = mosquitto_hub(folder.path(), port);
+    let listener = Listener::at(port, "fleet");
+    let mut boards = DEVICES.map(|device| Board::start(folder.path(), device, port, |_, link| (None, link.port)));
+    let all_waiting = |boards: &[Board]| boards.iter().map(|board| board.courier.states()[0].waiting).max();
+    for round in 0..KILLS {
+        until("each is connected again", MOST, || all_waiting(&boards) == Some(0));
+        // In the middle of what all tell at once.
+        let process = hub.0.id();
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(60 + 37 * round));
+            Command::new("sh").args(["-c", &format!("kill -KILL {process}")]).status().expect("it runs")
         });
-        of_devices(events)
-    });
+        for _ in 0..100 {
+            boards.iter_mut().for_each(|board| board.tell(1));
+        }
+        assert!(killer.join().expect("it runs").success());
+        hub.0.wait().expect("it ends");
+        hub = mosquitto_hub(folder.path(), port);
+    }
+    boards[1].link.cut();
+    boards.iter_mut().for_each(|board| board.tell(50));
+    boards[1].link.mend();
+    assert_whole(&boards, || heard(&listener));
     boards.into_iter().for_each(|board| board.courier.finish());
 }
 
@@ -337,7 +388,7 @@ fn boards_that_are_nats_leaves_lose_nothing_and_keep_their_order() {
                 &[("ocelli.home.board", format!("ocelli.{SITE}.{device}")), ("268435456", "67108864".into())],
             );
             Nats::at(own).manage("$JS.API.STREAM.CREATE.EVENTS", &stream);
-            (server, port)
+            (Some(server), port)
         })
     });
     for device in DEVICES {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::{self, FakeHouse, Server, event, note, until};
+use ocelli_gateway::house::Condition;
 use ocelli_gateway::{Controls, Courier, Feed, House, MqttTable, OutboxTable, Targets};
 use rumqttc::{Client, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
 use serde_json::{Value, json};
@@ -380,6 +381,59 @@ fn home_assistant_finds_one_device_with_all_that_a_day_tells() {
     // A program that is cut off is offline by its last will: the courier's thread is gone with its runtime, as in a kill.
     courier.finish();
     until("it ended in order", MOST, || listener.last(&format!("{BASE}/available")).as_deref() == Some("stopped"));
+}
+
+#[test]
+fn a_condition_that_is_added_is_there_at_once_and_of_one_that_is_taken_back_nothing_stays() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let port = common::free_port();
+    let Some(server) = mosquitto(folder.path(), port, "") else { return };
+    let listener = Listener::at(port, "listener");
+    let feed = Feed::default();
+    let (courier, fake) = start(None, table(port), &feed);
+    let config = "homeassistant/device/ocelli_home_board/config";
+    let component = |key: &str| -> Option<Value> {
+        let told: Value = listener.last(config)?.parse().expect("JSON");
+        told["components"].get(key).cloned()
+    };
+    until("it is discovered", MOST, || listener.last(config).is_some());
+    let [kitchen, door] = ["kitchen", "front_door"].map(|camera| format!("{camera}_condition_somebody_rings"));
+    assert_eq!(component(&kitchen), None);
+    let rings = Condition { text: "Somebody rings".into(), own: true, ..Condition::default() };
+    fake.stand(|all| all.push(rings.clone()));
+    until("both cameras have it", MOST, || component(&kitchen).is_some() && component(&door).is_some());
+    check_discovery(&listener.last(config).expect("it is there").parse().expect("JSON"));
+    let state = format!("{BASE}/camera/front_door/condition/somebody_rings");
+    assert_eq!(component(&door).expect("it is there")["state_topic"], state);
+    until("it has a state", MOST, || listener.last(&state).as_deref() == Some("OFF"));
+    feed.tell(event(1, "alert", "front door", "Somebody rings"));
+    until("it fires", MOST, || listener.last(&state).as_deref() == Some("ON"));
+    until("with its event", MOST, || listener.last(&format!("{state}/attributes")).is_some());
+    fake.stand(|all| all.retain(|of| of.text != "Somebody rings"));
+    let gone = Some(json!({"platform": "binary_sensor"}));
+    until("Home Assistant is to take it out", MOST, || component(&kitchen) == gone && component(&door) == gone);
+    feed.tell(event(2, "alert_end", "front door", "Somebody rings"));
+    assert_whole_ids(&listener, &[1, 2]);
+    let later = Listener::at(port, "later");
+    until("all is retained", MOST, || later.last(&format!("{BASE}/camera/front_door/alert")).is_some());
+    let stays: Vec<_> = later.heard().into_iter().filter(|(topic, _, _)| topic.contains("somebody_rings")).collect();
+    assert!(stays.is_empty(), "{stays:?}");
+    assert_eq!(later.last(&format!("{BASE}/camera/front_door/alert")).as_deref(), Some("OFF"));
+    // What changes while the broker is away it finds when it is back.
+    server.kill();
+    fake.stand(|all| all.push(rings));
+    let _server = mosquitto(folder.path(), port, "");
+    until("it is there again", MOST, || component(&door).is_some_and(|of| of["state_topic"] == state));
+    let told = || listener.heard().iter().filter(|(topic, payload, _)| *topic == state && payload == "OFF").count();
+    until("with its state", MOST, || told() >= 2);
+    courier.finish();
+}
+
+/// Events of these ids came, and no others.
+fn assert_whole_ids(listener: &Listener, ids: &[u64]) {
+    until("all events are there", MOST, || listener.events().0.len() >= ids.len());
+    let came: Vec<u64> = listener.events().0.iter().map(|event| event["id"].as_u64().expect("an id")).collect();
+    assert_eq!(came, ids);
 }
 
 #[test]

@@ -31,7 +31,7 @@ use ocelli_types::{EntryId, MemoryView, Micros, PatchGrid, PatchMask};
 use crate::ConfigError;
 
 use cut::CutFinder;
-use recent::Recent;
+use recent::{Kept, Recent};
 use segment::{OpenSegment, Segments};
 use star::{Centroid, Star};
 use token::{cosine, quantize};
@@ -45,7 +45,8 @@ pub use trace::{MOST_RECALLED, Peak, Recalled, Tier};
 /// Which tokens the head sees; `tools/train/tokens.py` makes the same choice in training.
 ///
 /// Slots in order: the newest token of each window, row-major; the frame tokens of the `frame_tokens` newest frames,
-/// newest first; then older tokens of windows that have a newer one, newest frame first and row-major within it.
+/// newest first; then older tokens of windows that have a newer one, newest frame first and row-major within it. Where a
+/// [`FeatureDrop`] left a token out, the one that it is like stands in its place, as old as it would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// Slots in all, at least windows + `frame_tokens`.
@@ -65,6 +66,8 @@ pub enum DropReference {
     LastKept,
     /// Both: dropped only if it is like either.
     Both,
+    /// Each that is held of its place, however old: when somebody has passed, the room behind is known already.
+    AnyKept,
 }
 
 /// Token drop by features: DTD's second mode, after STAB.
@@ -122,10 +125,15 @@ impl MemoryConfig {
     /// evicted, nor one that [`Selection`] asks for.
     ///
     /// That is every frame until the refresh comes round, each kept whole, and the frame being written. With feature drop a
-    /// token may be as old as two rounds. `tokens` has no part in it.
+    /// token may be as old as two rounds; where any that is held may stand again, two more are for those. `tokens` has no part
+    /// in it.
     pub fn least_tokens(&self) -> usize {
         let Selection { frame_tokens, max_age_frames, .. } = self.selection;
-        let rounds = if self.drop.is_some() { 2 } else { 1 };
+        let rounds = match self.drop {
+            None => 1,
+            Some(FeatureDrop { reference: DropReference::AnyKept, .. }) => 4,
+            Some(_) => 2,
+        };
         let frames = (rounds * self.refresh_frames as usize).max(frame_tokens).max(max_age_frames + 1);
         (frames + 1) * (1 + self.grid.windows()) + self.grid.windows()
     }
@@ -363,6 +371,16 @@ impl MemoryRing {
         }
         self.holes.push_back(Hole { from_us, to_us, after: self.newest_id, cause });
         self.hole_count += 1;
+        self.part(cause);
+    }
+
+    /// Begins a new scene with the next frame, in which nothing goes on of the one before.
+    pub fn begin_scene(&mut self) {
+        self.part(HoleCause::Blind);
+    }
+
+    /// Closes the scene, and lets no age count from the next frame to what was before.
+    fn part(&mut self, cause: HoleCause) {
         self.close_segment();
         self.cuts.start_over();
         self.follows = false;
@@ -396,6 +414,11 @@ impl MemoryRing {
     /// The newest holes, oldest first.
     pub fn holes(&self) -> impl ExactSizeIterator<Item = &Hole> {
         self.holes.iter()
+    }
+
+    /// Windows of which the newest entry holds a token of its own.
+    pub fn newest_windows(&self) -> impl Iterator<Item = usize> {
+        self.recent.newest_windows()
     }
 
     /// Capture time of the newest entry, or the end of the hole after it.
@@ -438,36 +461,49 @@ impl MemoryRing {
         kept.iter().take_while(|&patch| patch < grid.patches()).for_each(|patch| windows.insert(grid.window_of(patch)));
         if !self.follows {
             // After a hole: what the gate takes for known may be gone.
-            (0..grid.windows())
-                .filter(|window| self.recent.newest_of(*window).is_none())
-                .for_each(|window| windows.insert(window));
+            (0..grid.windows()).filter(|window| !self.recent.stands(*window)).for_each(|window| windows.insert(window));
         }
         let offered = windows.count() as u64;
         self.offered += offered;
         if let Some(drop) = self.config.drop {
             let mut left = PatchMask::empty();
-            windows.iter().filter(|window| !self.is_unchanged(*window, id, drop)).for_each(|w| left.insert(w));
+            for window in windows.iter() {
+                match self.like(window, id, drop) {
+                    Some(kept) => self.recent.stand(window, id, kept),
+                    None => left.insert(window),
+                }
+            }
             self.dropped += offered - left.count() as u64;
             windows = left;
         }
         windows
     }
 
-    /// Whether the token of a window says nothing new.
-    fn is_unchanged(&self, window: usize, id: EntryId, drop: FeatureDrop) -> bool {
+    /// The token that may stand for that of a window, which says nothing new then.
+    fn like(&self, window: usize, id: EntryId, drop: FeatureDrop) -> Option<Kept> {
         let token = self.now.row(1 + window);
+        let to_kept = |kept: Kept| cosine(token, self.recent.token(kept.token).0);
+        let refresh = self.config.refresh_frames;
+        if drop.reference == DropReference::AnyKept {
+            // Kept anew when it would go before the gate offers the window again, or while it is shown as an older one.
+            let frames = refresh as usize + self.config.selection.max_age_frames;
+            let held = self.recent.kept_of(window).take_while(|kept| self.recent.stays(*kept, frames));
+            let nearest = held.map(|kept| (to_kept(kept), kept)).reduce(|a, b| if b.0 > a.0 { b } else { a });
+            return nearest.filter(|(cosine, _)| *cosine > drop.cosine).map(|(_, kept)| kept);
+        }
+        let last = self.recent.kept_of(window).next()?;
+        // The refresh bounds how long something little may go unseen.
+        if id.0 - last.id.0 >= u64::from(refresh) {
+            return None;
+        }
         let like_previous = || self.follows && cosine(token, self.before.row(1 + window)) > drop.cosine;
-        let Some((newest, kept)) = self.recent.newest_of(window) else { return false };
-        // The refresh is for the head, which has not seen older tokens in training.
-        if id.0 - newest.0 >= u64::from(self.config.refresh_frames) {
-            return false;
-        }
-        let like_kept = || cosine(token, kept) > drop.cosine;
-        match drop.reference {
+        let like_kept = || to_kept(last) > drop.cosine;
+        let is_alike = match drop.reference {
             DropReference::Previous => like_previous(),
-            DropReference::LastKept => like_kept(),
+            DropReference::LastKept | DropReference::AnyKept => like_kept(),
             DropReference::Both => like_previous() && like_kept(),
-        }
+        };
+        is_alike.then_some(last)
     }
 
     fn close_segment(&mut self) {

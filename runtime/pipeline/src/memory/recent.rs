@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::iter;
 use core::ops::Range;
 
 use ocelli_types::{EntryId, MemoryView, Micros, PatchMask, TokenRef};
@@ -29,12 +30,31 @@ impl Entry {
     }
 }
 
-/// The newest token of a window.
+/// A token of a window, and the entry that holds it: 0 (none has that id) where there is none.
 #[derive(Clone, Copy, Debug, Default)]
-struct Newest {
-    /// Entry 0 (none has that id) before the first frame.
+pub(super) struct Kept {
+    pub id: EntryId,
+    pub token: usize,
+}
+
+/// What stands for a window in a frame: its own token, or an older one that it is like.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// The frame's entry; 0 where the gate left the window out.
     id: EntryId,
-    token: usize,
+    kept: Kept,
+}
+
+/// Frames of which it is known what stands in them.
+const fn standing_rows(config: &MemoryConfig) -> usize {
+    config.selection.max_age_frames + 1
+}
+
+/// Where in `standing` a frame is.
+const fn standing_row(config: &MemoryConfig, id: EntryId) -> Range<usize> {
+    let windows = config.grid.windows();
+    let row = (id.0 % standing_rows(config) as u64) as usize;
+    row * windows..(row + 1) * windows
 }
 
 /// The ring. It holds as much time as fits, hours of an empty room or seconds of a crowd.
@@ -49,8 +69,14 @@ pub(super) struct Recent {
     positions: Vec<u32>,
     /// Oldest first. Each holds a token at least, so there are never more than `tokens`.
     entries: VecDeque<Entry>,
-    /// `[windows]`
-    newest: Vec<Newest>,
+    /// What stands for each window now, `[windows]`.
+    newest: Vec<Standing>,
+    /// The same of the frames of the last ages that are shown, by id in turn, `[max_age_frames + 1][windows]`.
+    standing: Vec<Standing>,
+    /// The last token that was kept of each window, `[windows]`.
+    last_kept: Vec<Kept>,
+    /// The token that was kept before each at its place, `[tokens]`.
+    older: Vec<Kept>,
     /// The last view, `[slots]`.
     slots: Vec<Option<TokenRef>>,
     /// Where the next frame begins.
@@ -68,7 +94,10 @@ impl Recent {
             scales: vec![0.0; tokens],
             positions: vec![0; tokens],
             entries: VecDeque::with_capacity(tokens),
-            newest: vec![Newest::default(); config.grid.windows()],
+            newest: vec![Standing::default(); config.grid.windows()],
+            standing: vec![Standing::default(); standing_rows(&config) * config.grid.windows()],
+            last_kept: vec![Kept::default(); config.grid.windows()],
+            older: vec![Kept::default(); tokens],
             slots: vec![None; config.selection.slots],
             head: 0,
             held_tokens: 0,
@@ -77,13 +106,15 @@ impl Recent {
     }
 
     pub const fn bytes(config: &MemoryConfig) -> usize {
-        let per_token = config.token_width + size_of::<f32>() + size_of::<u32>() + size_of::<Entry>();
+        let per_token =
+            config.token_width + size_of::<f32>() + size_of::<u32>() + size_of::<Entry>() + size_of::<Kept>();
+        let per_window = (1 + standing_rows(config)) * size_of::<Standing>() + size_of::<Kept>();
         config.tokens * per_token
-            + config.grid.windows() * size_of::<Newest>()
+            + config.grid.windows() * per_window
             + config.selection.slots * size_of::<Option<TokenRef>>()
     }
 
-    /// Remembers the frame token and those of `windows`.
+    /// Remembers the frame token and those of `windows`; behind [`stand`](Self::stand), where that is called for the same frame.
     pub fn push(&mut self, id: EntryId, tokens: &Tokens, windows: &PatchMask, captured_us: Micros) {
         let len = 1 + windows.count();
         let start = self.make_room(len);
@@ -91,8 +122,15 @@ impl Recent {
         let mut end = start + 1;
         for window in windows.iter() {
             self.put(end, tokens, 1 + window, window);
-            self.newest[window] = Newest { id, token: end };
+            let kept = Kept { id, token: end };
+            self.older[end] = self.last_kept[window];
+            self.last_kept[window] = kept;
+            self.newest[window] = Standing { id, kept };
             end += 1;
+        }
+        let row = standing_row(&self.config, id);
+        for (standing, newest) in self.standing[row].iter_mut().zip(&self.newest) {
+            *standing = if newest.id == id { *newest } else { Standing::default() };
         }
         self.entries.push_back(Entry { id, captured_us, start, end });
         self.held_tokens += len;
@@ -122,11 +160,35 @@ impl Recent {
         self.positions[at] = position as u32;
     }
 
-    /// The newest token of a window, and the entry that it is of.
-    pub fn newest_of(&self, window: usize) -> Option<(EntryId, &[i8])> {
-        let newest = self.newest[window];
-        let held = self.entries.front().is_some_and(|oldest| newest.id >= oldest.id);
-        held.then(|| (newest.id, self.token(newest.token).0))
+    /// In the frame that comes next, `id`, the token of a window is not kept: this one stands for it.
+    pub fn stand(&mut self, window: usize, id: EntryId, kept: Kept) {
+        self.newest[window] = Standing { id, kept };
+    }
+
+    /// Whether something that is held stands for a window.
+    pub fn stands(&self, window: usize) -> bool {
+        self.entries.front().is_some_and(|oldest| self.newest[window].kept.id >= oldest.id)
+    }
+
+    /// The tokens of a window that are held, the newest first.
+    pub fn kept_of(&self, window: usize) -> impl Iterator<Item = Kept> {
+        let oldest = self.entries.front().map_or(EntryId(u64::MAX), |entry| entry.id);
+        iter::successors(Some(self.last_kept[window]), |kept| Some(self.older[kept.token]))
+            .take_while(move |kept| kept.id >= oldest)
+    }
+
+    /// Whether a token stays for so many frames more, though each be kept whole.
+    pub const fn stays(&self, kept: Kept, frames: usize) -> bool {
+        let (capacity, frame) = (self.config.tokens, 1 + self.config.grid.windows());
+        let ahead = (kept.token + capacity - self.head) % capacity;
+        // One frame for the one that comes next, one for the others of its entry, which goes as a whole, and one for what is left
+        // free at the ring's end.
+        ahead >= (frames + 3) * frame
+    }
+
+    /// Windows of which the newest entry holds a token.
+    pub fn newest_windows(&self) -> impl Iterator<Item = usize> {
+        self.entries.back().into_iter().flat_map(Entry::windows).map(|token| self.position(token))
     }
 
     /// Values and scale of a token.
@@ -175,7 +237,7 @@ impl Recent {
     }
 
     fn choose(&mut self, now: EntryId) {
-        let Self { config, positions, entries, newest, slots, .. } = self;
+        let Self { config, positions, entries, newest, standing, slots, .. } = self;
         let selection = config.selection;
         let at = |id: EntryId, token: usize| TokenRef {
             token: token as u32,
@@ -183,14 +245,17 @@ impl Recent {
             position: positions[token],
         };
         let oldest = entries.front().map_or(now, |entry| entry.id);
-        let held = newest.iter().map(|last| (last.id >= oldest).then(|| at(last.id, last.token)));
+        let shown = |standing: &Standing| (standing.kept.id >= oldest).then(|| at(standing.id, standing.kept.token));
+        let held = newest.iter().map(shown);
         // Ages, not counts: ids leap over a hole, and what lies before it is no motion.
         let young = |most: usize| entries.iter().rev().take_while(move |entry| now.0 - entry.id.0 <= most as u64);
         let frames = young(selection.frame_tokens.saturating_sub(1)).map(|entry| at(entry.id, entry.start));
         let superseded = young(selection.max_age_frames)
-            .flat_map(|entry| entry.windows().map(|token| (entry.id, token)))
-            .filter(|&(id, token)| newest[positions[token] as usize].id != id)
-            .map(|(id, token)| at(id, token));
+            .flat_map(|entry| {
+                standing[standing_row(config, entry.id)].iter().zip(&*newest).map(|pair| (entry.id, pair))
+            })
+            .filter(|(id, (old, newest))| old.id == *id && newest.id != *id)
+            .filter_map(|(_, (old, _))| shown(old));
 
         slots.fill(None);
         let (window_slots, rest) = slots.split_at_mut(newest.len());

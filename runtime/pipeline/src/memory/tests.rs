@@ -278,6 +278,66 @@ fn feature_drop_keeps_what_changed_and_what_is_due() {
     assert_eq!(turning, (0..13).map(|turn| 1 + 4 * turn).collect::<Vec<u64>>(), "twelve degrees are too many");
 }
 
+/// A ring that drops what is like any that is held, over `frames`: of each, which of two rooms is there.
+fn rooms(extra_tokens: usize, frames: &[u64]) -> MemoryRing {
+    let drop = Some(FeatureDrop { reference: DropReference::AnyKept, cosine: 0.98 });
+    let config = MemoryConfig { drop, ..config(0) };
+    let config = MemoryConfig { tokens: config.least_tokens() + extra_tokens, ..config };
+    let mut ring = MemoryRing::new(config).expect("a valid ring");
+    for (frame, room) in (0..).zip(frames) {
+        // Two tokens at right angles, with the room in their first number and something that does not count in the last.
+        let token =
+            if *room == 0 { [127.0, 0.0, 0.0, (frame % 9) as f32] } else { [0.0, 127.0, 0.0, (frame % 9) as f32] };
+        drop_step(&mut ring, &token.repeat(5), frame);
+    }
+    ring
+}
+
+#[test]
+fn a_room_that_is_known_stands_again_as_old_as_it_is_seen() {
+    let mut ring = rooms(0, &[0, 1, 1, 0]);
+    assert_eq!((ring.report().offered, ring.report().dropped), (16, 8), "each room was kept once");
+    assert_eq!(ring.newest_windows().count(), 0);
+    let view = ring.view().expect("frames were seen");
+    let shown: Vec<_> = view.slots.iter().flatten().map(|slot| (slot.age_frames, slot.position)).collect();
+    let frame_tokens = [(0, 4), (1, 4), (2, 4)];
+    let now = (0..4).map(|window| (0, window));
+    let before = (1..=2).flat_map(|age| (0..4).map(move |window| (age, window)));
+    assert_eq!(shown, now.chain(frame_tokens).chain(before.take(5)).collect::<Vec<_>>());
+    // Each token says by its last number in which frame it was kept.
+    let kept_in = |slot: usize| view.token(view.slots[slot].expect("all are taken")).nth(3).map(|number| number as u64);
+    assert_eq!(kept_in(0), Some(0), "the first room's own token");
+    assert_eq!(
+        (kept_in(7), kept_in(11)),
+        (Some(1), Some(1)),
+        "where the second was dropped, the one that stood for it"
+    );
+    assert!(view.token(view.slots[0].expect("taken")).next().is_some_and(|number| number > 0.0));
+}
+
+proptest! {
+    #[test]
+    fn what_stands_is_held_and_like_what_was_seen(
+        mut frames in prop::collection::vec(0..2_u64, 1..400),
+        extra_tokens in 0..40_usize,
+    ) {
+        // However long nothing is kept, the ring writes a frame token each time.
+        frames.extend([0; 300]);
+        for upto in [1, frames.len() / 2, frames.len()] {
+            let mut ring = rooms(extra_tokens, &frames[..upto]);
+            let oldest = ring.recent.held().next().map(|entry| entry.id).expect("a frame is held");
+            prop_assert!((0..4).all(|window| ring.recent.stands(window)));
+            prop_assert!(ring.recent.kept_of(0).all(|kept| kept.id >= oldest));
+            let view = ring.view().expect("frames were seen");
+            for slot in view.slots.iter().flatten() {
+                let seen = frames[upto - 1 - slot.age_frames as usize];
+                let token: Vec<f32> = view.token(*slot).collect();
+                prop_assert_eq!(u64::from(token[1] > token[0]), seen, "{:?}", slot);
+            }
+        }
+    }
+}
+
 fn drop_step(ring: &mut MemoryRing, values: &[f32], at: u64) {
     ring.commit(values, &PatchMask::first(16), Micros(at * 200_000));
 }
@@ -303,6 +363,25 @@ fn no_age_counts_across_a_hole() {
         remember(&mut ring, 300, &PatchMask::empty());
     }
     assert_eq!((ring.holes().len(), ring.report().holes), (MOST_HOLES, 1001));
+}
+
+#[test]
+fn a_scene_that_begins_closes_the_one_before_and_nothing_of_that_is_young() {
+    let mut ring = MemoryRing::new(config(0)).expect("a valid ring");
+    for frame in 0..5 {
+        remember(&mut ring, frame, &PatchMask::first(16));
+    }
+    assert_eq!(ring.report().segments, 0);
+    ring.begin_scene();
+    assert_eq!((ring.report().segments, ring.holes().len()), (1, 0), "nothing was missed");
+    let id = remember(&mut ring, 5, &PatchMask::first(16));
+    assert_eq!(id, EntryId(5 + 32 + 1));
+    let view = ring.view().expect("something is held");
+    let ages: Vec<u32> = view.slots.iter().flatten().map(|slot| slot.age_frames).collect();
+    assert_eq!(ages, [0; 5], "four windows and the frame");
+    ring.begin_scene();
+    ring.begin_scene();
+    assert_eq!(ring.report().segments, 2, "a scene of nothing is none");
 }
 
 fn saved(ring: &MemoryRing) -> Vec<u8> {

@@ -102,8 +102,8 @@ class EtBench(Benchmark):
 
     Published: highlights that cannot be read are left out of their mean (`evs`). Strict: nought. In both captions are scaled
     by the share that could be read, and a span may be found twice; `tal_each_once` beside it pairs found and wanted spans one
-    to one. Captions' F1 is the mean over samples, where the script has it of the means of precision and recall. No embedding: where the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that
-    row is named so.
+    to one. Captions' F1 is the mean over samples, where the script has it of the means of precision and recall. No embedding: where
+    the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that row is named so.
     """
 
     name = "etbench"

@@ -866,6 +866,14 @@ def test_etbench_has_times_for_options_too(tmp_path):
     assert score(benchmark, items, {items[0].id: "4 - 6"}, "strict")["score"] == 1.0
 
 
+def test_etbench_takes_a_moment_of_any_annotator(tmp_path):
+    row = {"task": "vhd", "source": "s", "idx": 0, "video": "v", "q": "A moment?", "tgt": [[[3, 5], [8, 9]], [[4, 6]]]}
+    (tmp_path / "data").write_text(json.dumps([row]))
+    benchmark = b.BENCHMARKS["etbench"]()
+    (item,) = benchmark.load(tmp_path / "data")
+    assert [benchmark.judge(item, at, "strict", None)["score"] for at in (4, 5.5, 7, 8.5)] == [1, 1, 0, 1]
+
+
 def test_etbench_abilities_and_sentences(tmp_path):
     benchmark, items = loaded("etbench", tmp_path)
     right = {i.id: perfect("etbench", i) for i in items}

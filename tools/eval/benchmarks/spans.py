@@ -102,8 +102,8 @@ class EtBench(Benchmark):
 
     Published: highlights that cannot be read are left out of their mean (`evs`). Strict: nought. In both captions are scaled
     by the share that could be read, and a span may be found twice; `tal_each_once` beside it pairs found and wanted spans one
-    to one. Captions' F1 is the mean over samples, where the script has it of the means of precision and recall. No embedding: where the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that
-    row is named so.
+    to one. Captions' F1 is the mean over samples, where the script has it of the means of precision and recall. No embedding: where
+    the script takes MiniLM, a choice must be named, and sentences are compared by METEOR; that row is named so.
     """
 
     name = "etbench"
@@ -132,12 +132,12 @@ class EtBench(Benchmark):
 
     @staticmethod
     def listed(target):
-        """[s, e] or [[s, e]] or [t] -> [[s, e]]"""
+        """[s, e] or [[s, e]] or [t], or of each annotator [[s, e]] -> [[s, e]]"""
         if not target:
             return []
         if all(isinstance(t, (int, float)) for t in target):
             return [target] if len(target) == 2 else [[t, t] for t in target]
-        return [t[0] if isinstance(t[0], (list, tuple)) else t for t in target]
+        return [span for t in target for span in (t if isinstance(t[0], list) else [t])]
 
     def judge(self, item, reply, mode, grader):
         task, truth = item.task, item.truth

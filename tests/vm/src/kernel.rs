@@ -24,21 +24,18 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The newest; the newest of those that are here, where the package lists cannot be fetched.
+    /// The newest; the newest of those that are here, where it cannot be fetched.
     pub fn newest(work: &Path) -> Result<Self> {
+        // make and depmod, which start elsewhere, are told of folders below it.
+        let work = &work.canonicalize()?;
         let apt = Apt::new(&work.join("apt"))?;
         apt.update();
-        let release = match apt.newest() {
+        let fetched = apt.newest().and_then(|release| fetch(&apt, work, &release).map(|()| release));
+        let release = match fetched {
             Ok(release) => release,
-            Err(error) => here(work).with_context(|| format!("{error:#}; and no kernel was fetched before"))?,
+            Err(error) => here(work).with_context(|| format!("no kernel was fetched before, and now {error:#}"))?,
         };
         let folder = work.join("kernel").join(&release);
-        if !folder.join("complete").exists() {
-            eprintln!("vm: fetching the kernel {release} and building its loopback camera");
-            let _ = fs::remove_dir_all(&folder);
-            build(&apt, &folder, &release)?;
-            fs::write(folder.join("complete"), "")?;
-        }
         Ok(Self { image: folder.join("boot").join(format!("vmlinuz-{release}")), folder, release })
     }
 
@@ -73,12 +70,24 @@ impl Kernel {
     }
 }
 
+/// Fetches a kernel, unless that was done before.
+fn fetch(apt: &Apt, work: &Path, release: &str) -> Result<()> {
+    let folder = work.join("kernel").join(release);
+    if !folder.join("complete").exists() {
+        eprintln!("vm: fetching the kernel {release} and building its loopback camera");
+        let _ = fs::remove_dir_all(&folder);
+        build(apt, &folder, release)?;
+        fs::write(folder.join("complete"), "")?;
+    }
+    Ok(())
+}
+
 /// The newest kernel that was fetched before.
-fn here(work: &Path) -> Result<String> {
-    let kernels = fs::read_dir(work.join("kernel"))?.flatten().filter(|kernel| kernel.path().join("complete").exists());
-    let newest = kernels.max_by_key(|kernel| kernel.metadata().and_then(|file| file.modified()).ok());
-    let name = newest.context("none is here")?.file_name();
-    Ok(name.to_string_lossy().into_owned())
+fn here(work: &Path) -> Option<String> {
+    let kernels = fs::read_dir(work.join("kernel")).ok()?.flatten();
+    let whole = kernels.filter(|kernel| kernel.path().join("complete").exists());
+    let newest = whole.max_by_key(|kernel| kernel.metadata().and_then(|file| file.modified()).ok())?;
+    Some(newest.file_name().to_string_lossy().into_owned())
 }
 
 /// apt with lists and downloads of its own, so that this machine need not know of arm64.
@@ -173,11 +182,15 @@ fn build(apt: &Apt, folder: &Path, release: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs a tool to its end and gives what it printed. Some lie where only root looks.
+/// Where tools lie, some where only root looks.
+pub fn path() -> String {
+    std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin"
+}
+
+/// Runs a tool to its end and gives what it printed.
 pub fn run(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command.env("PATH", path());
     let output = command.output().with_context(|| format!("{program} does not start"))?;
     if !output.status.success() {
         bail!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());

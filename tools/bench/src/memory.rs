@@ -201,7 +201,7 @@ impl Models<'_> {
             let seen = ocelli_pipeline::Seen { entry: EntryId(id), captured_us: shot.captured_us };
             events.clear();
             policy.hear(probabilities, seen, |a, b| self.narrator.likeness(a, b), &mut events);
-            let told = events.iter().filter(|event| event.kind == EventKind::Narration).last();
+            let told = events.iter().rfind(|event| event.kind == EventKind::Narration);
             last = told.map(|event| self.pack.vocabulary.entry(event.entry as usize).kind).or(last);
             last
         });

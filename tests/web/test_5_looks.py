@@ -1,4 +1,4 @@
-"""What the page looks like, beside pictures of how it should: each part, light and dark, on a phone and on a wide screen.
+"""What the page looks like, beside pictures of how it should: each part, some light and some dark, on a phone or a wide screen or both.
 
 The files of the page are shown as they are; what the program would answer is in `looks/answers.json`, taken from one that ran, so that
 all is the same each time. `OCELLI_WEB_LOOKS=write` makes the pictures anew; look at them before you keep them.

@@ -4,8 +4,8 @@
 //! Each has a slot, which is its place among a camera's conditions for as long as it is there, so that one can come and go while
 //! the others go on with what they have seen.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -59,13 +59,14 @@ pub struct Additions {
 }
 
 impl Additions {
-    /// Reads the file, which need not be there yet. Gives what is wrong in it, too; a file in which something is wrong is copied to one
-    /// of the same name and `.damaged`, for the next change writes what was understood.
+    /// Reads the file, which need not be there yet. Gives what is wrong in it, too; a line in which something is wrong goes to the end of
+    /// a file of the same name and `.damaged`, for the next change writes what was understood.
     ///
     /// # Errors
-    /// It cannot be read, or is none of these.
+    /// It cannot be read, or is none of these; or there is no folder for it.
     pub fn open(path: &Path, config: &Config, pack: &Pack) -> Result<(Self, Vec<String>), Error> {
         let wrong = |why: String| ConfigError::Usage(format!("`file` of [alerts], {}: {why}", path.display()));
+        possible(path).map_err(wrong)?;
         let stamp = Stamp::of(path);
         let text = read(path).map_err(|error| wrong(error.to_string()))?;
         let additions = Self {
@@ -78,21 +79,18 @@ impl Additions {
             stamp: Mutex::new(stamp),
             changes: Arc::default(),
         };
-        let mut faults = Vec::new();
+        let (mut faults, mut damaged) = (Vec::new(), Vec::new());
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             if let Err(why) = additions.take(line) {
                 faults.push(format!("line {} of the added conditions is left out: {why}", number + 1));
+                damaged.push(line);
             }
         }
-        if !faults.is_empty() {
-            let mut aside = path.as_os_str().to_owned();
-            aside.push(".damaged");
-            fs::copy(path, &aside).map_err(|error| wrong(format!("a copy of it cannot be made: {error}")))?;
-        }
+        set_aside(path, &damaged).map_err(|error| wrong(format!("a line cannot be set aside: {error}")))?;
         Ok((additions, faults))
     }
 
-    /// Takes a line of the file. What waits for a kind that nobody says now is kept.
+    /// Takes a line of the file. What waits for a kind that nobody says now, or for a camera that is not there, is kept.
     fn take(&self, line: &str) -> Result<(), String> {
         let table: AlertTable = serde_json::from_str(line).map_err(|error| error.to_string())?;
         self.check(&table)?;
@@ -117,7 +115,7 @@ impl Additions {
             );
         }
         table.check()?;
-        let AlertTable { kinds, absent, after, unless, zone, times, camera, text, .. } = table;
+        let AlertTable { kinds, absent, after, unless, zone, times, text, .. } = table;
         for (what, length, most) in [
             ("kinds", kinds.len() + absent.len() + after.len() + unless.len(), MOST_KINDS),
             ("corners of its zone", zone.len(), MOST_CORNERS),
@@ -126,9 +124,6 @@ impl Additions {
             if length > most {
                 return Err(format!("alert `{text}` has {length} {what}; {most} is the most"));
             }
-        }
-        if let Some(camera) = camera.as_ref().filter(|camera| !self.cameras.contains(camera)) {
-            return Err(format!("alert `{text}`: there is no camera `{camera}`"));
         }
         if self.of_config.contains(text) {
             return Err(format!("`{text}` is a condition of the config; change it there"));
@@ -148,7 +143,7 @@ impl Additions {
                 let AlertTable { after, unless, within, threshold, .. } = AlertTable::clone(other);
                 table = AlertTable { after, unless, within, threshold, ..table };
             }
-            self.check(&table).and_then(|()| self.rule(&table).map(|_| ())).map_err(HouseError::Refused)?;
+            self.check(&table).and_then(|()| self.waits(&table).map_or(Ok(()), Err)).map_err(HouseError::Refused)?;
             let slot = before.or_else(|| slots.iter().position(Option::is_none));
             slots[slot.ok_or_else(|| HouseError::Refused(full()))?] = Some(Arc::new(table));
             Ok(before.is_some())
@@ -195,7 +190,15 @@ impl Additions {
     /// All of them, each with why it is not in force, where it is not.
     pub fn list(&self) -> Vec<(Arc<AlertTable>, Option<String>)> {
         let all: Vec<_> = self.slots().iter().flatten().cloned().collect();
-        all.into_iter().map(|table| (Arc::clone(&table), self.rule(&table).err())).collect()
+        all.into_iter().map(|table| (Arc::clone(&table), self.waits(&table))).collect()
+    }
+
+    /// Why one is not in force.
+    fn waits(&self, table: &AlertTable) -> Option<String> {
+        let absent = table.camera.as_ref().filter(|camera| !self.cameras.contains(camera));
+        absent
+            .map(|camera| format!("alert `{}`: there is no camera `{camera}`", table.text))
+            .or_else(|| self.rule(table).err())
     }
 
     /// What is judged of one, with what can be said now.
@@ -242,14 +245,47 @@ fn line(table: &AlertTable) -> String {
     line + "\n"
 }
 
+/// Why conditions cannot be kept there.
+///
+/// # Errors
+/// It is something else than a file, or there is no folder for one.
+pub fn possible(path: &Path) -> Result<(), String> {
+    match fs::metadata(path) {
+        // Opened, a pipe would wait for who writes.
+        Ok(there) if there.is_file() => Ok(()),
+        Ok(_) => Err("this is no file".into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
+        Err(_) => match path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+        {
+            Some(folder) if path.file_name().is_some() && folder.is_dir() => Ok(()),
+            Some(folder) if path.file_name().is_some() => {
+                Err(format!("there is no folder {}; make it first", folder.display()))
+            }
+            _ => Err("this is no name of a file".into()),
+        },
+    }
+}
+
+/// Keeps what was not understood: once, however often it is read.
+fn set_aside(path: &Path, damaged: &[&str]) -> io::Result<()> {
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".damaged");
+    let known = read(Path::new(&aside)).unwrap_or_default();
+    let mut file = OpenOptions::new().create(true).append(true).open(&aside)?;
+    for line in damaged.iter().filter(|line| !known.lines().any(|other| other == **line)) {
+        writeln!(file, "{line}")?;
+    }
+    file.sync_all()
+}
+
 fn read(path: &Path) -> io::Result<String> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         opened => opened?,
     };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("this is no file"));
-    }
     let mut bytes = Vec::new();
     file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_FILE_BYTES {
@@ -378,17 +414,52 @@ mod tests {
         assert!(additions.list()[1].1.as_ref().is_some_and(|why| why.contains("`cat_jumps`")), "and says so");
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[0].starts_with("line 2 ") && faults[1].contains("there already"), "{faults:?}");
-        assert_eq!(fs::read_to_string(folder.path().join("conditions.jsonl.damaged")).expect("a copy"), text);
+        let aside = || fs::read_to_string(folder.path().join("conditions.jsonl.damaged")).expect("it is there");
+        let damaged = ["{\"text\":\n".to_owned(), line(&walks("a"))].concat();
+        assert_eq!(aside(), damaged);
+        opened(&path);
+        assert_eq!(aside(), damaged, "it is there once");
+        fs::write(&path, "{}x\n").expect("it is writable");
+        opened(&path);
+        assert_eq!(aside(), damaged + "{}x\n", "what was set aside before stays");
         let large = folder.path().join("large");
         File::create(&large).and_then(|file| file.set_len(1 << 40)).expect("it holds nothing");
-        assert!(read(&large).is_err() && read(folder.path()).is_err());
+        assert!(read(&large).is_err() && possible(folder.path()).is_err());
+    }
+
+    #[test]
+    fn one_of_a_camera_that_is_not_there_waits_for_it() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("conditions.jsonl");
+        let of_porch = AlertTable { camera: Some("porch".into()), ..walks("on the porch") };
+        fs::write(&path, line(&of_porch)).expect("it is writable");
+        let (additions, faults) = opened(&path);
+        assert_eq!((texts(&additions), faults), (vec!["on the porch".to_owned()], Vec::new()));
+        assert!(additions.list()[0].1.as_ref().is_some_and(|why| why.contains("there is no camera `porch`")));
+        additions.put(walks("b")).expect("it makes sense");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), line(&of_porch) + &line(&walks("b")));
+    }
+
+    #[test]
+    fn where_no_file_can_be_is_told_before_anything_is_added() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let nowhere = folder.path().join("gone/conditions.jsonl");
+        assert!(possible(&nowhere).is_err_and(|why| why.contains("there is no folder")));
+        for (place, word) in
+            [(Path::new("/dev/null"), "no file"), (folder.path(), "no file"), (Path::new(""), "no name")]
+        {
+            assert!(possible(place).is_err_and(|why| why.contains(word)), "{}", place.display());
+        }
+        assert_eq!((possible(&folder.path().join("new")), possible(Path::new("new.jsonl"))), (Ok(()), Ok(())));
     }
 
     #[test]
     fn where_it_cannot_be_written_all_stays_as_it_was() {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
-        let path = folder.path().join("gone/conditions.jsonl");
+        let path = folder.path().join("here/conditions.jsonl");
+        fs::create_dir(folder.path().join("here")).expect("it is writable");
         let (additions, _) = opened(&path);
+        fs::remove_dir(folder.path().join("here")).expect("it is empty");
         assert!(matches!(additions.put(walks("a")), Err(HouseError::Unavailable(_))));
         assert!(texts(&additions).is_empty() && additions.version() == 0);
     }

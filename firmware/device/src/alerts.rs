@@ -14,7 +14,8 @@ use ocelli_types::{Micros, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, ConfigError};
+use crate::additions;
+use crate::config::{Config, ConfigError, GatewayTable};
 use crate::error::{Error, note};
 use crate::escalate::Escalation;
 use crate::sentences::{SeverityName, check_text};
@@ -260,11 +261,20 @@ fn parts_for_all(table: &AlertsTable) -> Result<(Escalation, Vec<WeekSpan>), Str
     Ok((Escalation::new(after_us, table.escalate_times), quiet))
 }
 
-/// Nobody could acknowledge what no journal keeps.
+/// Nobody could acknowledge what no journal keeps; and what is added on the page needs a place of its own.
 pub fn check_kept(config: &Config) -> Result<(), Error> {
     if config.alerting.escalate_after.is_some() && config.journal.file.is_none() {
         let why = "`escalate_after` needs a journal, in which alerts are acknowledged: set `file` of [journal]";
         return Err(ConfigError::Usage(why.into()).into());
+    }
+    if let Some(file) = &config.alerting.file {
+        let GatewayTable { users, audit, .. } = &config.gateway;
+        let others = [users, audit, &config.journal.file, &config.vocabulary];
+        let taken =
+            others.into_iter().flatten().any(|other| other == file).then(|| "something else has this file".into());
+        if let Some(why) = taken.or_else(|| additions::possible(file).err()) {
+            return Err(ConfigError::Usage(format!("`file` of [alerts], {}: {why}", file.display())).into());
+        }
     }
     Ok(())
 }

@@ -37,14 +37,16 @@ pub fn spaced(text: &str) -> String {
     spaced
 }
 
-/// What FTS5 is asked for: every word, or one that begins so. `None` where there is no word in it.
+/// What FTS5 is asked for: every word, or one that begins so; a number by itself, for bus 12 is not bus 1. `None` where there is
+/// no word in it.
 pub fn query(text: &str) -> Option<String> {
     let mut query = String::new();
     for word in text.split_whitespace() {
         let spaced = spaced(word);
         if !spaced.is_empty() {
             // Only letters and digits are left, so nothing in it is FTS5's syntax within quotes.
-            query += &format!("\"{}\" * ", spaced.trim_end());
+            let word = spaced.trim_end();
+            query += &format!("\"{word}\" {}", if word.ends_with(char::is_numeric) { "" } else { "* " });
         }
     }
     (!query.is_empty()).then_some(query)
@@ -96,6 +98,7 @@ mod tests {
     fn nothing_that_is_asked_is_syntax() {
         assert_eq!(query("fall* OR \"door NEAR(x)"), Some("\"fall\" * \"OR\" * \"door\" * \"NEAR x\" * ".into()));
         assert_eq!(query("get-up"), Some("\"get up\" * ".into()));
+        assert_eq!(query("bus 1"), Some("\"bus\" * \"1\" ".into()), "bus 12 is another");
         assert_eq!((query(" *\"( "), query("")), (None, None));
     }
 }

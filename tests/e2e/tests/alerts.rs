@@ -108,6 +108,9 @@ fn a_condition_that_cannot_be_is_refused_before_anything_starts() {
         ("[alerts]\nescalate_after = \"1min\"\n", "`escalate_after` needs a journal"),
         ("[alerts]\nescalate_times = 0\n", "`escalate_times` is 0; it may be 1 to 100"),
         ("[alerts]\nunusual_after_days = 1\n", "`unusual_after_days` is 1; it may be 2 to 30"),
+        ("[alerts]\nfile = \"/dev/null\"\n", "`file` of [alerts], /dev/null: this is no file"),
+        ("[alerts]\nfile = \"/gone/c\"\n", "`file` of [alerts], /gone/c: there is no folder /gone; make it first"),
+        ("[alerts]\nfile = \"u\"\n[gateway]\nusers = \"u\"\n", "`file` of [alerts], u: something else has this file"),
         ("[[alert]]\ntexd = \"x\"\n", "unknown key `texd`; did you mean `text`?"),
     ] {
         fs::write(&path, config).expect("it can be written");

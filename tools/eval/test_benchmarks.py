@@ -849,6 +849,15 @@ def test_one_thing_that_is_found_counts_once():
     assert captions.soda_c([(0, 10, "x")], [(0, 10, "x")] * 2, lambda *_: 1.0) == pytest.approx(2 / 3)
 
 
+def test_etbench_takes_a_span_that_runs_backwards_by_its_ends(tmp_path):
+    benchmark, items = loaded("etbench", tmp_path)
+    for item in (i for i in items if i.task in ("tvg", "tal", "dvc")):
+        there = perfect("etbench", item)
+        back = [[end, start, *text] for start, end, *text in (there if isinstance(there[0], list) else [there])]
+        values = [benchmark.judge(item, reply, "strict", None)["score"] for reply in (there, back if item.task != "tvg" else back[0])]
+        assert values == [1.0, 1.0], item.task
+
+
 def test_etbench_takes_the_first_span_and_grounds_right_answers_only(tmp_path):
     replies = {"tvg": [[5, 6], [2, 4]], "tem": [[5, 6], [1, 2]], "vhd": [9, 4], "gvq": "(B) from 1 to 3"}
     benchmark, items = loaded("etbench", tmp_path)

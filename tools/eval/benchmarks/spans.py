@@ -145,7 +145,7 @@ class EtBench(Benchmark):
             named = parse.letter(reply, item.options)
             return None if named is None else self.value(named == truth["right"])
         if task == "gvq":
-            named, found = parse.letter(reply, item.options), parse.spans(reply)
+            named, found = parse.letter(reply, item.options), self.forward(parse.spans(reply))
             if named is None:
                 return None
             return self.value(bool(named == truth["right"]) * self.recall(found[:1], truth["spans"]))
@@ -153,7 +153,7 @@ class EtBench(Benchmark):
             found = parse.moments(reply)
             return None if not found else self.value(any(s <= found[0] <= e for s, e in truth["spans"]))
         if task in self.captioning:
-            found = self.captions(reply)
+            found = [(*span, text) for *times, text in self.captions(reply) for span in self.forward([times])]
             if not found:
                 return None
             wanted = [(*span, text) for span, text in zip(truth["spans"], truth["texts"])]
@@ -161,7 +161,7 @@ class EtBench(Benchmark):
             pairs = [(f, max(wanted, key=lambda w: measures.tiou(f[:2], w[:2]))) for f in found]
             likeness = mean([captions.meteor(f[2], [w[2]]) if measures.tiou(f[:2], w[:2]) else 0.0 for f, w in pairs])
             return {"score": score, "sentences": likeness}
-        found = parse.spans(reply)
+        found = self.forward(parse.spans(reply))
         if not found:
             return None
         if task in self.grounding:
@@ -175,6 +175,11 @@ class EtBench(Benchmark):
     @staticmethod
     def value(number):
         return {"score": float(number)}
+
+    @staticmethod
+    def forward(spans):
+        """Of a span that runs backwards the script takes the ends in their order."""
+        return [(min(span), max(span)) for span in spans]
 
     def set_f1(self, found, wanted, one_to_one=False):
         return mean([measures.set_f1(found, wanted, t, one_to_one) for t in self.ious])

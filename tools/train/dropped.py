@@ -26,36 +26,27 @@ import tokens as tok
 import torch
 import words
 
-REFRESH = gate.GateConfig().refresh_frames
 COSINES = (0.97, 0.95, 0.92, 0.9, 0.88, 0.85)
 COARSER = (6, 8, 10, 14, 17)  # `min_mad` of a gate that is less curious than the pack's
 
 
 def ways(stab, frames, coarser, behind, alone):
-    """(name, threshold, tokens, windows kept) of every way to drop."""
+    """(name, threshold, tokens, what stands) of every way to drop."""
     content = gate.content_patches(*frames.shape[1:3])
     whole = gate.patchify(gate.letterbox(frames))
     canvas, keep = gate.run_gate(whole, content)
     all_kept = np.ones((len(whole), gate.WINDOWS), bool)
     seen_whole, seen = (int8.remembered(ev.see(stab, c)) for c in (whole, canvas))
     kept = gate.window_kept(keep)
-    yield "nothing", None, seen_whole, all_kept
-    yield "pixels", gate.GateConfig().min_mad, seen, kept
+    yield "nothing", None, seen_whole, tok.of_kept(all_kept)
+    yield "pixels", gate.GateConfig().min_mad, seen, tok.of_kept(kept)
     for mad in sorted(coarser):
         canvas, keep = gate.run_gate(whole, content, replace(gate.GateConfig(), min_mad=mad))
-        yield "pixels", mad, int8.remembered(ev.see(stab, canvas)), gate.window_kept(keep)
+        yield "pixels", mad, int8.remembered(ev.see(stab, canvas)), ev.shown(keep)
     for cosine in sorted(behind, reverse=True):
-        yield "pixels, features", cosine, seen, tok.drop_features(seen, kept, cosine, REFRESH)
+        yield "pixels, features", cosine, seen, tok.drop_features(seen, kept, cosine)
     for cosine in sorted(alone, reverse=True):
-        yield "features", cosine, seen_whole, tok.drop_features(seen_whole, all_kept, cosine, REFRESH)
-
-
-def narrate(narrator, video, kept):
-    """As `evaluate.narrate`, of windows kept."""
-    patches = np.zeros((len(kept), gate.PATCHES), bool)
-    row, column = np.divmod(np.arange(gate.WINDOWS), gate.GRID // 2)
-    patches[:, row * 2 * gate.GRID + column * 2] = kept
-    return ev.narrate(narrator, video, patches)
+        yield "features", cosine, seen_whole, tok.drop_features(seen_whole, all_kept, cosine)
 
 
 def main():
@@ -83,10 +74,10 @@ def main():
             with np.load(path) as raw:
                 times = raw["times"] if "times" in raw else np.arange(len(clip.kind)) / 5
                 table = raw["table"] if "table" in raw and (raw["table"] >= 0).any() else clip.kind
-            shown = gate.window_kept(gate.content_patches(*clip.frames.shape[1:3])[None])[0].sum()
+            shown = gate.window_kept(gate.content_patches(*clip.frames.shape[1:3])[None])[0]
             wanted = answers = None
-            for way, threshold, video, kept in ways(stab, clip.frames, args.coarser, args.behind, args.alone):
-                _, kind = words.probabilities(narrate(narrator, video, kept), vocabulary, tau)
+            for way, threshold, video, stands in ways(stab, clip.frames, args.coarser, args.behind, args.alone):
+                _, kind = words.probabilities(ev.narrate(narrator, video, stands), vocabulary, tau)
                 wanted = kind.argmax(1) if wanted is None else wanted
                 truth, guess = ev.half_seconds(times, table.astype(int), sp.smooth(kind, speak["smoothing"]))
                 answers = guess if answers is None else answers
@@ -95,11 +86,11 @@ def main():
                     row = rows.setdefault((who, way, threshold), empty)
                     row["answers"] += int((guess == answers).sum())
                     row["five"].append((int((truth == guess).sum()), len(truth)))
-                    row["kept"] += int(min(kept.sum(), shown * len(kept)))
-                    row["tokens"] += int(shown * len(kept))
-                    row["first"] += int(shown)
+                    row["kept"] += int((tok.is_kept(stands) & shown).sum())
+                    row["tokens"] += int(shown.sum() * len(stands))
+                    row["first"] += int(shown.sum())
                     row["same"] += int((kind.argmax(1) == wanted).sum())
-                    row["frames"] += len(kept)
+                    row["frames"] += len(stands)
             print(f"{name}: {done} of {len(paths)}", flush=True)
     report = []
     for (who, way, threshold), row in sorted(rows.items(), key=lambda r: r[0][0]):

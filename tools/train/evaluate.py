@@ -50,6 +50,11 @@ def behind_gate(frames):
     return gate.run_gate(gate.patchify(gate.letterbox(frames)), gate.content_patches(*frames.shape[1:3]))
 
 
+def shown(keep):
+    """Patches kept bool [T, 256] -> what stands i64 [T, 64]."""
+    return tok.of_kept(gate.window_kept(keep))
+
+
 @torch.no_grad()
 def see(stab, canvas):
     """u8 [T, 256, 588] -> tokens f32 [T, 65, H]."""
@@ -62,13 +67,13 @@ def see(stab, canvas):
 
 
 @torch.no_grad()
-def narrate(narrator, video, keep):
-    """tokens f32 [T, 65, H], keep bool [T, 256] -> z f32 [T, 384]."""
+def narrate(narrator, video, stands):
+    """tokens f32 [T, 65, H], what stands i64 [T, 64] (tokens.py) -> z f32 [T, 384]."""
     if isinstance(narrator, int8.Int8Narrator):
         video = int8.remembered(video)
-    kept, z = gate.window_kept(keep), []
+    z = []
     for start in range(0, len(video), CHUNK):
-        chosen = [tok.select(kept, t) for t in range(start, min(start + CHUNK, len(video)))]
+        chosen = [tok.select(stands, t) for t in range(start, min(start + CHUNK, len(video)))]
         picked = torch.stack([tok.gather(video, *c) for c in chosen])
         index, valid = (torch.from_numpy(np.stack([c[i] for c in chosen])) for i in (1, 2))
         z.append(narrator(picked, index, valid))
@@ -78,7 +83,7 @@ def narrate(narrator, video, keep):
 def describe(stab, narrator, frames):
     """u8 [T, h, w, 3] -> (z f32 [T, 384], share of patches kept f32 [T])."""
     canvas, keep = behind_gate(frames)
-    return narrate(narrator, see(stab, canvas), keep), keep.mean(1)
+    return narrate(narrator, see(stab, canvas), shown(keep)), keep.mean(1)
 
 
 def drift(paths, models, int8_models, vocabulary, tau):
@@ -89,7 +94,7 @@ def drift(paths, models, int8_models, vocabulary, tau):
         canvas, keep = behind_gate(data.load_clip(path).frames)
         video, video8 = (see(stab, canvas) for stab, _ in (models, int8_models))
         error.append(((video8 - video).flatten(1).norm(dim=1) / video.flatten(1).norm(dim=1)).numpy())
-        z, z8 = narrate(models[1], video, keep), narrate(int8_models[1], video8, keep)
+        z, z8 = narrate(models[1], video, shown(keep)), narrate(int8_models[1], video8, shown(keep))
         cosine.append((z * z8).sum(1))
         kind, kind8 = (words.probabilities(v, vocabulary, tau)[1].argmax(1) for v in (z, z8))
         same.append(kind == kind8)

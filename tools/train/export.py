@@ -89,7 +89,7 @@ def _empty(folder):
 
 def _last_narration(tokens, keep):
     """tokens f32 [T, 65, H], keep bool [T, 256] -> the narrator's inputs at the last frame."""
-    frame, index, valid = tok.select(gate.window_kept(keep), len(tokens) - 1)
+    frame, index, valid = tok.select(tok.of_kept(gate.window_kept(keep)), len(tokens) - 1)
     return tok.gather(tokens, frame, index, valid), torch.from_numpy(index), torch.from_numpy(valid)
 
 

@@ -80,7 +80,7 @@ class Shapes(torch.nn.Module):
         """[B, T, 256, 588], [B][T, 64] -> tokens [B, T, 65, H], trunk [B, 129, W] at the last frame."""
         tokens = self.stab(canvas)
         last = canvas.shape[1] - 1
-        return tokens, self.narrator.trunk(*train.gather_reads(tokens, [(b, *tok.select(k, last)) for b, k in enumerate(kept)]))
+        return tokens, self.narrator.trunk(*train.gather_reads(tokens, [(b, *tok.select(tok.of_kept(k), last)) for b, k in enumerate(kept)]))
 
 
 class Batches(torch.utils.data.IterableDataset):
@@ -139,7 +139,7 @@ class Ring:
     @torch.no_grad()
     def see(self, stab, canvas, mask, heading, shape):
         everything = np.ones((canvas.shape[1], tok.WINDOWS), bool)
-        taken = train.gather_reads(stab(canvas), [(b, *tok.select(everything, canvas.shape[1] - 1)) for b in range(len(canvas))])
+        taken = train.gather_reads(stab(canvas), [(b, *tok.select(tok.of_kept(everything), canvas.shape[1] - 1)) for b in range(len(canvas))])
         self.kept = [*self.kept, *zip(*taken, mask, shape)][-RING:]
 
     def draw(self, count):

@@ -51,7 +51,7 @@ def see(path, stab, narrator, shuffle=None):
         frames = frames[shuffle.permutation(len(frames))]
     canvas, keep = ev.behind_gate(frames[-MOST_FRAMES:])
     video = ev.see(stab, canvas)
-    told = torch.from_numpy(ev.narrate(narrator, video, keep))
+    told = torch.from_numpy(ev.narrate(narrator, video, ev.shown(keep)))
     if "probe" in meta:
         questions = questions[:1]  # the others are about what the set has in common
     return Seen(video.half(), told, questions, meta.get("probe"), meta.get("probe_set"))

@@ -111,7 +111,7 @@ def test_the_128_tokens_are_those_of_the_contract(t):
     rng = np.random.default_rng(t)
     kept = rng.random((40, 64)) < 0.07
     kept[0] = True
-    frame, index, valid = tok.select(kept, t)
+    frame, index, valid = tok.select(tok.of_kept(kept), t)
     for slot, wanted in enumerate(by_hand(kept, t)):
         got = (frame[slot], index[slot, 0], index[slot, 1]) if valid[slot] else None
         assert got == wanted, slot
@@ -119,7 +119,7 @@ def test_the_128_tokens_are_those_of_the_contract(t):
 
 def test_gathered_tokens_are_zero_where_a_slot_is_empty():
     kept = np.ones((1, 64), bool)
-    frame, index, valid = tok.select(kept, 0)
+    frame, index, valid = tok.select(tok.of_kept(kept), 0)
     tokens = np.arange(65, dtype=np.float32)[None, :, None].repeat(3, 2)
     picked = tok.gather(tokens, frame, index, valid)
     assert picked[:64, 0].tolist() == list(range(1, 65)) and picked[64, 0] == 0 and not picked[65:].any()
@@ -208,7 +208,7 @@ def test_evaluation_in_chunks_is_the_runtime_frame_by_frame(tiny, monkeypatch):
     for t in range(20):
         out, *state = step(torch.from_numpy(canvas[t]), *state)
         tokens.append(out)
-        frame, index, valid = tok.select(kept, t)
+        frame, index, valid = tok.select(tok.of_kept(kept), t)
         picked = tok.gather(torch.stack(tokens), frame, index, valid)
         z = narrate(picked, torch.from_numpy(index), torch.from_numpy(valid)).numpy()
         assert np.allclose(z, whole[t], atol=2e-5) and np.allclose(z, chunks[t], atol=2e-5), t
@@ -283,7 +283,7 @@ def test_int8_says_what_f32_says(tiny):
     assert all(relative(a, b) < 3e-2 for a, b in zip(tokens8, tokens))
     kept = np.zeros((6, 64), bool)
     kept[0], kept[3, :20] = True, True
-    frame, index, valid = tok.select(kept, 5)
+    frame, index, valid = tok.select(tok.of_kept(kept), 5)
     args = (tok.gather(tokens, frame, index, valid), torch.from_numpy(index), torch.from_numpy(valid))
     args = [a.unsqueeze(0) for a in args]
     assert relative(int8.Int8Narrator(narrator)(*args), narrator(*args)) < 3e-2
@@ -604,14 +604,36 @@ def test_a_set_with_a_clip_that_was_trained_on_is_known():
     assert evaluate.seen_of({}, paths) == 0
 
 
-def test_feature_drop_keeps_what_changed_and_what_is_due():
-    """The same turning token as in runtime/pipeline/src/memory/tests.rs, to the same frames."""
-    turn = np.radians(3.0 * np.arange(49))
+def test_feature_drop_keeps_what_is_like_nothing_that_is_held():
+    """Window 0 turns by three degrees a frame and back again, window 1 stands still, window 2 is left out by the gate at times."""
+    turn = np.radians(3.0 * np.concatenate([np.arange(25), np.arange(24)[::-1]]))
     video = torch.ones(49, 65, 4)
     video[:, 1] = torch.from_numpy(np.stack([np.cos(turn), np.sin(turn), 0 * turn, 0 * turn], 1)).float()
-    left = tok.drop_features(video, np.ones((49, 64), bool), 0.98, refresh=6)
-    assert np.flatnonzero(left[:, 0]).tolist() == list(range(0, 49, 4))
-    assert np.flatnonzero(left[:, 1]).tolist() == list(range(0, 49, 6))
+    kept = np.ones((49, 64), bool)
+    kept[5:9, 2] = False
+    stands = tok.drop_features(video, kept, 0.98)
+    own = tok.is_kept(stands)
+    assert np.flatnonzero(own[:, 0]).tolist() == list(range(0, 25, 4)), "twelve degrees are too many, and the way back is known"
+    assert np.flatnonzero(own[:, 1]).tolist() == [0] and (stands[:, 1] == 0).all()
+    assert (stands[5:9, 2] == tok.NONE).all() and (np.delete(stands[:, 2], slice(5, 9)) == 0).all()
+    for t in range(49):
+        assert abs(turn[t] - turn[stands[t, 0]]) < np.radians(12) and stands[t, 0] <= t
+    assert stands[25, 0] == 24 and stands[47, 0] == 0, "the most alike stands"
+
+
+def test_what_stands_is_as_old_as_it_is_seen():
+    """The two rooms of runtime/pipeline/src/memory/tests.rs: the first comes back in the fourth frame."""
+    rooms = np.array([0, 1, 1, 0])
+    video = torch.zeros(4, 65, 4)
+    video[torch.arange(4), :, torch.from_numpy(rooms)] = 127.0
+    stands = tok.drop_features(video, np.ones((4, 64), bool), 0.98)
+    assert stands[:, 0].tolist() == [0, 1, 1, 0]
+    frame, index, valid = tok.select(stands, 3)
+    assert (frame[:64] == 0).all() and (index[:64, 0] == 0).all()
+    assert valid[72:].all() and (frame[72:] == 1).all() and (index[72:, 0] == 1).all()
+    stands[2:, 0] = tok.NONE  # where the gate has not looked since, what was there is as old as that
+    frame, index, _ = tok.select(stands, 3)
+    assert (frame[0], index[0].tolist()) == (1, [2, 0])
 
 
 def test_the_memory_holds_tokens_in_int8():
@@ -735,7 +757,7 @@ class Watched(nn.Module):
 
 def reads_of(count):
     kept = np.ones((12, tok.WINDOWS), bool)
-    frame, index, valid = (torch.from_numpy(np.stack([v] * count)) for v in tok.select(kept, 11))
+    frame, index, valid = (torch.from_numpy(np.stack([v] * count)) for v in tok.select(tok.of_kept(kept), 11))
     torch.manual_seed(0)
     return torch.randn(count, tok.SLOTS, 16), index, valid
 

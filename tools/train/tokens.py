@@ -1,10 +1,13 @@
 """Selection of the narrator's 128 tokens (contract of `narrator.onnx`).
 
-  slots 0..63    newest kept token at each window position, row-major
+  slots 0..63    what stands at each window position, row-major
   slots 64..71   frame tokens Fr of frames t, t-1, .. t-7
-  slots 72..127  kept window tokens superseded at their position, age <= 15,
+  slots 72..127  what stood there before in frames of age <= 15,
                  newest frame first, row-major inside a frame
 Empty slots are zeros with valid 0.
+
+What stands in a frame i64 [T, 64]: of each window the frame whose token is shown, its own where that was kept, an earlier one
+where features found it alike, NONE where the gate left it out. Ages are of the frame in which it stands.
 """
 
 import numpy as np
@@ -16,19 +19,31 @@ FRAME_TOKENS = 8
 MAX_AGE = 15
 AGE_CLIP = 31
 FR_POSITION = 64
+NONE = -1
 
 
-def select(kept, t):
-    """kept bool [>=t+1, 64] (frame 0 all kept) -> frame i64 [128], index i64 [128, 2],
+def of_kept(kept):
+    """Windows kept bool [T, 64] -> what stands where nothing is dropped by features."""
+    return np.where(kept, np.arange(len(kept))[:, None], NONE)
+
+
+def is_kept(stands):
+    """What stands i64 [T, 64] -> windows bool [T, 64] of which the memory holds the frame's own token."""
+    return stands == np.arange(len(stands))[:, None]
+
+
+def select(stands, t):
+    """What stands i64 [>=t+1, 64] (something everywhere in frame 0) -> frame i64 [128], index i64 [128, 2],
     valid f32 [128]. `frame` says where each token was computed (0 where invalid);
     `index` = (age clipped to 31, position)."""
-    kept = kept[: t + 1]
+    stands = stands[: t + 1]
+    shown = stands != NONE
     frame = np.zeros(SLOTS, np.int64)
     index = np.zeros((SLOTS, 2), np.int64)
     valid = np.zeros(SLOTS, np.float32)
 
-    newest = t - kept[::-1].argmax(axis=0)  # [64] last kept frame of each position
-    frame[:WINDOWS] = newest
+    newest = t - shown[::-1].argmax(axis=0)  # [64] last frame in which each position shows something
+    frame[:WINDOWS] = stands[newest, np.arange(WINDOWS)]
     index[:WINDOWS, 0] = t - newest
     index[:WINDOWS, 1] = np.arange(WINDOWS)
     valid[:WINDOWS] = 1
@@ -41,12 +56,12 @@ def select(kept, t):
     valid[fr] = 1
 
     recent = np.arange(t, max(t - MAX_AGE, 0) - 1, -1)  # newest first
-    old = kept[recent] & (recent[:, None] < newest[None, :])
+    old = shown[recent] & (recent[:, None] < newest[None, :])
     row, position = np.nonzero(old)
     room = SLOTS - WINDOWS - FRAME_TOKENS
     row, position = row[:room], position[:room]
     tail = slice(WINDOWS + FRAME_TOKENS, WINDOWS + FRAME_TOKENS + len(row))
-    frame[tail] = recent[row]
+    frame[tail] = stands[recent[row], position]
     index[tail, 0] = t - recent[row]
     index[tail, 1] = position
     valid[tail] = 1
@@ -55,19 +70,21 @@ def select(kept, t):
     return frame, index, valid
 
 
-def drop_features(video, kept, cosine, refresh):
-    """tokens f32 [T, 65, H], windows kept bool [T, 64] -> those left when each is dropped that is more alike than `cosine`
-    to the last kept one at its place, unless that is `refresh` frames old. TimeChat-Online's drop on features, as
-    `MemoryRing` does it."""
-    unit = torch.nn.functional.normalize(video[:, 1:].double(), dim=-1)
-    left = kept.copy()
-    left[0] = True
-    last = np.zeros(kept.shape[1], int)
+def drop_features(video, kept, cosine):
+    """tokens f32 [T, 65, H], windows kept bool [T, 64] -> what stands when each is dropped that is more alike than `cosine` to
+    one that was kept at its place, of which the most alike stands for it. TimeChat-Online's drop on features with
+    `reference = "any_kept"`, as `MemoryRing` does it in clips of which its recent tier evicts nothing."""
+    unit = torch.nn.functional.normalize(video[:, 1:].double(), dim=-1).transpose(0, 1)  # [64, T, H]
+    like = (unit @ unit.transpose(1, 2)).numpy()  # [64, T, T]
+    stands = of_kept(kept)
+    stands[0] = 0
     for t in range(1, len(kept)):
-        like = (unit[t] * unit[last, np.arange(len(last))]).sum(-1).numpy()
-        left[t] &= (like <= cosine) | (t - last >= refresh)
-        last[left[t]] = t
-    return left
+        to_held = np.where(is_kept(stands[:t]).T, like[:, t, :t], -2)  # [64, t]
+        # Of two that are equally alike the newer.
+        nearest = t - 1 - to_held[:, ::-1].argmax(1)
+        drops = kept[t] & (to_held.max(1) > cosine)
+        stands[t, drops] = nearest[drops]
+    return stands
 
 
 def token_row(index):

@@ -90,18 +90,21 @@ def chosen(tokens, batch):
     of the undropped windows, then the same of the dropped ones."""
     windows = len(batch["drops"])
     everything = np.ones((tokens.shape[1], tok.WINDOWS), bool)
-    out = [(b, *tok.select(everything, t)) for b, t in batch["reads"]]
+    out = [(b, *tok.select(tok.of_kept(everything), t)) for b, t in batch["reads"]]
     left = []
     for b, drop in enumerate(batch["drops"]):
         kept = batch["kept"][b] if drop.by_pixels else everything
         if drop.cosine < 1:
-            kept = tok.drop_features(tokens[windows + b].detach().float().cpu(), kept, drop.cosine, REFRESH_FRAMES)
-        left.append(kept)
+            left.append(tok.drop_features(tokens[windows + b].detach().float().cpu(), kept, drop.cosine))
+        else:
+            left.append(tok.of_kept(kept))
     for b, t in batch["reads"]:
         frame, index, valid = tok.select(left[b], t)
         still = index[: tok.WINDOWS, 0]
         old = np.minimum(still + batch["waited"][b], tok.AGE_CLIP)
-        index[: tok.WINDOWS, 0] = np.where(frame[: tok.WINDOWS] == 0, old, still)
+        # Nothing has stood there since the window's first frame, before which the stream had begun.
+        since_first = (frame[: tok.WINDOWS] == 0) & (still == min(t, tok.AGE_CLIP))
+        index[: tok.WINDOWS, 0] = np.where(since_first, old, still)
         out.append((windows + b, frame, index, valid))
     return out
 

@@ -5,7 +5,8 @@
 //! bounded by constants that were measured, each with its measurement beside it, on x86-64 with glibc 2.36 and the debug
 //! profile. The end-to-end tests hold the peaks of runs against the sum.
 
-use std::fmt;
+use std::path::Path;
+use std::{fmt, fs};
 
 use ocelli_drivers::{PANEL_STACK_BYTES, RESOLVER_STACK_BYTES};
 use ocelli_infer::{EMBEDDING, Narrator, Pack, Stab, Taught, Vocabulary};
@@ -31,6 +32,9 @@ use crate::wiring;
 /// 0.9 MiB of relocated pages. Most of the files are never read: operators of tract that no pack uses, and what is not configured.
 const CODE: &str = "code and libraries";
 const CODE_BYTES: u64 = 26 << 20;
+
+/// Parts that are code. Each was measured with a program that has every operator of tract and no link-time optimisation.
+const CODES: [&str; 5] = [CODE, GATEWAY_CODE, COURIER_CODE, SESSION_CODE, RECORDING_CODE];
 
 /// Stack of each of the capture and the STAB thread. Measured: smaps shows 20 KiB touched by capture, H.264 decoder
 /// included, and 48 KiB by STAB. Small, because `RLIMIT_DATA` counts all of it, and the default is 2 MiB.
@@ -154,7 +158,7 @@ const LOADING_COPIES: u64 = 2;
 pub const SLOTS: usize = 2;
 
 /// One part of the plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
     /// Which part.
     pub name: &'static str,
@@ -318,6 +322,7 @@ impl Plan {
             let start_bytes = plan.bytes_of(&[LOADING]) + if config.memory.state.is_some() { kept_bytes } else { 0 };
             plan.items.push(item(COMMAND, command_bytes.saturating_sub(start_bytes)));
         }
+        fit_code(&mut plan.items, mapped_code_bytes());
         Self::of(budget_bytes, plan.items)
     }
 
@@ -379,7 +384,7 @@ impl Plan {
 
     /// Code, which is mapped from files and not written.
     pub fn code_bytes(&self) -> u64 {
-        self.bytes_of(&[CODE, GATEWAY_CODE, COURIER_CODE, SESSION_CODE, RECORDING_CODE])
+        self.bytes_of(&CODES)
     }
 
     /// What a process that answers may hold beside this one, once it has started: with what the start had, and no less than its limit.
@@ -463,6 +468,36 @@ fn token_slot_bytes(pack: &Pack) -> u64 {
     (SLOTS * TokenSlot::bytes(pack.grid, pack.manifest.stab.token_width)) as u64
 }
 
+/// This program and its libraries as they are mapped, of which no more can be resident; without a bound where the system does not say.
+fn mapped_code_bytes() -> u64 {
+    let mapped = || {
+        let program = fs::read_link("/proc/self/exe").ok()?;
+        let maps = fs::read_to_string("/proc/self/maps").ok()?;
+        // `START-END rights offset device inode path`; the path may have spaces in it.
+        let of_code = |line: &str| {
+            let (range, rest) = line.split_once(' ')?;
+            let path = rest.split_once('/').map(|(_, path)| format!("/{path}"))?;
+            let is_code = Path::new(&path) == program || path.ends_with(".so") || path.contains(".so.");
+            let (start, end) = range.split_once('-')?;
+            let address = |text| u64::from_str_radix(text, 16).ok();
+            is_code.then_some(address(end)? - address(start)?)
+        };
+        Some(maps.lines().filter_map(of_code).sum())
+    };
+    mapped().unwrap_or(u64::MAX)
+}
+
+/// Makes parts that are code smaller, in proportion, where all of them are more than `bound_bytes`.
+fn fit_code(items: &mut [Item], bound_bytes: u64) {
+    let is_code = |item: &&mut Item| CODES.contains(&item.name);
+    let in_all: u64 = items.iter_mut().filter(is_code).map(|item| item.bytes).sum();
+    if in_all > bound_bytes {
+        for item in items.iter_mut().filter(is_code) {
+            item.bytes = (u128::from(item.bytes) * u128::from(bound_bytes) / u128::from(in_all)) as u64;
+        }
+    }
+}
+
 /// What a further camera has of a part that the first one has; `None` where one is enough for all.
 fn of_further(item: &Item, pack: &Pack) -> Option<u64> {
     match item.name {
@@ -517,8 +552,29 @@ mod tests {
     }
 
     #[test]
+    fn code_is_no_more_than_what_is_mapped() {
+        let mut items = vec![item(CODE, 26), item(RECENT, 40), item(GATEWAY_CODE, 4)];
+        fit_code(&mut items, 30 << 20);
+        assert_eq!(items, [item(CODE, 26), item(RECENT, 40), item(GATEWAY_CODE, 4)], "it fits");
+        fit_code(&mut items, 15 << 20);
+        assert_eq!(items, [item(CODE, 13), item(RECENT, 40), item(GATEWAY_CODE, 2)]);
+    }
+
+    #[test]
+    fn what_is_mapped_holds_what_is_resident_of_it() {
+        let mapped_bytes = mapped_code_bytes();
+        let program_bytes = fs::metadata("/proc/self/exe").expect("this program").len();
+        // With debug information the file is larger than what is mapped.
+        assert!((1 << 20..program_bytes + (64 << 20)).contains(&mapped_bytes), "{mapped_bytes}");
+        let status = fs::read_to_string("/proc/self/status").expect("the status");
+        let resident = status.lines().find_map(|line| line.strip_prefix("RssFile:")).expect("RssFile");
+        let resident_kib: u64 = resident.trim().trim_end_matches(" kB").parse().expect("a number");
+        assert!(mapped_bytes >= resident_kib << 10, "{mapped_bytes} {resident_kib}");
+    }
+
+    #[test]
     fn a_further_camera_adds_what_is_its_own_and_no_weights() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/home");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/home");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
         let (picture, mut config) = (SizePx::new(640, 480), Config::default());
         config.memory.state = Some("state".into());
@@ -542,7 +598,7 @@ mod tests {
 
     #[test]
     fn a_further_camera_is_named_where_the_plan_does_not_fit_and_has_its_own_picture() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
         let picture = SizePx::new(640, 480);
         let plan = Plan::new(68 << 20, &Config::default(), &pack, &stab, &narrator, picture);
@@ -559,7 +615,7 @@ mod tests {
 
     #[test]
     fn a_command_of_the_gateway_or_of_mqtt_has_a_line_which_the_limits_of_the_program_leave_out() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
         let plan = |text: &str| {
             let config = Config::parse(std::path::Path::new("ocelli.toml"), text).expect("a config");
@@ -580,7 +636,7 @@ mod tests {
 
     #[test]
     fn home_with_all_services_on_is_within_its_budget() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/home");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/home");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
         let text = "vocabulary = \"own\"\n[camera]\nname = \"hall\"\n[journal]\nfile = \"journal\"\n[memory]\nstate = \"state\"\n\
                     [gateway]\nlisten = \"127.0.0.1:8971\"\nlive = true\n[recording]\nfolder = \"recordings\"\n\
@@ -594,7 +650,7 @@ mod tests {
 
     #[test]
     fn a_camera_of_the_network_has_a_session_and_a_decoder_of_its_own() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
         let picture = SizePx::new(640, 480);
         let far = |name: &str| CameraTable { rtsp: Some("rtsp://h/".into()), ..cameras(&[name]).remove(0) };

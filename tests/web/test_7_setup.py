@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -263,7 +264,7 @@ def test_who_may_not_see_a_camera_gets_neither_its_pictures_nor_its_zones(house,
         found = call("GET", "/api/recordings?camera=hall")[1]["recordings"]
         if found:
             break
-        page_wait(1)
+        time.sleep(1)
     event = found[0]["events"][0]["id"]
     assert [one["id"] for one in call("GET", f"/api/recordings?events={event}")[1]["recordings"]] == [found[0]["id"]]
     made = call("POST", "/api/tokens", {"name": "porch-only", "role": "operator", "cameras": ["porch"]})[1]
@@ -276,12 +277,6 @@ def test_who_may_not_see_a_camera_gets_neither_its_pictures_nor_its_zones(house,
         assert call(method, path, body, headers=who)[0] == 403, path
 
 
-def page_wait(seconds):
-    import time
-
-    time.sleep(seconds)
-
-
 def test_the_memory_plan_says_whether_there_is_room_for_a_camera(program, token, far):
     """In 128 MiB with all that this program has on there is none."""
     caller = Caller.__new__(Caller)
@@ -289,6 +284,31 @@ def test_the_memory_plan_says_whether_there_is_room_for_a_camera(program, token,
     status, said = caller("POST", "/api/sources", {"camera": "garden", "rtsp": far, "username": USER, "password": SECRET})
     assert status == 400 and "the plan needs" in said["error"]["message"] and "the budget is 128.0 MiB" in said["error"]["message"], said
     assert not (program.folder / "setup.jsonl").exists() and not list(program.folder.glob("setup.jsonl*"))
+
+
+def test_a_machine_without_a_camera_gets_its_first_one_on_the_page(far):
+    program = Program("live = true\n", cameras=())
+    try:
+        call = Caller(program)
+        for _ in range(60):
+            cameras = call("GET", "/api/cameras")[1]["cameras"]
+            if cameras[0]["trouble"]:
+                break
+            time.sleep(1)
+        assert [(one["name"], one["up"]) for one in cameras] == [("camera", False)] and "/dev/video" in cameras[0]["trouble"], cameras
+        status, said = call("POST", "/api/sources", {"camera": "garden", "rtsp": far, "username": USER, "password": SECRET})
+        assert status == 200 and "from the next start" in said["message"], said
+        program.end()
+        program = Program("live = true\n", cameras=(), folder=program.folder)
+        call.url = program.url
+        for _ in range(60):
+            cameras = call("GET", "/api/cameras")[1]["cameras"]
+            if cameras[0]["up"]:
+                break
+            time.sleep(1)
+        assert [(one["name"], one["up"]) for one in cameras] == [("garden", True)], cameras
+    finally:
+        program.end()
 
 
 def test_where_nothing_is_recorded_there_is_no_picture_and_nobody_asks_for_one(browser):

@@ -210,6 +210,8 @@ impl Registry {
     pub fn open(path: &Path, config: &Config) -> Result<Self, String> {
         let wrong = |why: String| format!("`setup` of [gateway], {}: {why}", path.display());
         additions::possible(path).map_err(wrong)?;
+        // Where the power went while it was checked, its passwords do not stay.
+        let _ = fs::remove_file(tried(path));
         let stamp = Stamp::of(path);
         let kept = Kept::read(path).map_err(|error| wrong(error.to_string()))?;
         Ok(Self {
@@ -293,9 +295,7 @@ impl Registry {
     ) -> Result<bool, HouseError> {
         let mut next = self.kept().clone();
         next.put_camera(camera.clone()).map_err(HouseError::Refused)?;
-        let mut tried = self.path.as_os_str().to_owned();
-        tried.push(".tried");
-        let tried = PathBuf::from(tried);
+        let tried = tried(&self.path);
         let refused = |error: io::Error| HouseError::Unavailable(format!("what was set up cannot be written: {error}"));
         let checked = write(&tried, &next.text()).map_err(refused).and_then(|()| check(&tried));
         let _ = fs::remove_file(&tried);
@@ -363,6 +363,13 @@ impl Registry {
         *self.kept() = next;
         Ok(done)
     }
+}
+
+/// What would be kept, for as long as it is checked.
+fn tried(path: &Path) -> PathBuf {
+    let mut tried = path.as_os_str().to_owned();
+    tried.push(".tried");
+    tried.into()
 }
 
 /// Whole or as it was, and nobody else's to read.

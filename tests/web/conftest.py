@@ -15,20 +15,22 @@ PASSWORD = "correct horse battery"
 
 
 class Program:
-    """`ocelli run` with a config of these lines in [gateway]."""
+    """`ocelli run` with a config of these lines in [gateway], further tables, keys above them, and cameras of these names; again in the same folder, if one is given."""
 
-    def __init__(self, gateway: str):
-        self.folder = Path(tempfile.mkdtemp(prefix="ocelli-web-"))
+    def __init__(self, gateway: str, cameras=("hall",), more: str | None = None, top: str = "", folder: Path | None = None):
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="ocelli-web-"))
+        if more is None:
+            more = f'[recording]\nfolder = "{self.folder}/recordings"\nbefore_s = 2\nafter_s = 2\n'
         clip = ROOT / "tests/clips/demo.mp4"
         play = f"ffmpeg -loglevel error -re -stream_loop -1 -i {shlex.quote(str(clip))} -f yuv4mpegpipe -pix_fmt yuv420p -"
         config = self.folder / "ocelli.toml"
         config.write_text(
-            f'pack = "{ROOT}/models/home"\nvocabulary = "{self.folder}/words.jsonl"\n'
-            f"[camera]\nname = \"hall\"\ncommand = '''{play}'''\nlessons = \"{self.folder}/hall.lessons\"\n"
-            f'[journal]\nfile = "{self.folder}/journal"\n'
+            f'{top}pack = "{ROOT}/models/home"\nvocabulary = "{self.folder}/words.jsonl"\n'
+            + "".join(f"[[camera]]\nname = \"{name}\"\ncommand = '''{play}'''\nlessons = \"{self.folder}/{name}.lessons\"\n" for name in cameras)
+            + f'[journal]\nfile = "{self.folder}/journal"\n'
             f'[[alert]]\ntext = "Somebody is in the hall"\nkinds = ["walk", "enter", "stand"]\nseverity = "notice"\n'
             f'[alerts]\nfile = "{self.folder}/conditions.jsonl"\n'
-            f'[recording]\nfolder = "{self.folder}/recordings"\nbefore_s = 2\nafter_s = 2\n[gateway]\nlisten = "127.0.0.1:0"\nusers = "{self.folder}/users"\naudit = "{self.folder}/audit"\n{gateway}'
+            f'{more}[gateway]\nlisten = "127.0.0.1:0"\nusers = "{self.folder}/users"\naudit = "{self.folder}/audit"\nsetup = "{self.folder}/setup.jsonl"\n{gateway}'
         )
         program = os.environ.get("OCELLI_E2E_PROGRAM", str(ROOT / "target/debug/ocelli"))
         command = [program, "run", "--config", str(config), "--out", str(self.folder / "events")]

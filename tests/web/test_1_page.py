@@ -49,7 +49,7 @@ def named(page):
     """Controls that nobody can name: a screen reader would say nothing of them."""
     return page.evaluate(
         """() => [...document.querySelectorAll("button, a, input, select")].filter((node) => node.offsetParent
-            && !(node.ariaLabel || node.textContent.trim() || node.labels?.length)).map((node) => node.outerHTML)"""
+            && !(node.ariaLabel || node.textContent.trim() || node.labels?.length || node.querySelector("img")?.alt)).map((node) => node.outerHTML)"""
     )
 
 
@@ -110,6 +110,78 @@ def test_an_alert_is_acknowledged_and_a_narration_taught(page, program):
     assert "/ack" in (program.folder / "audit").read_text()
 
 
+def search(page):
+    """Searches, and waits for what was found with its pictures."""
+    page.locator("#note").evaluate("node => { node.textContent = ''; }")
+    page.get_by_role("button", name="Search").click()
+    page.locator("#note", has_text="events").wait_for()
+
+
+def test_a_line_has_a_small_picture_of_what_was_recorded_which_opens_it(page, program):
+    part(page, "Past")
+    page.get_by_label("What", exact=True).select_option("alert")
+    for _ in range(60):
+        page.get_by_role("button", name="Search").click()
+        page.wait_for_timeout(1000)
+        if page.locator("oc-past .thumb img").count():
+            break
+    page.get_by_label("What", exact=True).select_option("")
+    search(page)
+    line = page.locator("oc-past li.alert.pictured").last
+    picture = line.get_by_role("img")
+    picture.scroll_into_view_if_needed()
+    until(page, "[...document.querySelectorAll('.thumb img')].some((image) => image.complete && image.naturalWidth === 224)")
+    assert picture.get_attribute("loading") == "lazy"
+    assert picture.get_attribute("alt").startswith("Picture of hall at ") and picture.get_attribute("alt").endswith("Somebody is in the hall")
+    # Narrations are not recorded here, and have neither a picture nor room for one.
+    assert page.locator("oc-past li.pictured").count() == page.locator("oc-past li.alert .thumb").count()
+    assert not named(page)
+    shot(page, "past-pictures-phone-light")
+    number = picture.get_attribute("src").split("/")[3]
+    for _ in range(60):
+        if (program.folder / f"recordings/{int(number):08}.mp4").exists():
+            break
+        page.wait_for_timeout(500)
+    opens = line.locator(".thumb button")
+    opens.focus()
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('dialog video')?.currentTime > 0.2")
+    assert "Somebody is in the hall" in page.get_by_role("dialog").inner_text()
+    assert not named(page)
+    shot(page, "picture-opens-phone-light")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog").count() == 0
+    assert opens.evaluate("node => node === document.activeElement"), "who closes it is where they were"
+    # The bounds take it away meanwhile: its line stays as high as it was, and no broken picture is in it.
+    before = line.bounding_box()["height"]
+    for kind in ("json", "jpg", "mp4"):
+        (program.folder / f"recordings/{int(number):08}.{kind}").unlink()
+    page.keyboard.press("Enter")
+    page.locator("#note", has_text=f"there is no recording {number}").wait_for()
+    assert line.locator("img").count() == 0 and line.bounding_box()["height"] == before
+    identity = line.get_attribute("id")
+    search(page)
+    page.locator(f"#{identity}:not(.pictured)").wait_for()
+    assert not [line for line in page.wrong if "404" not in line]
+    page.wrong.clear()
+
+
+def test_what_is_told_now_gets_its_picture(page):
+    part(page, "Now")
+    page.wait_for_selector("oc-live[data-painted]")
+    known = {item.get_attribute("id") for item in page.locator("oc-now li.alert").all()}
+    for _ in range(120):
+        fresh = [item for item in page.locator("oc-now li.alert").all() if item.get_attribute("id") not in known]
+        if fresh:
+            break
+        page.wait_for_timeout(500)
+    identity = fresh[0].get_attribute("id")
+    page.locator(f"#{identity} .thumb").wait_for(state="attached")
+    before = page.locator(f"#{identity}").bounding_box()["height"]
+    page.locator(f"#{identity} .thumb img").wait_for()
+    assert page.locator(f"#{identity}").bounding_box()["height"] == before, "its room was there"
+
+
 def test_a_recording_plays_is_saved_and_deleted(page, program):
     part(page, "Recordings")
     # One is whole two seconds after its last event.
@@ -168,6 +240,12 @@ def test_words_are_listed_added_and_taken_back(page):
     taken = page.get_by_role("button", name="Take back: the postman rings")
     taken.wait_for()
     shot(page, "words-wide-dark")
+    # On a phone, too, all of it can be seen.
+    page.set_viewport_size({"width": 390, "height": 844})
+    box, table = taken.bounding_box(), page.locator("oc-words .wide").bounding_box()
+    assert box["x"] + box["width"] <= table["x"] + table["width"], (box, table)
+    assert page.evaluate("document.querySelector('oc-words .wide').scrollWidth <= document.querySelector('oc-words .wide').clientWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
     assert not named(page)
     taken.click()
     taken.wait_for(state="detached")

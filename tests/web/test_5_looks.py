@@ -4,6 +4,7 @@ The files of the page are shown as they are; what the program would answer is in
 all is the same each time. `OCELLI_WEB_LOOKS=write` makes the pictures anew; look at them before you keep them.
 """
 
+import io
 import json
 import os
 import struct
@@ -11,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw
 
 from conftest import ROOT
 
@@ -35,12 +36,27 @@ def live(across=14, side=16):
     return struct.pack("<I", len(body)) + body
 
 
+def snapshot():
+    """A room and somebody in it, as a recording's JPEG would be."""
+    picture = Image.new("RGB", (224, 168), (176, 168, 150))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 118, 224, 168), fill=(112, 84, 62))
+    draw.rectangle((150, 30, 200, 118), fill=(94, 104, 118))
+    draw.ellipse((84, 40, 110, 66), fill=(214, 178, 150))
+    draw.rounded_rectangle((76, 66, 118, 140), 12, fill=(52, 92, 140))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
 def answer(route, answers):
     request = urlsplit(route.request.url)
     if request.path == "/api/cameras/hall/live":
         route.fulfill(body=live(), content_type="application/octet-stream")
-    elif request.path.startswith("/api/recordings/"):
-        route.fulfill(path=PAGE / "icon.svg", content_type="image/svg+xml")
+    elif request.path.endswith("/live"):
+        route.fulfill(status=503, json={"error": {"message": "the camera is blind"}})
+    elif request.path.endswith("/snapshot.jpg"):
+        route.fulfill(body=snapshot(), content_type="image/jpeg")
     elif request.path == "/api/events/stream":
         route.fulfill(body="retry: 3600000\n\n", content_type="text/event-stream")
     elif request.path in answers:
@@ -84,6 +100,14 @@ def looks(page, name):
     )
 
 
+def pictures(page):
+    """All that are on the page, those below the edge of the window, too: they are loaded when they come near it."""
+    for picture in page.locator("img[loading=lazy]").all():
+        picture.scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+
+
 def differs(one, other):
     """Share of pixels that differ; all of them where the sizes do."""
     if one.size != other.size:
@@ -103,6 +127,7 @@ def test_now(shown, size, scheme):
     page = shown(size, scheme)
     page.wait_for_selector("oc-live[data-painted]")
     page.locator("oc-now li").nth(5).wait_for()
+    pictures(page)
     looks(page, f"now-{size}-{scheme}")
 
 
@@ -111,6 +136,7 @@ def test_past(shown, size, scheme):
     page = shown(size, scheme)
     to(page, "Past")
     page.locator("oc-past li").nth(5).wait_for()
+    pictures(page)
     looks(page, f"past-{size}-{scheme}")
 
 
@@ -118,8 +144,17 @@ def test_recordings(shown):
     page = shown("phone", "light")
     to(page, "Recordings")
     page.locator("oc-recordings li").nth(3).wait_for()
-    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    pictures(page)
     looks(page, "recordings-phone-light")
+
+
+def test_a_picture_is_opened(shown):
+    page = shown("phone", "dark")
+    to(page, "Past")
+    page.get_by_role("button", name="Picture of hall at 21:17:45").click()
+    page.get_by_role("dialog").get_by_role("img").wait_for()
+    pictures(page)
+    looks(page, "picture-phone-dark")
 
 
 def test_an_answer(shown):
@@ -138,6 +173,19 @@ def test_words(shown, size, scheme):
     page.locator("oc-words tbody tr").nth(5).wait_for()
     page.locator("ul.conditions li").nth(1).wait_for()
     looks(page, f"words-{size}-{scheme}")
+
+
+@pytest.mark.parametrize("size, scheme", [("phone", "light"), ("wide", "dark"), ("phone", "dark"), ("wide", "light")])
+def test_cameras(shown, size, scheme):
+    answers = json.loads((LOOKS / "answers.json").read_text())
+    page = shown(size, scheme, {"/api/version": answers["/api/version"] | {"cameras": ["hall", "porch"]}})
+    to(page, "Cameras")
+    page.get_by_text("It is added with the next start.").wait_for()
+    hall = page.locator("oc-camera").first
+    hall.get_by_role("button", name="Change the zone the stairs of hall").click()
+    hall.locator("oc-live[data-painted]").wait_for()
+    page.evaluate("scrollTo(0, 0)")
+    looks(page, f"cameras-{size}-{scheme}")
 
 
 @pytest.mark.parametrize("size, scheme", [("phone", "dark"), ("wide", "light")])

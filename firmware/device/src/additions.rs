@@ -4,8 +4,10 @@
 //! Each has a slot, which is its place among a camera's conditions for as long as it is there, so that one can come and go while
 //! the others go on with what they have seen.
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -17,6 +19,7 @@ use crate::alerts::AlertTable;
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::sentences::{self, Stamp};
+use crate::setup::Registry;
 
 /// The most that can be added.
 pub const MOST: usize = 32;
@@ -24,7 +27,7 @@ pub const MOST: usize = 32;
 /// The longest line, and the most of what a condition lists: kinds that it names, corners of its zone, its times.
 const MOST_LINE_BYTES: usize = 4096;
 const MOST_KINDS: usize = 64;
-const MOST_CORNERS: usize = 32;
+pub const MOST_CORNERS: usize = 32;
 const MOST_TIMES: usize = 16;
 
 /// The largest file.
@@ -50,6 +53,8 @@ pub struct Additions {
     cameras: Vec<String>,
     /// What the config's own tell, which are changed there.
     of_config: Vec<String>,
+    /// Zones with names, where they can be set up.
+    registry: Option<Arc<Registry>>,
     /// What can be said now.
     vocabulary: Mutex<Arc<Vocabulary>>,
     slots: Mutex<Slots>,
@@ -64,16 +69,22 @@ impl Additions {
     ///
     /// # Errors
     /// It cannot be read, or is none of these; or there is no folder for it.
-    pub fn open(path: &Path, config: &Config, pack: &Pack) -> Result<(Self, Vec<String>), Error> {
+    pub fn open(
+        path: &Path,
+        config: &Config,
+        pack: &Pack,
+        registry: Option<Arc<Registry>>,
+    ) -> Result<(Self, Vec<String>), Error> {
         let wrong = |why: String| ConfigError::Usage(format!("`file` of [alerts], {}: {why}", path.display()));
         possible(path).map_err(wrong)?;
         let stamp = Stamp::of(path);
-        let text = read(path).map_err(|error| wrong(error.to_string()))?;
+        let text = read(path, MOST_FILE_BYTES).map_err(|error| wrong(error.to_string()))?;
         let additions = Self {
             path: path.into(),
             manifest: pack.manifest.clone(),
             cameras: config.cameras.iter().map(|camera| camera.name.clone()).collect(),
             of_config: config.alerts.iter().map(|alert| alert.words().to_owned()).collect(),
+            registry,
             vocabulary: Mutex::new(Arc::clone(&pack.vocabulary)),
             slots: Mutex::new(vec![None; MOST]),
             stamp: Mutex::new(stamp),
@@ -204,7 +215,31 @@ impl Additions {
     /// What is judged of one, with what can be said now.
     pub fn rule(&self, table: &AlertTable) -> Result<AlertRule, String> {
         let vocabulary = Arc::clone(&self.vocabulary.lock().unwrap_or_else(PoisonError::into_inner));
-        table.rule(&vocabulary, &self.manifest)
+        self.placed(table)?.rule(&vocabulary, &self.manifest)
+    }
+
+    /// One with the corners of the zone that it names.
+    ///
+    /// # Errors
+    /// There is no such zone.
+    pub fn placed<'a>(&self, table: &'a AlertTable) -> Result<Cow<'a, AlertTable>, String> {
+        let (Some(name), Some(camera)) = (&table.in_zone, &table.camera) else { return Ok(Cow::Borrowed(table)) };
+        let zone = self.registry.as_ref().and_then(|registry| registry.zone(camera, name));
+        let zone = zone.ok_or_else(|| format!("alert `{}`: there is no zone `{name}` of `{camera}`", table.text))?;
+        Ok(Cow::Owned(AlertTable { zone: zone.corners.clone(), in_zone: None, ..table.clone() }))
+    }
+
+    /// What a condition in this zone tells, where there is one.
+    pub fn in_zone(&self, camera: &str, name: &str) -> Option<String> {
+        self.slots().iter().flatten().find(|table| is_in(table, camera, name)).map(|table| table.text.clone())
+    }
+
+    /// A zone has other corners: who watches takes up the conditions in it anew.
+    pub fn follow(&self, camera: &str, name: &str) {
+        for table in self.slots().iter_mut().flatten().filter(|table| is_in(table, camera, name)) {
+            *table = Arc::new(AlertTable::clone(table));
+        }
+        self.changes.add();
     }
 
     /// Something else can be said.
@@ -234,6 +269,10 @@ impl Additions {
     fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_in(table: &AlertTable, camera: &str, name: &str) -> bool {
+    table.camera.as_deref() == Some(camera) && table.in_zone.as_deref() == Some(name)
 }
 
 fn full() -> String {
@@ -267,29 +306,38 @@ pub fn possible(path: &Path) -> Result<(), String> {
 }
 
 /// Keeps what was not understood: once, however often it is read.
-fn set_aside(path: &Path, damaged: &[&str]) -> io::Result<()> {
+///
+/// # Errors
+/// It cannot be written.
+pub fn set_aside(path: &Path, damaged: &[&str]) -> io::Result<()> {
     if damaged.is_empty() {
         return Ok(());
     }
     let mut aside = path.as_os_str().to_owned();
     aside.push(".damaged");
-    let known = read(Path::new(&aside)).unwrap_or_default();
-    let mut file = OpenOptions::new().create(true).append(true).open(&aside)?;
+    let known = read(Path::new(&aside), MOST_FILE_BYTES).unwrap_or_default();
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&aside)?;
     for line in damaged.iter().filter(|line| !known.lines().any(|other| other == **line)) {
         writeln!(file, "{line}")?;
     }
     file.sync_all()
 }
 
-fn read(path: &Path) -> io::Result<String> {
+/// A file that need not be there.
+///
+/// # Errors
+/// It cannot be read, or has more than so many bytes.
+pub fn read(path: &Path, most_bytes: u64) -> io::Result<String> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         opened => opened?,
     };
     let mut bytes = Vec::new();
-    file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_FILE_BYTES {
-        return Err(io::Error::other(format!("it has more than {MOST_FILE_BYTES} bytes, which no conditions take")));
+    file.take(most_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most_bytes {
+        return Err(io::Error::other(format!(
+            "it has more than {most_bytes} bytes, which nothing that is added takes"
+        )));
     }
     // A line that is no text is left out as others are.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -305,7 +353,7 @@ mod tests {
         let pack = wiring::open_pack(root.join("models/home").to_str().expect("a plain path")).expect("it is there");
         let own = AlertTable { text: "Of the config".into(), kinds: vec!["fall".into()], ..AlertTable::default() };
         let config = Config { alerts: vec![own], ..Config::default() };
-        Additions::open(path, &config, &pack).expect("it can be read")
+        Additions::open(path, &config, &pack, None).expect("it can be read")
     }
 
     fn walks(text: &str) -> AlertTable {
@@ -424,7 +472,7 @@ mod tests {
         assert_eq!(aside(), damaged + "{}x\n", "what was set aside before stays");
         let large = folder.path().join("large");
         File::create(&large).and_then(|file| file.set_len(1 << 40)).expect("it holds nothing");
-        assert!(read(&large).is_err() && possible(folder.path()).is_err());
+        assert!(read(&large, MOST_FILE_BYTES).is_err() && possible(folder.path()).is_err());
     }
 
     #[test]

@@ -68,6 +68,10 @@ pub struct AlertTable {
     /// Where something must have moved: corners of a polygon, x and y in shares of the picture from its upper left corner, such
     /// as `[[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]` for the right half. Default: anywhere.
     pub zone: Vec<[f32; 2]>,
+    /// In place of `zone`, of a condition that is added on the page: the name of a zone of `camera` that was drawn there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub in_zone: Option<String>,
     /// How much it matters: `alarm`, `notice` or `info`. Below alarm it is told nobody in quiet hours, and never again when nobody
     /// acknowledges it. Default `alarm`.
     pub severity: Option<SeverityName>,
@@ -155,15 +159,10 @@ impl AlertTable {
         if self.after.is_empty() && (self.within.is_some() || !self.unless.is_empty()) {
             return Err("`unless` and `within` are about `after`, which is not there".into());
         }
-        if !self.zone.is_empty() && self.zone.len() < 3 {
-            return Err("a `zone` has three corners or more".into());
+        if self.in_zone.is_some() && (!self.zone.is_empty() || self.camera.is_none()) {
+            return Err("`in_zone` is a zone of a `camera`, which is to be named, in place of a `zone`".into());
         }
-        if self.zone.iter().flatten().any(|at| !(0.0..=1.0).contains(at)) {
-            return Err("corners of a `zone` are shares of the picture, 0 to 1".into());
-        }
-        if !self.zone.is_empty() && Zone::new(self.zone.clone()).area() < LEAST_AREA {
-            return Err("the corners of a `zone` lie on one line, or it crosses itself: nothing is inside".into());
-        }
+        check_zone(&self.zone)?;
         if let Some(threshold) = self.threshold.filter(|threshold| !(*threshold > 0.0 && *threshold <= 1.0)) {
             return Err(format!("`threshold` is {threshold}; it may be above 0 to 1"));
         }
@@ -240,6 +239,26 @@ impl AlertTable {
     }
 }
 
+/// Corners of a zone, or none.
+///
+/// # Errors
+/// Nothing is inside of them.
+pub fn check_zone(corners: &[[f32; 2]]) -> Result<(), String> {
+    if corners.is_empty() {
+        return Ok(());
+    }
+    if corners.len() < 3 {
+        return Err("a `zone` has three corners or more".into());
+    }
+    if corners.iter().flatten().any(|at| !(0.0..=1.0).contains(at)) {
+        return Err("corners of a `zone` are shares of the picture, 0 to 1".into());
+    }
+    if Zone::new(corners.to_vec()).area() < LEAST_AREA {
+        return Err("the corners of a `zone` lie on one line, or it crosses itself: nothing is inside".into());
+    }
+    Ok(())
+}
+
 /// What holds for all alerts: when alarms are told again, and quiet hours.
 pub fn for_all(table: &AlertsTable) -> Result<(Escalation, Vec<WeekSpan>), Error> {
     let parts = parts_for_all(table);
@@ -267,13 +286,16 @@ pub fn check_kept(config: &Config) -> Result<(), Error> {
         let why = "`escalate_after` needs a journal, in which alerts are acknowledged: set `file` of [journal]";
         return Err(ConfigError::Usage(why.into()).into());
     }
-    if let Some(file) = &config.alerting.file {
-        let GatewayTable { users, audit, .. } = &config.gateway;
-        let others = [users, audit, &config.journal.file, &config.vocabulary];
-        let taken =
-            others.into_iter().flatten().any(|other| other == file).then(|| "something else has this file".into());
+    let GatewayTable { users, audit, setup, .. } = &config.gateway;
+    let conditions = &config.alerting.file;
+    let written = [("`file` of [alerts]", conditions), ("`setup` of [gateway]", setup)];
+    for (key, file) in written.iter().filter_map(|(key, file)| Some((key, file.as_ref()?))) {
+        let others = [users, audit, &config.journal.file, &config.vocabulary, conditions, setup];
+        // It is one of them itself.
+        let taken = others.into_iter().flatten().filter(|other| *other == file).count() > 1;
+        let taken = taken.then(|| "something else has this file".to_owned());
         if let Some(why) = taken.or_else(|| additions::possible(file).err()) {
-            return Err(ConfigError::Usage(format!("`file` of [alerts], {}: {why}", file.display())).into());
+            return Err(ConfigError::Usage(format!("{key}, {}: {why}", file.display())).into());
         }
     }
     Ok(())
@@ -287,6 +309,9 @@ pub fn check(config: &Config) -> Result<(), String> {
     }
     for alert in &config.alerts {
         alert.check()?;
+        if alert.in_zone.is_some() {
+            return Err(format!("alert `{}`: `in_zone` is for conditions of the page; write a `zone`", alert.words()));
+        }
         let known = |name: &String| config.cameras.iter().any(|camera| camera.name == *name);
         if let Some(name) = alert.camera.as_ref().filter(|name| !known(name)) {
             return Err(format!("alert `{}`: there is no camera `{name}`", alert.words()));

@@ -24,6 +24,10 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         return events::print(&schema());
     }
     let mut config = args.common.config()?;
+    match &config.left_out[..] {
+        [why, ..] if args.common.setup.is_some() => return Err(ConfigError::Usage(why.clone()).into()),
+        left_out => left_out.iter().for_each(note),
+    }
     if args.journal.is_some() {
         config.journal.file.clone_from(&args.journal);
     }

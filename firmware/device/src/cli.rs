@@ -13,6 +13,7 @@ use ocelli_types::{Clock as _, Severity, SizePx};
 
 use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile, Verbosity};
 use crate::sentences::SeverityName;
+use crate::setup;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -228,6 +229,9 @@ pub enum Command {
     /// What the model sees in pictures on standard input: the program starts itself so.
     #[command(hide = true)]
     Glance(GlanceArgs),
+    /// A picture of the camera that standard input names: the program starts itself so.
+    #[command(hide = true)]
+    Probe(ProbeArgs),
     /// Add sentences that can be said, in plain words, and take them back.
     #[command(after_help = VOCAB_EXAMPLES)]
     Vocab(VocabArgs),
@@ -255,6 +259,9 @@ pub struct Common {
     /// The file of one's own sentences; see `ocelli vocab`.
     #[arg(long, value_name = "FILE")]
     pub vocabulary: Option<PathBuf>,
+    /// The file of cameras and zones in the place of the config's: the program starts itself so to check one.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub setup: Option<PathBuf>,
 }
 
 /// Where events go.
@@ -718,6 +725,13 @@ pub struct GlanceArgs {
     pub common: Common,
 }
 
+/// `ocelli probe`
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    #[command(flatten)]
+    pub common: Common,
+}
+
 /// `ocelli vocab`
 #[derive(Debug, Args)]
 pub struct VocabArgs {
@@ -871,6 +885,10 @@ impl Common {
             config.vocabulary = Some(vocabulary.clone());
             config.layers.set("vocabulary", format_args!("\"{}\"", vocabulary.display()));
         }
+        if let Some(setup) = &self.setup {
+            config.gateway.setup = Some(setup.clone());
+        }
+        config.left_out = setup::lay_over(&mut config);
         Ok(config)
     }
 }

@@ -122,6 +122,11 @@ pub struct Config {
     /// What this was made of.
     #[serde(skip)]
     pub layers: Layers,
+    /// How many of the cameras, the last, were set up on the page, and what of that is left out.
+    #[serde(skip)]
+    pub added: usize,
+    #[serde(skip)]
+    pub left_out: Vec<String>,
     /// The MQTT broker that is told, and that may ask. Default: none.
     pub mqtt: Option<MqttTable>,
     /// Whom to tell over HTTP, each `[[webhook]]`.
@@ -157,6 +162,8 @@ impl Default for Config {
             display: DisplayTable::default(),
             gpio: GpioTable::default(),
             layers: Layers::default(),
+            added: 0,
+            left_out: Vec::new(),
             mqtt: None,
             webhooks: Vec::new(),
             outbox: OutboxTable::default(),
@@ -408,6 +415,9 @@ pub struct GatewayTable {
     pub private_key: Option<PathBuf>,
     /// The file in which it is noted who changed what, 1 MiB and one before it. Default: standard error.
     pub audit: Option<PathBuf>,
+    /// The file, for its owner alone, in which cameras and zones are kept that are set up on the page. Its cameras stand behind those of
+    /// this file; a `[camera]` without `device`, `command` and `rtsp` gives way to them. Default: none can be set up.
+    pub setup: Option<PathBuf>,
     /// Whether pictures may be shown to those who may see the camera. Without it no picture leaves the program. Default false.
     pub live: bool,
     /// How long somebody stays logged in, in hours, 0.1 to 8760. Default 12.
@@ -416,9 +426,9 @@ pub struct GatewayTable {
 
 impl Default for GatewayTable {
     fn default() -> Self {
-        let (users, password_file, certificate, private_key, audit) = (None, None, None, None, None);
+        let (users, password_file, certificate, private_key, audit, setup) = (None, None, None, None, None, None);
         let (listen, live, session_hours) = (None, false, 12.0);
-        Self { listen, users, password_file, certificate, private_key, audit, live, session_hours }
+        Self { listen, users, password_file, certificate, private_key, audit, setup, live, session_hours }
     }
 }
 

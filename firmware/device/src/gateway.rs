@@ -1,7 +1,7 @@
 //! The gateway's side of the program: what runs is counted for it, what is said is told to it, and what it is asked goes to the
 //! journal, or to a command of this program in a process of its own, which has models and memory of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use ocelli_drivers::{SystemClock, released};
+use ocelli_drivers::{CameraInfo, SystemClock, list_cameras, released};
 use ocelli_gateway::house::{
     Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart, Memory,
     NewCondition, NewSentence, PlanItem, Question, Recording, RecordingPage, RecordingQuery, Sentence, Verdict,
 };
+use ocelli_gateway::setup::{Device, NewSource, SetUp, Shot, Sources, Zone};
 use ocelli_gateway::{
     About, Answered, Camera, Canvas, Changes, Event as Told, Feed, Gateway, House, HouseError, OfAlert, Settings,
     Severity as Weight, Snapshots, State,
@@ -24,7 +25,7 @@ use ocelli_gateway::{
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Pack, Vocabulary};
 use ocelli_journal::{Acknowledged, Found, Hole, Journal, JournalError, Query, acknowledge};
-use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity};
+use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity, SizePx};
 use serde::de::DeserializeOwned;
 
 use crate::additions::Additions;
@@ -36,9 +37,12 @@ use crate::events::{NOT_RUNNING, date, rounded};
 use crate::held::Held;
 use crate::journal::Dates;
 use crate::plan::{Plan, mebibytes};
+use crate::probe::Probed;
 use crate::pulse::{Pulse, status_bytes};
 use crate::recording::Archive;
+use crate::setup::{self, Registry};
 use crate::shelf::Shelf;
+use crate::state::PLAUSIBLE_UNIX_MS;
 use crate::wiring::{self, Look};
 
 /// The longest answer of a command, and how long one may take.
@@ -59,6 +63,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How far a process that answers steps back behind those that watch.
 const NICE: i32 = 10;
 
+/// For how long a camera's pictures are counted to tell how many come a second.
+const RATE_OVER_S: f64 = 5.0;
+
 /// Kinds of which alerts are counted apart, of a camera.
 const MOST_COUNTED: usize = 64;
 
@@ -67,9 +74,36 @@ const MOST_COUNTED: usize = 64;
 struct Running {
     total: Pulse,
     up: bool,
+    /// Since when it is so, in milliseconds since 1970, and why it is not.
+    since_ms: Option<u64>,
+    trouble: Option<String>,
+    size_px: Option<SizePx>,
+    fps: f64,
+    /// From when on pictures are counted for that, and how many there were.
+    counted: Option<(Instant, u64)>,
     seen: Option<Instant>,
     saying: Option<String>,
     alerts: BTreeMap<String, u64>,
+}
+
+impl Running {
+    /// It sees from now on, or does not.
+    fn turn(&mut self, up: bool) {
+        if std::mem::replace(&mut self.up, up) != up || self.since_ms.is_none() {
+            self.since_ms = Some(SystemClock::new().unix_ms()).filter(|now_ms| *now_ms >= PLAUSIBLE_UNIX_MS);
+            self.counted = None;
+        }
+    }
+
+    /// Counts how many pictures it gives a second.
+    fn measure(&mut self, now: Instant) {
+        let (since, before) = *self.counted.get_or_insert((now, self.total.pictures));
+        let over_s = now.duration_since(since).as_secs_f64();
+        if over_s >= RATE_OVER_S {
+            self.fps = (self.total.pictures - before) as f64 / over_s;
+            self.counted = Some((now, self.total.pictures));
+        }
+    }
 }
 
 /// What runs, for those who ask how it is. The threads that watch take a lock for as long as it takes to add some numbers.
@@ -79,6 +113,8 @@ pub struct Outside {
     started: Instant,
     dates: Dates,
     names: Vec<String>,
+    /// Where each is.
+    places: Vec<String>,
     cameras: Vec<Mutex<Running>>,
     events: AtomicU64,
     plan: Arc<Mutex<Plan>>,
@@ -88,9 +124,10 @@ impl Outside {
     /// Cameras of these names, of which none has given a picture.
     pub fn new(config: &Config, dates: Dates, plan: Arc<Mutex<Plan>>) -> Self {
         let names: Vec<String> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
+        let places = config.cameras.iter().map(setup::place).collect();
         let cameras = names.iter().map(|_| Mutex::default()).collect();
         let (held, started, events) = (Arc::default(), Instant::now(), AtomicU64::new(0));
-        Self { held, started, dates, names, cameras, events, plan }
+        Self { held, started, dates, names, places, cameras, events, plan }
     }
 
     /// What is said, for those who bring it to others.
@@ -112,16 +149,19 @@ impl Outside {
     /// The model saw a picture; `count` adds what came before it.
     pub fn saw(&self, camera: usize, look: &Look, times: (Micros, Micros), count: impl FnOnce(&mut Pulse)) {
         self.with(camera, |running| {
-            (running.up, running.seen) = (true, Some(Instant::now()));
+            let now = Instant::now();
+            running.turn(true);
+            (running.seen, running.size_px) = (Some(now), Some(look.picture));
             running.total.looked(look);
             count(&mut running.total);
             running.total.thought(times.0, times.1);
+            running.measure(now);
         });
     }
 
     /// A camera was lost, or sees again.
     pub fn up(&self, camera: usize, up: bool) {
-        self.with(camera, |running| running.up = up);
+        self.with(camera, |running| running.turn(up));
     }
 
     /// Something was said: `kind` of the vocabulary, how much it matters, whom it is about. Others hear of it when the journal is done
@@ -137,6 +177,9 @@ impl Outside {
         self.events.fetch_add(1, Ordering::Relaxed);
         if let Some(camera) = self.names.iter().position(|name| name == event.camera) {
             self.with(camera, |running| {
+                if event.kind == EventKind::Blind {
+                    running.trouble = Some(event.text.to_owned());
+                }
                 if event.kind == EventKind::Narration {
                     running.saying = Some(event.text.to_owned());
                 }
@@ -185,12 +228,17 @@ impl Outside {
             heap_peak_bytes: CountingAlloc::peak_bytes() as u64,
             plan: plan.items.iter().map(item).collect(),
         };
-        let cameras = self.names.iter().zip(&self.cameras).map(|(name, running)| {
+        let cameras = self.names.iter().zip(&self.places).zip(&self.cameras).map(|((name, place), running)| {
             let running = running.lock().unwrap_or_else(PoisonError::into_inner);
             let total = &running.total;
             Camera {
                 name: name.clone(),
                 up: running.up,
+                since: running.since_ms.map(date),
+                trouble: running.trouble.clone().filter(|_| !running.up),
+                from: Some(place.clone()),
+                size: running.size_px.map(|size_px| size_px.to_string()),
+                fps: if running.up { rounded(running.fps) } else { 0.0 },
                 frame_age_s: running.seen.map(|seen| rounded(seen.elapsed().as_secs_f64())),
                 frames: total.pictures,
                 processed: total.seen,
@@ -268,6 +316,8 @@ struct Program {
     /// Those of the config, and those that are added, where a file is named for them.
     conditions: Vec<Condition>,
     additions: Option<Arc<Additions>>,
+    /// Cameras and zones that are set up, where a file is named for them.
+    registry: Option<Arc<Registry>>,
     canvases: Vec<Option<Arc<Canvas>>>,
     archive: Archive,
     journal: Option<PathBuf>,
@@ -294,7 +344,7 @@ pub fn command_bytes(config: &Config, pack: &Pack) -> Option<u64> {
 }
 
 /// What is shown and changed of a running program: the canvases of the capture threads, what was recorded, conditions that are added.
-pub type Parts = (Vec<Option<Arc<Canvas>>>, Archive, Option<Arc<Additions>>);
+pub type Parts = (Vec<Option<Arc<Canvas>>>, Archive, Option<Arc<Additions>>, Option<Arc<Registry>>);
 
 /// What others may ask. `pack` is the one that runs.
 pub fn house(
@@ -302,7 +352,7 @@ pub fn house(
     common: &Common,
     pack: &Pack,
     outside: &Arc<Outside>,
-    (canvases, archive, additions): Parts,
+    (canvases, archive, additions, registry): Parts,
 ) -> Arc<dyn House> {
     let about = About {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -312,7 +362,9 @@ pub fn house(
         cameras: outside.names.clone(),
         live: config.gateway.live,
         recording: archive.shelf.is_some(),
+        recorded: config.recording.types(),
         conditions: additions.is_some(),
+        setup: registry.is_some(),
     };
     let conditions = config.alerts.iter().map(|alert| condition(alert, false, None));
     let mut arguments = vec!["--pack".to_owned(), config.pack.clone()];
@@ -330,6 +382,7 @@ pub fn house(
         outside: Arc::clone(outside),
         conditions: conditions.collect(),
         additions,
+        registry,
         canvases,
         archive,
         journal,
@@ -399,6 +452,7 @@ fn condition(alert: &AlertTable, own: bool, fault: Option<String>) -> Condition 
         cooldown: alert.cooldown.clone(),
         times: alert.times.clone(),
         zone: alert.zone.clone(),
+        in_zone: alert.in_zone.clone(),
         severity: weight(alert.tells().severity),
         own,
         fault,
@@ -489,6 +543,24 @@ impl Program {
         self.additions.as_deref().ok_or_else(|| HouseError::Refused(none.into()))
     }
 
+    fn registry(&self) -> Answered<&Registry> {
+        let none = "cameras and zones cannot be set up here; name a file for them in the config: [gateway] setup";
+        self.registry.as_deref().ok_or_else(|| HouseError::Refused(none.into()))
+    }
+
+    fn plan(&self) -> Plan {
+        self.outside.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks a camera for a picture. It may take what the plan has left over, beside what any process may.
+    fn probe(&self, table: &serde_json::Map<String, serde_json::Value>) -> Answered<Probed> {
+        let plan = self.plan();
+        let left_bytes = plan.budget_bytes.saturating_sub(plan.planned_bytes);
+        let input = serde_json::to_vec(table).map_err(|error| HouseError::Unavailable(error.to_string()))?;
+        let (out, _) = self.run_within(left_bytes, &mut self.command(&["probe"])?, input)?;
+        Self::json(&out)
+    }
+
     fn shelf(&self) -> Answered<&Shelf> {
         let none = "nothing is recorded; name a folder in the config: [recording] folder";
         self.archive.shelf.as_deref().ok_or_else(|| HouseError::Absent(none.into()))
@@ -519,10 +591,15 @@ impl Program {
 
     /// Runs a command, when the one before has ended.
     fn run(&self, command: &mut Command, input: Vec<u8>) -> Answered<(String, String)> {
+        self.run_within(0, command, input)
+    }
+
+    /// The same, with so many bytes more.
+    fn run_within(&self, more_bytes: u64, command: &mut Command, input: Vec<u8>) -> Answered<(String, String)> {
         let none = "the profile `pico` has no room for a process that answers";
         let command_bytes = self.command_bytes.ok_or_else(|| HouseError::Unavailable(none.into()))?;
         let _turn = self.line.turn(PATIENCE)?;
-        run(command, command_bytes, LONGEST, input)
+        run(command, command_bytes + more_bytes, LONGEST, input)
     }
 
     fn json<T: DeserializeOwned>(output: &str) -> Answered<T> {
@@ -593,8 +670,8 @@ fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>
                  or fewer sentences of your own, take less"
             )))
         }
-        // The last line says why; what was asked makes no sense, or it is not known here.
-        Some(2) => Err(HouseError::Refused(notes.lines().last().unwrap_or("it was refused").to_owned())),
+        // The last line says why; what was asked makes no sense, is not known here, or is more than the plan has room for.
+        Some(2 | 5) => Err(HouseError::Refused(notes.lines().last().unwrap_or("it was refused").to_owned())),
         _ => Err(HouseError::Unavailable(notes.lines().last().unwrap_or("it failed").to_owned())),
     }
 }
@@ -761,7 +838,11 @@ impl House for Program {
 
     fn conditions(&self) -> Vec<Condition> {
         let added = self.additions.iter().flat_map(|additions| additions.list());
-        let added = added.map(|(table, fault)| condition(&table, true, fault));
+        let placed = |table: &AlertTable| {
+            let zone = self.additions.as_ref().and_then(|additions| Some(additions.placed(table).ok()?.zone.clone()));
+            zone.unwrap_or_default()
+        };
+        let added = added.map(|(table, fault)| Condition { zone: placed(&table), ..condition(&table, true, fault) });
         self.conditions.iter().cloned().chain(added).collect()
     }
 
@@ -770,7 +851,8 @@ impl House for Program {
     }
 
     fn add_condition(&self, wish: &NewCondition) -> Answered<Done> {
-        let NewCondition { text, camera, kinds, absent, for_, cooldown, times, zone, severity: severe } = wish.clone();
+        let NewCondition { text, camera, kinds, absent, for_, cooldown, times, zone, in_zone, severity: severe } =
+            wish.clone();
         let table = AlertTable {
             severity: severe.map(|severe| severity(severe).into()),
             text,
@@ -781,6 +863,7 @@ impl House for Program {
             cooldown,
             times,
             zone,
+            in_zone,
             ..AlertTable::default()
         };
         let changed = self.additions()?.put(table)?;
@@ -798,14 +881,21 @@ impl House for Program {
     }
 
     fn recordings(&self, query: &RecordingQuery, cameras: Option<&[String]>) -> Answered<RecordingPage> {
+        let ids = query.event_ids()?;
+        let holds = |of: &Recording| {
+            ids.as_ref().is_none_or(|ids| of.events.iter().filter_map(|event| event.id).any(|id| ids.contains(&id)))
+        };
         let sees = |of: &Recording| {
             cameras.is_none_or(|cameras| cameras.contains(&of.camera))
                 && query.camera.as_ref().is_none_or(|camera| *camera == of.camera)
+                && holds(of)
         };
+        // A run of the program records an event once; what is older is not looked through when all were found.
+        let most = ids.as_ref().map_or(usize::MAX, BTreeSet::len);
         let shelf = self.shelf()?;
         let read = || {
             let (bytes, most_bytes) = shelf.held()?;
-            let recordings = shelf.list(query.before, usize::from(query.limit.unwrap_or(50)), sees)?;
+            let recordings = shelf.list(query.before, most.min(usize::from(query.limit.unwrap_or(50))), sees)?;
             Ok(RecordingPage { recordings, bytes, most_bytes })
         };
         read().map_err(|error| of_shelf(&error))
@@ -823,8 +913,60 @@ impl House for Program {
         self.shelf()?.remove(id).map_err(|error| of_shelf(&error))
     }
 
+    fn set_up(&self) -> Answered<&dyn SetUp> {
+        self.registry().map(|_| self as &dyn SetUp)
+    }
+
     fn snapshots(&self) -> Option<Arc<Snapshots>> {
         self.archive.snapshots.clone()
+    }
+}
+
+impl SetUp for Program {
+    fn zones(&self) -> Vec<Zone> {
+        self.registry().map_or_else(|_| Vec::new(), Registry::zones)
+    }
+
+    fn put_zone(&self, zone: &Zone) -> Answered<Done> {
+        let changed = self.registry()?.put_zone(zone, self.additions.as_deref())?;
+        Ok(Done { message: if changed { "It is changed." } else { "It is kept." }.into() })
+    }
+
+    fn remove_zone(&self, camera: &str, name: &str) -> Answered<Done> {
+        self.registry()?.remove_zone(camera, name, self.additions.as_deref())?;
+        Ok(Done { message: "It is forgotten.".into() })
+    }
+
+    fn sources(&self) -> Sources {
+        let sources = self.registry().map_or_else(|_| Vec::new(), Registry::sources);
+        let device = |of: CameraInfo| Device { device: of.path.display().to_string(), name: of.name };
+        let devices = list_cameras().into_iter().filter(|of| of.captures).map(device).collect();
+        Sources { sources, devices }
+    }
+
+    fn try_source(&self, wish: &NewSource) -> Answered<Shot> {
+        let probed = self.probe(&self.registry()?.table(wish)?)?;
+        Ok(Shot { jpeg: probed.picture(), size: probed.size_px, fps: probed.fps })
+    }
+
+    fn put_source(&self, wish: &NewSource) -> Answered<Done> {
+        let registry = self.registry()?;
+        let mut table = registry.table(wish)?;
+        // The plan is made for pictures as they come.
+        table.insert("size_px".into(), self.probe(&table)?.size_px.into());
+        let changed = registry.put_camera(&table, |tried| {
+            let mut command = self.command(&["check", "--json"])?;
+            let budget = self.plan().budget_bytes.to_string();
+            command.arg("--setup").arg(tried).args(["--memory-budget", &budget]).args(&self.of_journal);
+            self.run(&mut command, Vec::new()).map(drop)
+        })?;
+        let what = if changed { "It is changed" } else { "It is added" };
+        Ok(Done { message: format!("{what}, from the next start of the program on.") })
+    }
+
+    fn remove_source(&self, camera: &str) -> Answered<Done> {
+        self.registry()?.remove_camera(camera)?;
+        Ok(Done { message: "It is taken away, from the next start of the program on.".into() })
     }
 }
 
@@ -841,6 +983,7 @@ mod tests {
             outside,
             conditions: Vec::new(),
             additions: None,
+            registry: None,
             canvases: vec![None],
             archive: Archive::default(),
             journal,

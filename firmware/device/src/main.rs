@@ -27,12 +27,14 @@ mod panel;
 mod plain;
 mod plan;
 mod privacy;
+mod probe;
 mod pulse;
 mod recall;
 mod recording;
 mod replay;
 mod run;
 mod sentences;
+mod setup;
 mod shelf;
 mod signs;
 mod soak;
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::No(args) => events::teach(&args.about, args.was.as_deref(), true),
         Command::Embed => plain::embed(),
         Command::Glance(args) => glance::command(args),
+        Command::Probe(args) => probe::command(args),
         Command::Ack(args) => events::acknowledge(args),
         Command::Vocab(args) => vocab::command(args),
     };

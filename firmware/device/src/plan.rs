@@ -22,6 +22,7 @@ use crate::gateway;
 use crate::journal::{SCRIBE_STACK_BYTES, WAITING};
 use crate::recording::RECORDER_STACK_BYTES;
 use crate::sentences::{Room, WATCHER_STACK_BYTES};
+use crate::setup;
 use crate::signs;
 use crate::state::{KEEPER_STACK_BYTES, Store};
 use crate::thermal::WARDEN_STACK_BYTES;
@@ -121,6 +122,9 @@ const LIKELIHOOD_BYTES: usize = 3 * size_of::<f32>() + 2 * size_of::<f32>() + 1;
 /// Conditions beside the config's, where a file of them is named.
 const CONDITIONS: &str = "conditions that are added";
 
+/// Cameras and zones that are set up on the page.
+const SET_UP: &str = "what is set up on the page";
+
 /// The gateway: what it holds at most, its code that was read, and its threads' whole stacks.
 const GATEWAY: &str = "gateway";
 const GATEWAY_CODE: &str = "gateway: code and libraries";
@@ -194,6 +198,7 @@ impl Item {
             INDEX => Some("a shorter clip"),
             SEGMENTS | SNAPSHOT => Some("profile = \"pico\""),
             CONDITIONS => Some("no `file` in [alerts]"),
+            SET_UP => Some("no `setup` in [gateway]"),
             SIGNS => Some("no display"),
             SENTENCES | LIKELIHOODS => Some("fewer sentences of your own (the file, or vocabulary_room)"),
             _ => Some("a smaller pack"),
@@ -308,6 +313,9 @@ impl Plan {
         }
         if config.alerting.file.is_some() {
             plan.items.push(item(CONDITIONS, additions::bytes(config.cameras.len()) as u64));
+        }
+        if config.gateway.setup.is_some() {
+            plan.items.push(item(SET_UP, setup::BYTES));
         }
         let sensors = if config.thermal.watches() { WARDEN_STACK_BYTES as u64 } else { 0 };
         if sensors + signs::bytes(config) > 0 {

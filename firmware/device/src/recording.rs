@@ -130,6 +130,12 @@ impl RecordingTable {
         Ok(())
     }
 
+    /// Types of events around which it is recorded.
+    pub fn types(&self) -> Vec<String> {
+        let wanted = self.events.iter().filter(|_| self.folder.is_some());
+        wanted.map(|event| event.name().to_owned()).collect()
+    }
+
     /// For `ocelli check`; none where nothing is recorded.
     pub fn line(&self) -> Option<String> {
         let folder = self.folder.as_ref()?;

@@ -32,7 +32,7 @@ use self::think::{Standing, Think, Watched};
 use crate::additions::Additions;
 use crate::alerts::{self, WeekClock};
 use crate::cli::RunArgs;
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::controls::Switches;
 use crate::courier;
 use crate::enforce::Fence;
@@ -47,6 +47,7 @@ use crate::privacy;
 use crate::pulse::Pulse;
 use crate::recording::{Archive, Recorder};
 use crate::sentences::{self, Loaded, Watcher};
+use crate::setup::Registry;
 use crate::signs::Signs;
 use crate::state::{Keeper, Kept, Reference, Store};
 use crate::supervise::Supervisor;
@@ -126,8 +127,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
-    let wishes = config.cameras.iter().map(wish).collect::<Result<Vec<_>, _>>()?;
-    let count = wishes.len();
+    let mut wishes = config.cameras.iter().map(wish).collect::<Result<Vec<_>, _>>()?;
     let pack = wiring::open_pack(&config.pack)?;
     let of_pack = pack.clone();
     let own = config.vocabulary.as_deref().map(|path| Loaded::read(path, &of_pack, sentences::MOST)).transpose()?;
@@ -140,9 +140,20 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let fence = config.enforce.then(|| Fence::enter(budget_bytes));
     let budget_bytes = fence.as_ref().map_or(budget_bytes, Fence::budget_bytes);
     let (pack, stab, narrator) = wiring::load_models(pack)?;
-    let plan = Plan::new(budget_bytes, &config, &pack, &stab, &narrator, config.cameras[0].size_px)
-        .with_further(&config.cameras[1..], &pack);
+    let planned = |config: &Config| {
+        Plan::new(budget_bytes, config, &pack, &stab, &narrator, config.cameras[0].size_px)
+            .with_further(&config.cameras[1..], &pack)
+    };
+    let mut plan = planned(&config);
+    // What was set up when there was more room does not keep the others from running.
+    while let (Err(over), true) = (plan.require(), config.added > 0 && config.cameras.len() > 1) {
+        let left_out = config.cameras.pop().expect("there is one more than one");
+        (config.added, plan) = (config.added - 1, planned(&config));
+        wishes.pop();
+        config.left_out.push(format!("the camera `{}` that was set up is left out: {over}", left_out.name));
+    }
     plan.require()?;
+    let count = wishes.len();
     if let Some(fence) = fence {
         note(fence.close(&plan)?);
     }
@@ -188,12 +199,15 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let voice = voice.heard_by(outside.clone());
     let held = outside.as_ref().map(|outside| outside.held());
     let mut voice = voice.kept_by(Scribe::open(&config.journal, dates, start_us, false, held)?);
-    let added = config.alerting.file.as_deref().map(|path| Additions::open(path, &config, &pack)).transpose()?;
+    let registry = config.gateway.setup.as_deref().map(|path| Registry::open(path, &config).map(Arc::new));
+    let registry = registry.transpose().map_err(ConfigError::Usage)?;
+    let added = config.alerting.file.as_deref();
+    let added = added.map(|path| Additions::open(path, &config, &pack, registry.clone())).transpose()?;
     let (additions, unread) = added.map(|(additions, faults)| (Arc::new(additions), faults)).unzip();
     let canvases: Vec<_> = config.cameras.iter().map(|_| gateway::canvas(&config, &pack)).collect();
     let switches = Arc::new(Switches::new(config.speak.verbosity, count));
     let house = outside.as_ref().map(|outside| {
-        let parts = (canvases.clone(), archive.clone(), additions.clone());
+        let parts = (canvases.clone(), archive.clone(), additions.clone(), registry.clone());
         gateway::house(&config, &args.common, &pack, outside, parts)
     });
     // They answer until the end, whatever the end is.
@@ -203,7 +217,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             (gateway::start(&config, outside, &house)?, courier::start(&config, outside, &house, &switches)?)
         }
     };
-    for fault in own.iter().flat_map(|own| &own.faults).chain(unread.iter().flatten()) {
+    for fault in own.iter().flat_map(|own| &own.faults).chain(unread.iter().flatten()).chain(&config.left_out) {
         note(fault);
         voice.tell(0, EventKind::Health, (start_us, start_us), fault)?;
     }
@@ -231,7 +245,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     for _ in 1..count {
         stabs.push(stabs[0].sibling()?);
     }
-    let hopeful = Arc::new(AtomicUsize::new(count));
+    // Where cameras are set up on the page none has to be there at the start: it is on the page that one is mended.
+    let is_set_up = registry.is_some() && args.clip.is_none();
+    let hopeful = Arc::new(AtomicUsize::new(count + usize::from(is_set_up)));
     // Room for each camera's slots: one that is busy does not keep another from sending.
     let (tell, pictures) = sync_channel(SLOTS * count);
     let (tell_tokens, messages) = sync_channel(SLOTS);
@@ -331,7 +347,10 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let (vocabulary, week) = (Arc::clone(&pack.vocabulary), WeekClock::new(&config));
     // What can be said now is the watcher's: these sentences should not outlive it.
     drop(pack);
-    let (narrator, supervisor) = (&narrator, Supervisor::of_environment());
+    let (narrator, mut supervisor) = (&narrator, Supervisor::of_environment());
+    if is_set_up {
+        supervisor.ready();
+    }
     let mut think = Think {
         cameras,
         voice,

@@ -11,7 +11,7 @@ use ocelli_pipeline::{
     MemoryRing, News, Normal, NormalConfig, PatchSlot, Pipeline, SILENCE, SegmentConfig, Selection, Speak, SpeakConfig,
     TokenGate,
 };
-use ocelli_types::{Clock, Content, Frame, Micros};
+use ocelli_types::{Clock, Content, Frame, Micros, SizePx};
 
 use crate::config::{CameraTable, Config, Profile, Verbosity};
 use crate::error::{Error, note};
@@ -113,6 +113,8 @@ pub struct Eye {
 /// What one look of the [`Eye`] found and cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
+    /// Size of the picture as it came.
+    pub picture: SizePx,
     /// What the gate kept.
     pub gate: GateReport,
     /// Time to resize and convert.
@@ -182,6 +184,7 @@ impl Eye {
         let gate = CountingAlloc::count(|| self.gate.select(&self.picture, content, frame.seq, captured_us, slot));
         let new_scene = gate.value.new_scene && self.scene_changes;
         Ok(Look {
+            picture: frame.size_px,
             gate: GateReport { new_scene, ..gate.value },
             fit_us: fitted_us - start_us,
             gate_us: clock.now() - fitted_us,

@@ -51,24 +51,76 @@ const mib = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
 const lasted = (event) => event.start && event.end ? (new Date(event.end) - new Date(event.start)) / 1000 : (event.t_end_s ?? 0) - (event.t_start_s ?? 0);
 const span = (seconds) => seconds < 1 ? "" : seconds < 90 ? `${Math.round(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 
-// One event, with what one can do about it.
-function eventItem(event) {
+// Whether it may have been recorded around an event: what is told again has been.
+const mayShow = (event) => event.id !== null && state.about.recorded.includes(event.type) && !event.text.startsWith("still not acknowledged");
+
+// Beside its lines a list has room for pictures, where there can be some.
+const eventsClass = () => state.about.recorded.length ? "events beside" : "events";
+
+// What was recorded around events, by their ids. An older run of the program may have had the same ids, so the time has to be the same, too.
+async function recordings(events) {
+  const asked = events.filter(mayShow), found = new Map();
+  if (!asked.length) return found;
+  const page = await api("GET", `/api/recordings?events=${asked.map((event) => event.id).join(",")}&limit=200`).catch(() => ({ recordings: [] }));
+  for (const recording of page.recordings.reverse()) {
+    for (const event of asked) {
+      const of = recording.events.find((other) => other.id === event.id);
+      if (of && recording.camera === event.camera && Math.abs(new Date(of.start) - new Date(event.start)) < 1000) found.set(event.id, recording);
+    }
+  }
+  return found;
+}
+
+// The place of an event's picture, and the picture: it opens the clip, or the snapshot where there is none.
+function thumbnail(event, recording) {
+  const place = h("div", { className: "thumb" });
+  if (!recording) return place;
+  // Of one that was removed meanwhile the place stays empty, so that nothing jumps.
+  const gone = () => place.replaceChildren();
+  const alt = `Picture of ${event.camera} at ${clock(event.start)}: ${event.text}`;
+  const picture = h("img", { loading: "lazy", decoding: "async", alt, width: 64, height: 48, onerror: gone, src: `/api/recordings/${recording.id}/snapshot.jpg` });
+  // It is not disabled meanwhile, for who closes the dialog comes back to it.
+  place.append(h("button", { type: "button", onclick: () => attempt(null, async () => {
+    try { watch(await api("GET", `/api/recordings/${recording.id}`), event); } catch (error) { if (error.status === 404) gone(); throw error; }
+  }) }, picture));
+  return place;
+}
+
+// A recording in a dialog.
+function watch(recording, event) {
+  const at = `/api/recordings/${recording.id}`, still = `${at}/snapshot.jpg`, what = `${event.camera}, ${day(event.start)} ${clock(event.start)}`;
+  const picture = h("img", { src: still, alt: `Picture of ${what}: ${event.text}`, width: 448, height: 448 });
+  const shown = recording.clip ? h("video", { src: `${at}/clip.mp4`, poster: still, ariaLabel: `Clip of ${what}: ${event.text}`, controls: true, autoplay: true, muted: true, playsInline: true, loop: true, width: 448, height: 448 }) : picture;
+  if (recording.clip) shown.addEventListener("error", () => { shown.replaceWith(picture); note("The clip cannot be played."); });
+  const box = h("dialog", { className: "film", ariaLabel: what, onclose: () => box.remove() }, h("div", { className: "frame" }, shown),
+    h("p", { className: "what" }, event.text), h("p", { className: "dim" }, `${what}. ${recording.clip ? "" : "The clip is not there, or not yet. "}It is what the model got.`),
+    h("p", { className: "row" }, h("button", { type: "button", onclick: () => box.close() }, "Close")));
+  if (document.querySelector("dialog")) return;
+  document.body.append(box);
+  box.showModal();
+}
+
+// One event, with what one can do about it, and its picture, or room for one that may come.
+function eventItem(event, recording, awaited) {
   const alert = event.type === "alert";
   const kind = alert ? "alert" : ["blind", "hole"].includes(event.type) ? event.type : event.severity === "notice" || event.severity === "alarm" ? "notice" : "";
   const mark = { alert: "Alert: ", alert_end: "Over: ", update: "Alert: ", blind: "Blind: ", hole: "Not running: ", health: "Device: " }[event.type] ?? "";
   const said = alert && event.said ? ` — ${event.said}` : "";
   const time = h("time", { dateTime: event.start ?? "" }, event.start ? clock(event.start) : `${(event.t_start_s ?? 0).toFixed(1)} s`);
   const acts = h("div", { className: "acts" });
-  const item = h("li", { className: kind, id: event.id === null ? "" : `event-${event.id}` },
+  const pictured = recording || awaited;
+  const item = h("li", { className: pictured ? `${kind} pictured` : kind, id: event.id === null ? "" : `event-${event.id}` },
     h("div", { className: "dim" }, time, ` ${event.camera ?? ""} ${span(lasted(event))}`, event.id === null ? "" : ` #${event.id}`),
-    h("div", { className: "what" }, mark + event.text + said), acts);
+    h("div", { className: "what" }, mark + event.text + said), pictured ? thumbnail(event, recording) : null, acts);
   if (alert && event.acknowledged) acts.append(h("span", { className: "dim" }, `acknowledged ${clock(event.acknowledged)}`));
   else if (alert && may("operator")) {
     acts.append(h("button", { type: "button", ariaLabel: `Acknowledge alert ${event.id}`, onclick: (click) => attempt(click.target, async () => {
       const now = await api("POST", `/api/events/${event.id}/ack`);
       note("Acknowledged.");
       if ($("alarm").dataset.id === String(event.id)) $("alarm").textContent = "";
-      item.replaceWith(eventItem(now));
+      const next = eventItem(now), place = item.querySelector(".thumb");
+      if (place) { next.classList.add("pictured"); next.querySelector(".acts").before(place); }
+      item.replaceWith(next);
     }) }, "Acknowledge"));
   }
   if (event.type === "narration" && may("operator")) {
@@ -221,21 +273,24 @@ class Now extends HTMLElement {
       live.last = state.stats?.cameras.find((other) => other.name === camera)?.saying;
       return h("section", {}, live);
     });
-    this.list = h("ol", { className: "events", ariaLabel: "The newest events" });
+    this.list = h("ol", { className: eventsClass(), ariaLabel: "The newest events" });
     this.append(h("div", { className: "two" }, h("div", {}, ...cameras), h("section", {}, h("h2", {}, "Lately"), this.list)));
     // What is told while the list is on its way comes behind it.
     let waiting = [];
     this.heard = ({ detail: event }) => (waiting ? waiting.push(event) : this.add(event));
     bus.addEventListener("event", this.heard);
     const page = await attempt(null, () => api("GET", "/api/events?limit=20"));
-    for (const event of [...(page?.events ?? []).reverse(), ...waiting]) this.add(event);
+    const events = (page?.events ?? []).reverse(), shown = await recordings(events);
+    for (const event of events) this.add(event, shown.get(event.id) ?? null);
+    for (const event of waiting) this.add(event);
     waiting = null;
     if (!this.list.children.length) this.list.append(h("li", { className: "empty dim" }, "Nothing yet."));
   }
 
   disconnectedCallback() { bus.removeEventListener("event", this.heard); }
 
-  add(event) {
+  // One that was told just now has no recording yet: it is asked for when it may be there, and has room until then.
+  add(event, recording) {
     this.list.querySelector(".empty")?.remove();
     const known = event.id !== null && this.list.querySelector(`#event-${event.id}`);
     if (event.type === "update" && known) {
@@ -243,10 +298,21 @@ class Now extends HTMLElement {
       return;
     }
     if (known && event.type === known.dataset.type) { known.remove(); }
-    const item = eventItem(event);
+    const awaited = recording === undefined && mayShow(event);
+    const item = eventItem(event, recording, awaited);
     item.dataset.type = event.type;
     this.list.prepend(item);
+    if (awaited) this.picture(event, item, [1000, 4000]);
     while (this.list.children.length > 30) this.list.lastElementChild.remove();
+  }
+
+  async picture(event, item, [wait, ...more]) {
+    await new Promise((done) => setTimeout(done, wait));
+    // Who acknowledged it meanwhile has another item there.
+    const place = () => this.list.querySelector(`#${item.id} .thumb`);
+    if (!this.isConnected || !place()) return;
+    const recording = (await recordings([event])).get(event.id);
+    if (recording) place()?.replaceWith(thumbnail(event, recording)); else if (more.length) this.picture(event, item, more);
   }
 }
 
@@ -307,7 +373,7 @@ class Past extends HTMLElement {
     this.since.value = "24h";
     this.strip = h("div", { className: "strip", role: "img" });
     this.ends = h("div", { className: "ends dim" });
-    this.list = h("ol", { className: "events", ariaLabel: "Events that were found, the newest first" });
+    this.list = h("ol", { className: eventsClass(), ariaLabel: "Events that were found, the newest first" });
     this.more = h("button", { type: "button", className: "quiet", hidden: true, onclick: (click) => attempt(click.target, () => this.load(this.oldest)) }, "Older");
     const form = h("form", { role: "search", onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, () => this.load()); } },
       h("div", { className: "row" }, field("Words", this.words), field("What", this.kind), field("Camera", this.camera), field("When", this.since), h("button", { type: "submit" }, "Search")));
@@ -322,13 +388,14 @@ class Past extends HTMLElement {
     for (const control of [this.words, this.kind, this.camera, this.since]) if (control.value) query.set(control.name, control.value);
     if (before) query.set("before", before);
     const { events, holes } = await api("GET", `/api/events?${query}`);
+    const shown = await recordings(events);
     if (!before) { this.list.replaceChildren(); this.day = null; this.found = []; }
     const all = [...events, ...(before ? [] : holes)].sort((a, b) => (b.start ?? "").localeCompare(a.start ?? "") || (b.id ?? 0) - (a.id ?? 0));
     for (const event of all) {
       const today = day(event.start);
       if (today !== this.day) this.list.append(h("li", { className: "day" }, today));
       this.day = today;
-      this.list.append(eventItem(event));
+      this.list.append(eventItem(event, shown.get(event.id)));
     }
     this.found.push(...all);
     this.oldest = events.length ? Math.min(...events.map((event) => event.id)) : before;
@@ -373,7 +440,7 @@ class Ask extends HTMLElement {
   show(answer) {
     const evidence = answer.evidence.slice(0, 10).map((id) => h("button", { type: "button", className: "quiet", onclick: (click) => attempt(click.target, async () => {
       const event = await api("GET", `/api/events/${id}`);
-      click.target.replaceWith(h("ol", { className: "events" }, eventItem(event)));
+      click.target.replaceWith(h("ol", { className: "events" }, eventItem(event, (await recordings([event])).get(event.id))));
     }) }, `event ${id}`));
     this.answers.replaceChildren(h("p", { className: "answer" }, answer.answer),
       h("p", { className: "dim" }, answer.abstained ? "Not answered. " : `Confidence ${Math.round(100 * answer.confidence)} %. `, answer.gaps.length ? `Nobody looked in ${answer.gaps.length} times of it. ` : ""),
@@ -388,16 +455,19 @@ class Ask extends HTMLElement {
   }
 }
 
-// A part of the picture: a polygon that is drawn over what the camera sees, or written as its corners.
+// A part of the picture: a polygon that is drawn over what the camera sees, or written as its corners. Others of the camera are shown
+// with their names; where `fixed`, it shows them and no more.
 class Zone extends HTMLElement {
   connectedCallback() {
     this.corners ??= [];
+    this.others ??= [];
     this.written = h("input", { placeholder: "50,0 100,0 100,100 50,100", autocomplete: "off", oninput: () => this.read(), oninvalid: () => { this.querySelector("details").open = true; } });
     this.ink = h("canvas", { width: 448, height: 448, role: "img", onpointerdown: (press) => this.corner(press) });
     this.stage = h("div");
-    this.append(h("details", { ontoggle: (of) => this.open(of.target.open) }, h("summary", {}, "Only where it moves in a part of the picture"),
-      field("Corners: from the left, from the top, in hundredths", this.written), this.stage,
-      h("p", {}, h("button", { type: "button", className: "quiet", onclick: () => { this.set([]); } }, "No zone"))));
+    const back = (label, left) => h("button", { type: "button", className: "quiet", onclick: () => this.set(left()) }, label);
+    this.append(h("details", { ontoggle: (of) => this.open(of.target.open) }, h("summary", {}, this.summary ?? "Only where it moves in a part of the picture"),
+      this.fixed ? null : field("Corners: from the left, from the top, in hundredths", this.written), this.stage,
+      this.fixed ? null : h("p", { className: "row" }, back("Take back the last corner", () => this.corners.slice(0, -1)), back(this.needed ? "No corners" : "No zone", () => []))));
     this.set(this.corners);
   }
 
@@ -413,7 +483,8 @@ class Zone extends HTMLElement {
   read() {
     const corners = this.written.value.trim().split(/\s+/).filter(Boolean).map((corner) => corner.split(",").map((part) => (part.trim() ? Number(part) / 100 : NaN)));
     const wrong = corners.some((at) => at.length !== 2 || at.some((share) => !(share >= 0 && share <= 1)));
-    this.written.setCustomValidity(wrong ? "Write each corner as two numbers from 0 to 100, such as 50,0" : corners.length === 1 || corners.length === 2 ? "A zone has three corners or more" : "");
+    const few = this.needed ? corners.length < 3 : corners.length === 1 || corners.length === 2;
+    this.written.setCustomValidity(wrong ? "Write each corner as two numbers from 0 to 100, such as 50,0" : few ? "A zone has three corners or more" : "");
     if (!wrong) this.corners = corners;
     this.draw();
   }
@@ -425,7 +496,7 @@ class Zone extends HTMLElement {
     if (!state.about.live) { this.stage.append(h("p", { className: "dim" }, "It can be drawn where the config allows that pictures are shown ([gateway] live = true).")); return; }
     this.live = new Live();
     this.live.camera = this.camera; this.live.plain = true;
-    this.stage.append(h("p", { className: "dim" }, `Press on the corners of the zone, one after the other, in the picture of ${this.camera}.`), this.live);
+    this.stage.append(this.fixed ? "" : h("p", { className: "dim" }, `Press on the corners of the zone, one after the other, in the picture of ${this.camera}.`), this.live);
     this.live.querySelector(".view").append(this.ink);
     // Where the picture's bars are is known with the first picture, which marks it as painted.
     new MutationObserver(() => this.draw()).observe(this.live, { attributes: true, attributeFilter: ["data-painted"] });
@@ -438,22 +509,31 @@ class Zone extends HTMLElement {
     const [left, right, top, bottom] = this.live.content ?? [0, 1, 0, 1];
     const box = this.ink.getBoundingClientRect();
     const share = (at, from, size, low, high) => Math.min(1, Math.max(0, ((at - from) / size - low) / (high - low)));
-    if (this.corners.length < 32) this.set([...this.corners, [share(press.clientX, box.left, box.width, left, right), share(press.clientY, box.top, box.height, top, bottom)]]);
+    if (this.corners.length < 32 && !this.fixed) this.set([...this.corners, [share(press.clientX, box.left, box.width, left, right), share(press.clientY, box.top, box.height, top, bottom)]]);
   }
 
   draw() {
     const [left, right, top, bottom] = this.live?.content ?? [0, 1, 0, 1];
     const ink = this.ink.getContext("2d"), { width, height } = this.ink;
-    this.ink.ariaLabel = this.corners.length ? `The zone has ${this.corners.length} corners` : "No zone is drawn";
+    const named = this.others.map((zone) => zone.name).join(", ");
+    this.ink.ariaLabel = `${this.corners.length ? `The zone has ${this.corners.length} corners` : "No zone is drawn"}${named ? `; there are: ${named}` : ""}`;
+    const place = ([x, y]) => [width * (left + x * (right - left)), height * (top + y * (bottom - top))];
+    const polygon = (corners, line, fill) => {
+      ink.strokeStyle = line; ink.fillStyle = fill; ink.lineWidth = 4;
+      ink.beginPath();
+      for (const corner of corners) ink.lineTo(...place(corner));
+      ink.closePath(); ink.fill(); ink.stroke();
+    };
     ink.clearRect(0, 0, width, height);
-    ink.strokeStyle = "#f2b84b"; ink.fillStyle = "rgba(242, 184, 75, .25)"; ink.lineWidth = 4;
-    ink.beginPath();
-    for (const [x, y] of this.corners) {
-      const at = [width * (left + x * (right - left)), height * (top + y * (bottom - top))];
-      ink.lineTo(...at);
-      ink.strokeRect(at[0] - 5, at[1] - 5, 10, 10);
+    for (const zone of this.others) {
+      polygon(zone.corners, "#7cc4c8", "rgba(124, 196, 200, .2)");
+      // In the middle of its corners, with an edge, so that it can be read on anything.
+      const [x, y] = place([0, 1].map((axis) => zone.corners.reduce((sum, corner) => sum + corner[axis], 0) / zone.corners.length));
+      ink.font = "600 22px system-ui, sans-serif"; ink.textAlign = "center"; ink.lineWidth = 5; ink.strokeStyle = "#0b1a1f"; ink.fillStyle = "#fff";
+      ink.strokeText(zone.name, x, y); ink.fillText(zone.name, x, y);
     }
-    ink.closePath(); ink.fill(); ink.stroke();
+    polygon(this.corners, "#f2b84b", "rgba(242, 184, 75, .25)");
+    for (const corner of this.corners) { const [x, y] = place(corner); ink.strokeRect(x - 5, y - 5, 10, 10); }
   }
 }
 
@@ -465,37 +545,50 @@ function conditionText(condition) {
   if (condition.after.length) parts.push(`only after ${condition.after.join(" or ")}${condition.within ? ` of ${condition.within} ago at most` : ""}${condition.unless.length ? `, and not ${condition.unless.join(" or ")} since` : ""}`);
   if (condition.threshold !== null) parts.push(`from ${condition.threshold}`);
   if (condition.times.length) parts.push(condition.times.join("; "));
-  if (condition.zone.length) parts.push("in its zone");
+  if (condition.in_zone) parts.push(`in the zone ${condition.in_zone}`); else if (condition.zone.length) parts.push("in its zone");
   if (condition.cooldown) parts.push(`quiet for ${condition.cooldown} afterwards`);
   return parts.join(", ");
 }
 
 // What a new condition asks, or one that is changed.
-function conditionForm(kinds, done) {
+function conditionForm(kinds, zones, done) {
   const told = h("input", { name: "text", required: true, maxLength: 400, placeholder: "Somebody is at the back door at night" });
   const sees = h("select", {}, h("option", { value: "kinds" }, "one of these is seen"), h("option", { value: "absent" }, "none of these is seen"));
   const what = h("select", { multiple: true, required: true, size: 6 }, ...kinds.map(([kind, sentence]) => h("option", { value: kind }, `${kind}: ${sentence}`)));
   const zone = new Zone();
   zone.camera = state.about.cameras[0];
-  const camera = h("select", { onchange: () => zone.of(camera.value || state.about.cameras[0]) }, h("option", { value: "" }, "all cameras"), ...state.about.cameras.map((name) => h("option", { value: name }, name)));
+  // One that was drawn under Cameras is that camera's, and is drawn there.
+  const named = h("select", { onchange: () => chosen() }, h("option", { value: "" }, "anywhere, or where it is drawn below"), ...zones.map((of, index) => h("option", { value: String(index) }, `${of.name} (${of.camera})`)));
+  const chosen = () => {
+    const of = zones[named.value];
+    zone.hidden = Boolean(of);
+    if (of) camera.value = of.camera;
+  };
+  const camera = h("select", { onchange: () => {
+    if (zones[named.value]?.camera !== camera.value) { named.value = ""; chosen(); }
+    zone.of(camera.value || state.about.cameras[0]);
+  } }, h("option", { value: "" }, "all cameras"), ...state.about.cameras.map((name) => h("option", { value: name }, name)));
+  const empty = () => { told.readOnly = false; zone.set([]); named.value = ""; chosen(); };
   const severity = h("select", {}, ...["alarm", "notice", "info"].map((name) => h("option", { value: name }, name)));
   const lasts = h("input", { placeholder: "1s", autocomplete: "off" });
   const quiet = h("input", { placeholder: "5min", autocomplete: "off" });
   const times = h("input", { placeholder: "22:00-06:00; mon-fri 08:00-17:00", autocomplete: "off" });
   const form = h("form", { onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, async () => {
     const said = await api("POST", "/api/conditions", {
-      text: told.value, severity: severity.value, [sees.value]: [...what.selectedOptions].map((option) => option.value), zone: zone.value,
+      text: told.value, severity: severity.value, [sees.value]: [...what.selectedOptions].map((option) => option.value),
+      ...(zones[named.value] ? { in_zone: zones[named.value].name } : { zone: zone.value }),
       times: times.value.split(";").map((time) => time.trim()).filter(Boolean),
       ...(camera.value ? { camera: camera.value } : {}), ...(lasts.value.trim() ? { for: lasts.value.trim() } : {}), ...(quiet.value.trim() ? { cooldown: quiet.value.trim() } : {}),
     });
     note(said.message);
-    form.reset(); told.readOnly = false; zone.set([]);
+    form.reset(); empty();
     await done();
   }); } }, h("h3", {}, "A condition of yours"),
     h("div", { className: "row" }, field("What is told", told), field("Camera", camera), field("How much it matters", severity)),
     h("div", { className: "row" }, field("Told while", sees), field("What is seen, one or several", what)),
-    h("div", { className: "row" }, field("For how long", lasts), field("At which times", times), field("Quiet after its end", quiet)), zone,
-    h("p", { className: "row" }, h("button", { type: "submit" }, "Watch for it"), h("button", { type: "reset", className: "quiet", onclick: () => { told.readOnly = false; zone.set([]); } }, "Empty the form")));
+    h("div", { className: "row" }, field("For how long", lasts), field("At which times", times), field("Quiet after its end", quiet)),
+    zones.length ? h("div", { className: "row" }, field("Where something must move", named)) : null, zone,
+    h("p", { className: "row" }, h("button", { type: "submit" }, "Watch for it"), h("button", { type: "reset", className: "quiet", onclick: empty }, "Empty the form")));
   // What tells the same is the same condition, so its words stay.
   form.fill = (condition) => {
     [told.value, camera.value, severity.value, lasts.value, quiet.value] = [condition.text, condition.camera ?? "", condition.severity, condition.for ?? "", condition.cooldown ?? ""];
@@ -504,11 +597,16 @@ function conditionForm(kinds, done) {
     const meant = [...condition.kinds, ...condition.absent];
     for (const option of what.options) option.selected = meant.includes(option.value);
     times.value = condition.times.join("; ");
-    zone.of(condition.camera ?? state.about.cameras[0]); zone.set(condition.zone);
+    const place = zones.findIndex((of) => of.name === condition.in_zone && of.camera === condition.camera);
+    named.value = place < 0 ? "" : String(place); chosen();
+    zone.of(condition.camera ?? state.about.cameras[0]); zone.set(place < 0 ? condition.zone : []);
     sees.focus();
   };
   return form;
 }
+
+// A kind, which may break before its underscores.
+const breakable = (kind) => kind.split(/(?=_)/).flatMap((part) => [h("wbr"), part]);
 
 class Words extends HTMLElement {
   connectedCallback() {
@@ -534,12 +632,12 @@ class Words extends HTMLElement {
   }
 
   async load() {
-    const [{ conditions }, { sentences }] = await Promise.all([api("GET", "/api/conditions"), api("GET", "/api/vocabulary")]);
+    const [{ conditions }, { sentences }, { zones }] = await Promise.all([api("GET", "/api/conditions"), api("GET", "/api/vocabulary"), api("GET", "/api/zones")]);
     this.sentences = sentences;
     this.told(conditions);
     if (this.rules && state.about.conditions && !this.form) {
       const first = new Map([...sentences].reverse().map((sentence) => [sentence.kind, sentence.text]));
-      this.form = conditionForm([...first].sort(([a], [b]) => a.localeCompare(b)), async () => this.told((await api("GET", "/api/conditions")).conditions));
+      this.form = conditionForm([...first].sort(([a], [b]) => a.localeCompare(b)), zones, async () => this.told((await api("GET", "/api/conditions")).conditions));
       this.adding.append(this.form);
     }
     this.show();
@@ -557,14 +655,148 @@ class Words extends HTMLElement {
     if (!conditions.length) this.conditions.append(h("li", { className: "dim" }, "None beside what the pack alarms about."));
   }
 
+  // With a sentence of the user's, so that it is never beside the edge of a phone.
+  back(sentence) {
+    if (!sentence.own) return null;
+    if (!this.rules) return h("span", { className: "dim" }, "yours");
+    return h("button", { type: "button", className: "quiet", ariaLabel: `Take back: ${sentence.text}`, onclick: (click) => attempt(click.target, async () => {
+      note((await api("DELETE", `/api/vocabulary?${new URLSearchParams({ text: sentence.text })}`)).message || "Taken back.");
+      await this.load();
+    }) }, "Take back");
+  }
+
   show() {
     const wanted = this.filter.value.toLowerCase();
-    const rows = (this.sentences ?? []).filter((sentence) => `${sentence.text} ${sentence.kind}`.toLowerCase().includes(wanted)).sort((a, b) => Number(b.own) - Number(a.own)).map((sentence) => h("tr", {}, h("td", {}, sentence.text), h("td", { className: "dim" }, sentence.kind), h("td", { className: "dim" }, sentence.severity),
-      h("td", {}, sentence.own && may("admin") && !state.hello.cameras ? h("button", { type: "button", className: "quiet", ariaLabel: `Take back: ${sentence.text}`, onclick: (click) => attempt(click.target, async () => {
-        note((await api("DELETE", `/api/vocabulary?${new URLSearchParams({ text: sentence.text })}`)).message || "Taken back.");
-        await this.load();
-      }) }, "Take back") : sentence.own ? "yours" : "")));
-    this.list.replaceChildren(h("caption", { className: "dim" }, `${rows.length} sentences`), h("thead", {}, h("tr", {}, ...["Sentence", "Kind", "Severity", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...rows));
+    const rows = (this.sentences ?? []).filter((sentence) => `${sentence.text} ${sentence.kind}`.toLowerCase().includes(wanted)).sort((a, b) => Number(b.own) - Number(a.own)).map((sentence) => h("tr", {}, h("td", {}, h("div", { className: "own" }, h("span", {}, sentence.text), this.back(sentence))), h("td", { className: "dim" }, breakable(sentence.kind)), h("td", { className: "dim" }, sentence.severity)));
+    this.list.replaceChildren(h("caption", { className: "dim" }, `${rows.length} sentences`), h("thead", {}, h("tr", {}, ...["Sentence", "Kind", "Severity"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...rows));
+  }
+}
+
+// How a camera is, in words.
+function cameraText(camera) {
+  const since = camera.since ? ` since ${new Date(camera.since).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" })}` : "";
+  const rate = camera.fps ? `${camera.fps.toFixed(1)} pictures a second` : null;
+  const parts = [camera.up ? `sees${since}` : camera.frames ? `blind${since}` : "has given no picture yet", camera.up ? null : camera.trouble, camera.size, rate];
+  return parts.filter(Boolean).join(", ");
+}
+
+// A camera, and its zones.
+class Camera extends HTMLElement {
+  connectedCallback() {
+    this.how = h("p", {});
+    this.from = h("p", { className: "dim" });
+    this.zones = h("ul", { className: "conditions" });
+    this.zone = new Zone();
+    Object.assign(this.zone, { camera: this.camera, fixed: !this.changes, needed: true, summary: this.changes ? "Draw a zone over the picture" : "Show them in the picture" });
+    this.name = h("input", { required: true, maxLength: 64, placeholder: "the stairs", autocomplete: "off" });
+    this.append(h("h2", {}, this.camera), this.how, this.from, h("h3", {}, "Zones"), this.zones, this.changes ? this.form() : this.zone);
+  }
+
+  form() {
+    return h("form", { onsubmit: (event) => { event.preventDefault(); attempt(event.submitter, async () => {
+      note((await api("POST", "/api/zones", { camera: this.camera, name: this.name.value, corners: this.zone.value })).message);
+      this.empty(event.target);
+      await this.changed();
+    }); } }, h("div", { className: "row" }, field("Its name", this.name)), this.zone,
+      h("p", { className: "row" }, h("button", { type: "submit" }, "Keep the zone"), h("button", { type: "reset", className: "quiet", onclick: () => this.empty() }, "Empty the form")));
+  }
+
+  empty(form) { form?.reset(); this.name.readOnly = false; this.zone.set([]); this.drawn(); }
+
+  // What is being changed is drawn by itself.
+  drawn() { this.zone.others = this.all.filter((zone) => zone.name !== (this.name.readOnly ? this.name.value : null)); this.zone.draw(); }
+
+  told(camera, zones) {
+    this.how.textContent = camera ? cameraText(camera) : "";
+    this.from.textContent = camera?.from ?? "";
+    if (!zones) return;
+    this.all = zones.filter((zone) => zone.camera === this.camera);
+    this.drawn();
+    this.zones.replaceChildren(...this.all.map((zone) => h("li", {}, h("div", { className: "what" }, zone.name), h("div", { className: "dim" }, `${zone.corners.length} corners`),
+      this.changes ? h("div", { className: "acts" },
+        h("button", { type: "button", className: "quiet", ariaLabel: `Change the zone ${zone.name} of ${this.camera}`, onclick: () => {
+          this.name.value = zone.name; this.name.readOnly = true;
+          this.zone.set(zone.corners); this.drawn();
+          const details = this.zone.querySelector("details");
+          details.open = true; details.querySelector("summary").focus();
+        } }, "Change"),
+        h("button", { type: "button", className: "quiet", ariaLabel: `Remove the zone ${zone.name} of ${this.camera}`, onclick: (click) => attempt(click.target, async () => {
+          note((await api("DELETE", `/api/zones?${new URLSearchParams({ camera: zone.camera, name: zone.name })}`)).message);
+          await this.changed();
+        }) }, "Remove")) : null)));
+    if (!this.all.length) this.zones.append(h("li", { className: "dim" }, "None. With names, parts of the picture can be meant by conditions (under Words)."));
+  }
+}
+
+// A camera that is to be added, tried first.
+function sourceForm(devices, done) {
+  const name = h("input", { name: "camera", required: true, maxLength: 32, pattern: "[\\p{L}\\p{N}_ \\-]+", placeholder: "porch", autocomplete: "off" });
+  const where = h("select", { onchange: () => chosen() }, h("option", { value: "" }, "a camera of the network (RTSP)"), ...devices.map((of) => h("option", { value: of.device }, `${of.name} (${of.device})`)));
+  const address = h("input", { required: true, maxLength: 1024, placeholder: "rtsp://camera.lan/stream2", autocomplete: "off", inputMode: "url" });
+  const user = h("input", { maxLength: 256, autocomplete: "off" });
+  const password = h("input", { type: "password", maxLength: 256, autocomplete: "new-password" });
+  const far = h("div", { className: "row" }, field("Address; take a small stream", address), field("User, if it asks for one", user), field("Password", password));
+  const found = h("div", { ariaLive: "polite" });
+  const chosen = () => { far.hidden = Boolean(where.value); address.required = !where.value; };
+  const wish = () => ({ camera: name.value, ...(where.value ? { device: where.value } : { rtsp: address.value, ...(user.value ? { username: user.value, password: password.value } : {}) }) });
+  const say = (button, work) => attempt(button, async () => {
+    found.replaceChildren(h("p", { className: "dim" }, "Asking the camera …"));
+    try { await work(); } catch (error) { found.replaceChildren(h("p", {}, h("strong", {}, error.message))); throw error; }
+  });
+  const form = h("form", { onsubmit: (event) => { event.preventDefault(); say(event.submitter, async () => {
+    const said = await api("POST", "/api/sources", wish());
+    form.reset(); form.empty();
+    note(said.message);
+    await done();
+  }); } }, h("h3", {}, "Add a camera"), h("div", { className: "row" }, field("Its name", name), field("Where it is", where)), far,
+    h("p", { className: "row" }, h("button", { type: "button", className: "quiet", onclick: (click) => { if (form.reportValidity()) say(click.target, async () => {
+      const tried = await api("POST", "/api/probe", wish());
+      found.replaceChildren(h("p", {}, `It gives pictures of ${tried.size}, ${tried.fps.toFixed(1)} a second.`),
+        tried.picture ? h("img", { className: "tried", src: tried.picture, alt: `A picture of ${name.value}`, width: 224 }) : h("p", { className: "dim" }, "None is shown: the config does not allow it ([gateway] live = true)."));
+    }); } }, "Try it"), h("button", { type: "submit" }, "Add it"), h("button", { type: "reset", className: "quiet", onclick: () => form.empty() }, "Empty the form")), found);
+  form.empty = () => { name.readOnly = false; found.replaceChildren(); setTimeout(chosen); };
+  form.fill = (source) => { form.reset(); form.empty(); name.value = source.camera; name.readOnly = true; where.focus(); };
+  return form;
+}
+
+class Cameras extends HTMLElement {
+  connectedCallback() {
+    this.changes = may("admin") && !state.hello.cameras && state.about.setup;
+    this.parts = state.about.cameras.map((name) => Object.assign(new Camera(), { camera: name, changes: this.changes, changed: () => this.load() }));
+    this.append(h("div", { className: "cameras" }, ...this.parts.map((part) => h("section", {}, part))));
+    if (this.changes) {
+      this.list = h("ul", { className: "conditions" });
+      this.adding = h("div");
+      this.append(h("section", {}, h("h2", {}, "Set up"), h("p", { className: "dim" }, "Cameras of the config are changed there. What is changed here holds from the next start of the program on."), this.list, this.adding));
+    } else if (may("admin")) {
+      this.append(h("p", { className: "dim" }, state.about.setup ? "Cameras and zones are set up by an admin of all cameras." : "Cameras are written in the config ([[camera]]). With a file named there ([gateway] setup) cameras and zones can be set up here."));
+    }
+    attempt(null, () => this.load());
+    this.timer = setInterval(() => { if (!document.hidden) attempt(null, async () => this.told((await api("GET", "/api/cameras")).cameras)); }, 5000);
+  }
+
+  disconnectedCallback() { clearInterval(this.timer); }
+
+  told(cameras, zones) {
+    for (const part of this.parts) part.told(cameras.find((camera) => camera.name === part.camera), zones);
+  }
+
+  async load() {
+    const [{ cameras }, { zones }, found] = await Promise.all([api("GET", "/api/cameras"), api("GET", "/api/zones"), this.changes ? api("GET", "/api/sources") : null]);
+    this.told(cameras, zones);
+    if (!found) return;
+    if (!this.form) { this.form = sourceForm(found.devices, () => this.load()); this.adding.append(this.form); }
+    const next = { added: "is added", changed: "is changed", removed: "is taken away" };
+    this.list.replaceChildren(...found.sources.map((source) => h("li", {}, h("div", { className: "what" }, source.camera),
+      h("div", { className: "dim" }, `${source.from}${source.has_user ? ", with a user" : ""}, ${source.size}${source.own ? "" : " (config)"}`, source.change ? h("strong", {}, ` It ${next[source.change]} with the next start.`) : ""),
+      source.own && source.change !== "removed" ? h("div", { className: "acts" },
+        h("button", { type: "button", className: "quiet", ariaLabel: `Change the camera ${source.camera}`, onclick: () => this.form.fill(source) }, "Change"),
+        h("button", { type: "button", className: "quiet", ariaLabel: `Take away the camera ${source.camera}`, onclick: (click) => attempt(click.target, async () => {
+          note((await api("DELETE", `/api/sources/${encodeURIComponent(source.camera)}`)).message);
+          await this.load();
+        }) }, "Take away")) : null)));
+    const lost = zones.filter((zone) => !state.about.cameras.includes(zone.camera));
+    this.list.append(...lost.map((zone) => h("li", {}, h("div", { className: "what" }, `The zone ${zone.name}`), h("div", { className: "dim" }, `of ${zone.camera}, which is not there now`))));
   }
 }
 
@@ -617,8 +849,8 @@ class System extends HTMLElement {
   }
 }
 
-for (const [name, part] of Object.entries({ "oc-live": Live, "oc-now": Now, "oc-past": Past, "oc-recordings": Recordings, "oc-ask": Ask, "oc-zone": Zone, "oc-words": Words, "oc-system": System })) customElements.define(name, part);
-const parts = { now: Now, past: Past, recordings: Recordings, ask: Ask, words: Words, system: System };
+for (const [name, part] of Object.entries({ "oc-live": Live, "oc-now": Now, "oc-past": Past, "oc-recordings": Recordings, "oc-ask": Ask, "oc-zone": Zone, "oc-words": Words, "oc-camera": Camera, "oc-cameras": Cameras, "oc-system": System })) customElements.define(name, part);
+const parts = { now: Now, past: Past, recordings: Recordings, ask: Ask, words: Words, cameras: Cameras, system: System };
 
 function show() {
   if (!state.hello?.name) return;
@@ -675,6 +907,7 @@ async function enter() {
   [state.about, state.stats] = await Promise.all([api("GET", "/api/version"), api("GET", "/api/stats")]);
   document.querySelector("nav").hidden = $("logout").hidden = false;
   document.querySelector('nav a[href="#recordings"]').hidden = !state.about.recording;
+  document.querySelector('nav a[href="#cameras"]').hidden = !may("operator");
   listen();
   show();
 }

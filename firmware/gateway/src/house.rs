@@ -1,13 +1,14 @@
 //! What the program lets others ask and do. The program implements [`House`] over its journal, its running state and its own
 //! commands; all of it may block for a while, and is called away from the threads that watch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::setup::SetUp;
 use crate::{Canvas, Event, Severity, Snapshots};
 
 /// Why something cannot be answered or done, in words for the person who asked.
@@ -147,6 +148,12 @@ pub trait House: Send + Sync + 'static {
     /// There is none, or it cannot be deleted.
     fn remove_recording(&self, id: u64) -> Answered<()>;
 
+    /// Setting up cameras and zones.
+    ///
+    /// # Errors
+    /// The config names no file for it.
+    fn set_up(&self) -> Answered<&dyn SetUp>;
+
     /// The newest snapshot of each camera, where the config allows that others are told it.
     fn snapshots(&self) -> Option<Arc<Snapshots>>;
 }
@@ -189,8 +196,14 @@ pub struct About {
     pub live: bool,
     /// Whether the config lets clips be recorded around events.
     pub recording: bool,
+    /// Types of events around which it is recorded.
+    #[serde(default)]
+    pub recorded: Vec<String>,
     /// Whether the config lets conditions be added.
     pub conditions: bool,
+    /// Whether the config lets cameras and zones be set up.
+    #[serde(default)]
+    pub setup: bool,
 }
 
 /// How the program is.
@@ -243,6 +256,21 @@ pub struct Camera {
     pub name: String,
     /// Whether it gives pictures.
     pub up: bool,
+    /// Since when it does, or does not; `null` where it gave none yet, or the clock is not set.
+    #[serde(default)]
+    pub since: Option<String>,
+    /// Why it gives none, where that was told.
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// Where its pictures come from, with nothing secret in it; for operators.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Size of its pictures, `640x480`.
+    #[serde(default)]
+    pub size: Option<String>,
+    /// Pictures that it gives a second.
+    #[serde(default)]
+    pub fps: f64,
     /// Seconds since the newest picture that the model saw.
     pub frame_age_s: Option<f64>,
     /// Pictures that it gave.
@@ -518,6 +546,9 @@ pub struct Condition {
     pub times: Vec<String>,
     /// Corners of where something must move; none is anywhere.
     pub zone: Vec<[f32; 2]>,
+    /// The zone of its camera that has these corners.
+    #[serde(default)]
+    pub in_zone: Option<String>,
     /// How much it matters.
     pub severity: Severity,
     /// Whether it was added, and not written in the config.
@@ -558,6 +589,9 @@ pub struct NewCondition {
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub zone: Vec<[f32; 2]>,
+    /// In place of `zone`: the name of a zone of `camera`, which it follows.
+    #[serde(default)]
+    pub in_zone: Option<String>,
     /// How much it matters. Default: `alarm`.
     #[serde(default)]
     pub severity: Option<Severity>,
@@ -571,9 +605,30 @@ pub struct RecordingQuery {
     pub camera: Option<String>,
     /// Of smaller ids.
     pub before: Option<u64>,
+    /// In which one of these events was recorded: their ids, such as `17,19`, 128 at most.
+    #[schemars(regex(pattern = "^[0-9]{1,19}(,[0-9]{1,19}){0,127}$"))]
+    pub events: Option<String>,
     /// How many at most, 1 to 200; 50 where it is not said.
     #[schemars(range(min = 1, max = 200))]
     pub limit: Option<u16>,
+}
+
+/// The most events whose recordings are asked for at a time: a page of them.
+const MOST_EVENTS: usize = 128;
+
+impl RecordingQuery {
+    /// Ids of the events that are meant; `None` for all.
+    ///
+    /// # Errors
+    /// They are no ids, or too many.
+    pub fn event_ids(&self) -> Answered<Option<BTreeSet<u64>>> {
+        let Some(text) = &self.events else { return Ok(None) };
+        let ids = text.split(',').take(MOST_EVENTS + 1).map(str::parse).collect::<Result<Vec<u64>, _>>();
+        match ids.ok().filter(|ids| ids.len() <= MOST_EVENTS) {
+            Some(ids) => Ok(Some(ids.into_iter().collect())),
+            None => Err(HouseError::Refused(format!("`events` are {MOST_EVENTS} ids at most, written like 17,19"))),
+        }
+    }
 }
 
 /// Recordings that were found.

@@ -17,6 +17,7 @@ mod page;
 mod recordings;
 mod refusal;
 mod routes;
+mod setup;
 mod tls;
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod mqtt;
 mod outbox;
 mod secret;
 mod settings;
+pub mod setup;
 mod snapshots;
 mod target;
 mod trust;

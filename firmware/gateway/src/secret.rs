@@ -4,11 +4,14 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde::Deserialize;
+
 /// No secret and no bundle of certificates is longer; a device file would never end.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Something that no message may show.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {

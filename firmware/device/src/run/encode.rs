@@ -119,6 +119,7 @@ mod tests {
             slots.collect::<Vec<_>>().split_off(before.iter().filter(|m| matches!(m, Message::Picture { .. })).count())
         };
         let look = Look {
+            picture: SizePx::default(),
             gate: ocelli_pipeline::GateReport::default(),
             fit_us: Micros(0),
             gate_us: Micros(0),

@@ -175,6 +175,9 @@ pub(super) async fn about(State(app): State<App>, who: Principal) -> Json<About>
 pub(super) async fn state(State(app): State<App>, who: Principal) -> Given<Running> {
     let mut state = app.ask(|house| Ok(house.state())).await?;
     state.cameras.retain(|camera| who.sees(&camera.name));
+    if who.role < Role::Operator {
+        state.cameras.iter_mut().for_each(|camera| camera.from = None);
+    }
     state.memory.plan.retain(|item| item.camera.as_ref().is_none_or(|camera| who.sees(camera)));
     Ok(Json(state))
 }

@@ -11,12 +11,13 @@ use schemars::{JsonSchema, Schema};
 use super::App;
 use super::auth::{Account, Role};
 use super::guard::{Access, admit, harden, no_such_method, nothing};
-use super::{api, chat, events, metrics, openapi, page, recordings};
+use super::{api, chat, events, metrics, openapi, page, recordings, setup};
 use crate::Event;
 use crate::house::{
     About, Answer, Digest, DigestQuery, Done, EventPage, EventQuery, Lesson, NewCondition, NewSentence, Question,
     Recording, RecordingPage, RecordingQuery, State, Verdict,
 };
+use crate::setup::{NewSource, Sources, Tried, Zone};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -164,6 +165,29 @@ pub(super) fn routes() -> Vec<Route> {
             .gives::<Done>(),
         Route::delete("/api/conditions", rule, "Takes a condition back that was added.", api::remove_condition)
             .query::<api::WhichCondition>()
+            .gives::<Done>(),
+        Route::get("/api/zones", see, "Parts of what cameras see, with names for conditions.", setup::zones)
+            .gives::<setup::Zones>(),
+        Route::post("/api/zones", rule, "Keeps a zone, or changes one.", setup::put_zone)
+            .takes::<Zone>()
+            .gives::<Done>(),
+        Route::delete("/api/zones", rule, "Forgets a zone.", setup::remove_zone)
+            .query::<setup::WhichZone>()
+            .gives::<Done>(),
+        Route::get(
+            "/api/sources",
+            rule,
+            "Where the cameras' pictures come from, and what could be added.",
+            setup::sources,
+        )
+        .gives::<Sources>(),
+        Route::post("/api/probe", rule, "Takes a picture of a camera before it is added.", setup::try_source)
+            .takes::<NewSource>()
+            .gives::<Tried>(),
+        Route::post("/api/sources", rule, "Adds a camera from the next start on, or changes one.", setup::put_source)
+            .takes::<NewSource>()
+            .gives::<Done>(),
+        Route::delete("/api/sources/{camera}", rule, "Takes a camera that was added away.", setup::remove_source)
             .gives::<Done>(),
         Route::get("/api/users", rule, "Who can log in.", api::users).gives::<api::Accounts>(),
         Route::post("/api/users", rule, "Adds a user, or changes one.", api::put_user)

@@ -14,12 +14,14 @@ use super::guard::Access;
 use super::routes::routes;
 use super::*;
 use crate::house::*;
+use crate::setup::{NewSource, SetUp, Shot, Source, Sources, Zone};
 use crate::{Canvas, Event, OfAlert, Severity, Snapshots};
 
 /// A house whose journal can be locked, with two cameras.
 struct Doll {
     about: About,
     conditions: Mutex<Vec<Condition>>,
+    zones: Mutex<Vec<Zone>>,
     canvas: Option<Arc<Canvas>>,
     locked: AtomicBool,
     acked: AtomicUsize,
@@ -40,6 +42,7 @@ fn doll() -> Arc<Doll> {
     Arc::new(Doll {
         about,
         conditions: Mutex::new(vec![condition(None), condition(Some("bath"))]),
+        zones: Mutex::new(["hall", "bath"].map(|camera| zone(camera, "door")).into()),
         canvas: Some(Arc::new(Canvas::new(2, 1))),
         locked: AtomicBool::new(false),
         acked: AtomicUsize::new(0),
@@ -47,6 +50,10 @@ fn doll() -> Arc<Doll> {
         deleted: Mutex::default(),
         busy: Mutex::default(),
     })
+}
+
+fn zone(camera: &str, name: &str) -> Zone {
+    Zone { camera: camera.into(), name: name.into(), corners: vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]] }
 }
 
 fn event(id: u64, camera: &str, kind: &str) -> Event {
@@ -78,7 +85,9 @@ impl House for Doll {
     }
 
     fn state(&self) -> State {
-        let camera = |name: &String| Camera { name: name.clone(), up: name == "hall", ..Camera::default() };
+        let from = Some("rtsp://camera.lan".to_owned());
+        let camera =
+            |name: &String| Camera { name: name.clone(), up: name == "hall", from: from.clone(), ..Camera::default() };
         State { cameras: self.about.cameras.iter().map(camera).collect(), ..State::default() }
     }
 
@@ -183,10 +192,14 @@ impl House for Doll {
     }
 
     fn recordings(&self, query: &RecordingQuery, cameras: Option<&[String]>) -> Answered<RecordingPage> {
+        let ids = query.event_ids()?;
         let all = [1, 2].map(|id| self.recording(id)).into_iter().collect::<Answered<Vec<_>>>()?;
         let fits = |of: &Recording| {
             cameras.is_none_or(|cameras| cameras.contains(&of.camera))
                 && query.camera.as_ref().is_none_or(|camera| *camera == of.camera)
+                && ids
+                    .as_ref()
+                    .is_none_or(|ids| of.events.iter().any(|event| event.id.is_some_and(|id| ids.contains(&id))))
         };
         Ok(RecordingPage { recordings: all.into_iter().filter(fits).collect(), bytes: 0, most_bytes: 0 })
     }
@@ -195,7 +208,8 @@ impl House for Doll {
         let cameras = ["hall", "bath"];
         let camera = cameras.get((id as usize).wrapping_sub(1)).filter(|_| !lock(&self.deleted).contains(&id));
         let absent = || HouseError::Absent(format!("no recording {id} in /var/lib/ocelli/recordings"));
-        Ok(Recording { id, camera: (*camera.ok_or_else(absent)?).into(), clip: true, ..Recording::default() })
+        let events = vec![RecordedEvent { id: Some(10 * id), ..RecordedEvent::default() }];
+        Ok(Recording { id, camera: (*camera.ok_or_else(absent)?).into(), clip: true, events, ..Recording::default() })
     }
 
     fn recorded(&self, _: u64, _: Media, from: u64, most: usize) -> Answered<MediaPart> {
@@ -209,8 +223,52 @@ impl House for Doll {
         Ok(())
     }
 
+    fn set_up(&self) -> Answered<&dyn SetUp> {
+        Ok(self)
+    }
+
     fn snapshots(&self) -> Option<Arc<Snapshots>> {
         None
+    }
+}
+
+impl SetUp for Doll {
+    fn zones(&self) -> Vec<Zone> {
+        lock(&self.zones).clone()
+    }
+
+    fn put_zone(&self, zone: &Zone) -> Answered<Done> {
+        lock(&self.zones).push(zone.clone());
+        Ok(Done::default())
+    }
+
+    fn remove_zone(&self, camera: &str, name: &str) -> Answered<Done> {
+        let mut zones = lock(&self.zones);
+        let before = zones.len();
+        zones.retain(|zone| (zone.camera.as_str(), zone.name.as_str()) != (camera, name));
+        let gone = zones.len() < before;
+        gone.then(Done::default).ok_or_else(|| HouseError::Absent("there is no such zone".into()))
+    }
+
+    fn sources(&self) -> Sources {
+        let from = "rtsp://camera.lan".to_owned();
+        let source = Source { camera: "hall".into(), from, has_user: true, ..Source::default() };
+        Sources { sources: vec![source], ..Sources::default() }
+    }
+
+    fn try_source(&self, wish: &NewSource) -> Answered<Shot> {
+        assert!(wish.password.as_ref().is_none_or(|password| password.reveal() == "hunter2"));
+        let why = || HouseError::Refused("write `device` or `rtsp`".into());
+        wish.rtsp.as_ref().ok_or_else(why)?;
+        Ok(Shot { size: "640x480".into(), fps: 15.0, jpeg: Some(vec![0xff, 0xd8, 0xff]) })
+    }
+
+    fn put_source(&self, wish: &NewSource) -> Answered<Done> {
+        self.try_source(wish).map(|_| Done::default())
+    }
+
+    fn remove_source(&self, camera: &str) -> Answered<Done> {
+        Err(HouseError::Absent(format!("`{camera}` was not added")))
     }
 }
 
@@ -377,6 +435,7 @@ fn every_route_lets_in_each_role_as_the_table_says_and_nobody_else() {
         let path = route.path.replace("{id}", "1").replace("{camera}", "hall").replace("{name}", "nobody");
         let by_text = ["delete_vocabulary", "delete_conditions"].contains(&route.id().as_str());
         let path = if by_text { path + "?text=x" } else { path };
+        let path = if route.id() == "delete_zones" { path + "?camera=hall&name=x" } else { path };
         let body = route.takes.map(|_| "{}");
         let ask = |authorization: Option<&str>| {
             let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("Authorization", *value)).collect();
@@ -842,6 +901,77 @@ fn pictures_are_shown_as_they_change_and_only_where_that_is_allowed() {
 }
 
 #[test]
+fn zones_are_of_cameras_that_one_may_see_and_are_set_up_by_admins_of_all() {
+    let (stage, tokens) = claimed(doll());
+    let of = |token: &str| {
+        let zones = stage.get("/api/zones", &tokens[token]).json()["zones"].clone();
+        let cameras = zones.as_array().expect("a list").iter().map(|zone| zone["camera"].as_str().map(str::to_owned));
+        cameras.map(Option::unwrap_or_default).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of("hall"), of("viewer"), of("warden")),
+        (vec!["hall".into()], vec!["hall".into(), "bath".into()], vec!["hall".into()])
+    );
+    let admin = &tokens["admin"];
+    let body = json!(zone("hall", "stairs"));
+    for token in ["viewer", "operator", "warden"] {
+        assert_eq!(stage.post("/api/zones", &tokens[token], &body).status, 403, "{token}");
+    }
+    assert_eq!(stage.post("/api/zones", admin, &body).status, 200);
+    assert_eq!(stage.post("/api/zones", admin, &json!(zone("cellar", "door"))).status, 404, "there is no such camera");
+    let long = vec![[0.5, 0.5]; 7_000];
+    for wrong in [
+        json!({"camera": "hall", "name": "x"}),
+        json!({"camera": "hall", "name": "x", "corners": [[0, 0, 0]]}),
+        json!({"camera": "hall", "name": "x", "corners": [["a", 0]]}),
+        json!({"camera": "hall", "name": "x", "corners": [], "colour": "red"}),
+        json!({"camera": "hall", "name": "x", "corners": long}),
+    ] {
+        let status = stage.post("/api/zones", admin, &wrong).status;
+        assert!(status == 400 || status == 413, "{status}");
+    }
+    let bearer = format!("Bearer {admin}");
+    let delete = |path: &str| stage.call("DELETE", path, &[("Authorization", &bearer)], None).status;
+    assert_eq!(delete("/api/zones?camera=hall&name=stairs"), 200);
+    assert_eq!((delete("/api/zones?camera=hall&name=stairs"), delete("/api/zones?camera=hall")), (404, 400));
+}
+
+#[test]
+fn what_is_secret_of_a_camera_never_comes_back() {
+    let (stage, tokens) = claimed(doll());
+    let admin = &tokens["admin"];
+    let wish =
+        json!({"camera": "porch", "rtsp": "rtsp://camera.lan/hunter2", "username": "vera", "password": "hunter2"});
+    let tried = stage.post("/api/probe", admin, &wish);
+    assert_eq!((tried.status, &tried.json()["picture"]), (200, &json!("data:image/jpeg;base64,/9j/")));
+    let said = [
+        tried,
+        stage.post("/api/sources", admin, &wish),
+        stage.get("/api/sources", admin),
+        stage.get("/api/cameras", admin),
+        stage.post("/api/sources", admin, &json!({"camera": "porch", "password": ["hunter2"]})),
+        stage.post("/api/sources", admin, &json!({"camera": "porch", "password": "hunter2"})),
+        stage.post("/api/probe", admin, &json!({"camera": "porch", "rtsp": "rtsp://h/", "secret": "hunter2"})),
+    ];
+    assert_eq!(said.each_ref().map(|reply| reply.status), [200, 200, 200, 200, 400, 400, 400]);
+    for reply in &said {
+        assert!(!String::from_utf8_lossy(&reply.body).contains("hunter2"), "{reply:?}");
+    }
+    let audit = std::fs::read_to_string(stage.folder.path().join("audit")).expect("it is noted");
+    assert!(audit.contains("POST /api/sources\",\"status\":200") && !audit.contains("hunter2"), "{audit}");
+    let bearer = format!("Bearer {admin}");
+    let gone = stage.call("DELETE", "/api/sources/front%20door", &[("Authorization", &bearer)], None);
+    assert_eq!((gone.status, gone.message()), (404, "`front door` was not added".into()));
+    let from = |token: &str| stage.get("/api/cameras", &tokens[token]).json()["cameras"][0]["from"].clone();
+    assert_eq!(
+        (from("viewer"), from("operator")),
+        (json!(null), json!("rtsp://camera.lan")),
+        "where it is, is for operators"
+    );
+    assert_eq!(stage.get("/api/stats", &tokens["viewer"]).json()["cameras"][0]["from"], json!(null));
+}
+
+#[test]
 fn a_recording_is_sent_in_parts_and_ranges_to_those_who_may_see_its_camera() {
     let (stage, tokens) = claimed(doll());
     let (hall, all) = (&tokens["hall"], footage());
@@ -849,6 +979,21 @@ fn a_recording_is_sent_in_parts_and_ranges_to_those_who_may_see_its_camera() {
     assert_eq!((listed["recordings"].as_array().map(Vec::len), &listed["recordings"][0]["id"]), (Some(1), &json!(1)));
     assert_eq!(stage.get("/api/recordings?camera=bath", hall).status, 404);
     assert_eq!(stage.get("/api/recordings?limit=0", hall).status, 400);
+    let of_events = |query: &str, token: &str| {
+        let found = stage.get(&format!("/api/recordings?events={query}"), token);
+        let ids = found.json()["recordings"].as_array().map(|all| all.iter().map(|of| of["id"].clone()).collect());
+        (found.status, ids.unwrap_or_else(Vec::new))
+    };
+    let admin = &tokens["admin"];
+    for (query, ids) in [("10", vec![json!(1)]), ("20,10", vec![json!(1), json!(2)]), ("11,12", vec![])] {
+        assert_eq!(of_events(query, admin), (200, ids), "{query}");
+    }
+    assert_eq!(of_events("20,10", hall), (200, vec![json!(1)]), "of a camera that one may not see nothing is told");
+    let many = |count: usize| vec!["10"; count].join(",");
+    assert_eq!(of_events(&many(128), admin).0, 200);
+    for wrong in ["", "10,", "ten", "-1", "1e3", "99999999999999999999", "10;20", "10,%20", &many(129)] {
+        assert_eq!(of_events(wrong, admin).0, 400, "{wrong}");
+    }
     let whole = stage.get("/api/recordings/1/clip.mp4", hall);
     assert_eq!((whole.status, whole.header("content-type")), (200, Some("video/mp4")));
     assert_eq!((whole.header("content-length"), whole.header("cache-control")), (Some("100000"), Some("no-store")));

@@ -10,6 +10,7 @@ use ocelli_gateway::house::{
     About, Answer, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, Lesson, Media, MediaPart,
     NewCondition, NewSentence, Question, Recording, RecordingPage, RecordingQuery, Sentence, State, Verdict,
 };
+use ocelli_gateway::setup::SetUp;
 use ocelli_gateway::{
     Answered, Camera, Canvas, Changes, Controls, Event, House, HouseError, Severity, Snapshots, Tuning, VerbosityName,
 };
@@ -43,7 +44,7 @@ impl FakeHouse {
                 cameras: vec!["kitchen".into(), "front door".into()],
                 live: false,
                 recording: true,
-                conditions: false,
+                ..About::default()
             },
             conditions: Mutex::new(vec![condition]),
             changes: Arc::default(),
@@ -169,6 +170,10 @@ impl House for FakeHouse {
     }
 
     fn remove_recording(&self, _: u64) -> Answered<()> {
+        none()
+    }
+
+    fn set_up(&self) -> Answered<&dyn SetUp> {
         none()
     }
 

@@ -1,0 +1,117 @@
+//! `ocelli probe`: a picture of a camera that is not among those that run, for the gateway's set-up. The program starts itself so, because
+//! a decoder has memory of its own; what is secret of an address comes by standard input, where no list of processes shows it.
+
+use std::fmt::Write as _;
+use std::io::{self, Read as _};
+use std::time::{Duration, Instant};
+
+use ocelli_drivers::{Camera, DriverError, Rtsp, Source, Still};
+use ocelli_types::{Fault, Faulty as _, FrameSource as _, SizePx};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::ProbeArgs;
+use crate::config::{CameraTable, ConfigError};
+use crate::error::Error;
+use crate::events::{self, rounded};
+use crate::wiring::{self, Eye};
+
+/// The longest that is read of standard input.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// How long pictures are counted for.
+const COUNTED: Duration = Duration::from_secs(2);
+
+/// Damaged pictures before the first whole one, as of a stream that is joined between two that stand alone.
+const MOST_DAMAGED: usize = 100;
+
+/// What is told of a camera.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Probed {
+    pub size_px: String,
+    pub fps: f64,
+    /// A picture as the model would get it, a JPEG in hexadecimal digits, where the config lets pictures be shown.
+    pub jpeg: Option<String>,
+}
+
+impl Probed {
+    /// The picture.
+    pub fn picture(&self) -> Option<Vec<u8>> {
+        let digits = self.jpeg.as_ref()?.as_bytes().as_chunks::<2>().0;
+        digits.iter().map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()).collect()
+    }
+}
+
+/// The keys of a `[[camera]]` on standard input, as JSON; what it gives on standard output.
+pub fn command(args: &ProbeArgs) -> Result<(), Error> {
+    let config = args.common.config()?;
+    let wrong = |why: &str| Error::Config(ConfigError::Usage(why.into()));
+    let mut text = String::new();
+    let read = io::stdin().lock().take(MOST_BYTES).read_to_string(&mut text);
+    read.map_err(|source| Error::System { what: "standard input", source })?;
+    let camera: CameraTable = serde_json::from_str(&text).map_err(|_| wrong("standard input names no camera"))?;
+    camera.check().map_err(ConfigError::Usage)?;
+    let mut source = match (&camera.device, camera.rtsp().map_err(ConfigError::Usage)?) {
+        (Some(device), None) => Camera::open(&camera.camera(device)).map(Source::Camera)?,
+        (None, Some(rtsp)) => Rtsp::open(&rtsp).map(Source::Rtsp)?,
+        _ => return Err(wrong("a camera is tried at a device or in the network")),
+    };
+    let pack = wiring::open_pack(&config.pack)?;
+    let mut eye = Eye::new(&pack)?;
+    let shown = config.gateway.live && !config.privacy;
+    let (size_px, jpeg) = first(&mut source, &mut |frame| {
+        let (pixels, content) = eye.fit(frame)?;
+        let mut still = Still::default();
+        Ok((shown && still.take(pack.grid, &pixels, content)).then_some(still))
+    })?;
+    let jpeg = jpeg
+        .map(|still| still.jpeg())
+        .transpose()
+        .map_err(|error| Error::System { what: "a picture", source: io::Error::other(error) })?;
+    let digits = jpeg.map(|jpeg| {
+        jpeg.iter().fold(String::with_capacity(2 * jpeg.len()), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
+    });
+    let (begun, mut pictures) = (Instant::now(), 0_u32);
+    // One that ends, or fails, has given what was asked for.
+    while begun.elapsed() < COUNTED && matches!(source.next(), Ok(Some(_))) {
+        pictures += 1;
+    }
+    let fps = rounded((f64::from(pictures) / begun.elapsed().as_secs_f64() * 10.0).round() / 10.0);
+    let probed = Probed { size_px: size_px.to_string(), fps, jpeg: digits };
+    events::print(&format!("{}\n", serde_json::to_string(&probed).expect("text and finite numbers should be JSON")))
+}
+
+/// The first picture that is whole, and what is made of it.
+fn first<T>(
+    source: &mut Source,
+    take: &mut dyn FnMut(&ocelli_types::Frame<'_>) -> Result<T, DriverError>,
+) -> Result<(SizePx, T), Error> {
+    for _ in 0..MOST_DAMAGED {
+        let taken = match source.next() {
+            Ok(Some(frame)) => take(&frame).map(|taken| Some((frame.size_px, taken))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(Some(taken)) => return Ok(taken),
+            Ok(None) => break,
+            Err(error) if error.fault() == Fault::Retry => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Source(DriverError::NoPicture { from: "the camera".into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_in_digits_is_the_picture() {
+        let probed = |jpeg: Option<&str>| Probed { size_px: "2x2".into(), fps: 1.0, jpeg: jpeg.map(Into::into) };
+        assert_eq!(probed(Some("ffd800")).picture(), Some(vec![0xff, 0xd8, 0]));
+        assert_eq!((probed(None).picture(), probed(Some("fg")).picture()), (None, None));
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -16,7 +17,7 @@ use ocelli_pipeline::AlertRule;
 use crate::alerts::AlertTable;
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
-use crate::sentences::{self, Stamp};
+use crate::sentences::{self, Readers, Stamp};
 
 /// The most that can be added.
 pub const MOST: usize = 32;
@@ -105,6 +106,17 @@ impl Additions {
 
     /// What is wrong with it, whatever can be said.
     fn check(&self, table: &AlertTable) -> Result<(), String> {
+        let AlertTable { kinds, absent, after, unless, zone, times, text, .. } = table;
+        // Without its words, which may be as long.
+        for (what, length, most) in [
+            ("kinds", kinds.len() + absent.len() + after.len() + unless.len(), MOST_KINDS),
+            ("corners of its zone", zone.len(), MOST_CORNERS),
+            ("times", times.len(), MOST_TIMES),
+        ] {
+            if length > most {
+                return Err(format!("it has {length} {what}; {most} is the most"));
+            }
+        }
         // First, for what else is refused is told with its words.
         if line(table).len() > MOST_LINE_BYTES {
             return Err(format!("it takes more than {MOST_LINE_BYTES} bytes; make it shorter"));
@@ -115,16 +127,6 @@ impl Additions {
             );
         }
         table.check()?;
-        let AlertTable { kinds, absent, after, unless, zone, times, text, .. } = table;
-        for (what, length, most) in [
-            ("kinds", kinds.len() + absent.len() + after.len() + unless.len(), MOST_KINDS),
-            ("corners of its zone", zone.len(), MOST_CORNERS),
-            ("times", times.len(), MOST_TIMES),
-        ] {
-            if length > most {
-                return Err(format!("alert `{text}` has {length} {what}; {most} is the most"));
-            }
-        }
         if self.of_config.contains(text) {
             return Err(format!("`{text}` is a condition of the config; change it there"));
         }
@@ -179,7 +181,7 @@ impl Additions {
             return Err(HouseError::Refused(why.into()));
         }
         let text: String = next.iter().flatten().map(|table| line(table)).collect();
-        sentences::replace(&self.path, text.as_bytes())
+        sentences::replace(&self.path, text.as_bytes(), Readers::Owner)
             .map_err(|error| HouseError::Unavailable(format!("the conditions cannot be written: {error}")))?;
         *stamp = Stamp::of(&self.path);
         *slots = next;
@@ -274,7 +276,7 @@ fn set_aside(path: &Path, damaged: &[&str]) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".damaged");
     let known = read(Path::new(&aside)).unwrap_or_default();
-    let mut file = OpenOptions::new().create(true).append(true).open(&aside)?;
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&aside)?;
     for line in damaged.iter().filter(|line| !known.lines().any(|other| other == **line)) {
         writeln!(file, "{line}")?;
     }
@@ -297,6 +299,8 @@ fn read(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::wiring;
 
@@ -327,7 +331,14 @@ mod tests {
         }
         let zone = vec![[0.5, 0.0], [1.0, 0.0], [1.0, 1.0]];
         let changed = AlertTable { zone: zone.clone(), times: vec!["22:00-06:00".into()], ..walks("b") };
+        let many = AlertTable { kinds: vec!["walk".into(); 1000], ..walks("many") };
+        let why = additions.put(many).expect_err("there are too many").to_string();
+        assert_eq!(why, "it has 1000 kinds; 64 is the most");
+        // Whoever made it, and whatever a start of an older program left: it is for nobody else.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("it is ours");
+        *additions.stamp.lock().expect("nobody holds it") = Stamp::of(&path);
         assert!(additions.put(changed).expect("it changes the one before"));
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
         additions.remove("a").expect("it was added");
         assert_eq!(additions.version(), 5);
         let (additions, faults) = opened(&path);

@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 
 use crate::additions::Additions;
 use crate::alerts::{self, AlertTable};
-use crate::cli::{self, Common};
+use crate::cli::Common;
 use crate::config::{Config, Profile, credential};
 use crate::error::{self, Error, note};
 use crate::events::{NOT_RUNNING, date, rounded};
@@ -39,6 +39,7 @@ use crate::plan::{Plan, mebibytes};
 use crate::pulse::{Pulse, status_bytes};
 use crate::recording::Archive;
 use crate::shelf::Shelf;
+use crate::when::parse_since;
 use crate::wiring::{self, Look};
 
 /// The longest answer of a command, and how long one may take.
@@ -551,7 +552,12 @@ fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>
             if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
     };
-    let mut child = command.spawn().map_err(|error| failed("no process can be started", error))?;
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => {
+            HouseError::Refused("it has a NUL character, which no text may have".into())
+        }
+        _ => failed("no process can be started", error),
+    })?;
     let (Some(to), Some(out), Some(err)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return Err(HouseError::Unavailable("a process has no input".into()));
     };
@@ -616,7 +622,7 @@ impl House for Program {
     fn events(&self, query: &EventQuery, cameras: Option<&[String]>) -> Answered<EventPage> {
         let zone = alerts::time_zone().unwrap_or(TimeZone::UTC);
         let at = |text: &Option<String>| {
-            let parsed = text.as_deref().map(cli::parse_since).transpose().map_err(HouseError::Refused)?;
+            let parsed = text.as_deref().map(parse_since).transpose().map_err(HouseError::Refused)?;
             Ok(parsed.map(|at| at.unix_ms(&zone)))
         };
         let (since_ms, until_ms) = (at(&query.since)?, at(&query.until)?);
@@ -915,6 +921,8 @@ mod tests {
             matches!(shell("echo 'ocelli: locked' >&2; exit 1", b""), Err(HouseError::Unavailable(why)) if why == "locked")
         );
         assert!(matches!(shell("exit 6", b""), Err(HouseError::Refused(why)) if why.contains("1024.0 MiB")));
+        let nul = run(Command::new("true").arg("a\0b"), 1 << 30, LONGEST, Vec::new());
+        assert!(matches!(nul, Err(HouseError::Refused(why)) if why.contains("a NUL character")));
         assert!(shell("exit 0", &vec![0; 1 << 20]).is_ok(), "one that does not read");
         let long = shell("head -c 5000000 /dev/zero", b"");
         assert!(long.is_err() || long.is_ok_and(|(out, _)| out.len() as u64 <= MOST_ANSWER_BYTES));

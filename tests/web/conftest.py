@@ -30,8 +30,9 @@ class Program:
             + f'[journal]\nfile = "{self.folder}/journal"\n'
             f'[[alert]]\ntext = "Somebody is in the hall"\nkinds = ["walk", "enter", "stand"]\nseverity = "notice"\n'
             f'[alerts]\nfile = "{self.folder}/conditions.jsonl"\n'
-            f'{more}[gateway]\nlisten = "127.0.0.1:0"\nusers = "{self.folder}/users"\naudit = "{self.folder}/audit"\nsetup = "{self.folder}/setup.jsonl"\n{gateway}'
+            f'{more}[gateway]\nlisten = "127.0.0.1:0"\nusers = "{self.folder}/users"\naudit = "{self.folder}/audit"\nsetup = "{self.folder}/setup.jsonl"\n{gateway.replace("{folder}", str(self.folder))}'
         )
+        (self.folder / "password").write_text(PASSWORD)
         program = os.environ.get("OCELLI_E2E_PROGRAM", str(ROOT / "target/debug/ocelli"))
         command = [program, "run", "--config", str(config), "--out", str(self.folder / "events")]
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)

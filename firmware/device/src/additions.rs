@@ -18,7 +18,7 @@ use ocelli_pipeline::AlertRule;
 use crate::alerts::AlertTable;
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
-use crate::sentences::{self, Stamp};
+use crate::sentences::{self, Readers, Stamp};
 use crate::setup::Registry;
 
 /// The most that can be added.
@@ -116,6 +116,17 @@ impl Additions {
 
     /// What is wrong with it, whatever can be said.
     fn check(&self, table: &AlertTable) -> Result<(), String> {
+        let AlertTable { kinds, absent, after, unless, zone, times, text, .. } = table;
+        // Without its words, which may be as long.
+        for (what, length, most) in [
+            ("kinds", kinds.len() + absent.len() + after.len() + unless.len(), MOST_KINDS),
+            ("corners of its zone", zone.len(), MOST_CORNERS),
+            ("times", times.len(), MOST_TIMES),
+        ] {
+            if length > most {
+                return Err(format!("it has {length} {what}; {most} is the most"));
+            }
+        }
         // First, for what else is refused is told with its words.
         if line(table).len() > MOST_LINE_BYTES {
             return Err(format!("it takes more than {MOST_LINE_BYTES} bytes; make it shorter"));
@@ -126,16 +137,6 @@ impl Additions {
             );
         }
         table.check()?;
-        let AlertTable { kinds, absent, after, unless, zone, times, text, .. } = table;
-        for (what, length, most) in [
-            ("kinds", kinds.len() + absent.len() + after.len() + unless.len(), MOST_KINDS),
-            ("corners of its zone", zone.len(), MOST_CORNERS),
-            ("times", times.len(), MOST_TIMES),
-        ] {
-            if length > most {
-                return Err(format!("alert `{text}` has {length} {what}; {most} is the most"));
-            }
-        }
         if self.of_config.contains(text) {
             return Err(format!("`{text}` is a condition of the config; change it there"));
         }
@@ -190,7 +191,7 @@ impl Additions {
             return Err(HouseError::Refused(why.into()));
         }
         let text: String = next.iter().flatten().map(|table| line(table)).collect();
-        sentences::replace(&self.path, text.as_bytes())
+        sentences::replace(&self.path, text.as_bytes(), Readers::Owner)
             .map_err(|error| HouseError::Unavailable(format!("the conditions cannot be written: {error}")))?;
         *stamp = Stamp::of(&self.path);
         *slots = next;
@@ -345,6 +346,8 @@ pub fn read(path: &Path, most_bytes: u64) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::wiring;
 
@@ -375,7 +378,14 @@ mod tests {
         }
         let zone = vec![[0.5, 0.0], [1.0, 0.0], [1.0, 1.0]];
         let changed = AlertTable { zone: zone.clone(), times: vec!["22:00-06:00".into()], ..walks("b") };
+        let many = AlertTable { kinds: vec!["walk".into(); 1000], ..walks("many") };
+        let why = additions.put(many).expect_err("there are too many").to_string();
+        assert_eq!(why, "it has 1000 kinds; 64 is the most");
+        // Whoever made it, and whatever a start of an older program left: it is for nobody else.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("it is ours");
+        *additions.stamp.lock().expect("nobody holds it") = Stamp::of(&path);
         assert!(additions.put(changed).expect("it changes the one before"));
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
         additions.remove("a").expect("it was added");
         assert_eq!(additions.version(), 5);
         let (additions, faults) = opened(&path);

@@ -24,9 +24,11 @@ pub fn command(args: &CheckArgs) -> Result<(), Error> {
         return events::print(&schema());
     }
     let mut config = args.common.config()?;
-    match &config.left_out[..] {
-        [why, ..] if args.common.setup.is_some() => return Err(ConfigError::Usage(why.clone()).into()),
-        left_out => left_out.iter().for_each(note),
+    for left_out in &config.left_out {
+        if args.camera.is_some() && left_out.camera == args.camera {
+            return Err(ConfigError::Usage(left_out.why.clone()).into());
+        }
+        note(left_out);
     }
     if args.journal.is_some() {
         config.journal.file.clone_from(&args.journal);

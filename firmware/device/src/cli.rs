@@ -3,17 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use ocelli_drivers::SystemClock;
-use ocelli_types::{Clock as _, Severity, SizePx};
+use ocelli_types::{Severity, SizePx};
 
 use crate::config::{self, CameraTable, CommandFormat, Config, ConfigError, Profile, Verbosity};
-use crate::sentences::SeverityName;
+use crate::said::SeverityName;
 use crate::setup;
+use crate::when::{When, parse_last, parse_since, parse_time};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -366,6 +364,9 @@ pub struct CheckArgs {
     /// The file of the journal, as for `ocelli run`.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+    /// The camera that was set up and must not be left out: the program starts itself so before it keeps one.
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub camera: Option<String>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -662,60 +663,10 @@ impl From<SeverityArg> for Severity {
     }
 }
 
-/// Milliseconds since 1970 of `2026-11-26`, `2026-11-26 18:30`, `2026-11-26T18:30:00Z` or anything between.
-fn parse_time(text: &str) -> Result<u64, String> {
-    let whole = match text.len() {
-        10 => format!("{text}T00:00:00Z"),
-        16 => format!("{text}:00Z"),
-        _ => text.to_owned(),
-    };
-    let time = humantime::parse_rfc3339_weak(&whole).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let time = time.ok_or_else(|| format!("`{text}` is no time; write it like 2026-11-26T18:30:00Z"))?;
-    Ok(time.as_millis() as u64)
-}
-
 /// Up to an hour.
 fn parse_seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
     seconds.ok_or_else(|| format!("`{text}` is no number of seconds from 0 to 3600"))
-}
-
-/// A time on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    /// Milliseconds since 1970.
-    At(u64),
-    /// The same, as if the clocks here showed UTC.
-    Shown(u64),
-}
-
-impl When {
-    /// Milliseconds since 1970, where the clocks are those of a time zone.
-    pub fn unix_ms(self, zone: &TimeZone) -> u64 {
-        match self {
-            Self::At(unix_ms) => unix_ms,
-            Self::Shown(shown_ms) => {
-                let shown = i64::try_from(shown_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-                let here = shown.and_then(|shown| zone.to_timestamp(TimeZone::UTC.to_datetime(shown)).ok());
-                here.map_or(shown_ms, |here| here.as_millisecond().max(0).cast_unsigned())
-            }
-        }
-    }
-}
-
-/// Some time until now.
-fn parse_last(text: &str) -> Result<Duration, String> {
-    let last = humantime::parse_duration(text).ok().filter(|last| !last.is_zero());
-    last.ok_or_else(|| format!("`{text}` is no length of time; write it like 10s or 2min"))
-}
-
-/// A time, or how long ago it was.
-pub fn parse_since(text: &str) -> Result<When, String> {
-    if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(When::At(SystemClock::new().unix_ms().saturating_sub(ago.as_millis() as u64)));
-    }
-    let time = parse_time(text).map_err(|error| format!("{error}, or how long ago it was, like 2h"))?;
-    Ok(if text.ends_with('Z') { When::At(time) } else { When::Shown(time) })
 }
 
 /// `ocelli glance`
@@ -868,6 +819,11 @@ impl Common {
     /// # Errors
     /// The config cannot be used.
     pub fn config(&self) -> Result<Config, ConfigError> {
+        self.config_of(None)
+    }
+
+    /// The same, where `named_by` of the command line names the one camera that is meant.
+    fn config_of(&self, named_by: Option<&'static str>) -> Result<Config, ConfigError> {
         let mut config = Config::load(self.config.as_deref(), self.board.as_deref())?;
         if let Some(pack) = &self.pack {
             config.pack.clone_from(pack);
@@ -888,7 +844,7 @@ impl Common {
         if let Some(setup) = &self.setup {
             config.gateway.setup = Some(setup.clone());
         }
-        config.left_out = setup::lay_over(&mut config);
+        config.left_out = setup::lay_over(&mut config, named_by);
         Ok(config)
     }
 }
@@ -910,9 +866,6 @@ impl RunArgs {
     /// # Errors
     /// The config cannot be used.
     pub fn config(&self) -> Result<Config, ConfigError> {
-        let mut config = self.common.config()?;
-        self.output.lay_over(&mut config);
-        config.enforce |= self.enforce;
         let of_one = [
             ("a clip", self.clip.is_some()),
             ("--device", self.device.is_some()),
@@ -922,10 +875,14 @@ impl RunArgs {
             ("--size", self.size.is_some()),
             ("--lessons", self.lessons.is_some()),
         ];
-        match (&mut config.cameras[..], of_one.iter().find(|(_, given)| *given)) {
+        let named_by = of_one.iter().find(|(_, given)| *given).map(|(what, _)| *what);
+        let mut config = self.common.config_of(named_by)?;
+        self.output.lay_over(&mut config);
+        config.enforce |= self.enforce;
+        match (&mut config.cameras[..], named_by) {
             ([camera], _) => self.lay_over(camera),
             (_, None) => {}
-            (cameras, Some((what, _))) => {
+            (cameras, Some(what)) => {
                 let names: Vec<String> = cameras.iter().map(|camera| format!("`{}`", camera.name)).collect();
                 let (count, names) = (names.len(), names.join(", "));
                 return Err(ConfigError::Usage(format!(
@@ -1051,25 +1008,6 @@ mod tests {
         };
         let Vocab::Add(args) = args.what else { panic!("add") };
         assert_eq!(args.seen, Some(vec![]), "one event on standard input");
-    }
-
-    #[test]
-    fn times_are_told_as_people_tell_them() {
-        let noon = 1_795_867_200_000 - 6 * 3_600_000;
-        for text in ["2026-11-28T06:00:00Z", "2026-11-28 06:00:00", "2026-11-28 06:00", "2026-11-28T06:00"] {
-            assert_eq!(parse_time(text), Ok(noon), "{text}");
-        }
-        assert_eq!(parse_time("2026-11-28"), Ok(noon - 6 * 3_600_000));
-        let now = SystemClock::new().unix_ms();
-        let berlin = TimeZone::fixed(jiff::tz::offset(1));
-        let ago = now - parse_since("2h").expect("a time span").unix_ms(&berlin);
-        assert!((7_199_000..=7_200_000).contains(&ago), "{ago}");
-        let here = |text| parse_since(text).expect("a time").unix_ms(&berlin);
-        assert_eq!((here("2026-11-28 06:00"), here("2026-11-28T06:00:00Z")), (noon - 3_600_000, noon));
-        for text in ["yesterday", "", "2026-13-01", "-2h", "2026-11-28T06:00:00+01:00"] {
-            let error = parse_since(text).expect_err(text);
-            assert!(error.contains("write it like 2026-11-26T18:30:00Z, or how long ago it was, like 2h"), "{error}");
-        }
     }
 
     #[test]

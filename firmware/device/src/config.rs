@@ -20,6 +20,7 @@ use crate::alerts::{self, AlertTable, AlertsTable};
 use crate::board::Layers;
 use crate::panel::PanelTable;
 use crate::recording::RecordingTable;
+use crate::setup::LeftOut;
 use crate::signs::{DisplayTable, GpioTable};
 use crate::thermal::ThermalTable;
 use crate::threads::ThreadsTable;
@@ -126,7 +127,10 @@ pub struct Config {
     #[serde(skip)]
     pub added: usize,
     #[serde(skip)]
-    pub left_out: Vec<String>,
+    pub left_out: Vec<LeftOut>,
+    /// What of the command line names the one camera of this start; cameras that were set up have no part in it then.
+    #[serde(skip)]
+    pub named_by: Option<&'static str>,
     /// The MQTT broker that is told, and that may ask. Default: none.
     pub mqtt: Option<MqttTable>,
     /// Whom to tell over HTTP, each `[[webhook]]`.
@@ -164,6 +168,7 @@ impl Default for Config {
             layers: Layers::default(),
             added: 0,
             left_out: Vec::new(),
+            named_by: None,
             mqtt: None,
             webhooks: Vec::new(),
             outbox: OutboxTable::default(),

@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 
 use crate::additions::Additions;
 use crate::alerts::{self, AlertTable};
-use crate::cli::{self, Common};
+use crate::cli::Common;
 use crate::config::{Config, Profile, credential};
 use crate::error::{self, Error, note};
 use crate::events::{NOT_RUNNING, date, rounded};
@@ -43,6 +43,7 @@ use crate::recording::Archive;
 use crate::setup::{self, Registry};
 use crate::shelf::Shelf;
 use crate::state::PLAUSIBLE_UNIX_MS;
+use crate::when::parse_since;
 use crate::wiring::{self, Look};
 
 /// The longest answer of a command, and how long one may take.
@@ -628,7 +629,12 @@ fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>
             if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
     };
-    let mut child = command.spawn().map_err(|error| failed("no process can be started", error))?;
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => {
+            HouseError::Refused("it has a NUL character, which no text may have".into())
+        }
+        _ => failed("no process can be started", error),
+    })?;
     let (Some(to), Some(out), Some(err)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return Err(HouseError::Unavailable("a process has no input".into()));
     };
@@ -670,10 +676,15 @@ fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>
                  or fewer sentences of your own, take less"
             )))
         }
-        // The last line says why; what was asked makes no sense, is not known here, or is more than the plan has room for.
-        Some(2 | 5) => Err(HouseError::Refused(notes.lines().last().unwrap_or("it was refused").to_owned())),
-        _ => Err(HouseError::Unavailable(notes.lines().last().unwrap_or("it failed").to_owned())),
+        // What it says last is why; what was asked makes no sense, is not known here, or is more than the plan has room for.
+        Some(2 | 5) => Err(HouseError::Refused(said_last(&err).unwrap_or("it was refused").to_owned())),
+        _ => Err(HouseError::Unavailable(said_last(&err).unwrap_or("it failed").to_owned())),
     }
+}
+
+/// What this program said last, without the lines that an error of a library may have below.
+fn said_last(err: &str) -> Option<&str> {
+    err.lines().rev().find_map(|line| line.strip_prefix("ocelli: ")).or_else(|| err.lines().last())
 }
 
 /// Stack of a thread that reads what a process writes; a command has two.
@@ -693,7 +704,7 @@ impl House for Program {
     fn events(&self, query: &EventQuery, cameras: Option<&[String]>) -> Answered<EventPage> {
         let zone = alerts::time_zone().unwrap_or(TimeZone::UTC);
         let at = |text: &Option<String>| {
-            let parsed = text.as_deref().map(cli::parse_since).transpose().map_err(HouseError::Refused)?;
+            let parsed = text.as_deref().map(parse_since).transpose().map_err(HouseError::Refused)?;
             Ok(parsed.map(|at| at.unix_ms(&zone)))
         };
         let (since_ms, until_ms) = (at(&query.since)?, at(&query.until)?);
@@ -957,7 +968,11 @@ impl SetUp for Program {
         let changed = registry.put_camera(&table, |tried| {
             let mut command = self.command(&["check", "--json"])?;
             let budget = self.plan().budget_bytes.to_string();
-            command.arg("--setup").arg(tried).args(["--memory-budget", &budget]).args(&self.of_journal);
+            command
+                .arg("--setup")
+                .arg(tried)
+                .args(["--camera", &wish.camera, "--memory-budget", &budget])
+                .args(&self.of_journal);
             self.run(&mut command, Vec::new()).map(drop)
         })?;
         let what = if changed { "It is changed" } else { "It is added" };
@@ -993,6 +1008,15 @@ mod tests {
             command_bytes: Some(COMMAND_BYTES),
             line: Line::default(),
         }
+    }
+
+    #[test]
+    fn what_is_told_of_an_error_is_its_first_line() {
+        assert_eq!(
+            said_last("ocelli: a note\nocelli: no answer: Invalid RTSP message:\n  byte 4: request-line\n"),
+            Some("no answer: Invalid RTSP message:")
+        );
+        assert_eq!((said_last("sh: nothing\n"), said_last("")), (Some("sh: nothing"), None));
     }
 
     #[test]
@@ -1058,6 +1082,8 @@ mod tests {
             matches!(shell("echo 'ocelli: locked' >&2; exit 1", b""), Err(HouseError::Unavailable(why)) if why == "locked")
         );
         assert!(matches!(shell("exit 6", b""), Err(HouseError::Refused(why)) if why.contains("1024.0 MiB")));
+        let nul = run(Command::new("true").arg("a\0b"), 1 << 30, LONGEST, Vec::new());
+        assert!(matches!(nul, Err(HouseError::Refused(why)) if why.contains("a NUL character")));
         assert!(shell("exit 0", &vec![0; 1 << 20]).is_ok(), "one that does not read");
         let long = shell("head -c 5000000 /dev/zero", b"");
         assert!(long.is_err() || long.is_ok_and(|(out, _)| out.len() as u64 <= MOST_ANSWER_BYTES));

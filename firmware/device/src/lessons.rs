@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::{Error, note};
-use crate::sentences::{self, replace};
+use crate::sentences::{self, Readers, replace};
 use crate::wiring;
 
 /// No event and no lesson is longer.
@@ -136,7 +136,7 @@ pub fn learn(
         let path = path.display();
         return Err(Error::Teach(format!("{path} has {MOST_LESSONS} lessons, the most; delete its oldest lines")));
     }
-    replace(path, (lines.join("\n") + "\n").as_bytes()).map_err(unwritten)?;
+    replace(path, (lines.join("\n") + "\n").as_bytes(), Readers::AsBefore).map_err(unwritten)?;
     for Lesson { kind, right, said, .. } in &new {
         note(format_args!("learnt that `{said}` was {}`{kind}`", if *right { "" } else { "not " }));
     }
@@ -157,7 +157,7 @@ pub fn forget(path: &Path, kind: &str) -> Result<usize, Error> {
     let (gone, left): (Vec<&str>, Vec<&str>) = text.lines().partition(of_kind);
     if !gone.is_empty() {
         let text: String = left.iter().flat_map(|line| [*line, "\n"]).collect();
-        replace(path, text.as_bytes()).map_err(unwritten)?;
+        replace(path, text.as_bytes(), Readers::AsBefore).map_err(unwritten)?;
     }
     Ok(gone.len())
 }

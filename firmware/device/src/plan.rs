@@ -626,7 +626,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
         let (pack, stab, narrator) = wiring::load(root.to_str().expect("a plain path")).expect("the pack");
         let plan = |text: &str| {
-            let config = Config::parse(std::path::Path::new("ocelli.toml"), text).expect("a config");
+            let config = Config::parse(Path::new("ocelli.toml"), text).expect("a config");
             Plan::new(128 << 20, &config, &pack, &stab, &narrator, SizePx::new(640, 480))
         };
         let (gateway, mqtt) = ("[gateway]\nlisten = \"127.0.0.1:8080\"\n", "[mqtt]\nbroker = \"mqtt://broker\"\n");
@@ -649,7 +649,7 @@ mod tests {
         let text = "vocabulary = \"own\"\n[camera]\nname = \"hall\"\n[journal]\nfile = \"journal\"\n[memory]\nstate = \"state\"\n\
                     [gateway]\nlisten = \"127.0.0.1:8971\"\nlive = true\n[recording]\nfolder = \"recordings\"\n\
                     [mqtt]\nbroker = \"mqtt://broker\"\nimages = true\n[[webhook]]\nurl = \"https://hook/\"\n";
-        let config = Config::parse(std::path::Path::new("ocelli.toml"), text).expect("a config");
+        let config = Config::parse(Path::new("ocelli.toml"), text).expect("a config");
         let plan = Plan::new(128 << 20, &config, &pack, &stab, &narrator, SizePx::new(640, 480));
         let named = [JOURNAL, GATEWAY, RECORDING, COURIER, SENTENCES, SNAPSHOT, COMMAND];
         assert!(named.iter().all(|name| plan.bytes_of(&[name]) > 0), "{plan}");

@@ -21,8 +21,10 @@ const MOST_BYTES: u64 = 64 << 10;
 /// How long pictures are counted for.
 const COUNTED: Duration = Duration::from_secs(2);
 
-/// Damaged pictures before the first whole one, as of a stream that is joined between two that stand alone.
+/// Damaged pictures before the first whole one, as of a stream that is joined between two that stand alone, and how long they are waited
+/// through: others have questions meanwhile.
 const MOST_DAMAGED: usize = 100;
+const LONGEST: Duration = Duration::from_secs(12);
 
 /// What is told of a camera.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,7 +90,11 @@ fn first<T>(
     source: &mut Source,
     take: &mut dyn FnMut(&ocelli_types::Frame<'_>) -> Result<T, DriverError>,
 ) -> Result<(SizePx, T), Error> {
+    let begun = Instant::now();
     for _ in 0..MOST_DAMAGED {
+        if begun.elapsed() > LONGEST {
+            break;
+        }
         let taken = match source.next() {
             Ok(Some(frame)) => take(&frame).map(|taken| Some((frame.size_px, taken))),
             Ok(None) => Ok(None),

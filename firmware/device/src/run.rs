@@ -47,7 +47,7 @@ use crate::privacy;
 use crate::pulse::Pulse;
 use crate::recording::{Archive, Recorder};
 use crate::sentences::{self, Loaded, Watcher};
-use crate::setup::Registry;
+use crate::setup::{LeftOut, Registry};
 use crate::signs::Signs;
 use crate::state::{Keeper, Kept, Reference, Store};
 use crate::supervise::Supervisor;
@@ -150,7 +150,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         let left_out = config.cameras.pop().expect("there is one more than one");
         (config.added, plan) = (config.added - 1, planned(&config));
         wishes.pop();
-        config.left_out.push(format!("the camera `{}` that was set up is left out: {over}", left_out.name));
+        config.left_out.push(LeftOut::camera(&left_out.name, over));
     }
     plan.require()?;
     let count = wishes.len();
@@ -217,7 +217,12 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
             (gateway::start(&config, outside, &house)?, courier::start(&config, outside, &house, &switches)?)
         }
     };
-    for fault in own.iter().flat_map(|own| &own.faults).chain(unread.iter().flatten()).chain(&config.left_out) {
+    for fault in own
+        .iter()
+        .flat_map(|own| &own.faults)
+        .chain(unread.iter().flatten())
+        .chain(config.left_out.iter().map(|left_out| &left_out.why))
+    {
         note(fault);
         voice.tell(0, EventKind::Health, (start_us, start_us), fault)?;
     }

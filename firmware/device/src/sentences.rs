@@ -7,9 +7,9 @@
 //! who says the sentences holds a [`Vocabulary`], who changes the file ([`Sentences`]) all but the embeddings.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +19,11 @@ use std::time::Duration;
 
 use ocelli_infer::{Added, Evidence, Pack, Renumbering, Vocabulary};
 use ocelli_pipeline::Lexicon;
-use ocelli_types::Severity;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Verbosity;
 use crate::error::Error;
+use crate::said::{SeverityName, check_text};
 use crate::wiring;
 
 /// The format that is written, and the newest that is read.
@@ -52,9 +51,6 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How often the watcher looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The longest sentence, in bytes of UTF-8.
-const MOST_TEXT_BYTES: usize = 400;
-
 /// The cosine from which a sentence is meant that was placed where something was seen. Of 58 narrations of 14 real clips 55% of those of
 /// one kind in two clips are as near as that, and 8% of those of two kinds.
 pub const SEEN_FLOOR: f32 = 0.9;
@@ -66,43 +62,6 @@ const MARGIN: f32 = 0.005;
 
 /// The most examples that the ones before count as: a room changes.
 const MOST_WEIGHT: u32 = 15;
-
-/// How much a sentence matters, as it is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum SeverityName {
-    /// Worth saying, no more.
-    None,
-    /// Good to know.
-    #[default]
-    Info,
-    /// Wants a look.
-    Notice,
-    /// Wants help: raises an alert.
-    Alarm,
-}
-
-impl From<SeverityName> for Severity {
-    fn from(name: SeverityName) -> Self {
-        match name {
-            SeverityName::None => Self::None,
-            SeverityName::Info => Self::Info,
-            SeverityName::Notice => Self::Notice,
-            SeverityName::Alarm => Self::Alarm,
-        }
-    }
-}
-
-impl From<Severity> for SeverityName {
-    fn from(severity: Severity) -> Self {
-        match severity {
-            Severity::None => Self::None,
-            Severity::Info => Self::Info,
-            Severity::Notice => Self::Notice,
-            Severity::Alarm => Self::Alarm,
-        }
-    }
-}
 
 /// One line of the file. In a file to import, without the embedding.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -230,21 +189,6 @@ pub fn check_language(language: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("`{language}` is no language; write its code, such as de, zh or pt-BR"))
-}
-
-/// What goes to terminals and displays must not steer them, nor turn round what others wrote beside it.
-pub fn check_text(text: &str) -> Result<(), String> {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.trim().is_empty() || text.trim() != text {
-        return Err("it is empty, or has white space around it".into());
-    }
-    if text.len() > MOST_TEXT_BYTES {
-        return Err(format!("it has {} bytes; the most are {MOST_TEXT_BYTES}", text.len()));
-    }
-    if text.contains(steers) {
-        return Err("it has characters that break lines or steer displays".into());
-    }
-    Ok(())
 }
 
 /// What tells a file from the one that was read.
@@ -668,7 +612,8 @@ impl Sentences {
             }
             Ok(())
         };
-        replace_with(&self.path, lines).map_err(|error| bad(&self.path, format!("it cannot be written ({error})")))
+        replace_with(&self.path, Readers::AsBefore, lines)
+            .map_err(|error| bad(&self.path, format!("it cannot be written ({error})")))
     }
 
     /// As [`write_with`](Self::write_with) nothing more.
@@ -681,16 +626,25 @@ impl Sentences {
     }
 }
 
-/// Writes a file as [`Sentences::write`] does.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, |to| to.write_all(bytes))
+/// Who may read a file that is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// As before: the program may run as another user than the one who adds.
+    AsBefore,
+    /// The program's user alone, whatever it was before.
+    Owner,
 }
 
-fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// Writes a file as [`Sentences::write`] does.
+pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    replace_with(path, readers, |to| to.write_all(bytes))
+}
+
+fn replace_with(path: &Path, readers: Readers, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    let replaced = write_and_rename(&new, path, write);
+    let replaced = write_and_rename(&new, path, readers, write);
     if replaced.is_err() {
         // On a disk that is full it takes room, too.
         let _ = fs::remove_file(&new);
@@ -698,11 +652,19 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()
     replaced
 }
 
-fn write_and_rename(new: &Path, path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let file = File::create(new)?;
-    if let Ok(old) = fs::metadata(path) {
-        // The program may run as another user than the one who adds.
-        file.set_permissions(old.permissions())?;
+fn write_and_rename(
+    new: &Path,
+    path: &Path,
+    readers: Readers,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(new)?;
+    match (readers, fs::metadata(path)) {
+        // One that was left lying there keeps its own.
+        (Readers::Owner, _) => file.set_permissions(Permissions::from_mode(mode))?,
+        (Readers::AsBefore, Ok(old)) => file.set_permissions(old.permissions())?,
+        (Readers::AsBefore, Err(_)) => {}
     }
     let mut buffered = BufWriter::new(&file);
     write(&mut buffered)?;
@@ -812,8 +774,9 @@ mod tests {
     fn a_file_that_cannot_be_written_to_its_end_is_as_before_and_leaves_no_half() {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("file");
-        replace(&path, b"before").expect("there is room");
-        let full = replace_with(&path, |to| to.write_all(b"half of").and(Err(io::ErrorKind::StorageFull.into())));
+        replace(&path, b"before", Readers::AsBefore).expect("there is room");
+        let half = |to: &mut dyn Write| to.write_all(b"half of").and(Err(io::ErrorKind::StorageFull.into()));
+        let full = replace_with(&path, Readers::AsBefore, half);
         assert_eq!(full.expect_err("the disk is full").kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).expect("it is there"), b"before");
         assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1, "nothing lies beside it");

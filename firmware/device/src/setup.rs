@@ -10,11 +10,9 @@
 //! of all cameras are planned and made at the start. Before it is kept it has given a picture, and `ocelli check` has found that the
 //! config is right and the memory plan fits with it.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, fs, io};
 
 use ocelli_gateway::HouseError;
 use ocelli_gateway::setup::{NewSource, Source, Zone};
@@ -22,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::additions::{self, Additions};
-use crate::alerts::check_zone;
+use crate::condition::check_zone;
 use crate::config::{CameraTable, Config};
-use crate::sentences::{self, Stamp, check_text};
+use crate::said::check_text;
+use crate::sentences::{self, Readers, Stamp};
 
 /// The most cameras and zones that are set up here.
 const MOST_CAMERAS: usize = 8;
@@ -155,15 +154,47 @@ fn check_name(name: &str) -> Result<&str, String> {
     Ok(name)
 }
 
+/// What was set up and has no part in this start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The camera; none of a line that is not understood, or of all of the file.
+    pub camera: Option<String>,
+    /// A sentence.
+    pub why: String,
+}
+
+impl LeftOut {
+    /// A camera.
+    pub fn camera(name: &str, why: impl fmt::Display) -> Self {
+        Self { camera: Some(name.into()), why: format!("the camera `{name}` that was set up is left out: {why}") }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 /// Lays what was set up over a config: its cameras stand behind those of the config, in the place of one that says not where its pictures
-/// come from. One that does not go with the config is left out. Gives the words for what was left out.
-pub fn lay_over(config: &mut Config) -> Vec<String> {
+/// come from. One that does not go with the config is left out, and so are all where the command line names the camera of this start.
+/// Gives what was left out.
+pub fn lay_over(config: &mut Config, named_by: Option<&'static str>) -> Vec<LeftOut> {
+    config.named_by = named_by;
     let Some(path) = config.gateway.setup.clone() else { return Vec::new() };
     let kept = match Kept::read(&path) {
         Ok(kept) => kept,
-        Err(error) => return vec![format!("`setup` of [gateway], {}: {error}", path.display())],
+        Err(error) => {
+            return vec![LeftOut { camera: None, why: format!("`setup` of [gateway], {}: {error}", path.display()) }];
+        }
     };
-    let mut faults: Vec<String> = kept.damaged.iter().map(|(_, why)| why.clone()).collect();
+    let mut faults: Vec<LeftOut> =
+        kept.damaged.iter().map(|(_, why)| LeftOut { camera: None, why: why.clone() }).collect();
+    if let Some(what) = named_by {
+        let why = format!("{what} is given, which is for the one camera of this start");
+        faults.extend(kept.cameras.iter().map(|camera| LeftOut::camera(name_of(camera), &why)));
+        return faults;
+    }
     let own = std::mem::take(&mut config.cameras);
     let stands = |camera: &CameraTable| camera.device.is_some() || camera.command.is_some() || camera.rtsp.is_some();
     // Without one of its own the first camera of the machine is meant.
@@ -178,7 +209,7 @@ pub fn lay_over(config: &mut Config) -> Vec<String> {
             Ok(()) => config.added += 1,
             Err(why) => {
                 config.cameras.pop();
-                faults.push(format!("the camera `{name}` that was set up is left out: {why}"));
+                faults.push(LeftOut::camera(&name, why));
             }
         }
     }
@@ -196,6 +227,10 @@ pub struct Registry {
     running: Vec<CameraTable>,
     added: usize,
     at_start: Vec<Map<String, Value>>,
+    left_out: Vec<LeftOut>,
+    named_by: Option<&'static str>,
+    /// Why nothing can be changed: the file cannot be read.
+    unread: Option<String>,
     /// Held no longer than it takes to look, for who watches does not wait for a disk.
     kept: Mutex<Kept>,
     /// The file as it was read or written last; held by whoever changes it.
@@ -206,19 +241,25 @@ impl Registry {
     /// Of a config over which the file was laid.
     ///
     /// # Errors
-    /// The file cannot be, or cannot be read.
+    /// There cannot be such a file. One that cannot be read is told by [`lay_over`], and nothing is changed then.
     pub fn open(path: &Path, config: &Config) -> Result<Self, String> {
         let wrong = |why: String| format!("`setup` of [gateway], {}: {why}", path.display());
         additions::possible(path).map_err(wrong)?;
         // Where the power went while it was checked, its passwords do not stay.
         let _ = fs::remove_file(tried(path));
         let stamp = Stamp::of(path);
-        let kept = Kept::read(path).map_err(|error| wrong(error.to_string()))?;
+        let (kept, unread) = match Kept::read(path) {
+            Ok(kept) => (kept, None),
+            Err(error) => (Kept::default(), Some(format!("what was set up cannot be read: {error}"))),
+        };
         Ok(Self {
             path: path.into(),
             running: config.cameras.clone(),
             added: config.added,
             at_start: kept.cameras.clone(),
+            left_out: config.left_out.clone(),
+            named_by: config.named_by,
+            unread,
             kept: Mutex::new(kept),
             stamp: Mutex::new(stamp),
         })
@@ -276,7 +317,21 @@ impl Registry {
         if self.of_config(&wish.camera) {
             return Err(HouseError::Refused(format!("`{}` is a camera of the config; change it there", wish.camera)));
         }
+        if let Some(other) = self.looks_like(&wish.camera) {
+            let why = format!("there is a camera `{other}`, which is the same name in topics; take another");
+            return Err(HouseError::Refused(why));
+        }
         Ok(table)
+    }
+
+    /// Another camera whose name comes to the same in topics, or differs in capital letters alone.
+    fn looks_like(&self, name: &str) -> Option<String> {
+        let plain = |name: &str| -> String {
+            name.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
+        };
+        let kept = self.kept();
+        let mut others = self.running.iter().map(|camera| &camera.name[..]).chain(kept.cameras.iter().map(name_of));
+        others.find(|other| *other != name && plain(other) == plain(name)).map(str::to_owned)
     }
 
     fn of_config(&self, name: &str) -> bool {
@@ -293,6 +348,13 @@ impl Registry {
         camera: &Map<String, Value>,
         check: impl FnOnce(&Path) -> Result<(), HouseError>,
     ) -> Result<bool, HouseError> {
+        self.readable()?;
+        if let Some(what) = self.named_by {
+            let why = format!(
+                "this start has {what}, which is for one camera: write that one into the config, and start without it"
+            );
+            return Err(HouseError::Refused(why));
+        }
         let mut next = self.kept().clone();
         next.put_camera(camera.clone()).map_err(HouseError::Refused)?;
         let tried = tried(&self.path);
@@ -336,13 +398,27 @@ impl Registry {
             });
         }
         let is_new = |camera: &&Map<String, Value>| !of_file.iter().any(|other| other.name == name_of(camera));
-        let new = kept.cameras.iter().filter(is_new).filter_map(|camera| table_of(camera).ok());
-        sources.extend(new.map(|camera| source(&camera, true, change("added"))));
+        for camera in kept.cameras.iter().filter(is_new) {
+            let Ok(table) = table_of(camera) else { continue };
+            // As it is, the next start leaves it out too.
+            let left_out = self.left_out.iter().find(|left_out| left_out.camera.as_ref() == Some(&table.name));
+            sources.push(match left_out.filter(|_| self.at_start.contains(camera)) {
+                Some(left_out) => {
+                    Source { why: Some(left_out.why.clone()), ..source(&table, true, change("left_out")) }
+                }
+                None => source(&table, true, change("added")),
+            });
+        }
         sources
+    }
+
+    fn readable(&self) -> Result<(), HouseError> {
+        self.unread.clone().map_or(Ok(()), |why| Err(HouseError::Unavailable(why)))
     }
 
     /// What is there becomes what the file says only when that is on the disk.
     fn change<T>(&self, change: impl FnOnce(&mut Kept) -> Result<T, HouseError>) -> Result<T, HouseError> {
+        self.readable()?;
         let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = self.kept().clone();
         let done = change(&mut next)?;
@@ -374,14 +450,7 @@ fn tried(path: &Path) -> PathBuf {
 
 /// Whole or as it was, and nobody else's to read.
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    // What replaces it has its permissions.
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)?
-        .set_permissions(Permissions::from_mode(0o600))?;
-    sentences::replace(path, text.as_bytes())
+    sentences::replace(path, text.as_bytes(), Readers::Owner)
 }
 
 /// The keys of a `[[camera]]` that is wished for.
@@ -454,11 +523,14 @@ fn source(camera: &CameraTable, own: bool, change: Option<String>) -> Source {
         size: camera.size_px.to_string(),
         own,
         change,
+        why: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::alerts::AlertTable;
     use crate::wiring;
@@ -475,10 +547,10 @@ mod tests {
     }
 
     /// A config with a camera of its own, over which the file was laid.
-    fn laid(path: &Path) -> (Config, Vec<String>) {
+    fn laid(path: &Path) -> (Config, Vec<LeftOut>) {
         let text = format!("[camera]\nname = \"hall\"\ndevice = \"/dev/video0\"\n[gateway]\nsetup = {path:?}\n");
         let mut config = Config::parse(Path::new("ocelli.toml"), &text).expect("a config");
-        let faults = lay_over(&mut config);
+        let faults = lay_over(&mut config, None);
         (config, faults)
     }
 
@@ -680,7 +752,7 @@ mod tests {
         let (config, faults) = laid(&path);
         assert_eq!((names(&config), config.added, config.cameras[1].fps), (vec!["hall", "porch"], 1, 5));
         assert_eq!(faults.len(), 5, "{faults:?}");
-        assert!(faults.iter().all(|fault| !fault.contains("hunter2")), "{faults:?}");
+        assert!(faults.iter().all(|fault| !fault.why.contains("hunter2")), "{faults:?}");
         let registry = opened(&path);
         registry.put_zone(&zone("hall", "stairs", &HALF), None).expect("it makes sense");
         let aside =
@@ -699,8 +771,62 @@ mod tests {
         let path = folder.path().join("setup.jsonl");
         let gateway = crate::config::GatewayTable { setup: Some(path.clone()), ..Default::default() };
         let mut config = Config { gateway, ..Config::default() };
-        assert!(lay_over(&mut config).is_empty() && names(&config) == ["camera"] && config.added == 0);
+        assert!(lay_over(&mut config, None).is_empty() && names(&config) == ["camera"] && config.added == 0);
         fs::write(&path, "{\"camera\":{\"name\":\"porch\",\"rtsp\":\"rtsp://h/1\"}}\n").expect("it is writable");
-        assert!(lay_over(&mut config).is_empty() && names(&config) == ["porch"] && config.added == 1);
+        assert!(lay_over(&mut config, None).is_empty() && names(&config) == ["porch"] && config.added == 1);
+    }
+
+    #[test]
+    fn cameras_that_were_set_up_have_no_part_in_a_start_that_names_its_own() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("setup.jsonl");
+        fs::write(&path, "{\"camera\":{\"name\":\"porch\",\"rtsp\":\"rtsp://h/1\"}}\n").expect("it is writable");
+        let gateway = crate::config::GatewayTable { setup: Some(path.clone()), ..Default::default() };
+        let mut config = Config { gateway, ..Config::default() };
+        config.left_out = lay_over(&mut config, Some("--command"));
+        assert_eq!((names(&config), config.added, config.left_out.len()), (vec!["camera"], 0, 1));
+        let registry = Registry::open(&path, &config).expect("it can be read");
+        let told: Vec<_> =
+            registry.sources().into_iter().map(|source| (source.camera, source.change, source.why)).collect();
+        assert_eq!(told[0], ("camera".into(), None, None));
+        assert_eq!((&told[1].0[..], told[1].1.as_deref()), ("porch", Some("left_out")));
+        assert!(told[1].2.as_ref().is_some_and(|why| why.contains("--command is given")), "{told:?}");
+        assert!(
+            matches!(put(&registry, &far("shed")), Err(HouseError::Refused(why)) if why.contains("this start has --command"))
+        );
+        registry.put_zone(&zone("camera", "stairs", &HALF), None).expect("zones are of any camera");
+        registry.remove_camera("porch").expect("what was set up can be taken away");
+        assert_eq!(registry.sources().len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_nobody_from_starting_and_is_not_written_over() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("setup.jsonl");
+        fs::write(&path, "x".repeat(MOST_FILE_BYTES as usize + 1)).expect("it is writable");
+        let (config, faults) = laid(&path);
+        assert!(config.added == 0 && faults.len() == 1 && faults[0].why.contains("it has more than"), "{faults:?}");
+        let registry = opened(&path);
+        let refused = |done: Result<(), HouseError>| matches!(done, Err(HouseError::Unavailable(why)) if why.contains("cannot be read"));
+        assert!(refused(registry.put_zone(&zone("hall", "stairs", &HALF), None).map(drop)));
+        assert!(refused(put(&registry, &far("shed")).map(drop)));
+        assert_eq!(fs::metadata(&path).expect("it is there").len(), MOST_FILE_BYTES + 1);
+    }
+
+    #[test]
+    fn names_that_are_one_in_topics_are_not_two_cameras() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("setup.jsonl");
+        fs::write(&path, "{\"camera\":{\"name\":\"the porch\",\"rtsp\":\"rtsp://h/1\"}}\n").expect("it is writable");
+        let registry = opened(&path);
+        for name in ["The porch", "the-porch", "the_porch"] {
+            assert!(
+                matches!(registry.table(&far(name)), Err(HouseError::Refused(why)) if why.contains("`the porch`")),
+                "{name}"
+            );
+        }
+        for name in ["the porch", "porch"] {
+            assert!(registry.table(&far(name)).is_ok(), "{name}");
+        }
     }
 }

@@ -19,7 +19,8 @@ use crate::config::{Config, ConfigError};
 use crate::error::{Error, note};
 use crate::events;
 use crate::lessons;
-use crate::sentences::{self, MARK, MOST_SENTENCES, SEEN_FLOOR, Sentence, Sentences, SeverityName};
+use crate::said::SeverityName;
+use crate::sentences::{self, MARK, MOST_SENTENCES, SEEN_FLOOR, Sentence, Sentences};
 use crate::suggest;
 use crate::wiring;
 

@@ -17,6 +17,12 @@ mod sample;
 mod sink;
 mod thermal;
 
+/// What reads from the network and is not reached from outside, for `tests/fuzz`.
+#[doc(hidden)]
+pub mod fuzz {
+    pub use crate::camera::h264_fuzzed as h264;
+}
+
 #[cfg(target_os = "linux")]
 pub use affinity::{MOST_CPUS, allowed_cpus, pin_thread};
 #[cfg(target_os = "linux")]

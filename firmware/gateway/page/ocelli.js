@@ -788,7 +788,7 @@ class Cameras extends HTMLElement {
     if (!this.form) { this.form = sourceForm(found.devices, () => this.load()); this.adding.append(this.form); }
     const next = { added: "is added", changed: "is changed", removed: "is taken away" };
     this.list.replaceChildren(...found.sources.map((source) => h("li", {}, h("div", { className: "what" }, source.camera),
-      h("div", { className: "dim" }, `${source.from}${source.has_user ? ", with a user" : ""}, ${source.size}${source.own ? "" : " (config)"}`, source.change ? h("strong", {}, ` It ${next[source.change]} with the next start.`) : ""),
+      h("div", { className: "dim" }, `${source.from}${source.has_user ? ", with a user" : ""}, ${source.size}${source.own ? "" : " (config)"}`, source.change ? h("strong", {}, source.change === "left_out" ? ` It is not there: ${source.why}.` : ` It ${next[source.change]} with the next start.`) : ""),
       source.own && source.change !== "removed" ? h("div", { className: "acts" },
         h("button", { type: "button", className: "quiet", ariaLabel: `Change the camera ${source.camera}`, onclick: () => this.form.fill(source) }, "Change"),
         h("button", { type: "button", className: "quiet", ariaLabel: `Take away the camera ${source.camera}`, onclick: (click) => attempt(click.target, async () => {
@@ -796,7 +796,11 @@ class Cameras extends HTMLElement {
           await this.load();
         }) }, "Take away")) : null)));
     const lost = zones.filter((zone) => !state.about.cameras.includes(zone.camera));
-    this.list.append(...lost.map((zone) => h("li", {}, h("div", { className: "what" }, `The zone ${zone.name}`), h("div", { className: "dim" }, `of ${zone.camera}, which is not there now`))));
+    this.list.append(...lost.map((zone) => h("li", {}, h("div", { className: "what" }, `The zone ${zone.name}`), h("div", { className: "dim" }, `of ${zone.camera}, which is not there now`),
+      h("div", { className: "acts" }, h("button", { type: "button", className: "quiet", ariaLabel: `Remove the zone ${zone.name} of ${zone.camera}`, onclick: (click) => attempt(click.target, async () => {
+        note((await api("DELETE", `/api/zones?${new URLSearchParams({ camera: zone.camera, name: zone.name })}`)).message);
+        await this.load();
+      }) }, "Remove")))));
   }
 }
 

@@ -363,7 +363,7 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lesson {
-    /// In words.
+    /// In words, of 400 bytes of UTF-8 at most.
     #[schemars(length(min = 1, max = 400))]
     pub text: String,
     /// It happened so long ago or less, in seconds.
@@ -398,7 +398,7 @@ pub struct Done {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// In English.
+    /// In English, of 1024 bytes of UTF-8 at most.
     #[schemars(length(min = 1, max = 1024))]
     pub question: String,
     /// Of this camera.
@@ -484,7 +484,7 @@ pub struct Sentence {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSentence {
-    /// The sentence, in English.
+    /// The sentence, in English, of 400 bytes of UTF-8 at most.
     #[schemars(length(min = 1, max = 400))]
     pub text: String,
     /// Its kind. Default: one of its own.
@@ -561,7 +561,8 @@ pub struct Condition {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCondition {
-    /// What it tells. One that was added and tells the same is changed, and keeps what only its file can say.
+    /// What it tells, in 400 bytes of UTF-8 at most. One that was added and tells the same is changed, and keeps what only its
+    /// file can say.
     #[schemars(length(min = 1, max = 400))]
     pub text: String,
     /// Of this camera. Default: each.

@@ -28,6 +28,13 @@ mod target;
 mod trust;
 mod webhook;
 
+/// What reads from the network and is not reached from outside, for `tests/fuzz`.
+#[doc(hidden)]
+pub mod fuzz {
+    pub use crate::mqtt::fuzzed as command;
+    pub use crate::webhook::fuzzed as answer;
+}
+
 pub use canvas::Canvas;
 pub use courier::{COURIER_CODE_BYTES, COURIER_HEAP_BYTES, COURIER_STACKS_BYTES, Courier, TargetState, Targets};
 pub use error::GatewayError;

@@ -82,8 +82,10 @@ pub struct Source {
     pub size: String,
     /// Whether it was added, and not written in the config.
     pub own: bool,
-    /// What the next start changes: `added`, `changed`, `removed`.
+    /// What the next start changes: `added`, `changed`, `removed`; or `left_out`, of one that neither this start has nor the next, as it is.
     pub change: Option<String>,
+    /// Why it is left out.
+    pub why: Option<String>,
 }
 
 /// A camera that is plugged in.

@@ -4,7 +4,8 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use serde_json::{Value, json};
 struct Running {
     child: Child,
     address: String,
+    /// What it said until it listened.
+    said: String,
 }
 
 impl Drop for Running {
@@ -41,8 +44,9 @@ fn run(folder: &Path, gateway: &str) -> Running {
     command.args(["run", "--json", "--config"]).arg(&config).current_dir(root());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
-    let mut line = String::new();
+    let (mut line, mut before) = (String::new(), String::new());
     let address = loop {
+        before += &line;
         line.clear();
         assert_ne!(said.read_line(&mut line).expect("text"), 0, "it should say where the gateway is");
         if let Some(at) = line.trim().strip_prefix("ocelli: the gateway is at http://") {
@@ -51,7 +55,7 @@ fn run(folder: &Path, gateway: &str) -> Running {
     };
     // What it says from now on must not fill the pipe.
     std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-    Running { child, address }
+    Running { child, address, said: before }
 }
 
 /// Pictures in which something moves: what stands before them, and two seconds of them, which may be repeated.
@@ -99,13 +103,104 @@ impl Running {
 
     /// Sets the password, and gives the headers of who did.
     fn claimed(&self) -> String {
-        let (status, head, body) = self.ask("POST", "/api/setup", "", Some(&json!({"password": "correct horse"})));
+        self.entered("/api/setup", &json!({"password": "correct horse"}))
+    }
+
+    /// The headers of who comes in so.
+    fn entered(&self, path: &str, with: &Value) -> String {
+        let (status, head, body) = self.ask("POST", path, "", Some(with));
         assert_eq!(status, 200, "{body}");
         let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a session");
         let hello: Value = serde_json::from_str(&body).expect("JSON");
         let csrf = hello["csrf"].as_str().expect("what comes along");
         format!("Cookie: {}\r\nX-CSRF-Token: {csrf}\r\n", cookie.split(';').next().unwrap_or_default())
     }
+
+    /// How many pictures the model saw.
+    fn processed(&self, who: &str) -> u64 {
+        self.json("/api/stats", who)["cameras"][0]["processed"].as_u64().expect("a number")
+    }
+
+    /// Waits until the model has seen more.
+    fn goes_on(&self, who: &str) {
+        let (before, begun) = (self.processed(who), Instant::now());
+        while self.processed(who) <= before {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it watches");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// A journal of some events, closed in order: what is written from now on lies beside the file at first.
+fn kept(folder: &Path) -> PathBuf {
+    let journal = folder.join("journal");
+    let at = ["--at", "2026-11-26T18:00:00Z", "--pack", "models/tiny-test", "--journal"];
+    let ran = ocelli(&[&["replay", "tests/clips/demo.mp4"], &at[..], &[journal.to_str().expect("plain")]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    journal
+}
+
+#[test]
+fn a_journal_that_another_holds_is_said_and_costs_no_picture() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let journal = kept(folder.path());
+    let running = run(folder.path(), "");
+    let who = running.claimed();
+    let ack = |running: &Running| running.ask("POST", "/api/events/1/ack", &who, None);
+    let hold = "import sqlite3, sys; one = sqlite3.connect(sys.argv[1], isolation_level=None); one.execute('BEGIN IMMEDIATE'); \
+                print('held', flush=True); sys.stdin.read()";
+    let mut holder = Command::new("python3");
+    let mut holder = holder.args(["-c", hold]).arg(&journal).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let holder = holder.as_mut().expect("Python starts");
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).expect("text");
+    assert_eq!(line, "held\n");
+    let (status, head, body) = ack(&running);
+    assert!(status == 503 && head.contains("retry-after: 5") && body.contains("locked"), "{head}\n{body}");
+    assert!(!body.contains(journal.to_str().expect("plain")), "{body}");
+    // Who reads is not held up, and nor is who watches.
+    assert!(!running.json("/api/events", &who)["events"].as_array().expect("a list").is_empty());
+    running.goes_on(&who);
+    drop(holder.stdin.take());
+    assert!(holder.wait().expect("it ends").success());
+    let (status, _, body) = ack(&running);
+    assert!(status == 400 && body.contains("only alerts are acknowledged"), "{body}");
+}
+
+#[test]
+fn a_journal_that_is_damaged_is_said_set_aside_and_begun_anew() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let journal = kept(folder.path());
+    let running = run(folder.path(), "");
+    let who = running.claimed();
+    let first = running.json("/api/events/1", &who);
+    // In place, as a card does it, but for the page that says what it is.
+    let length = fs::metadata(&journal).expect("it is there").len() as usize;
+    let file = fs::OpenOptions::new().write(true).open(&journal).expect("it is writable");
+    file.write_all_at(&vec![0xa5; length - 4096], 4096).expect("it is writable");
+    let (status, head, body) = running.ask("GET", "/api/events?q=someone", &who, None);
+    assert!(
+        status == 503 && head.contains("retry-after: 5") && body.contains("the journal is damaged"),
+        "{head}\n{body}"
+    );
+    assert!(!body.contains(journal.to_str().expect("plain")), "{body}");
+    assert_eq!(running.ask("GET", "/health", "", None).0, 200);
+    running.goes_on(&who);
+    drop(running);
+    let running = run(folder.path(), "");
+    assert!(running.said.contains("damaged") && running.said.contains("events of it were saved"), "{}", running.said);
+    assert!(folder.path().join("journal.refused").is_file(), "{}", running.said);
+    let who = running.entered("/api/login", &json!({"name": "admin", "password": "correct horse"}));
+    let begun = Instant::now();
+    let newest = loop {
+        let page = running.json("/api/events?limit=1", &who);
+        if let Some(newest) = page["events"][0]["id"].as_u64() {
+            break newest;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "what is told is kept");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert!(Some(newest) > first["id"].as_u64(), "no id is given twice: {newest}");
 }
 
 #[test]

@@ -114,6 +114,26 @@ impl H264 {
     }
 }
 
+/// Decodes whatever a camera of the network may send; a packet begins with a start code of four bytes.
+pub fn fuzzed(stream: &[u8]) {
+    let mut decoder = H264::new(None, None).expect("it should start");
+    let starts = stream.windows(4).enumerate().filter(|(_, four)| *four == [0, 0, 0, 1]).map(|(at, _)| at);
+    let mut ends = starts.clone().skip(1).chain([stream.len()]);
+    for (start, time_us) in starts.zip(0..) {
+        let packet = &stream[start..ends.next().unwrap_or(stream.len())];
+        match Sps::find(packet) {
+            Some(sps) if beyond_openh264(&sps).is_some() => return,
+            Some(sps) => decoder.recolour(sps.range, sps.matrix),
+            None => {}
+        }
+        if decoder.decode(packet, time_us, true) == Decoded::Damaged {
+            return;
+        }
+    }
+    decoder.drain();
+    while decoder.held().is_some() {}
+}
+
 /// The decoder's picture without the padding of its rows.
 fn copy(yuv: &DecodedYUV<'_>, matrix: Option<ColorMatrix>, picture: &mut Picture) {
     let (width, height) = yuv.dimensions();

@@ -15,6 +15,7 @@ mod v4l;
 mod y4m;
 
 pub use file::Clip;
+pub use h264::fuzzed as h264_fuzzed;
 pub use pipe::{Pipe, PipeConfig, PipeFormat, Release, release_commands, released};
 pub use rtsp::{RESOLVER_STACK_BYTES, Rtsp, RtspAddress, RtspConfig};
 #[cfg(target_os = "linux")]

@@ -90,7 +90,7 @@ pub(super) struct Login {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Setup {
-    /// The password of `admin`.
+    /// The password of `admin`, 8 to 256 bytes of UTF-8.
     #[schemars(length(min = 8, max = 256))]
     pub password: String,
 }
@@ -384,7 +384,7 @@ pub(super) struct NewUser {
     /// The name.
     #[schemars(length(min = 1, max = 64))]
     pub name: String,
-    /// The password.
+    /// The password, 8 to 256 bytes of UTF-8.
     #[schemars(length(min = 8, max = 256))]
     pub password: String,
     /// What they may do.

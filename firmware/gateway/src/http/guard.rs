@@ -9,6 +9,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq as _;
 
@@ -146,12 +148,25 @@ fn of_this_site(headers: &HeaderMap) -> bool {
 /// Who has this token or session. A token that is wrong is refused, whatever the route; a session that has ended is none.
 pub(super) fn known(app: &App, headers: &HeaderMap) -> Result<Option<Principal>, Refusal> {
     if let Some(sent) = headers.get(header::AUTHORIZATION) {
-        let token = sent.to_str().ok().and_then(|sent| sent.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-        let who = token.and_then(|token| app.accounts().of_token(token));
+        let token = sent.to_str().ok().and_then(token_in);
+        let who = token.and_then(|token| app.accounts().of_token(&token));
         return who.map(Some).ok_or_else(|| Refusal::stranger("this token is wrong, or has ended"));
     }
     Ok(session(headers).and_then(|session| app.accounts().of_session(session, Instant::now())))
+}
+
+/// The token of an `Authorization`: as a bearer's, or as the password of anybody, for clients that know no other way than a user and a
+/// password in the address (Frigate's `llamacpp`). Browsers are never asked for one.
+fn token_in(sent: &str) -> Option<String> {
+    let (scheme, token) = sent.split_once(' ').map(|(scheme, token)| (scheme, token.trim()))?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Some(token.into()),
+        "basic" => {
+            let pair = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
+            pair.split_once(':').map(|(_, token)| token.into())
+        }
+        _ => None,
+    }
 }
 
 /// The session that a browser sends.

@@ -35,7 +35,7 @@ pub(super) fn document(version: &str) -> Value {
         "info": {
             "title": "Ocelli",
             "description": "A camera that understands, offline. A request is that of a session (a cookie of /api/login; what \
-                            changes something sends X-CSRF-Token) or of a token (Authorization: Bearer).",
+                            changes something sends X-CSRF-Token) or of a token (Authorization: Bearer, or as the password of HTTP Basic).",
             "version": version,
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
@@ -45,6 +45,7 @@ pub(super) fn document(version: &str) -> Value {
             "schemas": schemas.take_definitions(true),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
+                "address": {"type": "http", "scheme": "basic", "description": "A token as the password of any user."},
                 "session": {"type": "apiKey", "in": "cookie", "name": "ocelli-session"},
             },
         },
@@ -119,7 +120,8 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator, error: &Value) -> Val
     for (code, what) in codes {
         responses.insert(code.into(), refused(what));
     }
-    let security = if route.access == Access::Open { json!([]) } else { json!([{"token": []}, {"session": []}]) };
+    let security =
+        if route.access == Access::Open { json!([]) } else { json!([{"token": []}, {"address": []}, {"session": []}]) };
     let who = match route.access {
         Access::Open => "For everybody.".to_owned(),
         Access::Of(role) => format!("For the role {}.", json!(role)),

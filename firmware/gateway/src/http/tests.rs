@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::auth::{Account, Role, hashed};
@@ -457,6 +459,15 @@ fn every_route_lets_in_each_role_as_the_table_says_and_nobody_else() {
             ("warden", Role::Admin, true),
         ] {
             let status = ask(Some(&format!("Bearer {}", tokens[name])));
+            // The same as a password, of whatever user; what was done once may be gone.
+            let pair = STANDARD.encode(format!("frigate:{}", tokens[name]));
+            let again = ask(Some(&format!("basic {pair}")));
+            assert_eq!(
+                [401, 403].contains(&again),
+                [401, 403].contains(&status),
+                "{} {path} for {name}: {again}",
+                route.method
+            );
             let welcome = match route.access {
                 // The first password is set.
                 Access::Open => path != "/api/setup" || body != Some("{}"),
@@ -649,6 +660,36 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
     let mut stream = stage.send("\x16\x03\x01\x02garbage\r\n\r\n", b"");
     let _ = stream.read_to_end(&mut heard);
     assert_eq!(stage.get("/health", admin).status, 200, "and it goes on");
+}
+
+#[test]
+fn what_the_fuzzer_begins_with_is_answered_or_ended() {
+    let (stage, tokens) = claimed(doll());
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds");
+    let token = format!("Bearer {}", tokens["admin"]);
+    let read = |target: &str| -> Vec<Vec<u8>> {
+        let files = std::fs::read_dir(format!("{seeds}/{target}")).expect("they are there");
+        files.map(|file| std::fs::read(file.expect("a file").path()).expect("it can be read")).collect()
+    };
+    let requests = read("request").into_iter().map(|seed| {
+        let (line, body) = match seed.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (&seed[..end], &seed[end + 1..]),
+            None => (&seed[..], &[][..]),
+        };
+        let line = String::from_utf8_lossy(line);
+        let (method, path) = line.split_once(' ').expect("a method and a path");
+        let head = stage.head(method, path, &[("Authorization", &token)], Some(&String::from_utf8_lossy(body)));
+        [head.as_bytes(), body].concat()
+    });
+    for bytes in read("http").into_iter().chain(requests) {
+        let mut stream = stage.open();
+        stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a time limit");
+        // What it does not understand it ends; what is cut short and what streams is left.
+        let mut heard = [0; 12];
+        let _ = stream.write_all(&bytes).and_then(|()| stream.read_exact(&mut heard));
+        assert!(!heard.starts_with(b"HTTP/1.1 500"), "{}", String::from_utf8_lossy(&bytes));
+    }
+    assert_eq!(stage.get("/health", &tokens["admin"]).status, 200, "and it goes on");
 }
 
 #[test]

@@ -151,6 +151,21 @@ impl Command {
     }
 }
 
+/// Reads whatever a broker may deliver: it is a command that can be meant, or refused in words.
+pub fn fuzzed(topic: &str, payload: &[u8]) {
+    let topics = Topics::new("ocelli/home/board".into(), &["hall".into()], &[]);
+    match read(&topics, topic, payload) {
+        Some(Ok(Command::Enabled { camera, .. })) => assert_eq!(camera, 0, "there is one camera"),
+        Some(Ok(Command::Quiet { minutes, .. })) => {
+            assert!(minutes.is_none_or(|minutes| minutes <= 10_080), "{minutes:?} is more than a week");
+        }
+        Some(Ok(Command::Teach(lesson))) => assert!(!lesson.text.trim().is_empty(), "a lesson has a text"),
+        Some(Ok(Command::Ask(question))) => assert!(!question.question.trim().is_empty(), "a question has a text"),
+        Some(Err(why)) => assert!(!why.is_empty(), "what is refused is told why"),
+        _ => {}
+    }
+}
+
 /// As it is published.
 pub fn answer(done: Result<Value, String>) -> Value {
     match done {
@@ -206,21 +221,22 @@ mod tests {
             ]),
             payload in any_payload(),
         ) {
-            let topics = Topics::new("ocelli/home/board".into(), &["hall".into()], &[]);
-            match read(&topics, &format!("ocelli/home/board/{topic}/set"), &payload) {
-                Some(Ok(Command::Enabled { camera, .. })) => prop_assert_eq!(camera, 0),
-                Some(Ok(Command::Quiet { minutes, .. })) => prop_assert!(minutes.is_none_or(|minutes| minutes <= 10_080)),
-                Some(Ok(Command::Teach(lesson))) => prop_assert!(!lesson.text.trim().is_empty()),
-                Some(Ok(Command::Ask(question))) => prop_assert!(!question.question.trim().is_empty()),
-                Some(Err(why)) => prop_assert!(!why.is_empty()),
-                _ => {}
-            }
+            fuzzed(&format!("ocelli/home/board/{topic}/set"), &payload);
         }
 
         #[test]
         fn any_topic_is_of_a_command_or_not(topic in ".*", payload in any_payload()) {
-            let topics = Topics::new("ocelli/home/board".into(), &["hall".into()], &[]);
-            let _ = read(&topics, &topic, &payload);
+            fuzzed(&topic, &payload);
+        }
+    }
+
+    #[test]
+    fn what_the_fuzzer_begins_with_is_read() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/command");
+        for seed in std::fs::read_dir(seeds).expect("they are there") {
+            let message = std::fs::read(seed.expect("a file").path()).expect("it can be read");
+            let end = message.iter().position(|byte| *byte == b'\n').expect("a topic, and a payload below");
+            fuzzed(&String::from_utf8_lossy(&message[..end]), &message[end + 1..]);
         }
     }
 

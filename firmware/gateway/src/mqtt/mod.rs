@@ -44,6 +44,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_rustls::rustls::ClientConfig;
 
 use self::command::Command;
+pub use self::command::fuzzed;
 use self::frigate::Frigate;
 use self::topics::{Retained, Topics, event_payload};
 use crate::house::Condition;

@@ -17,7 +17,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -421,6 +421,25 @@ impl Webhook {
     }
 }
 
+/// Takes these bytes for the answer of a target. Whatever they are, it is waited for a bounded time.
+pub fn fuzzed(bytes: &[u8]) {
+    let table = WebhookTable { name: "w".into(), url: Some("http://127.0.0.1/x".into()), ..WebhookTable::default() };
+    let hook = Webhook::open(table, "/ocelli/home/board", |_| {}).expect("it names no file");
+    let message = Message { number: 1, run: 1, event: Event::default() };
+    let letter = Letter::write(&hook.table, &hook.place, &hook.source, None, &message);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("it takes no thread");
+    let outcome = runtime.block_on(async {
+        // Room for the request and all of the answer, so that nobody waits for the other.
+        let (near, mut far) = tokio::io::duplex(bytes.len().max(4096));
+        far.write_all(bytes).await.expect("there is room");
+        far.shutdown().await.expect("it is there");
+        timeout(Duration::from_secs(10), hook.request(near, &letter, &message)).await.expect("all of it has come")
+    });
+    if let Ok(Outcome::Later(_, after)) = outcome {
+        assert!(after.is_none_or(|after| after <= MOST_RETRY_AFTER), "{after:?} is too long");
+    }
+}
+
 /// What an answer means.
 fn judge(status: StatusCode, headers: &hyper::HeaderMap, body: &[u8]) -> Outcome {
     if status.is_success() {
@@ -510,6 +529,14 @@ mod tests {
             if let Outcome::Later(_, after) = judge(status, &headers, &body) {
                 prop_assert!(after.is_none_or(|after| after <= MOST_RETRY_AFTER));
             }
+        }
+    }
+
+    #[test]
+    fn what_the_fuzzer_begins_with_is_an_answer_or_none() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/webhook");
+        for seed in std::fs::read_dir(seeds).expect("they are there") {
+            fuzzed(&std::fs::read(seed.expect("a file").path()).expect("it can be read"));
         }
     }
 

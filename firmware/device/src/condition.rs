@@ -221,6 +221,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_fuzzer_begins_with_is_a_condition_or_a_time() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/condition");
+        for seed in std::fs::read_dir(seeds).expect("they are there") {
+            let path = seed.expect("a file").path();
+            let text = std::fs::read_to_string(&path).expect("it is text");
+            if path.extension().is_some() {
+                let table: AlertTable = serde_json::from_str(&text).expect(&text);
+                assert_eq!(table.check(), Ok(()), "{text}");
+            } else if text != "99999999999999y" {
+                let time = parse_times("times", &text).is_ok() || crate::when::parse_since(&text).is_ok();
+                assert!(time, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn times_of_a_week_are_told_as_people_tell_them() {
         let day = |day: u16, from: u16, to: u16| WeekSpan { from: day * 1440 + from, to: (day * 1440 + to) % 10_080 };
         assert_eq!(parse_times("times", "sat 10:00-24:00"), Ok(vec![day(5, 600, 1440)]));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ocelli_drivers::{Clip, DriverError, Fitter};
-use ocelli_types::{FrameSource, PatchGrid, Pixels, SizePx};
+use ocelli_types::{ColorMatrix, Frame, FrameSeq, FrameSource, Micros, PatchGrid, PixelRange, Pixels, SizePx};
 
 fn written(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
@@ -204,4 +204,27 @@ fn other_containers_and_codecs_are_read() {
         let expected: Vec<u64> = (0..20).map(|i| i * step).collect();
         assert_eq!(times_us, expected, "{name}");
     }
+}
+
+#[test]
+fn what_the_fuzzer_begins_with_is_a_picture() {
+    let seeds = |target: &str| -> Vec<Vec<u8>> {
+        let folder = format!("{}/../../tests/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        let files = fs::read_dir(folder).expect("they are there");
+        files.map(|file| fs::read(file.expect("a file").path()).expect("it can be read")).collect()
+    };
+    let (grid, mut fitted) = (PatchGrid { side: 4, patch_px: 14 }, 0);
+    for jpeg in seeds("jpeg") {
+        let frame = Frame {
+            pixels: Pixels::Jpeg(&jpeg),
+            size_px: SizePx::new(1, 1),
+            range: PixelRange::Full,
+            matrix: ColorMatrix::Bt601,
+            seq: FrameSeq(0),
+            captured_us: Micros(0),
+        };
+        fitted += u32::from(Fitter::new(grid, 128).fit(&frame, &mut vec![0; grid.bytes()]).is_ok());
+    }
+    assert!(fitted >= 4, "all but, perhaps, the one in the colours of print: {fitted}");
+    seeds("h264").iter().for_each(|stream| ocelli_drivers::fuzz::h264(stream));
 }

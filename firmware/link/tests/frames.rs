@@ -152,3 +152,17 @@ fn another_version_is_told_apart_from_noise() {
     let overlong = [vec![1; FRAME_BYTES + 1], vec![0]].concat();
     assert_eq!(heard(&mut Deframer::new(), &overlong), [Err(FrameFault::Overlong)]);
 }
+
+#[test]
+fn what_the_fuzzer_begins_with_has_messages_for_both_ends() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/panel");
+    let (mut packets, mut statuses) = (0, 0);
+    for seed in std::fs::read_dir(seeds).expect("they are there") {
+        let (mut at_panel, mut at_runtime) = (Deframer::new(), Deframer::new());
+        for byte in std::fs::read(seed.expect("a file").path()).expect("it can be read") {
+            packets += usize::from(matches!(at_panel.push::<Packet>(byte), Some(Ok(_))));
+            statuses += usize::from(matches!(at_runtime.push::<Status>(byte), Some(Ok(_))));
+        }
+    }
+    assert!(packets >= 6 && statuses >= 2, "{packets} {statuses}");
+}

@@ -661,3 +661,14 @@ fn a_long_day_has_no_more_chapters_than_one_can_read() {
     assert_eq!(digest.chapters.len(), MOST_CHAPTERS);
     assert_eq!(digest.chapters.iter().map(|part| part.events).sum::<u64>(), digest.events);
 }
+
+#[test]
+fn what_the_fuzzer_begins_with_is_answered() {
+    let place = place();
+    day(&place.path);
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/question");
+    for seed in std::fs::read_dir(seeds).expect("they are there") {
+        let question = std::fs::read_to_string(seed.expect("a file").path()).expect("it is text");
+        assert!(!ask(&place.path, &question).text.is_empty(), "{question}");
+    }
+}

@@ -241,14 +241,23 @@ fn a_server_that_is_gone_and_back_is_told_once_each_and_memory_is_as_planned() {
     assert!(peak.bytes <= planned, "{peak:?} of {planned}");
 }
 
+/// A medium as it should be described.
+const MEDIUM: &str =
+    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:one\r\n";
+
 /// A server that answers as one should, and then sends what it is told to.
 fn worse(play: impl Fn(&mut TcpStream) + Send + 'static) -> u16 {
+    described(MEDIUM, play)
+}
+
+/// The same with this description of what it has.
+fn described(media: &'static str, play: impl Fn(&mut TcpStream) + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { continue };
-            if answered(&mut stream).is_ok() {
+            if answered(&mut stream, media).is_ok() {
                 play(&mut stream);
             }
         }
@@ -257,9 +266,8 @@ fn worse(play: impl Fn(&mut TcpStream) + Send + 'static) -> u16 {
 }
 
 /// Everything up to PLAY.
-fn answered(stream: &mut TcpStream) -> std::io::Result<()> {
-    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n\
-               a=fmtp:96 packetization-mode=1\r\na=control:one\r\n";
+fn answered(stream: &mut TcpStream, media: &str) -> std::io::Result<()> {
+    let sdp = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n{media}");
     let mut head = String::new();
     loop {
         head.clear();
@@ -270,7 +278,7 @@ fn answered(stream: &mut TcpStream) -> std::io::Result<()> {
         }
         let sequence = head.lines().find(|line| line.to_lowercase().starts_with("cseq:")).unwrap_or_default();
         let (more, body) = match head.split(' ').next() {
-            Some("DESCRIBE") => (format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n", sdp.len()), sdp),
+            Some("DESCRIBE") => (format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n", sdp.len()), &*sdp),
             Some("SETUP") => ("Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n".into(), ""),
             _ => ("Session: 1\r\n".into(), ""),
         };
@@ -351,12 +359,18 @@ fn garbage_is_said_and_a_server_that_says_nothing_is_not_waited_for_for_ever() {
             std::thread::sleep(Duration::from_millis(10));
         }
     });
+    // A line that is none before the medium, at which the library that reads it panics.
+    let strange = described("dvmio=e 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n", |_| ());
     let silent = worse(|_| std::thread::sleep(Duration::from_secs(30)));
     let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let mute = (mute.local_addr().expect("it is bound").port(), mute);
-    for (port, said) in
-        [(noise, ""), (pictures, ""), (silent, "no picture for 1500 ms"), (mute.0, "no picture for 1500 ms")]
-    {
+    for (port, said) in [
+        (noise, ""),
+        (pictures, ""),
+        (strange, "it sends what cannot be understood"),
+        (silent, "no picture for 1500 ms"),
+        (mute.0, "no picture for 1500 ms"),
+    ] {
         let ran =
             run(folder.path(), &format!("timeout_s = 1.5\nrtsp = \"rtsp://vera:{PASSWORD}@127.0.0.1:{port}/x\""), "40");
         assert_eq!(ran.code, Some(3), "{}", ran.err);

@@ -1,5 +1,5 @@
-//! A gateway that listens on the loopback address, and a house behind it: its journal, questions and conditions are the program's, what
-//! takes a model is not there.
+//! A gateway that listens on the loopback address, and a house behind it: its journal, questions and conditions are the
+//! program's, what takes a model is not there.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -268,7 +268,7 @@ impl House for Small {
     }
 
     fn recorded(&self, _: u64, _: Media, from: u64, most: usize) -> Answered<MediaPart> {
-        let total_bytes = 100;
+        let total_bytes = 100_usize;
         let bytes = most.min(total_bytes.saturating_sub(from as usize));
         Ok(MediaPart { total_bytes: total_bytes as u64, bytes: vec![0; bytes] })
     }

@@ -1,7 +1,7 @@
 //! What the targets share: files of the program that belong to no library, and a house with a small journal behind a gateway.
 //!
-//! Each target gives what the network may send to the program's own code. It fails with a panic, a wrong address, memory above the
-//! fuzzer's limit or a minute without an end.
+//! Each target gives what the network may send to the program's own code. It fails with a panic, a wrong address, memory above
+//! the fuzzer's limit or a minute without an end.
 #![forbid(unsafe_code)]
 
 #[path = "../../../firmware/device/src/condition.rs"]

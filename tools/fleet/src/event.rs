@@ -95,6 +95,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_fuzzer_begins_with_is_read() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/fleet");
+        let mut read = 0;
+        for seed in std::fs::read_dir(seeds).expect("they are there") {
+            let message = std::fs::read_to_string(seed.expect("a file").path()).expect("it is text");
+            let (subject, payload) = message.split_once('\n').expect("a subject, and a payload below");
+            read += u32::from(Event::read(subject, payload.as_bytes()).is_ok());
+        }
+        assert_eq!(read, 2, "one of the three is of another version");
+    }
+
+    #[test]
     fn what_is_none_is_said() {
         for (key, value, why) in [
             ("specversion", json!("2.0"), "not of CloudEvents 1.0"),

@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum as _;
 
 use crate::bench::{checked, environment, finish, target};
-use crate::{cargo, root, setup};
+use crate::{cargo, fuzz, root, setup};
 
 /// Tests in Rust that have real servers: HTTP, brokers, fleets, webhooks, cameras of the network, recordings.
 const SERVED: [&str; 9] =
     ["--test", "gateway", "--test", "courier", "--test", "rtsp", "--test", "recording", "--no-fail-fast"];
+
+/// How long each fuzz target runs here; `cargo xtask fuzz` runs them for longer.
+const FUZZ_SECONDS: u64 = 10;
 
 /// The Python that has what these import.
 fn python() -> Result<PathBuf> {
@@ -48,6 +52,13 @@ pub fn test() -> Result<()> {
         // What did not get as far as its tests failed too.
         failed += of_failed.max(u32::from(!success));
     }
+    let targets = fuzz::Target::value_variants().len() as u32;
+    let found = fuzz::build().and_then(|programs| fuzz::each(&programs, None, FUZZ_SECONDS)).unwrap_or_else(|error| {
+        println!("fuzz: {error:#}");
+        targets
+    });
+    passed += targets - found;
+    failed += found;
     println!("{passed} passed, {failed} failed");
     if failed > 0 {
         bail!("{failed} failed; the lines above say which");

@@ -3,6 +3,7 @@
 mod bench;
 mod cross;
 mod eval;
+mod fuzz;
 mod gateway;
 mod kernels;
 mod pack;
@@ -56,6 +57,8 @@ enum Task {
     Deb,
     /// The same as an image of the Open Container Initiative, in target/oci.
     Oci,
+    /// Fuzz what reads from the network.
+    Fuzz(fuzz::Fuzz),
     /// Format and clippy only.
     Check,
     /// A day of stream in simulated time, with faults and restarts, on whatever clips there are: does anything grow?
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         Task::Eval { what } => eval::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Soak { hours, json } => bench::soak(hours, json.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::Panel { frames, json } => panel::run(frames, json.as_deref()).map(|()| ExitCode::SUCCESS),
+        Task::Fuzz(fuzz) => fuzz::run(&fuzz).map(|()| ExitCode::SUCCESS),
         Task::Vm(vm) => vm::run(&vm).map(|()| ExitCode::SUCCESS),
         Task::Deb => cross::deb().map(|package| made(&package)),
         Task::Oci => cross::image().map(|image| made(&image)),

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -184,8 +185,8 @@ impl Rtsp {
         let RtspConfig { address, timeout, stop } = config.clone();
         let network = Network::new(stop).map_err(|error| failed(&address, &error.to_string()))?;
         let sessions = Arc::new(SessionGroup::default());
-        let opened = network.wait(Instant::now() + timeout, connect(&address, &sessions));
-        let (chosen, stream) = match opened {
+        let opened = guarded(|| network.wait(Instant::now() + timeout, connect(&address, &sessions)));
+        let (chosen, stream) = match opened.map_err(|why| failed(&address, why))? {
             None => return Err(timed_out(&address, timeout)),
             Some(Err(Refusal::Rtsp(error))) => return Err(explain(&address, &error)),
             Some(Err(Refusal::Words(why))) => return Err(failed(&address, &why)),
@@ -235,7 +236,9 @@ impl Rtsp {
         let until = Instant::now() + self.timeout;
         let Some(stream) = &mut self.stream else { return Err(failed(&self.address, ENDED)) };
         loop {
-            match self.network.wait(until, poll_fn(|context| Pin::new(&mut *stream).poll_next(context))) {
+            let next =
+                guarded(|| self.network.wait(until, poll_fn(|context| Pin::new(&mut *stream).poll_next(context))));
+            match next.map_err(|why| failed(&self.address, why))? {
                 None => return Err(timed_out(&self.address, self.timeout)),
                 Some(None) => return Err(failed(&self.address, ENDED)),
                 Some(Some(Err(error))) => return Err(explain(&self.address, &error)),
@@ -344,6 +347,12 @@ fn choose(streams: &[Stream]) -> Result<usize, String> {
             stream.encoding_name().to_uppercase()
         ),
     })
+}
+
+/// What a server sends must not end the program: sdp-types 0.1 panics at a description with a line that is none before its
+/// medium.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, &'static str> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "it sends what cannot be understood")
 }
 
 fn failed(address: &RtspAddress, why: &str) -> DriverError {

@@ -286,7 +286,7 @@ impl Question {
     fn form_of(&mut self, mut words: Vec<String>) -> Result<Vec<String>, Refusal> {
         negation(&mut words)?;
         // `After someone came in, did someone drink?`
-        if let Some(side) = side_of(&words[0..1])
+        if let Some(side) = words.get(..1).and_then(side_of)
             && let Some(comma) = words.iter().position(|word| word == ",")
         {
             self.anchor = Some((side, clause(&words[1..comma])));

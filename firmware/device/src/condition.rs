@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_fuzzer_begins_with_is_a_condition_or_a_time() {
+    fn what_the_fuzzer_begins_with_is_a_condition_a_time_or_an_address() {
         let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/condition");
         for seed in std::fs::read_dir(seeds).expect("they are there") {
             let path = seed.expect("a file").path();
@@ -231,6 +231,7 @@ mod tests {
                 assert_eq!(table.check(), Ok(()), "{text}");
             } else if text != "99999999999999y" {
                 let time = parse_times("times", &text).is_ok() || crate::when::parse_since(&text).is_ok();
+                let time = time || ocelli_drivers::RtspAddress::parse(&text).is_ok();
                 assert!(time, "{text}");
             }
         }

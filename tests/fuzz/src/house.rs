@@ -14,6 +14,7 @@ use ocelli_gateway::house::{
     HouseError, Lesson, Media, MediaPart, NewCondition, NewSentence, Question, Recording, RecordingPage,
     RecordingQuery, Sentence, State, Verdict,
 };
+use ocelli_gateway::setup::SetUp;
 use ocelli_gateway::{Canvas, Event, Feed, Gateway, Settings, Snapshots};
 use ocelli_journal::ask::{Asker, Meaning};
 use ocelli_journal::{Entry, Journal, Limits, Query, Start, Told, Writer};
@@ -240,8 +241,9 @@ impl House for Small {
     }
 
     fn add_condition(&self, new: &NewCondition) -> Answered<Done> {
-        let NewCondition { text, camera, kinds, absent, for_, cooldown, times, zone, .. } = new.clone();
-        let table = AlertTable { text, camera, kinds, absent, for_, cooldown, times, zone, ..AlertTable::default() };
+        let NewCondition { text, camera, kinds, absent, for_, cooldown, times, zone, in_zone, .. } = new.clone();
+        let table =
+            AlertTable { text, camera, kinds, absent, for_, cooldown, times, zone, in_zone, ..AlertTable::default() };
         table.check().map_err(HouseError::Refused)?;
         let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         conditions.truncate(31);
@@ -277,6 +279,10 @@ impl House for Small {
         Ok(())
     }
 
+    fn set_up(&self) -> Answered<&dyn SetUp> {
+        none()
+    }
+
     fn snapshots(&self) -> Option<Arc<Snapshots>> {
         None
     }
@@ -303,7 +309,12 @@ impl Default for Exchange {
         settings.patience = Duration::from_millis(20);
         let house = Arc::new(Small { about, day, conditions: Mutex::default() });
         let gateway = Gateway::start(settings, house, Feed::default(), || ()).expect("the loopback address is free");
-        Self { gateway, _folder: folder }
+        let exchange = Self { gateway, _folder: folder };
+        let known =
+            b"GET /api/about HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer fuzz\r\nConnection: close\r\n\r\n";
+        // A machine may be busy; one that never answers would find nothing.
+        assert!((0..40).any(|_| exchange.send(known).starts_with(b"HTTP/1.1 200")), "the house answers whom it knows");
+        exchange
     }
 }
 

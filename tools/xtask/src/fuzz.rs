@@ -135,6 +135,9 @@ fn one(programs: &Path, of: Target, seconds: u64) -> Result<bool> {
     job.arg(&kept).arg(root().join("tests/fuzz/seeds").join(&name));
     let ended = job.stderr(File::create(&log)?).status().with_context(|| format!("{name} does not start"))?;
     let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+    if ended.success() && text.contains("stat::number_of_executed_units: 0\n") {
+        bail!("{name} tried nothing, see {}", log.display());
+    }
     println!(
         "fuzz {name}: {}",
         if ended.success() { summary(&text) } else { format!("FOUND SOMETHING, see {}", log.display()) }

@@ -676,8 +676,8 @@ fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>
                  or fewer sentences of your own, take less"
             )))
         }
-        // What it says last is why; what was asked makes no sense, is not known here, or is more than the plan has room for.
-        Some(2 | 5) => Err(HouseError::Refused(said_last(&err).unwrap_or("it was refused").to_owned())),
+        // What it says last is why; what was asked makes no sense, is not known here, gives no picture, or is more than the plan has room for.
+        Some(2 | 3 | 5) => Err(HouseError::Refused(said_last(&err).unwrap_or("it was refused").to_owned())),
         _ => Err(HouseError::Unavailable(said_last(&err).unwrap_or("it failed").to_owned())),
     }
 }

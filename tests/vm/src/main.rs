@@ -32,6 +32,9 @@ struct Cli {
     /// A folder for the kernel, which is kept, and for what is made.
     #[arg(long)]
     work: PathBuf,
+    /// Fetch the kernel and play nothing, so that one knows early whether it can be had.
+    #[arg(long)]
+    fetch: bool,
     /// Write the figures into this file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -92,6 +95,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     fs::create_dir_all(&cli.work)?;
     let kernel = Kernel::newest(&cli.work)?;
+    if cli.fetch {
+        return Ok(());
+    }
     eprintln!(
         "vm: kernel {}, {} MiB, one cortex-a72 at an instruction a nanosecond",
         kernel.release(),

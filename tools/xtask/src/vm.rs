@@ -1,12 +1,19 @@
 //! The emulated arm64 machine: what it is made of is built here, what it must come to is said in tests/vm.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
 
+use crate::cross::{Built, Profile};
 use crate::setup::For;
-use crate::{bench, cargo, cross};
+use crate::{Step, bench, cross, in_ci, kernels, leave_out, root};
+
+/// What the tests do of it: all but the package in a Debian, whose installation alone takes minutes and needs root. By itself, after all
+/// other tests.
+const TESTS: [Step; 1] =
+    [Step::cargo("arm64 machine", &["xtask", "vm", "--quick", "--only", "narrate,faults,cuts", "--power-cuts", "2"])];
 
 /// What is asked of the machine.
 #[derive(Args)]
@@ -23,14 +30,16 @@ pub struct Vm {
     /// Write what is narrated as what is expected from now on.
     #[arg(long)]
     overwrite: bool,
+    /// With a program that was linked in a fraction of the time, as the tests have it, and not the one that goes onto a board.
+    #[arg(long)]
+    quick: bool,
 }
 
 /// Builds what it takes and starts it.
 pub fn run(vm: &Vm) -> Result<()> {
-    let built = cross::build(For::Machine)?;
-    let mut job = cargo(&["run", "--quiet", "-p", "ocelli-vm", "--"]);
-    job.arg("--program").arg(&built.program).arg("--guest").arg(&built.guest);
-    job.arg("--work").arg(bench::target().join("vm")).arg("--power-cuts").arg(vm.power_cuts.to_string());
+    let built = cross::build(For::Machine, if vm.quick { Profile::Emulated } else { Profile::Device })?;
+    let mut job = host(&built)?;
+    job.arg("--power-cuts").arg(vm.power_cuts.to_string());
     if let Some(json) = &vm.json {
         job.arg("--json").arg(std::path::absolute(json)?);
     }
@@ -46,4 +55,28 @@ pub fn run(vm: &Vm) -> Result<()> {
         job.arg("--overwrite");
     }
     bench::finish(&mut job)
+}
+
+/// What the machine is started by.
+fn host(built: &Built) -> Result<Command> {
+    let mut job = Command::new(bench::built("ocelli-vm", "debug", &["build", "--workspace", "--bin", "ocelli-vm"])?);
+    job.current_dir(root()).arg("--program").arg(&built.program).arg("--guest").arg(&built.guest);
+    job.arg("--work").arg(bench::target().join("vm"));
+    Ok(job)
+}
+
+/// The scenes of the tests, or a word where they cannot be played, after what lacks was fetched.
+pub fn steps() -> Result<(Vec<Step>, Option<String>)> {
+    match lacking()? {
+        None => Ok((TESTS.to_vec(), None)),
+        Some(why) => Ok((Vec::new(), Some(leave_out("arm64 machine", &why, in_ci())?))),
+    }
+}
+
+fn lacking() -> Result<Option<String>> {
+    if let Some(lack) = kernels::arm(For::Machine) {
+        return Ok(Some(lack.why()));
+    }
+    let fetched = bench::finish(host(&Built::places(Profile::Emulated))?.arg("--fetch"));
+    Ok(fetched.err().map(|_| "its kernel cannot be fetched or its camera not built; the lines above say why".into()))
 }

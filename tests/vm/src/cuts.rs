@@ -21,8 +21,12 @@ const START_S: f64 = 10.0;
 /// Until it is cut in ours, which says nothing but that it hangs.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// The longest that it narrates before a cut, in the machine's time, however busy the host is: two snapshots.
-const MOST_MS: u64 = 20_000;
+/// The longest that it narrates before a cut, in the machine's time, however busy the host is: a snapshot of what is remembered and the clip
+/// of an alert are written before that.
+const NARRATING_MS: u64 = 12_000;
+
+/// The longest from the disk's mount to a cut that comes while it starts: until it narrates.
+const STARTING_MS: u64 = 2_000;
 
 /// How often the machine tells its time; a cut comes at any moment of such a tick, in ours.
 const TICK_MS: u64 = 100;
@@ -37,7 +41,7 @@ const DISK_MIB: u64 = 64;
 const RECORDINGS: &str = "/recordings";
 
 /// The last start goes on for so long, in the machine's time, until the clip of its alert is written.
-const CLIP_S: f64 = 8.0;
+const CLIP: Duration = Duration::from_secs(8);
 
 /// Pictures of the clip, of which each start takes another as its first.
 const PICTURES: u64 = 400;
@@ -112,19 +116,19 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
     kernel::run(Command::new("mke2fs").args(["-q", "-F", "-t", "ext4"]).arg(&disk))?;
     let (mut tally, mut dice) = (Tally::default(), Dice(cli.seed.max(1)));
     let mut promised = Promised::default();
-    // The last start is not cut: it says whether the last cut did harm.
+    // The last start says whether the last cut did harm, and goes on until a clip is written.
     for boot in 0..=cli.power_cuts {
-        let last = boot == cli.power_cuts;
+        let (last, moment) = (boot == cli.power_cuts, Duration::from_millis(dice.below(TICK_MS)));
         let cut = if last {
-            None
+            Cut { since: "kept", after: CLIP, moment }
         } else if dice.below(4) == 0 && boot > 0 {
-            Some(Cut::Starting(Duration::from_millis(dice.below(MOST_MS / 2))))
+            Cut { since: "mounts", after: Duration::from_millis(dice.below(STARTING_MS)), moment }
         } else {
-            let [after, moment] = [MOST_MS, TICK_MS].map(|most| Duration::from_millis(dice.below(most)));
-            Some(Cut::Narrating { after, moment })
+            Cut { since: "kept", after: Duration::from_millis(dice.below(NARRATING_MS)), moment }
         };
         let first = dice.below(PICTURES);
         once(kernel, &initrd, &disk, cut, first, &mut tally, &mut promised)?;
+        tally.cuts += u32::from(!last);
         eprintln!("vm: {} power cuts, {tally:?}", tally.cuts);
         figures.insert("power_cuts".into(), tally.figures());
         save(cli, figures)?;
@@ -148,7 +152,7 @@ fn recordings(work: &Path, disk: &Path, damaged: &mut Vec<String>) -> Result<(u3
     ensure!(checked.status.code().is_some_and(|code| code <= 1), "{}", String::from_utf8_lossy(&checked.stdout));
     let folder = work.join("recordings");
     let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder)?;
+    // It makes the folder, and does nothing without a word where there is one.
     kernel::run(Command::new("debugfs").arg("-R").arg(format!("rdump {RECORDINGS} {}", work.display())).arg(disk))?;
     let (mut snapshots, mut clips) = (0, 0);
     for file in fs::read_dir(&folder)? {
@@ -167,32 +171,33 @@ fn recordings(work: &Path, disk: &Path, damaged: &mut Vec<String>) -> Result<(u3
     Ok((snapshots, clips))
 }
 
-/// When the power is cut.
+/// When the power is cut: so long after the machine reported this, in its time, and at this moment of ours after that.
 #[derive(Clone, Copy, Debug)]
-enum Cut {
-    /// So long after it was switched on.
-    Starting(Duration),
-    /// So long after it narrates, in the machine's time, and at this moment of ours after that.
-    Narrating { after: Duration, moment: Duration },
+struct Cut {
+    since: &'static str,
+    after: Duration,
+    moment: Duration,
 }
 
 fn once(
     kernel: &Kernel,
     initrd: &Path,
     disk: &Path,
-    cut: Option<Cut>,
+    cut: Cut,
     first: u64,
     tally: &mut Tally,
     promised: &mut Promised,
 ) -> Result<()> {
     let (words, clock) = (format!("scene=cuts first={first}"), Clock::InstructionsOrHost);
     let mut machine = Machine::start(kernel, initrd, &words, Some(disk), clock, LIMIT)?;
-    let start = Instant::now();
-    let mut until = start + if let Some(Cut::Starting(after)) = cut { after } else { LIMIT };
+    let mut until = Instant::now() + LIMIT;
     let (mut now, mut last_s, mut end_s) = (Promised::default(), 0.0, f64::INFINITY);
     tally.boots += 1;
     while let Some(report) = machine.hear(until)? {
         last_s = report.at_s;
+        if report.what == cut.since {
+            end_s = report.at_s + cut.after.as_secs_f64();
+        }
         match report.what.as_str() {
             "event" => {
                 if let Some(event) = told(&report) {
@@ -222,22 +227,13 @@ fn once(
                 let kept = report.more["events"].as_array().context("it has a list")?;
                 tally.ask(promised, kept);
                 (promised.told, promised.acknowledged) = (Vec::new(), Vec::new());
-                match cut {
-                    Some(Cut::Narrating { after, .. }) => end_s = report.at_s + after.as_secs_f64(),
-                    Some(Cut::Starting(_)) => {}
-                    None => end_s = report.at_s + CLIP_S,
-                }
             }
             "acknowledged" => now.acknowledged.extend(report.more.as_u64()),
-            "tick" if report.at_s >= end_s => match cut {
-                Some(Cut::Narrating { moment, .. }) => (until, end_s) = (Instant::now() + moment, f64::INFINITY),
-                _ => break,
-            },
+            "tick" if report.at_s >= end_s => (until, end_s) = (Instant::now() + cut.moment, f64::INFINITY),
             _ => {}
         }
     }
-    ensure!(cut.is_none() || Instant::now() >= until, "the machine went off by itself");
-    tally.cuts += u32::from(cut.is_some());
+    ensure!(Instant::now() >= until, "the machine went off by itself");
     // What was not asked about yet is asked about at the next start.
     promised.newest = now.told.iter().map(|event| event.id).fold(promised.newest, u64::max);
     promised.told.extend(now.told.into_iter().map(|event| Told { late: last_s - event.at_s < SAFE_S, ..event }));

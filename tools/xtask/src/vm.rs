@@ -24,6 +24,9 @@ pub struct Vm {
     /// How often the power is cut.
     #[arg(long, default_value_t = 5)]
     power_cuts: u32,
+    /// Chooses their moments.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// What is done: the narrations, the faults of cameras, the power cuts, the package in a Debian with systemd.
     #[arg(long, value_delimiter = ',', default_value = "narrate,faults,cuts,install")]
     only: Vec<String>,
@@ -39,7 +42,7 @@ pub struct Vm {
 pub fn run(vm: &Vm) -> Result<()> {
     let built = cross::build(For::Machine, if vm.quick { Profile::Emulated } else { Profile::Device })?;
     let mut job = host(&built)?;
-    job.arg("--power-cuts").arg(vm.power_cuts.to_string());
+    job.arg("--power-cuts").arg(vm.power_cuts.to_string()).arg("--seed").arg(vm.seed.to_string());
     if let Some(json) = &vm.json {
         job.arg("--json").arg(std::path::absolute(json)?);
     }

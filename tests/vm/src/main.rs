@@ -32,7 +32,7 @@ struct Cli {
     /// A folder for the kernel, which is kept, and for what is made.
     #[arg(long)]
     work: PathBuf,
-    /// Fetch the kernel and play nothing, so that one knows early whether it can be had.
+    /// Fetch the kernel, say where it is, and play nothing.
     #[arg(long)]
     fetch: bool,
     /// Write the figures into this file.
@@ -96,6 +96,7 @@ fn run(cli: &Cli) -> Result<()> {
     fs::create_dir_all(&cli.work)?;
     let kernel = Kernel::newest(&cli.work)?;
     if cli.fetch {
+        println!("{}", kernel.folder.display());
         return Ok(());
     }
     eprintln!(

@@ -47,8 +47,7 @@ enum Task {
     },
     /// Only the kernels' tests, on emulated ARM CPUs, under Miri and with checks of addresses.
     TestKernels,
-    /// Drive and read pins on two emulated boards: a Raspberry Pi, and one with a GPIO chip of another kind. `tests/pins/run.sh`
-    /// says what it needs.
+    /// Drive and read pins on two emulated boards: a Raspberry Pi, and one with a GPIO chip of another kind.
     TestPins,
     /// The program for arm64 on an emulated machine with a camera: narrations, faults, power cuts.
     Vm(vm::Vm),
@@ -114,7 +113,7 @@ fn main() -> ExitCode {
         Task::Deb => cross::deb().map(|package| made(&package)),
         Task::Oci => cross::image().map(|image| made(&image)),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
-        Task::TestPins => test_pins().map(|()| ExitCode::SUCCESS),
+        Task::TestPins => vm::pins().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -225,15 +224,6 @@ fn leave_out(name: &str, why: &str, in_ci: bool) -> Result<String> {
 fn test_kernels() -> Result<()> {
     let (kernels, skipped) = kernels::steps()?;
     steps(&kernels, &skipped)
-}
-
-fn test_pins() -> Result<()> {
-    let status =
-        Command::new("sh").arg("tests/pins/run.sh").current_dir(root()).status().context("sh does not start")?;
-    if !status.success() {
-        bail!("the pins did not do what they should, or something is missing; the lines above say which");
-    }
-    Ok(())
 }
 
 /// Runs them, and says at the end what ran and what was skipped.

@@ -1,9 +1,9 @@
 //! The emulated arm64 machine: what it is made of is built here, what it must come to is said in tests/vm.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::cross::{Built, Profile};
@@ -12,8 +12,10 @@ use crate::{Step, bench, cross, in_ci, kernels, leave_out, root};
 
 /// What the tests do of it: all but the package in a Debian, whose installation alone takes minutes and needs root. By itself, after all
 /// other tests.
-const TESTS: [Step; 1] =
-    [Step::cargo("arm64 machine", &["xtask", "vm", "--quick", "--only", "narrate,faults,cuts", "--power-cuts", "2"])];
+const TESTS: [Step; 2] = [
+    Step::cargo("pins", &["xtask", "test-pins"]),
+    Step::cargo("arm64 machine", &["xtask", "vm", "--quick", "--only", "narrate,faults,cuts", "--power-cuts", "2"]),
+];
 
 /// What is asked of the machine.
 #[derive(Args)]
@@ -68,18 +70,26 @@ fn host(built: &Built) -> Result<Command> {
     Ok(job)
 }
 
+/// Pins on two boards of other kinds, with the same kernel.
+pub fn pins() -> Result<()> {
+    if let Some(lack) = kernels::arm(For::Machine) {
+        bail!("pins cannot be tested: {}", lack.why());
+    }
+    bench::finish(Command::new("sh").arg("tests/pins/run.sh").current_dir(root()).env("PINS_KERNEL", kernel()?))
+}
+
+/// The folder of the machine's kernel, after it was fetched.
+fn kernel() -> Result<String> {
+    let fetched = host(&Built::places(Profile::Emulated))?.arg("--fetch").stderr(Stdio::inherit()).output()?;
+    ensure!(fetched.status.success(), "its kernel cannot be fetched or its camera not built; the lines above say why");
+    Ok(String::from_utf8(fetched.stdout).context("a path")?.trim().to_owned())
+}
+
 /// The scenes of the tests, or a word where they cannot be played, after what lacks was fetched.
 pub fn steps() -> Result<(Vec<Step>, Option<String>)> {
-    match lacking()? {
+    let lack = kernels::arm(For::Machine).map(|lack| lack.why());
+    match lack.or_else(|| kernel().err().map(|error| format!("{error:#}"))) {
         None => Ok((TESTS.to_vec(), None)),
         Some(why) => Ok((Vec::new(), Some(leave_out("arm64 machine", &why, in_ci())?))),
     }
-}
-
-fn lacking() -> Result<Option<String>> {
-    if let Some(lack) = kernels::arm(For::Machine) {
-        return Ok(Some(lack.why()));
-    }
-    let fetched = bench::finish(host(&Built::places(Profile::Emulated))?.arg("--fetch"));
-    Ok(fetched.err().map(|_| "its kernel cannot be fetched or its camera not built; the lines above say why".into()))
 }

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::kernels::{self, LINKER, TARGET};
 use crate::setup::For;
@@ -17,8 +17,8 @@ const MOST_MB: f64 = 25.0;
 /// Debian's name of the target.
 const ARCHITECTURE: &str = "arm64";
 
-/// Packs that are installed with it, without what only tests read.
-const PACKS: [&str; 2] = ["home", "minilm"];
+/// Makes packages, as `firmware/device/Cargo.toml` has it; the version with which `cargo xtask vm --only install` passed.
+const CARGO_DEB: &str = "3.8.0";
 
 /// How the program is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +98,15 @@ fn check_size(bytes: u64) -> Result<()> {
 
 /// Builds the package.
 pub fn deb() -> Result<PathBuf> {
-    let built = build(For::Cross, Profile::Device)?;
-    package(&built.program, env!("CARGO_PKG_VERSION"))
+    build(For::Cross, Profile::Device)?;
+    package(env!("CARGO_PKG_VERSION"))
 }
 
 /// Builds the image: an archive that `podman load` and `docker load` take.
 pub fn image() -> Result<PathBuf> {
-    let built = build(For::Image, Profile::Device)?;
+    build(For::Image, Profile::Device)?;
     let version = env!("CARGO_PKG_VERSION");
-    let package = package(&built.program, version)?;
+    let package = package(version)?;
     let out = bench::target().join("oci");
     let context = out.join("context");
     let _ = fs::remove_dir_all(&context);
@@ -136,59 +136,18 @@ pub fn image() -> Result<PathBuf> {
     Ok(image)
 }
 
-/// Makes the package of a program.
-pub fn package(program: &Path, version: &str) -> Result<PathBuf> {
-    let (root, out) = (root(), bench::target().join("deb"));
-    let tree = out.join("tree");
-    let _ = fs::remove_dir_all(&tree);
-    let install = |from: &Path, to: &str, mode: u32| -> Result<()> {
-        let to = tree.join(to);
-        fs::create_dir_all(to.parent().context("a file has a folder")?)?;
-        fs::copy(from, &to).with_context(|| from.display().to_string())?;
-        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
-    };
-    install(program, "usr/bin/ocelli", 0o755)?;
-    install(&root.join("boards/ocelli.service"), "lib/systemd/system/ocelli.service", 0o644)?;
-    install(&root.join("boards/debian/ocelli.toml"), "etc/ocelli/ocelli.toml", 0o644)?;
-    install(&root.join("boards/debian/network.conf"), "usr/share/ocelli/network.conf", 0o644)?;
-    install(&root.join("boards/debian/copyright"), "usr/share/doc/ocelli/copyright", 0o644)?;
-    for text in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
-        install(&root.join(text), &format!("usr/share/doc/ocelli/{text}"), 0o644)?;
-    }
-    for pack in PACKS {
-        for file in fs::read_dir(root.join("models").join(pack))? {
-            let file = file?;
-            if file.file_type()?.is_file() {
-                let to = format!("usr/share/ocelli/models/{pack}/{}", file.file_name().to_string_lossy());
-                install(&file.path(), &to, 0o644)?;
-            }
-        }
-    }
-    let bytes = bytes_below(&tree)?;
-    let control = fs::read_to_string(root.join("boards/debian/control"))?
-        .replace("@VERSION@", version)
-        .replace("@ARCHITECTURE@", ARCHITECTURE)
-        .replace("@KIB@", &bytes.div_ceil(1024).to_string());
-    fs::create_dir_all(tree.join("DEBIAN"))?;
-    fs::write(tree.join("DEBIAN/control"), control)?;
-    install(&root.join("boards/debian/conffiles"), "DEBIAN/conffiles", 0o644)?;
-    for script in ["postinst", "prerm", "postrm"] {
-        install(&root.join("boards/debian").join(script), &format!("DEBIAN/{script}"), 0o755)?;
-    }
-    let package = out.join(format!("ocelli_{version}_{ARCHITECTURE}.deb"));
-    let mut build = Command::new("dpkg-deb");
-    bench::finish(build.args(["--root-owner-group", "-Zxz", "--build"]).arg(&tree).arg(&package))?;
-    fs::remove_dir_all(&tree)?;
+/// Makes the package, of the program that was built.
+pub fn package(version: &str) -> Result<PathBuf> {
+    let tools = bench::target().join("tools");
+    bench::finish(
+        cargo(&["install", "cargo-deb", "--version", CARGO_DEB, "--locked", "--quiet", "--root"]).arg(&tools),
+    )?;
+    let package = bench::target().join("deb").join(format!("ocelli_{version}_{ARCHITECTURE}.deb"));
+    let mut deb = Command::new(tools.join("bin/cargo-deb"));
+    deb.current_dir(root()).args(["--no-build", "--no-strip", "--target", TARGET, "--profile", Profile::Device.name()]);
+    deb.args(["--package", "ocelli", "--deb-version", version, "--output"]).arg(&package);
+    bench::finish(&mut deb)?;
     Ok(package)
-}
-
-fn bytes_below(folder: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        bytes += if entry.file_type()?.is_dir() { bytes_below(&entry.path())? } else { entry.metadata()?.len() };
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

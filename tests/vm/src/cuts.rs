@@ -162,8 +162,8 @@ fn recordings(work: &Path, disk: &Path, damaged: &mut Vec<String>) -> Result<(u3
             Some("mp4") => clips += 1,
             _ => continue,
         }
-        let played =
-            Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&path).args(["-f", "null", "-"]).output()?;
+        // Decodes them all, and says nothing else of a whole file.
+        let played = Command::new("ffprobe").args(["-v", "error", "-count_frames"]).arg(&path).output()?;
         if !played.status.success() || !played.stderr.is_empty() {
             damaged.push(format!("{}: {}", path.display(), String::from_utf8_lossy(&played.stderr).trim()));
         }

@@ -51,7 +51,7 @@ pub fn run(vm: &Vm) -> Result<()> {
     job.args(["--only", &vm.only.join(",")]);
     if vm.only.iter().any(|only| only == "install") {
         let version = env!("CARGO_PKG_VERSION");
-        let packages = [version, &format!("{version}+upgrade")].map(|version| cross::package(version));
+        let packages = [version, &format!("{version}+upgrade")].map(cross::package);
         for package in packages {
             job.arg("--packages").arg(package?);
         }

@@ -1,19 +1,14 @@
 #!/bin/sh
 # The pins of the program on two emulated boards: rppal on QEMU's raspi3b, gpiocdev on the PL061 of its virt machine. Ends with 0 if
-# both did what they should. Each machine has four minutes, and takes some seconds on a host that has time.
-#
-# Needs: qemu-system-arm, cpio, gcc-aarch64-linux-gnu with its libc, rustup's target aarch64-unknown-linux-gnu, apt with arm64; root, for a device node.
+# both did what they should. Each machine has ten minutes, and takes some seconds on a host that has time. `cargo xtask test-pins`
+# installs what it needs, and names Debian's kernel for arm64, unpacked, by PINS_KERNEL.
 set -eu
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
-work=${PINS_WORK:-$root/target/pins}
+work=$root/target/pins
 mkdir -p "$work"
 
-kernel=${PINS_KERNEL:-$work/kernel}
-if [ ! -d "$kernel/boot" ]; then
-    name=$(apt-cache depends linux-image-arm64:arm64 | sed -n 's/.*Depends: \(linux-image-[^:]*\).*/\1/p' | head -1)
-    (cd "$work" && apt-get download "$name:arm64" && dpkg -x "$name"_*.deb "$kernel")
-fi
+kernel=$PINS_KERNEL
 image=$(ls "$kernel"/boot/vmlinuz-*)
 
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
@@ -28,17 +23,22 @@ for library in ld-linux-aarch64.so.1 libc.so.6 libm.so.6 libgcc_s.so.1; do
     cp -L "/usr/aarch64-linux-gnu/lib/$library" "$tree/lib/"
 done
 cp "$(find "$kernel" -name bcm2835_wdt.ko)" "$tree/watchdog.ko"
-# Where no console is bound, Rust wants this one at its start.
-mknod "$tree/dev/null" c 1 3
-(cd "$tree" && find . | cpio --quiet -o -H newc) > "$work/initrd"
+(cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) > "$work/initrd"
+# Where no console is bound, Rust wants /dev/null at its start: a character device (mode 20666 in octal digits) with the numbers 1 and 3, as
+# an entry of that archive (Linux, Documentation/driver-api/early-userspace/buffer-format.rst), as only root may make one to be packed.
+{
+    printf 070701
+    printf %08X 1 0020666 0 0 1 0 0 0 0 1 3 9 0
+    printf 'dev/null\0\0'
+} >> "$work/initrd"
 
 # Waits until the machine asks for its button, and presses it until it was felt: each press lasts a tenth of a second.
 press() {
-    for _ in $(seq 120); do
+    for _ in $(seq 300); do
         if grep -aq '@ press' "$1" 2>/dev/null; then
             echo system_powerdown
         fi
-        grep -aq '@ the button is on' "$1" 2>/dev/null && return
+        grep -aqE '@ (the button is on|failed)' "$1" 2>/dev/null && return
         sleep 2
     done
 }
@@ -50,11 +50,11 @@ say() {
 
 log=$work/virt.log
 rm -f "$log"
-(press "$log"; sleep 240) | timeout 240 qemu-system-aarch64 -M virt -cpu cortex-a72 -m 256M -no-reboot -net none -display none \
+press "$log" | timeout 600 qemu-system-aarch64 -M virt -cpu cortex-a72 -m 256M -no-reboot -net none -display none \
     -monitor stdio -serial "file:$log" -kernel "$image" -initrd "$work/initrd" \
     -append "console=ttyAMA0 printk.devkmsg=on panic=-1" >/dev/null 2>&1 &
 machine=$!
-for _ in $(seq 480); do
+for _ in $(seq 1200); do
     grep -aqE '@ (done|failed)' "$log" 2>/dev/null && break
     sleep 0.5
 done
@@ -63,7 +63,7 @@ say virt "$log"
 
 log=$work/raspi3b.log
 rm -f "$log"
-timeout 240 qemu-system-aarch64 -M raspi3b -no-reboot -display none -monitor none -serial "file:$log" -serial null \
+timeout 600 qemu-system-aarch64 -M raspi3b -no-reboot -display none -monitor none -serial "file:$log" -serial null \
     -kernel "$image" -initrd "$work/initrd" -dtb "$(find "$kernel" -name bcm2837-rpi-3-b.dtb)" \
     -append 'earlycon=pl011,mmio32,0x3f201000 keep_bootcon console=ttyAMA1 loglevel=8 printk.devkmsg=on panic=-1 iomem=relaxed' \
     </dev/null >/dev/null 2>&1 || true

@@ -18,17 +18,30 @@ use crate::{Cli, base, clip, save};
 /// Until it narrates again, in the machine's time since it was switched on.
 const START_S: f64 = 10.0;
 
-/// Until then in ours, which says nothing but that it hangs.
-const LIMIT: Duration = Duration::from_mins(8);
+/// Until it is cut in ours, which says nothing but that it hangs.
+const LIMIT: Duration = Duration::from_mins(10);
 
-/// The longest that it narrates before a cut, in our time: more than two snapshots where the host has nothing else to do.
-const MOST_MS: u64 = 20_000;
+/// The longest that it narrates before a cut, in the machine's time, however busy the host is: a snapshot of what is remembered and the clip
+/// of an alert are written before that.
+const NARRATING_MS: u64 = 12_000;
+
+/// The longest from the disk's mount to a cut that comes while it starts: until it narrates.
+const STARTING_MS: u64 = 2_000;
+
+/// How often the machine tells its time; a cut comes at any moment of such a tick, in ours.
+const TICK_MS: u64 = 100;
 
 /// What was told so long ago, in the machine's time, must be on its disk: the program waits a tenth of a second for more to write with
 /// it, and then for the disk. What was told later may be there or not, and is counted apart.
 const SAFE_S: f64 = 0.5;
 
 const DISK_MIB: u64 = 64;
+
+/// Where the config has recordings, on the disk.
+const RECORDINGS: &str = "/recordings";
+
+/// The last start goes on for so long, in the machine's time, until the clip of its alert is written.
+const CLIP: Duration = Duration::from_secs(8);
 
 /// Pictures of the clip, of which each start takes another as its first.
 const PICTURES: u64 = 400;
@@ -103,25 +116,27 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
     kernel::run(Command::new("mke2fs").args(["-q", "-F", "-t", "ext4"]).arg(&disk))?;
     let (mut tally, mut dice) = (Tally::default(), Dice(cli.seed.max(1)));
     let mut promised = Promised::default();
-    // The last start is not cut: it says whether the last cut did harm.
+    // The last start says whether the last cut did harm, and goes on until a clip is written.
     for boot in 0..=cli.power_cuts {
-        let last = boot == cli.power_cuts;
+        let (last, moment) = (boot == cli.power_cuts, Duration::from_millis(dice.below(TICK_MS)));
         let cut = if last {
-            None
+            Cut { since: "kept", after: CLIP, moment }
         } else if dice.below(4) == 0 && boot > 0 {
-            Some(Cut::Starting(Duration::from_millis(dice.below(MOST_MS / 2))))
+            Cut { since: "mounts", after: Duration::from_millis(dice.below(STARTING_MS)), moment }
         } else {
-            Some(Cut::Narrating(Duration::from_millis(dice.below(MOST_MS))))
+            Cut { since: "kept", after: Duration::from_millis(dice.below(NARRATING_MS)), moment }
         };
         let first = dice.below(PICTURES);
         once(kernel, &initrd, &disk, cut, first, &mut tally, &mut promised)?;
+        tally.cuts += u32::from(!last);
         eprintln!("vm: {} power cuts, {tally:?}", tally.cuts);
         figures.insert("power_cuts".into(), tally.figures());
         save(cli, figures)?;
     }
-    let checked = Command::new("e2fsck").args(["-f", "-n"]).arg(&disk).output()?;
-    // The journal of the file system is not empty after the last kill; `-n` looks past it and only at what would be left.
-    eprintln!("vm: {}", String::from_utf8_lossy(&checked.stdout).lines().last().unwrap_or_default());
+    let (snapshots, clips) = recordings(&cli.work, &disk, &mut tally.damaged)?;
+    figures.insert("recordings".into(), json!({"snapshots": snapshots, "clips": clips}));
+    figures.insert("power_cuts".into(), tally.figures());
+    ensure!(clips > 0, "no clip was recorded");
     ensure!(tally.failed_starts == 0, "{} starts did not narrate within {START_S} s", tally.failed_starts);
     ensure!(tally.damaged.is_empty(), "something on the disk was damaged: {:?}", tally.damaged);
     ensure!(tally.told_events > 0 && tally.acknowledged > 0, "nothing was told or acknowledged before a cut");
@@ -130,32 +145,59 @@ pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Resu
     Ok(())
 }
 
-/// When the power is cut.
+/// How many snapshots and clips are on the disk; those that cannot be played to their end are damaged.
+fn recordings(work: &Path, disk: &Path, damaged: &mut Vec<String>) -> Result<(u32, u32)> {
+    // As a start would: what the file system's journal has is brought into place, which is no damage (1).
+    let checked = Command::new("e2fsck").args(["-f", "-p"]).arg(disk).env("PATH", kernel::path()).output()?;
+    ensure!(checked.status.code().is_some_and(|code| code <= 1), "{}", String::from_utf8_lossy(&checked.stdout));
+    let folder = work.join("recordings");
+    let _ = fs::remove_dir_all(&folder);
+    // It makes the folder, and does nothing without a word where there is one.
+    kernel::run(Command::new("debugfs").arg("-R").arg(format!("rdump {RECORDINGS} {}", work.display())).arg(disk))?;
+    let (mut snapshots, mut clips) = (0, 0);
+    for file in fs::read_dir(&folder)? {
+        let path = file?.path();
+        match path.extension().and_then(|kind| kind.to_str()) {
+            Some("jpg") => snapshots += 1,
+            Some("mp4") => clips += 1,
+            _ => continue,
+        }
+        // Decodes them all, and says nothing else of a whole file.
+        let played = Command::new("ffprobe").args(["-v", "error", "-count_frames"]).arg(&path).output()?;
+        if !played.status.success() || !played.stderr.is_empty() {
+            damaged.push(format!("{}: {}", path.display(), String::from_utf8_lossy(&played.stderr).trim()));
+        }
+    }
+    Ok((snapshots, clips))
+}
+
+/// When the power is cut: so long after the machine reported this, in its time, and at this moment of ours after that.
 #[derive(Clone, Copy, Debug)]
-enum Cut {
-    /// So long after it was switched on.
-    Starting(Duration),
-    /// So long after it narrates.
-    Narrating(Duration),
+struct Cut {
+    since: &'static str,
+    after: Duration,
+    moment: Duration,
 }
 
 fn once(
     kernel: &Kernel,
     initrd: &Path,
     disk: &Path,
-    cut: Option<Cut>,
+    cut: Cut,
     first: u64,
     tally: &mut Tally,
     promised: &mut Promised,
 ) -> Result<()> {
     let (words, clock) = (format!("scene=cuts first={first}"), Clock::InstructionsOrHost);
     let mut machine = Machine::start(kernel, initrd, &words, Some(disk), clock, LIMIT)?;
-    let start = Instant::now();
-    let mut until = start + if let Some(Cut::Starting(after)) = cut { after } else { LIMIT };
-    let (mut now, mut last_s) = (Promised::default(), 0.0);
+    let mut until = Instant::now() + LIMIT;
+    let (mut now, mut last_s, mut end_s) = (Promised::default(), 0.0, f64::INFINITY);
     tally.boots += 1;
     while let Some(report) = machine.hear(until)? {
         last_s = report.at_s;
+        if report.what == cut.since {
+            end_s = report.at_s + cut.after.as_secs_f64();
+        }
         match report.what.as_str() {
             "event" => {
                 if let Some(event) = told(&report) {
@@ -185,18 +227,13 @@ fn once(
                 let kept = report.more["events"].as_array().context("it has a list")?;
                 tally.ask(promised, kept);
                 (promised.told, promised.acknowledged) = (Vec::new(), Vec::new());
-                match cut {
-                    Some(Cut::Narrating(after)) => until = Instant::now() + after,
-                    Some(Cut::Starting(_)) => {}
-                    None => break,
-                }
             }
             "acknowledged" => now.acknowledged.extend(report.more.as_u64()),
+            "tick" if report.at_s >= end_s => (until, end_s) = (Instant::now() + cut.moment, f64::INFINITY),
             _ => {}
         }
     }
-    ensure!(cut.is_none() || Instant::now() >= until, "the machine went off by itself");
-    tally.cuts += u32::from(cut.is_some());
+    ensure!(Instant::now() >= until, "the machine went off by itself");
     // What was not asked about yet is asked about at the next start.
     promised.newest = now.told.iter().map(|event| event.id).fold(promised.newest, u64::max);
     promised.told.extend(now.told.into_iter().map(|event| Told { late: last_s - event.at_s < SAFE_S, ..event }));

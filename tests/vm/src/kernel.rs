@@ -19,7 +19,8 @@ const LOOPBACK: &str = "v4l2loopback-dkms";
 pub struct Kernel {
     /// Its file.
     pub image: PathBuf,
-    folder: PathBuf,
+    /// Where its package was unpacked.
+    pub folder: PathBuf,
     release: String,
 }
 

@@ -19,6 +19,10 @@ use crate::kernel::Kernel;
 /// Memory that the machine has.
 pub const MEMORY_MIB: u64 = 256;
 
+/// For a scene without a disk, in our time, which says nothing but that the machine's own stands still: where it goes on `limit_s=` ends
+/// the scene. A host with much else to do took longer than 20 minutes.
+pub const LIMIT: Duration = Duration::from_mins(40);
+
 /// What its time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {

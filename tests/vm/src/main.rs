@@ -32,6 +32,9 @@ struct Cli {
     /// A folder for the kernel, which is kept, and for what is made.
     #[arg(long)]
     work: PathBuf,
+    /// Fetch the kernel, say where it is, and play nothing.
+    #[arg(long)]
+    fetch: bool,
     /// Write the figures into this file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -92,6 +95,10 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     fs::create_dir_all(&cli.work)?;
     let kernel = Kernel::newest(&cli.work)?;
+    if cli.fetch {
+        println!("{}", kernel.folder.display());
+        return Ok(());
+    }
     eprintln!(
         "vm: kernel {}, {} MiB, one cortex-a72 at an instruction a nanosecond",
         kernel.release(),

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::kernel::Kernel;
-use crate::machine::{Clock, Machine, Report};
+use crate::machine::{Clock, LIMIT, Machine, Report};
 use crate::{Cli, base, clip, number, root};
 
 /// What it told when it was last looked at.
@@ -27,16 +26,13 @@ const FPS: f64 = 10.0;
 /// The program's start and end are not sharp.
 const SLACK_S: f64 = 0.5;
 
-/// In our time, which says nothing but that it hangs: a host with much else to do took longer than 20 minutes.
-const LIMIT: Duration = Duration::from_hours(1);
-
 pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Result<()> {
     let mut archive = base(cli, "loopback.toml")?;
     kernel.add_modules(&mut archive, &[("v4l2loopback", "devices=1 video_nr=10 max_buffers=4 exclusive_caps=0")])?;
     archive.copy_files("clip", &clip(&cli.work)?)?;
     let initrd = cli.work.join("narrate.cpio");
     archive.finish(&initrd)?;
-    let machine = Machine::start(kernel, &initrd, "scene=narrate", None, Clock::Instructions, LIMIT)?;
+    let machine = Machine::start(kernel, &initrd, "scene=narrate limit_s=120", None, Clock::Instructions, LIMIT)?;
     let reports = machine.finish(|report| {
         if ["told", "note", "event"].contains(&report.what.as_str()) {
             eprintln!("vm: {:8.3} {} {}", report.at_s, report.what, report.more);

@@ -158,7 +158,7 @@ fn curves(rounds: u32, output: &Output, python: &Path, program: &Path) -> Result
 }
 
 /// Where a program is that these arguments of cargo build.
-fn built(program: &str, folder: &str, arguments: &[&str]) -> Result<PathBuf> {
+pub fn built(program: &str, folder: &str, arguments: &[&str]) -> Result<PathBuf> {
     if !cargo(arguments).status().context("cargo does not start")?.success() {
         bail!("{program} does not build; the lines above say why");
     }

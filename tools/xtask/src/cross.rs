@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::kernels::{self, LINKER, TARGET};
 use crate::setup::For;
@@ -17,11 +17,27 @@ const MOST_MB: f64 = 25.0;
 /// Debian's name of the target.
 const ARCHITECTURE: &str = "arm64";
 
-/// Packs that are installed with it, without what only tests read.
-const PACKS: [&str; 2] = ["home", "minilm"];
+/// Makes packages, as `firmware/device/Cargo.toml` has it; the version with which `cargo xtask vm --only install` passed.
+const CARGO_DEB: &str = "3.8.0";
 
-/// Of the workspace: small where nothing is computed picture by picture.
-const PROFILE: &str = "device";
+/// How the program is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// As it goes onto a board: small where nothing is computed picture by picture.
+    Device,
+    /// The same without what takes long to link, for the tests.
+    Emulated,
+}
+
+impl Profile {
+    /// Its name in the workspace.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Emulated => "emulated",
+        }
+    }
+}
 
 /// What the machine's parts are built of.
 pub struct Built {
@@ -31,13 +47,22 @@ pub struct Built {
     pub guest: PathBuf,
 }
 
+impl Built {
+    /// Where they are, once they were built.
+    pub fn places(profile: Profile) -> Self {
+        let folder = bench::target().join(TARGET).join(profile.name());
+        Self { program: folder.join("ocelli-stripped"), guest: folder.join("ocelli-guest") }
+    }
+}
+
 /// Builds both.
-pub fn build(purpose: For) -> Result<Built> {
+pub fn build(purpose: For, profile: Profile) -> Result<Built> {
     if let Some(lack) = kernels::arm(purpose) {
         bail!("the program cannot be built for ARM: {}", lack.why());
     }
     eprintln!("xtask: building the program for {TARGET} (the first time takes some minutes)");
-    let mut build = cargo(&["build", "--profile", PROFILE, "--target", TARGET, "-p", "ocelli", "-p", "ocelli-guest"]);
+    let name = profile.name();
+    let mut build = cargo(&["build", "--profile", name, "--target", TARGET, "-p", "ocelli", "-p", "ocelli-guest"]);
     build.envs([
         LINKER,
         ("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc"),
@@ -50,36 +75,38 @@ pub fn build(purpose: For) -> Result<Built> {
         build.env("BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu", clang);
     }
     bench::finish(&mut build)?;
-    let folder = bench::target().join(TARGET).join(PROFILE);
-    let program = folder.join("ocelli-stripped");
+    let built = Built::places(profile);
     let mut strip = Command::new("aarch64-linux-gnu-strip");
-    bench::finish(strip.arg("-o").arg(&program).arg(folder.join("ocelli")))?;
-    let bytes = fs::metadata(&program)?.len();
-    eprintln!("xtask: {} has {:.1} MB", program.display(), bytes as f64 / 1e6);
-    check_size(bytes)?;
-    Ok(Built { program, guest: folder.join("ocelli-guest") })
+    bench::finish(strip.arg("-o").arg(&built.program).arg(built.program.with_file_name("ocelli")))?;
+    let bytes = fs::metadata(&built.program)?.len();
+    eprintln!("xtask: {} has {:.1} MB", built.program.display(), bytes as f64 / 1e6);
+    if profile == Profile::Device {
+        check_size(bytes)?;
+    }
+    Ok(built)
 }
 
 fn check_size(bytes: u64) -> Result<()> {
     let mb = bytes as f64 / 1e6;
     ensure!(
         mb <= MOST_MB,
-        "the program has {mb:.1} MB, and may have {MOST_MB}: what is compiled for speed is in Cargo.toml (profile {PROFILE})"
+        "the program has {mb:.1} MB, and may have {MOST_MB}: what is compiled for speed is in Cargo.toml (profile {})",
+        Profile::Device.name()
     );
     Ok(())
 }
 
 /// Builds the package.
 pub fn deb() -> Result<PathBuf> {
-    let built = build(For::Cross)?;
-    package(&built.program, env!("CARGO_PKG_VERSION"))
+    build(For::Cross, Profile::Device)?;
+    package(env!("CARGO_PKG_VERSION"))
 }
 
 /// Builds the image: an archive that `podman load` and `docker load` take.
 pub fn image() -> Result<PathBuf> {
-    let built = build(For::Image)?;
+    build(For::Image, Profile::Device)?;
     let version = env!("CARGO_PKG_VERSION");
-    let package = package(&built.program, version)?;
+    let package = package(version)?;
     let out = bench::target().join("oci");
     let context = out.join("context");
     let _ = fs::remove_dir_all(&context);
@@ -109,59 +136,18 @@ pub fn image() -> Result<PathBuf> {
     Ok(image)
 }
 
-/// Makes the package of a program.
-pub fn package(program: &Path, version: &str) -> Result<PathBuf> {
-    let (root, out) = (root(), bench::target().join("deb"));
-    let tree = out.join("tree");
-    let _ = fs::remove_dir_all(&tree);
-    let install = |from: &Path, to: &str, mode: u32| -> Result<()> {
-        let to = tree.join(to);
-        fs::create_dir_all(to.parent().context("a file has a folder")?)?;
-        fs::copy(from, &to).with_context(|| from.display().to_string())?;
-        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
-    };
-    install(program, "usr/bin/ocelli", 0o755)?;
-    install(&root.join("boards/ocelli.service"), "lib/systemd/system/ocelli.service", 0o644)?;
-    install(&root.join("boards/debian/ocelli.toml"), "etc/ocelli/ocelli.toml", 0o644)?;
-    install(&root.join("boards/debian/network.conf"), "usr/share/ocelli/network.conf", 0o644)?;
-    install(&root.join("boards/debian/copyright"), "usr/share/doc/ocelli/copyright", 0o644)?;
-    for text in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
-        install(&root.join(text), &format!("usr/share/doc/ocelli/{text}"), 0o644)?;
-    }
-    for pack in PACKS {
-        for file in fs::read_dir(root.join("models").join(pack))? {
-            let file = file?;
-            if file.file_type()?.is_file() {
-                let to = format!("usr/share/ocelli/models/{pack}/{}", file.file_name().to_string_lossy());
-                install(&file.path(), &to, 0o644)?;
-            }
-        }
-    }
-    let bytes = bytes_below(&tree)?;
-    let control = fs::read_to_string(root.join("boards/debian/control"))?
-        .replace("@VERSION@", version)
-        .replace("@ARCHITECTURE@", ARCHITECTURE)
-        .replace("@KIB@", &bytes.div_ceil(1024).to_string());
-    fs::create_dir_all(tree.join("DEBIAN"))?;
-    fs::write(tree.join("DEBIAN/control"), control)?;
-    install(&root.join("boards/debian/conffiles"), "DEBIAN/conffiles", 0o644)?;
-    for script in ["postinst", "prerm", "postrm"] {
-        install(&root.join("boards/debian").join(script), &format!("DEBIAN/{script}"), 0o755)?;
-    }
-    let package = out.join(format!("ocelli_{version}_{ARCHITECTURE}.deb"));
-    let mut build = Command::new("dpkg-deb");
-    bench::finish(build.args(["--root-owner-group", "-Zxz", "--build"]).arg(&tree).arg(&package))?;
-    fs::remove_dir_all(&tree)?;
+/// Makes the package, of the program that was built.
+pub fn package(version: &str) -> Result<PathBuf> {
+    let tools = bench::target().join("tools");
+    bench::finish(
+        cargo(&["install", "cargo-deb", "--version", CARGO_DEB, "--locked", "--quiet", "--root"]).arg(&tools),
+    )?;
+    let package = bench::target().join("deb").join(format!("ocelli_{version}_{ARCHITECTURE}.deb"));
+    let mut deb = Command::new(tools.join("bin/cargo-deb"));
+    deb.current_dir(root()).args(["--no-build", "--no-strip", "--target", TARGET, "--profile", Profile::Device.name()]);
+    deb.args(["--package", "ocelli", "--deb-version", version, "--output"]).arg(&package);
+    bench::finish(&mut deb)?;
     Ok(package)
-}
-
-fn bytes_below(folder: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        bytes += if entry.file_type()?.is_dir() { bytes_below(&entry.path())? } else { entry.metadata()?.len() };
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 
 use crate::setup::{self, on_path};
-use crate::{Step, root};
+use crate::{Step, in_ci, root};
 
 pub const TARGET: &str = "aarch64-unknown-linux-gnu";
 
@@ -134,7 +134,7 @@ fn verdict(part: Part, lack: Option<&Lack>, ci: bool) -> Verdict {
 
 /// What can run here, after what lacks was installed, and a line for each part that cannot.
 pub fn steps() -> Result<(Vec<Step>, Vec<String>)> {
-    let ci = env::var_os("CI").is_some_and(|ci| ci == "true");
+    let ci = in_ci();
     let (mut steps, mut skipped) = (Vec::new(), Vec::new());
     let nightly = nightly();
     for part in Part::ALL {

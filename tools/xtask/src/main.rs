@@ -38,9 +38,9 @@ enum Task {
         #[arg(long)]
         ci: bool,
     },
-    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, and what `test-kernels` does.
+    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, what `test-kernels` does, and most of `vm`.
     Test {
-        /// Leave out clippy, the documentation and what `test-kernels` does.
+        /// Leave out clippy, the documentation, what `test-kernels` does and the emulated arm64 machine.
         #[arg(long)]
         quick: bool,
         /// Only this: the gateway with real clients, a browser among them.
@@ -48,8 +48,7 @@ enum Task {
     },
     /// Only the kernels' tests, on emulated ARM CPUs, under Miri and with checks of addresses.
     TestKernels,
-    /// Drive and read pins on two emulated boards: a Raspberry Pi, and one with a GPIO chip of another kind. `tests/pins/run.sh`
-    /// says what it needs.
+    /// Drive and read pins on two emulated boards: a Raspberry Pi, and one with a GPIO chip of another kind.
     TestPins,
     /// The program for arm64 on an emulated machine with a camera: narrations, faults, power cuts.
     Vm(vm::Vm),
@@ -118,7 +117,7 @@ fn main() -> ExitCode {
         Task::Deb => cross::deb().map(|package| made(&package)),
         Task::Oci => cross::image().map(|image| made(&image)),
         Task::TestKernels => test_kernels().map(|()| ExitCode::SUCCESS),
-        Task::TestPins => test_pins().map(|()| ExitCode::SUCCESS),
+        Task::TestPins => vm::pins().map(|()| ExitCode::SUCCESS),
         Task::Check => setup::run(setup::For::Build).and_then(|()| steps(&CHECKS, &[])).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -207,23 +206,28 @@ fn test(quick: bool) -> Result<()> {
         return steps(&tests, &Vec::from_iter(lack));
     }
     let (kernels, skipped) = kernels::steps()?;
-    let skipped = [Vec::from_iter(lack), skipped].concat();
+    let (machine, no_machine) = vm::steps()?;
+    let skipped = [Vec::from_iter(lack), skipped, Vec::from_iter(no_machine)].concat();
     eval::test_scorers()?;
-    steps(&[&tests, clippy, &panel_clippy, &DOCS, &kernels].concat(), &skipped)
+    steps(&[&tests, clippy, &panel_clippy, &DOCS, &kernels, &machine].concat(), &skipped)
+}
+
+fn in_ci() -> bool {
+    env::var_os("CI").is_some_and(|ci| ci == "true")
+}
+
+/// A word of tests that cannot run here. CI must have all of them.
+fn leave_out(name: &str, why: &str, in_ci: bool) -> Result<String> {
+    if in_ci {
+        bail!("{name}: {why} (CI must not leave it out)");
+    }
+    eprintln!("xtask: SKIPPING {name}: {why}");
+    Ok(format!("{name:<14} SKIPPED: {why}"))
 }
 
 fn test_kernels() -> Result<()> {
     let (kernels, skipped) = kernels::steps()?;
     steps(&kernels, &skipped)
-}
-
-fn test_pins() -> Result<()> {
-    let status =
-        Command::new("sh").arg("tests/pins/run.sh").current_dir(root()).status().context("sh does not start")?;
-    if !status.success() {
-        bail!("the pins did not do what they should, or something is missing; the lines above say which");
-    }
-    Ok(())
 }
 
 /// Runs them, and says at the end what ran and what was skipped.
@@ -310,7 +314,14 @@ fn program() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::first_camera;
+    use super::{first_camera, leave_out};
+
+    #[test]
+    fn what_cannot_run_is_left_out_with_a_word_and_fails_in_ci() {
+        assert_eq!(leave_out("chips", "no apt-get", false).unwrap(), "chips          SKIPPED: no apt-get");
+        let error = leave_out("chips", "no apt-get", true).unwrap_err().to_string();
+        assert_eq!(error, "chips: no apt-get (CI must not leave it out)");
+    }
 
     #[test]
     fn the_camera_of_the_demonstration_is_one_that_the_program_lists() {

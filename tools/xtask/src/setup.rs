@@ -153,6 +153,12 @@ const NEEDS: &[Need] = &[
         is_there: || on_path("modprobe") || Path::new("/usr/sbin/modprobe").exists(),
     },
     Need {
+        package: "cpio",
+        why: "makes what it starts with where pins are tested",
+        only: &[For::Machine],
+        is_there: || on_path("cpio"),
+    },
+    Need {
         package: "debootstrap",
         why: "installs the Debian in which the package is tried",
         only: &[For::Machine],

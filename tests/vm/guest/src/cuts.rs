@@ -20,16 +20,17 @@ pub fn run() {
     while !std::path::Path::new(DISK).exists() {
         sleep_s(0.02);
     }
-    mount(DISK, DATA, "ext4");
-    // Each time another part of the clip, so that there is something to tell from the beginning.
-    let first = std::env::var("first").ok().and_then(|first| first.parse().ok()).expect("the host says first=");
-    Player::open().play(0, first, true);
     thread::spawn(|| {
         loop {
             report("tick", &Value::Null);
             sleep_s(TICK_S);
         }
     });
+    report("mounts", &Value::Null);
+    mount(DISK, DATA, "ext4");
+    // Each time another part of the clip, so that there is something to tell from the beginning.
+    let first = std::env::var("first").ok().and_then(|first| first.parse().ok()).expect("the host says first=");
+    Player::open().play_round(first);
     let mut program = Program::run(CONFIG);
     let told = program.wait_for(120.0, |event| is(event, "narration"));
     report("narrates", &json!({"uptime_s": told.map(|(at_s, _)| at_s), "now_s": uptime_s()}));

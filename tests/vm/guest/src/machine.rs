@@ -25,6 +25,16 @@ pub fn sleep_s(seconds: f64) {
     thread::sleep(Duration::from_secs_f64(seconds));
 }
 
+/// Ends a scene that takes longer than the host allows, in the machine's own time: how busy the host is has no part in it.
+pub fn limit() {
+    let Ok(limit_s) = std::env::var("limit_s") else { return };
+    let limit_s: f64 = limit_s.parse().expect("the host says seconds");
+    thread::spawn(move || {
+        sleep_s(limit_s);
+        panic!("not done {limit_s} s after the machine was switched on");
+    });
+}
+
 /// Tells the host. One write a line, so that lines of two threads do not mix.
 pub fn report(what: &str, more: &Value) {
     use std::io::Write as _;

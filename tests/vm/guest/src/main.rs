@@ -27,6 +27,7 @@ fn main() {
         machine::power_off();
     }));
     machine::boot();
+    machine::limit();
     match std::env::var("scene").as_deref() {
         Ok("narrate") => narrate::run(),
         Ok("faults") => faults::run(),

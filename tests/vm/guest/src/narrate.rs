@@ -1,16 +1,21 @@
 //! The clip of the tests in front of the camera, once, from its beginning to its end: what is told of it?
 
+use std::sync::mpsc::channel;
+
 use serde_json::json;
 
-use crate::machine::{report, sleep_s, uptime_s};
+use crate::machine::{report, uptime_s};
 use crate::player::Player;
 use crate::program::{PROGRAM, Program, is};
 
 /// The clip, and what may still be said of its end.
 const SECONDS: f64 = 46.0;
 
-/// Before the clip begins, so that the program sees its first picture as long as it is there.
-const LEAD_S: u32 = 3;
+/// How long the program sees the first picture before the clip begins.
+const LEAD_S: u32 = 2;
+
+/// Until it has seen that.
+const PATIENCE_S: f64 = 10.0;
 
 pub fn run() {
     let checked = std::process::Command::new(PROGRAM)
@@ -21,10 +26,12 @@ pub fn run() {
     let plan: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("a plan is JSON");
     report("plan", &plan);
     let player = Player::open();
-    player.play(LEAD_S, 0, false);
-    let began_s = uptime_s() + f64::from(LEAD_S);
-    sleep_s(0.5);
+    let (tell, seen) = channel();
+    player.play_once(seen, LEAD_S);
     let mut program = Program::run("/etc/loopback.toml");
+    let (watches_s, _) = program.wait_for(PATIENCE_S, |event| is(event, "health")).expect("it watches");
+    tell.send(()).expect("it plays");
+    let began_s = watches_s + f64::from(LEAD_S);
     let mut narrations = 0;
     while uptime_s() < began_s + SECONDS {
         let left_s = began_s + SECONDS - uptime_s();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,14 +42,22 @@ impl Player {
         Self { node, pictures }
     }
 
-    /// Plays `lead_s` of the first picture, then the clip, and then its last picture without end; or, of a clip that goes
-    /// `round`, itself again from `first` on.
-    pub fn play(mut self, lead_s: u32, first: usize, round: bool) {
-        let lead = std::iter::repeat_n(0, (lead_s * FPS) as usize);
+    /// Plays the first picture until it hears of it, and for `lead_s` more, then the clip, and then its last picture without end. The
+    /// clip begins so many pictures after the first that was seen, so that it is the same pictures of it that are looked at each time.
+    pub fn play_once(self, seen: Receiver<()>, lead_s: u32) {
         let last = self.pictures.len() - 1;
-        let order = lead.chain(first..=last);
-        let again = std::iter::repeat_with(move || if round { (0..=last).collect() } else { vec![last] });
-        let order = order.chain(again.flatten());
+        let wait = std::iter::repeat(0).take_while(move |_| seen.try_recv().is_err());
+        let lead = std::iter::repeat_n(0, (lead_s * FPS) as usize);
+        self.play(wait.chain(lead).chain(0..=last).chain(std::iter::repeat(last)));
+    }
+
+    /// Plays the clip from this picture on, and again and again from its beginning.
+    pub fn play_round(self, first: usize) {
+        let pictures = self.pictures.len();
+        self.play((first..pictures).chain((0..pictures).cycle()));
+    }
+
+    fn play(mut self, order: impl Iterator<Item = usize> + Send + 'static) {
         thread::spawn(move || {
             let start = Instant::now();
             for (n, picture) in order.enumerate() {

@@ -17,7 +17,7 @@ const MOST_MB: f64 = 25.0;
 /// Debian's name of the target.
 const ARCHITECTURE: &str = "arm64";
 
-/// Makes packages, as `firmware/device/Cargo.toml` has it; the version with which `cargo xtask vm --only install` passed.
+/// The version of cargo-deb, which makes packages as `firmware/device/Cargo.toml` has them.
 const CARGO_DEB: &str = "3.8.0";
 
 /// How the program is compiled.

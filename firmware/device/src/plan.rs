@@ -485,7 +485,8 @@ fn mapped_code_bytes() -> u64 {
         let of_code = |line: &str| {
             let (range, rest) = line.split_once(' ')?;
             let path = rest.split_once('/').map(|(_, path)| format!("/{path}"))?;
-            let is_code = Path::new(&path) == program || path.ends_with(".so") || path.contains(".so.");
+            let (file, is_library) = (Path::new(&path), path.contains(".so."));
+            let is_code = file == program || is_library || file.extension().is_some_and(|extension| extension == "so");
             let (start, end) = range.split_once('-')?;
             let address = |text| u64::from_str_radix(text, 16).ok();
             is_code.then_some(address(end)? - address(start)?)

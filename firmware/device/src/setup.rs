@@ -141,7 +141,7 @@ impl Kept {
     fn text(&self) -> String {
         let cameras = self.cameras.iter().map(|camera| json!({ "camera": camera }));
         let zones = self.zones.iter().map(|zone| json!({ "zone": **zone }));
-        cameras.chain(zones).map(|line| format!("{line}\n")).collect()
+        cameras.chain(zones).map(|line| line.to_string() + "\n").collect()
     }
 }
 

@@ -180,6 +180,7 @@ impl Changes {
 }
 
 /// What the program is.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the config that the page has to know")]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct About {
     /// Its version.

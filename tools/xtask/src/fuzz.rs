@@ -26,7 +26,7 @@ pub enum Target {
     Command,
     /// Conditions in JSON, with times, lengths and zones; times of queries; what may be said.
     Condition,
-    /// What `ocelli-fleet` takes from JetStream: subjects and CloudEvents.
+    /// What `ocelli-fleet` takes from NATS: subjects and events.
     Fleet,
     /// H.264 of a camera of the network, to the decoded picture.
     H264,

@@ -115,6 +115,9 @@ impl H264 {
 }
 
 /// Decodes whatever a camera of the network may send; a packet begins with a start code of four bytes.
+///
+/// # Panics
+/// That is what a fuzzer looks for.
 pub fn fuzzed(stream: &[u8]) {
     let mut decoder = H264::new(None, None).expect("it should start");
     let starts = stream.windows(4).enumerate().filter(|(_, four)| *four == [0, 0, 0, 1]).map(|(at, _)| at);

@@ -12,7 +12,7 @@ use super::auth::Principal;
 use super::guard::{Named, Params, Payload};
 use super::refusal::Refusal;
 use crate::house::Done;
-use crate::setup::{NewSource, Sources, Tried, Zone};
+use crate::setup::{NewSource, SetUp, Sources, Tried, Zone};
 
 type Given<T> = Result<Json<T>, Refusal>;
 
@@ -24,7 +24,7 @@ pub(super) struct Zones {
 }
 
 pub(super) async fn zones(State(app): State<App>, who: Principal) -> Given<Zones> {
-    let mut zones = app.ask(|house| Ok(house.set_up().map_or_else(|_| Vec::new(), |set_up| set_up.zones()))).await?;
+    let mut zones = app.ask(|house| Ok(house.set_up().map_or_else(|_| Vec::new(), SetUp::zones))).await?;
     zones.retain(|zone| who.sees(&zone.camera));
     Ok(Json(Zones { zones }))
 }

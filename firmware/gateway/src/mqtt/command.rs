@@ -152,6 +152,9 @@ impl Command {
 }
 
 /// Reads whatever a broker may deliver: it is a command that can be meant, or refused in words.
+///
+/// # Panics
+/// That is what a fuzzer looks for.
 pub fn fuzzed(topic: &str, payload: &[u8]) {
     let topics = Topics::new("ocelli/home/board".into(), &["hall".into()], &[]);
     match read(&topics, topic, payload) {

@@ -422,6 +422,9 @@ impl Webhook {
 }
 
 /// Takes these bytes for the answer of a target. Whatever they are, it is waited for a bounded time. Whether they were an answer.
+///
+/// # Panics
+/// That is what a fuzzer looks for.
 pub fn fuzzed(bytes: &[u8]) -> bool {
     let table = WebhookTable { name: "w".into(), url: Some("http://127.0.0.1/x".into()), ..WebhookTable::default() };
     let hook = Webhook::open(table, "/ocelli/home/board", |_| {}).expect("it names no file");

@@ -250,21 +250,27 @@ def speaking(report):
 
 
 DROP = """Of the tokens of windows that show the picture, how many the memory leaves out, and how many half seconds are right then (in int8, people
-and scenes that were never trained on: {real} half seconds of real clips, {rendered} of rendered ones, the validation scenes). *Retained* is against
+and scenes that were never trained on: {real} half seconds of real clips, {rendered}). *Retained* is against
 the run in which nothing is dropped: every picture sent whole, every token kept. *Running* leaves out each clip's first picture, which is kept whole,
-and of which a camera has one. The pack drops by pixels with a threshold of {pack} grey levels; other thresholds, and *features* behind the gate (a
-`[drop]`, by cosine), are what it could have. *Same answer* is the share of half seconds with the same of the five classes as in the run without drop,
+and of which a camera has one. The pack drops by pixels with a threshold of {pack} grey levels; other thresholds, and *features* behind the gate or without one (a
+`[drop]` with `any_kept`, by cosine), are what it could have. *Same answer* is the share of half seconds with the same of the five classes as in the run without drop,
 *same kind* that of frames with the same most probable kind.
 
-TimeChat-Online retains 98% with 82.8% dropped. **Most that retains {least:.0%} here: on the real clips {best[real]}; on all {best[all]}.** Each was
-picked from this very table, and is not the best for both: the first has {other[all]} on all, the second {other[real]} on the real ones. The intervals
+TimeChat-Online retains 98% with 82.8% dropped. **Most that retains {least:.0%} here: on the real clips {best}.** {picked} The intervals
 are wide: one half second is {one:.1%} of the real clips. The same answer in {least:.0%} of the half seconds {same}."""
+DROP_BOTH = """Each was picked from this very table, and is not the best for both: the first has {all} on all, the second {real} on the real ones."""
 RETAINED = 0.98  # of what is right without drop: TimeChat-Online's claim
+
+
+def measured(rows):
+    """Which clips were: the real ones, and all where there were others."""
+    count = {r["clips"]: r["half_seconds"] for r in rows}
+    return ("real",) if count["all"] == count["real"] else ("real", "all")
 
 
 def drop_text(rows):
     """What the table comes to."""
-    of = {clips: [r for r in rows if r["clips"] == clips and r["dropped"] > 0] for clips in ("real", "all")}
+    of = {clips: [r for r in rows if r["clips"] == clips and r["dropped"] > 0] for clips in measured(rows)}
     most = {clips: max((r for r in of[clips] if r["retained"] >= RETAINED), key=lambda r: r["dropped"]) for clips in of}
 
     def told(r):
@@ -274,13 +280,19 @@ def drop_text(rows):
         twin = next(t for t in of[clips] if (t["way"], t["threshold"]) == (r["way"], r["threshold"]))
         return f"{twin['retained']:.1%} with {twin['dropped']:.1%}"
 
-    alike = [r for r in of["all"] if r["same_answer"] >= RETAINED]
+    widest = of[measured(rows)[-1]]
+    alike = [r for r in widest if r["same_answer"] >= RETAINED]
     count = {clips: of[clips][0]["half_seconds"] for clips in of}
+    if "all" in of:
+        rendered = f"{count['all'] - count['real']} of rendered ones, the validation scenes"
+        best = f"{told(most['real'])}; on all {told(most['all'])}"
+        picked = DROP_BOTH.format(all=elsewhere(most["real"], "all"), real=elsewhere(most["all"], "real"))
+    else:
+        rendered, best, picked = "no rendered ones", told(most["real"]), "It was picked from this very table."
     return DROP.format(
-        real=count["real"], rendered=count["all"] - count["real"], one=1 / count["real"], pack=gate.GateConfig().min_mad, least=RETAINED,
-        best={clips: told(r) for clips, r in most.items()}, other={"all": elsewhere(most["real"], "all"), "real": elsewhere(most["all"], "real")},
+        real=count["real"], rendered=rendered, one=1 / count["real"], pack=gate.GateConfig().min_mad, least=RETAINED, best=best, picked=picked,
         same=f"is had with {max(r['dropped'] for r in alike):.1%} dropped" if alike else
-        f"no way has, {max(r['same_answer'] for r in of['all']):.0%} at most: what changes is right about as often as what it was",
+        f"no way has, {max(r['same_answer'] for r in widest):.0%} at most: what changes is right about as often as what it was",
     )  # fmt: skip
 
 
@@ -288,7 +300,7 @@ def dropped(rows):
     """What token drop costs."""
     head = ["clips", "way", "threshold", "dropped", "running", "right", "accuracy", "retained", "same answer", "same kind"]
     out = [drop_text(rows), "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for r in rows:
+    for r in (r for r in rows if r["clips"] in measured(rows)):
         (low, high), (least, most) = r["interval"], r["retained_interval"]
         cells = [r["clips"], r["way"], r["threshold"] or "", f"{r['dropped']:.1%}", f"{r['running']:.1%}", f"{r['right']} of {r['half_seconds']}"]
         cells += [f"{r['accuracy']:.3f} [{low:.2f}, {high:.2f}]", f"{r['retained']:.1%} [{100 * least:.0f}, {100 * most:.0f}]"]

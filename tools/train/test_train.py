@@ -1021,6 +1021,10 @@ def test_the_card_tells_of_drop_what_its_table_says():
     assert "no way has, 95% at most" in text
     rows[-1]["same_answer"] = 0.99
     assert "is had with 82.0% dropped" in card.drop_text(rows)
+    alone = [r | {"half_seconds": 50} for r in rows]
+    text = " ".join(card.drop_text(alone).split())
+    assert "50 half seconds of real clips, no rendered ones" in text and "by pixels at 9.** It was picked from this very table." in text
+    assert "no way has, 90% at most" in text
 
 
 def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ocelli_e2e::{lines, ocelli, program, root};
@@ -16,8 +17,8 @@ use serde_json::{Value, json};
 struct Running {
     child: Child,
     address: String,
-    /// What it said until it listened.
-    said: String,
+    /// What it says.
+    said: Arc<Mutex<String>>,
 }
 
 impl Drop for Running {
@@ -28,6 +29,11 @@ impl Drop for Running {
 
 /// `run` of the pack of the tests on a clip that a command plays, with these lines in [gateway].
 fn run(folder: &Path, gateway: &str) -> Running {
+    run_of(folder, "tiny-test", gateway)
+}
+
+/// The same of another pack.
+fn run_of(folder: &Path, pack: &str, gateway: &str) -> Running {
     made(folder);
     let at = folder.display();
     let play = format!("cat {at}/head; while true; do cat {at}/frames; sleep 1; done");
@@ -36,7 +42,7 @@ fn run(folder: &Path, gateway: &str) -> Running {
         "pack = \"{}\"\nvocabulary = \"{folder}/words.jsonl\"\n[camera]\nname = \"hall\"\ncommand = '''{play}'''\n\
          [journal]\nfile = \"{folder}/journal\"\n[gateway]\nlisten = \"127.0.0.1:0\"\nusers = \"{folder}/users\"\n\
          audit = \"{folder}/audit\"\n{gateway}\n",
-        root().join("models/tiny-test").display(),
+        root().join("models").join(pack).display(),
         folder = folder.display(),
     );
     fs::write(&config, text).expect("it is writable");
@@ -44,9 +50,9 @@ fn run(folder: &Path, gateway: &str) -> Running {
     command.args(["run", "--json", "--config"]).arg(&config).current_dir(root());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
-    let (mut line, mut before) = (String::new(), String::new());
+    let (mut line, told) = (String::new(), Arc::new(Mutex::new(String::new())));
     let address = loop {
-        before += &line;
+        told.lock().expect("nobody panics").push_str(&line);
         line.clear();
         assert_ne!(said.read_line(&mut line).expect("text"), 0, "it should say where the gateway is");
         if let Some(at) = line.trim().strip_prefix("ocelli: the gateway is at http://") {
@@ -54,8 +60,13 @@ fn run(folder: &Path, gateway: &str) -> Running {
         }
     };
     // What it says from now on must not fill the pipe.
-    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-    Running { child, address, said: before }
+    let heard = Arc::clone(&told);
+    std::thread::spawn(move || {
+        for line in said.lines().map_while(Result::ok) {
+            heard.lock().expect("nobody panics").push_str(&(line + "\n"));
+        }
+    });
+    Running { child, address, said: told }
 }
 
 /// Pictures in which something moves: what stands before them, and two seconds of them, which may be repeated.
@@ -134,7 +145,7 @@ impl Running {
 /// A journal of some events, closed in order: what is written from now on lies beside the file at first.
 fn kept(folder: &Path) -> PathBuf {
     let journal = folder.join("journal");
-    let at = ["--at", "2026-11-26T18:00:00Z", "--pack", "models/tiny-test", "--journal"];
+    let at = ["--at", "2026-11-26T18:00:00Z", "--pack", "models/home", "--journal"];
     let ran = ocelli(&[&["replay", "tests/clips/demo.mp4"], &at[..], &[journal.to_str().expect("plain")]].concat());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     journal
@@ -186,10 +197,17 @@ fn a_journal_that_is_damaged_is_said_set_aside_and_begun_anew() {
     assert!(!body.contains(journal.to_str().expect("plain")), "{body}");
     assert_eq!(running.ask("GET", "/health", "", None).0, 200);
     running.goes_on(&who);
+    let before = Arc::clone(&running.said);
     drop(running);
-    let running = run(folder.path(), "");
-    assert!(running.said.contains("damaged") && running.said.contains("events of it were saved"), "{}", running.said);
-    assert!(folder.path().join("journal.refused").is_file(), "{}", running.said);
+    // It is met when something is written, by this program or the next: its pack soon says that nobody is there.
+    let running = run_of(folder.path(), "home", "");
+    let text = |said: &Mutex<String>| said.lock().expect("nobody panics").clone();
+    let (said, begun) = (|| text(&before) + &text(&running.said), Instant::now());
+    while !(said().contains("damaged") && said().contains("events of it were saved")) {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it should say so: {}", said());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(folder.path().join("journal.refused").is_file(), "{}", said());
     let who = running.entered("/api/login", &json!({"name": "admin", "password": "correct horse"}));
     let begun = Instant::now();
     let newest = loop {

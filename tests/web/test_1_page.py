@@ -104,7 +104,7 @@ def test_an_alert_is_acknowledged_and_a_narration_taught(page, program):
     page.get_by_role("button", name="is wrong").first.click()
     page.get_by_label("What was it?").wait_for()
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    page.locator("dialog").wait_for(state="detached")
     assert page.locator(".strip i").count() > 0 and page.locator(".strip").get_attribute("aria-label")
     assert not named(page)
     assert "/ack" in (program.folder / "audit").read_text()
@@ -150,7 +150,7 @@ def test_a_line_has_a_small_picture_of_what_was_recorded_which_opens_it(page, pr
     assert not named(page)
     shot(page, "picture-opens-phone-light")
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    page.locator("dialog").wait_for(state="detached")
     assert opens.evaluate("node => node === document.activeElement"), "who closes it is where they were"
     # The bounds take it away meanwhile: its line stays as high as it was, and no broken picture is in it.
     before = line.bounding_box()["height"]

@@ -58,12 +58,24 @@ impl RtspAddress {
     pub fn parse(text: &str) -> Result<Self, String> {
         // `rtsp://admin:12#4@camera.lan/` is by the rules a server `admin`, and would be shown and asked for as one.
         let hint = if text.contains('@') { ESCAPES } else { "" };
-        let mut url = Url::parse(text.trim()).map_err(|why| format!("it is no address: {why}{hint}"))?;
-        match url.scheme() {
-            "rtsp" => {}
-            "rtsps" => return Err("it begins with rtsps://, and encrypted streams are not read; take rtsp://".into()),
-            _ => return Err("it does not begin with rtsp://".into()),
+        let text = text.trim();
+        if text.contains(char::is_control) {
+            return Err(format!("it is no address: it has a line break or another control character{hint}"));
         }
+        let of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("rtsp") => {}
+            Some("rtsps") => {
+                return Err("it begins with rtsps://, and encrypted streams are not read; take rtsp://".into());
+            }
+            // It is not read: servers of other schemes have rules of their own, in a library that takes some for impossible.
+            Some(other) if other.starts_with(|c: char| c.is_ascii_alphabetic()) && other.chars().all(of_scheme) => {
+                return Err("it does not begin with rtsp://".into());
+            }
+            _ => {}
+        }
+        let mut url = Url::parse(text).map_err(|why| format!("it is no address: {why}{hint}"))?;
         if url.host_str().is_none_or(str::is_empty) {
             return Err("it names no server".into());
         }
@@ -462,6 +474,9 @@ mod tests {
         for (text, said) in [
             ("camera.lan/hunter2", "it is no address"),
             ("http://camera.lan/hunter2", "it does not begin with rtsp://"),
+            // Found by fuzzing: a server of a file.
+            ("file:/\t/\tAM\u{200b}\t\t\t5", "control character"),
+            ("file://AM\u{200b}5", "it does not begin with rtsp://"),
             ("rtsps://admin:hunter2@camera.lan/", "encrypted streams are not read"),
             ("rtsp:///hunter2", "it names no server"),
             ("rtsp://:hunter2@camera.lan/", "a password and no user"),

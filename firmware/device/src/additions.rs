@@ -16,6 +16,7 @@ use ocelli_infer::{Manifest, Pack, Vocabulary};
 use ocelli_pipeline::AlertRule;
 
 use crate::alerts::AlertTable;
+use crate::condition::MOST_CORNERS;
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::sentences::{self, Readers, Stamp};
@@ -27,7 +28,6 @@ pub const MOST: usize = 32;
 /// The longest line, and the most of what a condition lists: kinds that it names, corners of its zone, its times.
 const MOST_LINE_BYTES: usize = 4096;
 const MOST_KINDS: usize = 64;
-pub const MOST_CORNERS: usize = 32;
 const MOST_TIMES: usize = 16;
 
 /// The largest file.

@@ -1,6 +1,6 @@
 //! A standing condition as it is written, in the config, on the gateway's page or over MQTT, and what its words come to.
 //!
-//! This and `said.rs` know no pack and no config, so that `tests/fuzz` can read with them whatever comes from the network.
+//! This, `said.rs` and `wish.rs` know no pack and no config, so that `tests/fuzz` can read with them whatever comes from the network.
 
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ const MOST: Duration = Duration::from_hours(366 * 24);
 
 /// No zone is smaller, as a share of the picture: a patch is 1/256 of it.
 const LEAST_AREA: f32 = 1e-4;
+
+/// The most corners of a zone that comes from the network.
+pub const MOST_CORNERS: usize = 32;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// Minutes of a day.

@@ -971,7 +971,9 @@ impl SetUp for Program {
             command
                 .arg("--setup")
                 .arg(tried)
-                .args(["--camera", &wish.camera, "--memory-budget", &budget])
+                // A name may begin with `-`.
+                .arg(format!("--camera={}", wish.camera))
+                .args(["--memory-budget", &budget])
                 .args(&self.of_journal);
             self.run(&mut command, Vec::new()).map(drop)
         })?;

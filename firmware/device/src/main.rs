@@ -50,6 +50,7 @@ mod vocab;
 mod voice;
 mod when;
 mod wiring;
+mod wish;
 
 use std::process::ExitCode;
 

@@ -20,10 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::additions::{self, Additions};
-use crate::condition::check_zone;
 use crate::config::{CameraTable, Config};
-use crate::said::check_text;
 use crate::sentences::{self, Readers, Stamp};
+use crate::wish;
 
 /// The most cameras and zones that are set up here.
 const MOST_CAMERAS: usize = 8;
@@ -31,10 +30,6 @@ const MOST_ZONES: usize = 32;
 
 /// The largest file.
 const MOST_FILE_BYTES: u64 = 128 << 10;
-
-/// The longest names.
-const MOST_CAMERA_NAME: usize = 32;
-const MOST_ZONE_NAME: usize = 64;
 
 /// What all of it holds, as it is and while it is changed.
 pub const BYTES: u64 = 2 * MOST_FILE_BYTES;
@@ -89,7 +84,7 @@ impl Kept {
         match serde_json::from_str(line).map_err(|_| "it is not understood")? {
             Line::Zone(zone) => self.put_zone(zone).map(drop),
             Line::Camera(camera) => {
-                let name = check_name(name_of(&camera))?;
+                let name = wish::check_name(name_of(&camera))?;
                 if self.cameras.iter().any(|other| name_of(other) == name) {
                     return Err(format!("`{name}` is there already"));
                 }
@@ -101,19 +96,9 @@ impl Kept {
 
     /// Says whether there was one.
     fn put_zone(&mut self, zone: Zone) -> Result<bool, String> {
-        let Zone { camera, name, corners } = &zone;
-        check_text(name).map_err(|why| format!("the name of a zone: {why}"))?;
-        if name.chars().count() > MOST_ZONE_NAME {
-            return Err(format!("the name of a zone has {MOST_ZONE_NAME} characters at most"));
-        }
-        if corners.len() > additions::MOST_CORNERS {
-            return Err(format!("a zone has {} corners at most", additions::MOST_CORNERS));
-        }
-        if corners.is_empty() {
-            return Err("a `zone` has three corners or more".into());
-        }
-        check_zone(corners)?;
-        let before = self.zones.iter_mut().find(|other| (&other.camera, &other.name) == (camera, name));
+        wish::check_zone(&zone)?;
+        let is_it = |other: &&mut Arc<Zone>| (&other.camera, &other.name) == (&zone.camera, &zone.name);
+        let before = self.zones.iter_mut().find(is_it);
         if let Some(before) = before {
             *before = Arc::new(zone);
             return Ok(true);
@@ -143,15 +128,6 @@ impl Kept {
         let zones = self.zones.iter().map(|zone| json!({ "zone": **zone }));
         cameras.chain(zones).map(|line| line.to_string() + "\n").collect()
     }
-}
-
-/// A name that is the same in files, topics and addresses.
-fn check_name(name: &str) -> Result<&str, String> {
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-    if name.is_empty() || name.trim() != name || name.chars().count() > MOST_CAMERA_NAME || !name.chars().all(fits) {
-        return Err(format!("a camera's name has 1 to {MOST_CAMERA_NAME} letters, digits, spaces, `-` and `_`"));
-    }
-    Ok(name)
 }
 
 /// What was set up and has no part in this start.
@@ -313,7 +289,8 @@ impl Registry {
     /// # Errors
     /// It makes no sense.
     pub fn table(&self, wish: &NewSource) -> Result<Map<String, Value>, HouseError> {
-        let table = camera(wish).map_err(HouseError::Refused)?;
+        let table = wish::camera(wish).map_err(HouseError::Refused)?;
+        table_of(&table).and_then(|table| table.check()).map_err(HouseError::Refused)?;
         if self.of_config(&wish.camera) {
             return Err(HouseError::Refused(format!("`{}` is a camera of the config; change it there", wish.camera)));
         }
@@ -451,53 +428,6 @@ fn tried(path: &Path) -> PathBuf {
 /// Whole or as it was, and nobody else's to read.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     sentences::replace(path, text.as_bytes(), Readers::Owner)
-}
-
-/// The keys of a `[[camera]]` that is wished for.
-fn camera(wish: &NewSource) -> Result<Map<String, Value>, String> {
-    let NewSource { camera, device, rtsp, username, password } = wish;
-    check_name(camera)?;
-    let mut keys = Map::new();
-    keys.insert("name".into(), json!(camera));
-    match (device, rtsp) {
-        (Some(device), None) => {
-            let number = device.strip_prefix("/dev/video").filter(|number| !number.is_empty() && number.len() < 4);
-            // Whatever else lies on this machine is not opened, and a command is for the config alone.
-            if number.is_none_or(|number| !number.bytes().all(|byte| byte.is_ascii_digit())) {
-                return Err("`device` is a camera such as /dev/video0".into());
-            }
-            if username.is_some() || password.is_some() {
-                return Err("`username` and `password` are of `rtsp`".into());
-            }
-            keys.insert("device".into(), json!(device));
-        }
-        (None, Some(rtsp)) => {
-            let rtsp = rtsp.reveal();
-            let address = match (username.as_deref().filter(|username| !username.is_empty()), password) {
-                (None, None) => rtsp.to_owned(),
-                (None, Some(password)) if password.reveal().is_empty() => rtsp.to_owned(),
-                (None, Some(_)) => return Err("`password` is of a `username`, which is not there".into()),
-                (Some(username), password) => {
-                    let rest = rtsp.trim().strip_prefix("rtsp://").ok_or("`rtsp`: it does not begin with rtsp://")?;
-                    if rest.contains('@') {
-                        return Err("`rtsp` has a user in it, and so has `username`".into());
-                    }
-                    let password = password.as_ref().map_or("", |password| password.reveal());
-                    format!("rtsp://{}:{}@{rest}", escaped(username), escaped(password))
-                }
-            };
-            keys.insert("rtsp".into(), json!(address));
-        }
-        _ => return Err("write either `device` or `rtsp`".into()),
-    }
-    table_of(&keys)?.check()?;
-    Ok(keys)
-}
-
-/// With `%` before all that could have a meaning in an address.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric();
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Where a camera is, without what may be secret of it.

@@ -9,12 +9,13 @@ use std::time::Duration;
 use std::{fs, io};
 
 use jiff::tz::TimeZone;
+use ocelli_drivers::RtspAddress;
 use ocelli_gateway::house::{
     About, Answer, Answered, Changes, Condition, Digest, DigestQuery, Done, EventPage, EventQuery, Glance, House,
     HouseError, Lesson, Media, MediaPart, NewCondition, NewSentence, Question, Recording, RecordingPage,
     RecordingQuery, Sentence, State, Verdict,
 };
-use ocelli_gateway::setup::SetUp;
+use ocelli_gateway::setup::{NewSource, SetUp, Shot, Sources, Zone};
 use ocelli_gateway::{Canvas, Event, Feed, Gateway, Settings, Snapshots};
 use ocelli_journal::ask::{Asker, Meaning};
 use ocelli_journal::{Entry, Journal, Limits, Query, Start, Told, Writer};
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 use crate::condition::AlertTable;
 use crate::said::check_text;
 use crate::when::parse_since;
+use crate::wish;
 
 /// What seeds send as theirs.
 const TOKEN: &str = "fuzz";
@@ -147,6 +149,7 @@ struct Small {
     about: About,
     day: Day,
     conditions: Mutex<Vec<Condition>>,
+    zones: Mutex<Vec<Zone>>,
 }
 
 fn event(id: u64) -> Event {
@@ -280,11 +283,53 @@ impl House for Small {
     }
 
     fn set_up(&self) -> Answered<&dyn SetUp> {
-        none()
+        Ok(self)
     }
 
     fn snapshots(&self) -> Option<Arc<Snapshots>> {
         None
+    }
+}
+
+impl SetUp for Small {
+    fn zones(&self) -> Vec<Zone> {
+        self.zones.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put_zone(&self, zone: &Zone) -> Answered<Done> {
+        wish::check_zone(zone).map_err(HouseError::Refused)?;
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.truncate(31);
+        zones.push(zone.clone());
+        Ok(Done::default())
+    }
+
+    fn remove_zone(&self, camera: &str, name: &str) -> Answered<Done> {
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.retain(|zone| (zone.camera.as_str(), zone.name.as_str()) != (camera, name));
+        Ok(Done::default())
+    }
+
+    fn sources(&self) -> Sources {
+        Sources::default()
+    }
+
+    /// As far as without a camera.
+    fn try_source(&self, wish: &NewSource) -> Answered<Shot> {
+        self.put_source(wish)?;
+        Ok(Shot { size: "640x480".into(), fps: 10.0, jpeg: None })
+    }
+
+    fn put_source(&self, wish: &NewSource) -> Answered<Done> {
+        let keys = wish::camera(wish).map_err(HouseError::Refused)?;
+        if let Some(address) = keys.get("rtsp").and_then(|address| address.as_str()) {
+            RtspAddress::parse(address).map_err(HouseError::Refused)?;
+        }
+        Ok(Done::default())
+    }
+
+    fn remove_source(&self, camera: &str) -> Answered<Done> {
+        wish::check_name(camera).map(|_| Done::default()).map_err(HouseError::Refused)
     }
 }
 
@@ -307,7 +352,7 @@ impl Default for Exchange {
         settings.audit = Some("/dev/null".into());
         // What is cut short ends soon.
         settings.patience = Duration::from_millis(20);
-        let house = Arc::new(Small { about, day, conditions: Mutex::default() });
+        let house = Arc::new(Small { about, day, conditions: Mutex::default(), zones: Mutex::default() });
         let gateway = Gateway::start(settings, house, Feed::default(), || ()).expect("the loopback address is free");
         let exchange = Self { gateway, _folder: folder };
         let known =

@@ -13,5 +13,7 @@ mod house;
 pub mod said;
 #[path = "../../../firmware/device/src/when.rs"]
 pub mod when;
+#[path = "../../../firmware/device/src/wish.rs"]
+pub mod wish;
 
 pub use house::{Day, Exchange};

@@ -22,7 +22,7 @@ const LIMITS: [&str; 3] = ["-timeout=60", "-rss_limit_mb=2560", "-max_len=65536"
 /// What each target reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
-    /// MQTT: topics and payloads of commands.
+    /// MQTT: topics and payloads of what a broker delivers, retained or not.
     Command,
     /// Conditions in JSON, with times, lengths and zones; times of queries; what may be said.
     Condition,
@@ -44,6 +44,8 @@ pub enum Target {
     Rtsp,
     /// What the target of a webhook answers.
     Webhook,
+    /// Cameras and zones that are wished for, in JSON, to the keys of the config.
+    Wish,
 }
 
 impl Target {

@@ -1,9 +1,12 @@
-//! What others ask of the program in topics that end with `/set`; each is answered in the one that ends with `/answer`.
+//! What a broker delivers: what others ask of the program in topics that end with `/set`, each answered in the one that ends with
+//! `/answer`, and that Home Assistant has started.
 
 use std::sync::Arc;
 
+use rumqttc::Publish;
 use serde_json::{Value, json};
 
+use super::frigate::Frigate;
 use super::topics::Topics;
 use crate::house::{Lesson, Question};
 use crate::target::{Controls, VerbosityName};
@@ -33,8 +36,50 @@ pub enum Command {
     Acknowledge(Option<u64>),
 }
 
+/// What is delivered, as far as it is for us.
+#[derive(Clone, Debug)]
+pub enum Delivered {
+    /// Home Assistant has started, and has to be told who we are.
+    Birth,
+    Command(Result<Command, String>),
+}
+
+/// What we listen to.
+#[derive(Clone, Copy, Debug)]
+pub struct Ears<'a> {
+    pub topics: &'a Topics,
+    /// Whose topics in Frigate's shape are obeyed, too.
+    pub frigate: Option<&'a Frigate>,
+    /// Home Assistant tells in `<discovery>/status` that it has started; empty for none.
+    pub discovery: &'a str,
+    /// Whether commands are obeyed at all.
+    pub commands: bool,
+}
+
+impl Ears<'_> {
+    /// Reads what is delivered. A broker may deliver what nobody subscribed to, so that all is looked at. `None` for what is not for us.
+    pub fn hear(&self, publish: &Publish) -> Option<Delivered> {
+        // What is retained was asked once, and is no wish of now.
+        if publish.retain {
+            return None;
+        }
+        if !self.discovery.is_empty() && publish.topic.strip_prefix(self.discovery) == Some("/status") {
+            return (publish.payload[..] == *b"online").then_some(Delivered::Birth);
+        }
+        if !self.commands {
+            return None;
+        }
+        let as_ours = self.frigate.and_then(|frigate| {
+            let slug = publish.topic.strip_prefix(&frigate.topic(""))?.strip_suffix("/enabled/set")?;
+            Some(format!("{}/camera/{slug}/enabled/set", self.topics.base))
+        });
+        let topic = as_ours.as_deref().unwrap_or(&publish.topic);
+        command(self.topics, topic, &publish.payload).map(Delivered::Command)
+    }
+}
+
 /// Reads a command. `None` for a topic that is none.
-pub fn read(topics: &Topics, topic: &str, payload: &[u8]) -> Option<Result<Command, String>> {
+fn command(topics: &Topics, topic: &str, payload: &[u8]) -> Option<Result<Command, String>> {
     let what = topic.strip_prefix(&topics.base)?.strip_prefix('/')?.strip_suffix("/set")?;
     let text = std::str::from_utf8(payload).ok().filter(|_| payload.len() <= MOST_BYTES);
     let Some(text) = text.map(str::trim) else { return Some(Err("a command is a text of 4096 bytes at most".into())) };
@@ -151,21 +196,44 @@ impl Command {
     }
 }
 
-/// Reads whatever a broker may deliver: it is a command that can be meant, or refused in words.
+/// Reads whatever a broker may deliver, of its own accord (`retained`) or not: Home Assistant's word that it has started, a command that
+/// can be meant, or one that is refused in words.
 ///
 /// # Panics
 /// That is what a fuzzer looks for.
-pub fn fuzzed(topic: &str, payload: &[u8]) {
+pub fn fuzzed(topic: &str, payload: &[u8], retained: bool) {
     let topics = Topics::new("ocelli/home/board".into(), &["hall".into()], &[]);
-    match read(&topics, topic, payload) {
-        Some(Ok(Command::Enabled { camera, .. })) => assert_eq!(camera, 0, "there is one camera"),
-        Some(Ok(Command::Quiet { minutes, .. })) => {
+    let mut publish = Publish::new(topic, rumqttc::QoS::AtLeastOnce, payload);
+    publish.retain = retained;
+    let frigate = Frigate::new("frigate");
+    let ears = Ears { topics: &topics, frigate: Some(&frigate), discovery: "homeassistant", commands: true };
+    let delivered = ears.hear(&publish);
+    assert!(!retained || delivered.is_none(), "nothing retained is obeyed: {delivered:?}");
+    match delivered {
+        Some(Delivered::Birth) => {
+            assert_eq!((topic, payload), ("homeassistant/status", &b"online"[..]), "Home Assistant has started");
+        }
+        Some(Delivered::Command(command)) => {
+            assert!(topic.ends_with("/set"), "only what ends with /set asks for something, not {topic}");
+            let of_frigate = topic.starts_with("frigate/");
+            assert!(of_frigate || topic.starts_with("ocelli/home/board/"), "{topic} is somebody else's");
+            check(command, of_frigate);
+        }
+        None => {}
+    }
+}
+
+fn check(command: Result<Command, String>, of_frigate: bool) {
+    match command {
+        Ok(Command::Enabled { camera, .. }) => assert_eq!(camera, 0, "there is one camera"),
+        Ok(other) if of_frigate => panic!("Frigate's topics switch cameras, no more: {other:?}"),
+        Ok(Command::Quiet { minutes, .. }) => {
             assert!(minutes.is_none_or(|minutes| minutes <= 10_080), "{minutes:?} is more than a week");
         }
-        Some(Ok(Command::Teach(lesson))) => assert!(!lesson.text.trim().is_empty(), "a lesson has a text"),
-        Some(Ok(Command::Ask(question))) => assert!(!question.question.trim().is_empty(), "a question has a text"),
-        Some(Err(why)) => assert!(!why.is_empty(), "what is refused is told why"),
-        _ => {}
+        Ok(Command::Teach(lesson)) => assert!(!lesson.text.trim().is_empty(), "a lesson has a text"),
+        Ok(Command::Ask(question)) => assert!(!question.question.trim().is_empty(), "a question has a text"),
+        Ok(Command::Verbosity(_) | Command::Acknowledge(_)) => {}
+        Err(why) => assert!(!why.is_empty(), "what is refused is told why"),
     }
 }
 
@@ -223,13 +291,15 @@ mod tests {
                 "camera/hall/enabled", "camera/hall/teach", "verbosity", "quiet", "ask", "ack", "camera//x", "camera/hall", "", "/",
             ]),
             payload in any_payload(),
+            retained in any::<bool>(),
         ) {
-            fuzzed(&format!("ocelli/home/board/{topic}/set"), &payload);
+            fuzzed(&format!("ocelli/home/board/{topic}/set"), &payload, retained);
+            fuzzed(&format!("frigate/{topic}/set"), &payload, retained);
         }
 
         #[test]
-        fn any_topic_is_of_a_command_or_not(topic in ".*", payload in any_payload()) {
-            fuzzed(&topic, &payload);
+        fn any_topic_is_of_a_command_or_not(topic in ".*", payload in any_payload(), retained in any::<bool>()) {
+            fuzzed(&topic, &payload, retained);
         }
     }
 
@@ -239,13 +309,58 @@ mod tests {
         for seed in std::fs::read_dir(seeds).expect("they are there") {
             let message = std::fs::read(seed.expect("a file").path()).expect("it can be read");
             let end = message.iter().position(|byte| *byte == b'\n').expect("a topic, and a payload below");
-            fuzzed(&String::from_utf8_lossy(&message[..end]), &message[end + 1..]);
+            let topic = String::from_utf8_lossy(&message[..end]);
+            let retained = topic.starts_with('!');
+            fuzzed(topic.strip_prefix('!').unwrap_or(&topic), &message[end + 1..], retained);
         }
     }
 
-    fn command(topic: &str, payload: &str) -> Option<Result<Command, String>> {
+    fn delivered(topic: &str, payload: &str, retained: bool, discovery: &str) -> Option<Delivered> {
         let topics = Topics::new("ocelli/home/board".into(), &["hall".into(), "front door".into()], &[]);
-        read(&topics, &format!("ocelli/home/board/{topic}"), payload.as_bytes())
+        let mut publish = Publish::new(topic, rumqttc::QoS::AtLeastOnce, payload);
+        publish.retain = retained;
+        let frigate = Frigate::new("frigate");
+        let ears = Ears { topics: &topics, frigate: Some(&frigate), discovery, commands: true };
+        if topic.ends_with("/set") {
+            assert!(Ears { commands: false, ..ears }.hear(&publish).is_none(), "no commands are no commands");
+        }
+        ears.hear(&publish)
+    }
+
+    fn command(topic: &str, payload: &str) -> Option<Result<Command, String>> {
+        match delivered(&format!("ocelli/home/board/{topic}"), payload, false, "homeassistant")? {
+            Delivered::Command(command) => Some(command),
+            Delivered::Birth => panic!("{topic} is no birth"),
+        }
+    }
+
+    #[test]
+    fn home_assistant_is_heard_to_start_and_only_when_it_does() {
+        let born = |topic, payload, retained, discovery| {
+            matches!(delivered(topic, payload, retained, discovery), Some(Delivered::Birth))
+        };
+        assert!(born("homeassistant/status", "online", false, "homeassistant"));
+        for (topic, payload, retained, discovery) in [
+            ("homeassistant/status", "offline", false, "homeassistant"),
+            ("homeassistant/status", "online", true, "homeassistant"),
+            ("homeassistant/status/x", "online", false, "homeassistant"),
+            ("homeassistant", "online", false, "homeassistant"),
+            ("other/status", "online", false, "homeassistant"),
+            ("/status", "online", false, ""),
+        ] {
+            assert!(!born(topic, payload, retained, discovery), "{topic} {payload} {retained} {discovery}");
+        }
+    }
+
+    #[test]
+    fn frigates_topics_switch_cameras_and_what_is_retained_does_nothing() {
+        let shown = |topic, retained| format!("{:?}", delivered(topic, "OFF", retained, "homeassistant"));
+        let off = "Some(Command(Ok(Enabled { camera: 1, on: false })))";
+        assert_eq!(shown("frigate/front_door/enabled/set", false), off);
+        assert_eq!(shown("ocelli/home/board/camera/front_door/enabled/set", false), off);
+        assert_eq!(shown("ocelli/home/board/camera/front_door/enabled/set", true), "None");
+        assert_eq!(shown("frigate/front_door/detect/set", false), "None");
+        assert_eq!(shown("frigate/quiet/set", false), "None");
     }
 
     #[test]

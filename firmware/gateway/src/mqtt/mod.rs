@@ -43,8 +43,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_rustls::rustls::ClientConfig;
 
-use self::command::Command;
 pub use self::command::fuzzed;
+use self::command::{Command, Delivered, Ears};
 use self::frigate::Frigate;
 use self::topics::{Retained, Topics, event_payload};
 use crate::house::Condition;
@@ -432,19 +432,22 @@ impl Mqtt {
             tokio::select! {
                 event = events.recv() => match event {
                     Some(Ok(rumqttc::Event::Incoming(Packet::Publish(publish)))) => {
-                        if publish.retain {
-                            continue;
-                        }
-                        let topic = publish.topic.clone();
-                        if topic == format!("{}/status", self.table.discovery) {
-                            if publish.payload[..] == *b"online" {
-                                self.introduce(&mut line)?;
+                        let ears = Ears {
+                            topics: &self.topics,
+                            frigate: self.frigate.as_ref(),
+                            discovery: &self.table.discovery,
+                            commands: self.table.commands,
+                        };
+                        match ears.hear(&publish) {
+                            Some(Delivered::Birth) => self.introduce(&mut line)?,
+                            Some(Delivered::Command(command)) => {
+                                let topic = answer_topic(&publish.topic);
+                                if let Some(payload) = self.obey(command, &topic, &mut running, &reply) {
+                                    line.publish(topic, payload.to_string(), false, None)?;
+                                    self.look(&self.controls.tuning());
+                                }
                             }
-                            continue;
-                        }
-                        if let Some(payload) = self.obey(&topic, &publish.payload, &mut running, &reply) {
-                            line.publish(answer_topic(&topic), payload.to_string(), false, None)?;
-                            self.look(&self.controls.tuning());
+                            None => {}
                         }
                     }
                     Some(Ok(event)) => {
@@ -584,19 +587,15 @@ impl Mqtt {
         self.retained.see(&self.topics, &State::default(), settings);
     }
 
-    /// Does what a topic says, now or in another thread. Gives the answer, where it is there.
+    /// Does what is asked, now or in another thread, to be answered in this topic. Gives the answer, where it is there.
     fn obey(
-        &mut self,
-        topic: &str,
-        payload: &[u8],
+        &self,
+        command: Result<Command, String>,
+        answer_topic: &str,
         running: &mut usize,
         reply: &mpsc::UnboundedSender<Reply>,
     ) -> Option<Value> {
-        let frigate = self.frigate.as_ref().and_then(|frigate| {
-            let slug = topic.strip_prefix(&frigate.topic(""))?.strip_suffix("/enabled/set")?;
-            Some(format!("{}/camera/{slug}/enabled/set", self.topics.base))
-        });
-        let command = match command::read(&self.topics, frigate.as_deref().unwrap_or(topic), payload)? {
+        let command = match command {
             Ok(command) => command,
             Err(why) => return Some(command::answer(Err(why))),
         };
@@ -608,7 +607,7 @@ impl Mqtt {
         }
         *running += 1;
         let (house, controls, last) = (Arc::clone(&self.house), Arc::clone(&self.controls), self.last_alert);
-        let (reply, topic) = (reply.clone(), answer_topic(topic));
+        let (reply, topic) = (reply.clone(), answer_topic.to_owned());
         let work = move || Command::run(command, &*house, &controls, last);
         tokio::task::spawn_local(async move {
             let payload = tokio::task::spawn_blocking(work).await;

@@ -259,6 +259,13 @@ def test_a_camera_is_taken_away_with_the_next_start(browser, house, call):
     context.close()
 
 
+def test_a_name_that_looks_like_an_option_is_a_name(call, far):
+    status, said = call("POST", "/api/sources", {"camera": "-x", "rtsp": far, "username": USER, "password": SECRET})
+    assert status == 200, said
+    assert "-x" in [source["camera"] for source in call("GET", "/api/sources")[1]["sources"]]
+    assert call("DELETE", "/api/sources/-x")[0] == 200
+
+
 def test_who_may_not_see_a_camera_gets_neither_its_pictures_nor_its_zones(house, call):
     for _ in range(60):
         found = call("GET", "/api/recordings?camera=hall")[1]["recordings"]

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
-use ocelli_drivers::{Camera, DriverError, Rtsp, Source, Still};
-use ocelli_types::{Fault, Faulty as _, FrameSource as _, SizePx};
+use ocelli_drivers::{Camera, DriverError, Rtsp, Source, Still, SystemClock};
+use ocelli_types::{Clock, Fault, Faulty as _, Frame, FrameSource, Micros, SizePx};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ProbeArgs;
@@ -24,7 +24,7 @@ const COUNTED: Duration = Duration::from_secs(2);
 /// Damaged pictures before the first whole one, as of a stream that is joined between two that stand alone, and how long they are waited
 /// through: others have questions meanwhile.
 const MOST_DAMAGED: usize = 100;
-const LONGEST: Duration = Duration::from_secs(12);
+const LONGEST: Micros = Micros(12_000_000);
 
 /// What is told of a camera.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,11 +60,13 @@ pub fn command(args: &ProbeArgs) -> Result<(), Error> {
     let pack = wiring::open_pack(&config.pack)?;
     let mut eye = Eye::new(&pack)?;
     let shown = config.gateway.live && !config.privacy;
-    let (size_px, jpeg) = first(&mut source, &mut |frame| {
+    let found = first(&mut source, &SystemClock::new(), |frame| {
         let (pixels, content) = eye.fit(frame)?;
         let mut still = Still::default();
         Ok((shown && still.take(pack.grid, &pixels, content)).then_some(still))
-    })?;
+    });
+    let (size_px, jpeg) =
+        found.map_err(|error| error.unwrap_or_else(|| DriverError::NoPicture { from: "the camera".into() }))?;
     let jpeg = jpeg
         .map(|still| still.jpeg())
         .transpose()
@@ -86,13 +88,17 @@ pub fn command(args: &ProbeArgs) -> Result<(), Error> {
 }
 
 /// The first picture that is whole, and what is made of it.
-fn first<T>(
-    source: &mut Source,
-    take: &mut dyn FnMut(&ocelli_types::Frame<'_>) -> Result<T, DriverError>,
-) -> Result<(SizePx, T), Error> {
-    let begun = Instant::now();
+///
+/// # Errors
+/// `None`: there is none, or it is long in coming.
+fn first<S: FrameSource, T>(
+    source: &mut S,
+    clock: &impl Clock,
+    mut take: impl FnMut(&Frame<'_>) -> Result<T, S::Error>,
+) -> Result<(SizePx, T), Option<S::Error>> {
+    let begun = clock.now();
     for _ in 0..MOST_DAMAGED {
-        if begun.elapsed() > LONGEST {
+        if clock.now().since(begun) > LONGEST {
             break;
         }
         let taken = match source.next() {
@@ -104,15 +110,50 @@ fn first<T>(
             Ok(Some(taken)) => return Ok(taken),
             Ok(None) => break,
             Err(error) if error.fault() == Fault::Retry => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Some(error)),
         }
     }
-    Err(Error::Source(DriverError::NoPicture { from: "the camera".into() }))
+    Err(None)
 }
 
 #[cfg(test)]
 mod tests {
+    use ocelli_testkit::{FakeError, ScriptedCamera, SimClock};
+
     use super::*;
+
+    fn camera(clock: &SimClock, fps: f64) -> ScriptedCamera {
+        ScriptedCamera::new(SizePx::new(4, 2), fps).on(clock).grey(0, 1000)
+    }
+
+    fn damaged<T>() -> Result<T, FakeError> {
+        Err(FakeError { who: "the decoder", call: 0, fault: Fault::Retry })
+    }
+
+    #[test]
+    fn damaged_pictures_are_waited_through_and_not_for_long() {
+        let clock = SimClock::new();
+        let mut left = 7;
+        let found = first(&mut camera(&clock, 25.0), &clock, |_| {
+            left -= 1;
+            if left > 0 { damaged() } else { Ok("a picture") }
+        });
+        assert!(matches!(found, Ok((_, "a picture"))), "the seventh is whole");
+        // One a second: it is not waited for the hundredth.
+        let (clock, mut slow) = (SimClock::new(), camera(&SimClock::new(), 1.0));
+        let slow_clock = || {
+            clock.advance(Micros(1_000_000));
+            damaged::<()>()
+        };
+        assert!(matches!(first(&mut slow, &clock, |_| slow_clock()), Err(None)), "none is whole");
+        assert_eq!((slow.calls(), clock.now()), (13, Micros(13_000_000)));
+        let mut fast = camera(&SimClock::new(), 100.0);
+        assert!(matches!(first(&mut fast, &SimClock::new(), |_| damaged::<()>()), Err(None)));
+        assert_eq!(fast.calls(), MOST_DAMAGED as u64);
+        let mut pulled = ScriptedCamera::new(SizePx::new(4, 2), 1.0).fails(Fault::Stop);
+        let found = first(&mut pulled, &SimClock::new(), |_| Ok(()));
+        assert!(matches!(found, Err(Some(error)) if error.fault == Fault::Stop), "that is told as it is");
+    }
 
     #[test]
     fn a_picture_in_digits_is_the_picture() {

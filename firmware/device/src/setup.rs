@@ -744,6 +744,25 @@ mod tests {
     }
 
     #[test]
+    fn eight_cameras_are_the_most_and_what_cannot_be_written_changes_nothing() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let path = folder.path().join("setup.jsonl");
+        let registry = opened(&path);
+        for number in 0..MOST_CAMERAS {
+            assert!(matches!(put(&registry, &far(&format!("camera {number}"))), Ok(false)));
+        }
+        let Err(HouseError::Refused(why)) = put(&registry, &far("one more")) else { panic!("that is one too many") };
+        assert!(why.contains("8 cameras"), "{why}");
+        assert!(matches!(put(&registry, &far("camera 7")), Ok(true)), "one that is there may change");
+        let before = (fs::read(&path).expect("it is there"), registry.sources());
+        // A folder has its place.
+        fs::create_dir(tried(&path)).expect("there is room");
+        let Err(HouseError::Unavailable(why)) = put(&registry, &far("camera 7")) else { panic!("it is not written") };
+        assert!(why.contains("cannot be written"), "{why}");
+        assert!((fs::read(&path).expect("it is there"), registry.sources()) == before, "all is as it was");
+    }
+
+    #[test]
     fn names_that_are_one_in_topics_are_not_two_cameras() {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
         let path = folder.path().join("setup.jsonl");

@@ -349,7 +349,7 @@ impl Default for Exchange {
         let about = About { version: "0.0.0".into(), pack: "small".into(), cameras, live: true, ..About::default() };
         let mut settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)));
         settings.users = Some(users);
-        settings.audit = Some("/dev/null".into());
+        settings.audit = Some(folder.path().join("audit"));
         // What is cut short ends soon.
         settings.patience = Duration::from_millis(20);
         let house = Arc::new(Small { about, day, conditions: Mutex::default(), zones: Mutex::default() });

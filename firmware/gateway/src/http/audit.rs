@@ -57,7 +57,9 @@ impl Audit {
         };
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, to, bytes) = &mut *file;
-        if *bytes + line.len() as u64 >= MOST_BYTES {
+        // A device, such as /dev/null, has no end, and stays where it is.
+        let has_end = to.metadata().is_ok_and(|about| about.is_file());
+        if has_end && *bytes + line.len() as u64 >= MOST_BYTES {
             // Where it cannot be turned over, it goes on: what was done is not lost for tidiness.
             let turned = fs::rename(&*path, path.with_extension("old")).and_then(|()| open(path));
             if let Ok((_, fresh, length)) = turned {
@@ -94,5 +96,17 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(kept.lines().next().expect("a line")).expect("whole");
         assert_eq!((line["who"].as_str(), line["status"].as_u64()), (Some("ann\n"), Some(403)));
         assert!(Audit::open(Some(folder.path())).is_err(), "a folder is no file");
+    }
+
+    #[test]
+    fn a_device_is_not_turned_over() {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        // Through a link, so that what fails here takes nothing from the machine.
+        let path = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &path).expect("there is room");
+        let audit = Audit::open(Some(&path)).expect("it can be written");
+        let long = "x".repeat(1000);
+        (0..3000).for_each(|_| audit.note("ann", "192.0.2.7", &long, 200));
+        assert!(path.is_symlink() && !path.with_extension("old").is_symlink(), "it is where it was");
     }
 }

@@ -253,8 +253,8 @@ DROP = """Of the tokens of windows that show the picture, how many the memory le
 and scenes that were never trained on: {real} half seconds of real clips, {rendered}). *Retained* is against
 the run in which nothing is dropped: every picture sent whole, every token kept. *Running* leaves out each clip's first picture, which is kept whole,
 and of which a camera has one. The pack drops by pixels with a threshold of {pack} grey levels; other thresholds, and *features* behind the gate or without one (a
-`[drop]` with `any_kept`, by cosine), are what it could have. *Same answer* is the share of half seconds with the same of the five classes as in the run without drop,
-*same kind* that of frames with the same most probable kind.
+`[drop]` with `any_kept`, by cosine), are what it could have; what they drop is shown for as long as it is the newest of its place, and not remembered.
+*Same answer* is the share of half seconds with the same of the five classes as in the run without drop, *same kind* that of frames with the same most probable kind.
 
 TimeChat-Online retains 98% with 82.8% dropped. **Most that retains {least:.0%} here: on the real clips {best}.** {picked} The intervals
 are wide: one half second is {one:.1%} of the real clips. The same answer in {least:.0%} of the half seconds {same}."""

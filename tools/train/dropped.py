@@ -27,6 +27,7 @@ import torch
 import words
 
 COSINES = (0.97, 0.95, 0.92, 0.9, 0.88, 0.85)
+ALONE = (0.99, 0.98, 0.97, 0.95, 0.94, 0.93, 0.92, 0.915, 0.91, 0.9, 0.85)  # without a gate
 COARSER = (6, 8, 10, 14, 17)  # `min_mad` of a gate that is less curious than the pack's
 
 
@@ -55,7 +56,7 @@ def main():
     p.add_argument("--vocabulary", default="models/home", help="pack folder")
     p.add_argument("--coarser", nargs="*", type=int, default=COARSER, help="thresholds of a coarser gate")
     p.add_argument("--behind", nargs="*", type=float, default=COSINES, help="similarities of features behind the gate")
-    p.add_argument("--alone", nargs="*", type=float, default=COSINES[1::2], help="of features without a gate")
+    p.add_argument("--alone", nargs="*", type=float, default=ALONE, help="of features without a gate")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()

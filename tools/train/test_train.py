@@ -629,7 +629,7 @@ def test_what_stands_is_as_old_as_it_is_seen():
     stands = tok.drop_features(video, np.ones((4, 64), bool), 0.98)
     assert stands[:, 0].tolist() == [0, 1, 1, 0]
     frame, index, valid = tok.select(stands, 3)
-    assert (frame[:64] == 0).all() and (index[:64, 0] == 0).all()
+    assert (frame[:64] == 3).all() and (index[:64, 0] == 0).all(), "the newest picture is shown as it came"
     assert valid[72:].all() and (frame[72:] == 1).all() and (index[72:, 0] == 1).all()
     stands[2:, 0] = tok.NONE  # where the gate has not looked since, what was there is as old as that
     frame, index, _ = tok.select(stands, 3)

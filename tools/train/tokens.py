@@ -1,12 +1,13 @@
 """Selection of the narrator's 128 tokens (contract of `narrator.onnx`).
 
-  slots 0..63    what stands at each window position, row-major
+  slots 0..63    the newest token of each window position, row-major,
+                 whether the memory kept it or not
   slots 64..71   frame tokens Fr of frames t, t-1, .. t-7
   slots 72..127  what stood there before in frames of age <= 15,
                  newest frame first, row-major inside a frame
 Empty slots are zeros with valid 0.
 
-What stands in a frame i64 [T, 64]: of each window the frame whose token is shown, its own where that was kept, an earlier one
+What stands in a frame i64 [T, 64]: of each window the frame whose token is remembered, its own where that was kept, an earlier one
 where features found it alike, NONE where the gate left it out. Ages are of the frame in which it stands.
 """
 
@@ -43,7 +44,7 @@ def select(stands, t):
     valid = np.zeros(SLOTS, np.float32)
 
     newest = t - shown[::-1].argmax(axis=0)  # [64] last frame in which each position shows something
-    frame[:WINDOWS] = stands[newest, np.arange(WINDOWS)]
+    frame[:WINDOWS] = newest
     index[:WINDOWS, 0] = t - newest
     index[:WINDOWS, 1] = np.arange(WINDOWS)
     valid[:WINDOWS] = 1

@@ -213,8 +213,8 @@ fn largest(values: &[f32]) -> Option<usize> {
     (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
 }
 
-/// The curves: pixel drop alone, feature drop alone, and both, against a run that keeps every token; of people close by, in clips
-/// of seconds, and of cameras that see the same for longer.
+/// The curves: pixel drop alone, feature drop alone, and both, against a run that keeps every token; of people close by and in a
+/// laboratory, in clips of seconds, and of cameras that see the same for longer.
 ///
 /// # Errors
 /// A clip cannot be read, or a model fails.
@@ -222,16 +222,20 @@ pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) ->
     let Some(data) = data else {
         return curve(pack, "demonstration", &[demo.to_path_buf()]).map(|curve| json!([curve]));
     };
-    let mut people = [clips(&data.join("gmdcsa24"))?, clips(&data.join("assist-iot"))?].concat();
+    let (mut close, mut labs) = (clips(&data.join("gmdcsa24"))?, clips(&data.join("assist-iot"))?);
     let mut cameras = clips(&data.join("intel-samples"))?;
     // The others of that folder are hands that fill the picture for two seconds.
     cameras.retain(|path| !path.components().any(|part| part.as_os_str() == "asl_gestures"));
     if quick {
-        let step = people.len().div_ceil(3).max(1);
-        people = people.into_iter().step_by(step).collect();
-        cameras.truncate(1);
+        for paths in [&mut close, &mut labs, &mut cameras] {
+            paths.truncate(1);
+        }
     }
-    Ok(json!([curve(pack, "people", &people)?, curve(pack, "fixed cameras", &cameras)?]))
+    Ok(json!([
+        curve(pack, "people close by (GMDCSA24)", &close)?,
+        curve(pack, "people (ASSIST-IoT)", &labs)?,
+        curve(pack, "cameras that stand still (Intel samples)", &cameras)?,
+    ]))
 }
 
 /// Every way to drop, over the clips of one set.

@@ -45,8 +45,9 @@ pub use trace::{MOST_RECALLED, Peak, Recalled, Tier};
 /// Which tokens the head sees; `tools/train/tokens.py` makes the same choice in training.
 ///
 /// Slots in order: the newest token of each window, row-major; the frame tokens of the `frame_tokens` newest frames,
-/// newest first; then older tokens of windows that have a newer one, newest frame first and row-major within it. Where a
-/// [`FeatureDrop`] left a token out, the one that it is like stands in its place, as old as it would be.
+/// newest first; then older tokens of windows that have a newer one, newest frame first and row-major within it. What a
+/// [`FeatureDrop`] left out is not remembered: the newest of each window is shown as it came, and then the one that it is like
+/// stands in its place, as old as it would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// Slots in all, at least windows + `frame_tokens`.
@@ -469,7 +470,7 @@ impl MemoryRing {
             let mut left = PatchMask::empty();
             for window in windows.iter() {
                 match self.like(window, id, drop) {
-                    Some(kept) => self.recent.stand(window, id, kept),
+                    Some(kept) => self.recent.stand(window, id, kept, &self.now),
                     None => left.insert(window),
                 }
             }

@@ -61,11 +61,12 @@ const fn standing_row(config: &MemoryConfig, id: EntryId) -> Range<usize> {
 #[derive(Debug)]
 pub(super) struct Recent {
     config: MemoryConfig,
-    /// `[tokens][token_width]`
+    /// The ring, and behind it a place for each window: its newest token, where another stands for it in the ring,
+    /// `[tokens + windows][token_width]`.
     storage: Vec<i8>,
-    /// What a byte of each token counts, `[tokens]`.
+    /// What a byte of each token counts, `[tokens + windows]`.
     scales: Vec<f32>,
-    /// Window of each token, `[tokens]`; the number of windows for a frame token.
+    /// Window of each token, `[tokens + windows]`; the number of windows for a frame token.
     positions: Vec<u32>,
     /// Oldest first. Each holds a token at least, so there are never more than `tokens`.
     entries: VecDeque<Entry>,
@@ -88,11 +89,12 @@ pub(super) struct Recent {
 impl Recent {
     pub fn new(config: MemoryConfig) -> Self {
         let tokens = config.tokens;
+        let places = tokens + config.grid.windows();
         Self {
             config,
-            storage: vec![0; tokens * config.token_width],
-            scales: vec![0.0; tokens],
-            positions: vec![0; tokens],
+            storage: vec![0; places * config.token_width],
+            scales: vec![0.0; places],
+            positions: vec![0; places],
             entries: VecDeque::with_capacity(tokens),
             newest: vec![Standing::default(); config.grid.windows()],
             standing: vec![Standing::default(); standing_rows(&config) * config.grid.windows()],
@@ -106,9 +108,9 @@ impl Recent {
     }
 
     pub const fn bytes(config: &MemoryConfig) -> usize {
-        let per_token =
-            config.token_width + size_of::<f32>() + size_of::<u32>() + size_of::<Entry>() + size_of::<Kept>();
-        let per_window = (1 + standing_rows(config)) * size_of::<Standing>() + size_of::<Kept>();
+        let per_place = config.token_width + size_of::<f32>() + size_of::<u32>();
+        let per_token = per_place + size_of::<Entry>() + size_of::<Kept>();
+        let per_window = per_place + (1 + standing_rows(config)) * size_of::<Standing>() + size_of::<Kept>();
         config.tokens * per_token
             + config.grid.windows() * per_window
             + config.selection.slots * size_of::<Option<TokenRef>>()
@@ -160,9 +162,11 @@ impl Recent {
         self.positions[at] = position as u32;
     }
 
-    /// In the frame that comes next, `id`, the token of a window is not kept: this one stands for it.
-    pub fn stand(&mut self, window: usize, id: EntryId, kept: Kept) {
+    /// In the frame that comes next, `id`, the token of a window is not kept: this one stands for it, and it is shown itself for as
+    /// long as it is the newest of its window.
+    pub fn stand(&mut self, window: usize, id: EntryId, kept: Kept, tokens: &Tokens) {
         self.newest[window] = Standing { id, kept };
+        self.put(self.config.tokens + window, tokens, 1 + window, window);
     }
 
     /// Whether something that is held stands for a window.
@@ -246,7 +250,10 @@ impl Recent {
         };
         let oldest = entries.front().map_or(now, |entry| entry.id);
         let shown = |standing: &Standing| (standing.kept.id >= oldest).then(|| at(standing.id, standing.kept.token));
-        let held = newest.iter().map(shown);
+        let held = newest.iter().enumerate().map(|(window, standing)| {
+            let itself = TokenRef { token: (config.tokens + window) as u32, ..shown(standing)? };
+            if standing.kept.id == standing.id { shown(standing) } else { Some(itself) }
+        });
         // Ages, not counts: ids leap over a hole, and what lies before it is no motion.
         let young = |most: usize| entries.iter().rev().take_while(move |entry| now.0 - entry.id.0 <= most as u64);
         let frames = young(selection.frame_tokens.saturating_sub(1)).map(|entry| at(entry.id, entry.start));

@@ -293,8 +293,13 @@ fn rooms(extra_tokens: usize, frames: &[u64]) -> MemoryRing {
     ring
 }
 
+/// Each token of [`rooms`] says by its last number in which frame it came.
+fn came_in(view: &MemoryView<'_>, slot: usize) -> Option<u64> {
+    view.token(view.slots[slot].expect("it is taken")).nth(3).map(|number| number.round() as u64)
+}
+
 #[test]
-fn a_room_that_is_known_stands_again_as_old_as_it_is_seen() {
+fn a_room_that_is_known_stands_again_as_old_as_it_is_seen_and_the_newest_picture_is_shown_as_it_came() {
     let mut ring = rooms(0, &[0, 1, 1, 0]);
     assert_eq!((ring.report().offered, ring.report().dropped), (16, 8), "each room was kept once");
     assert_eq!(ring.newest_windows().count(), 0);
@@ -304,15 +309,16 @@ fn a_room_that_is_known_stands_again_as_old_as_it_is_seen() {
     let now = (0..4).map(|window| (0, window));
     let before = (1..=2).flat_map(|age| (0..4).map(move |window| (age, window)));
     assert_eq!(shown, now.chain(frame_tokens).chain(before.take(5)).collect::<Vec<_>>());
-    // Each token says by its last number in which frame it was kept.
-    let kept_in = |slot: usize| view.token(view.slots[slot].expect("all are taken")).nth(3).map(|number| number as u64);
-    assert_eq!(kept_in(0), Some(0), "the first room's own token");
-    assert_eq!(
-        (kept_in(7), kept_in(11)),
-        (Some(1), Some(1)),
-        "where the second was dropped, the one that stood for it"
-    );
+    assert!((0..4).all(|window| came_in(&view, window) == Some(3)), "dropped, and not gone while it is the newest");
+    assert_eq!((came_in(&view, 7), came_in(&view, 11)), (Some(1), Some(1)), "what stood where the second was dropped");
     assert!(view.token(view.slots[0].expect("taken")).next().is_some_and(|number| number > 0.0));
+    // The gate looks at the first window alone, which is like the second room now.
+    let values = [0.0, 127.0, 0.0, 4.0].repeat(5);
+    ring.commit(&values, &patches(&[true, false, false, false]), Micros(800_000));
+    let view = ring.view().expect("frames were seen");
+    let newest = [0, 1].map(|slot| (came_in(&view, slot), view.slots[slot].map(|slot| slot.age_frames)));
+    assert_eq!(newest, [(Some(4), Some(0)), (Some(3), Some(1))], "of a window that is left out the newest stays");
+    assert_eq!(came_in(&view, 7), Some(0), "of the fourth frame the first window is remembered by what it was like");
 }
 
 proptest! {
@@ -334,6 +340,8 @@ proptest! {
                 let token: Vec<f32> = view.token(*slot).collect();
                 prop_assert_eq!(u64::from(token[1] > token[0]), seen, "{:?}", slot);
             }
+            let newest = (upto as u64 - 1) % 9;
+            prop_assert!((0..4).all(|window| came_in(&view, window) == Some(newest)), "the newest is shown as it came");
         }
     }
 }

@@ -76,7 +76,9 @@ fn first_narration_s(reports: &[Report]) -> Option<f64> {
 }
 
 /// The kind of each sentence of the pack.
-fn kinds() -> Result<HashMap<String, String>> {
+pub type Kinds = HashMap<String, String>;
+
+pub fn kinds() -> Result<Kinds> {
     let text = fs::read_to_string(root().join(VOCABULARY)).context(VOCABULARY)?;
     let vocabulary: Value = toml::from_str(&text).context(VOCABULARY)?;
     let kind = |entry: &Value| Some((entry["text"].as_str()?.to_owned(), entry["kind"].as_str()?.to_owned()));
@@ -86,7 +88,7 @@ fn kinds() -> Result<HashMap<String, String>> {
 
 /// The same kinds in the same order, at nearly the same times: which of the sentences of one kind fits best is decided by pictures that
 /// another kernel or another compiler makes it take or leave.
-fn compare(kinds: &HashMap<String, String>, expected: &[Value], told: &[Value]) -> Result<()> {
+fn compare(kinds: &Kinds, expected: &[Value], told: &[Value]) -> Result<()> {
     let kind = |line: &Value| {
         let text = line["text"].as_str().unwrap_or_default();
         (line["type"].clone(), kinds.get(text).map_or(text, String::as_str).to_owned())
@@ -132,7 +134,7 @@ mod tests {
     /// An alert's text is somebody's own, and of no kind.
     #[test]
     fn a_sentence_that_the_pack_does_not_know_is_compared_by_its_words() {
-        let compare = |a: &str, b: &str| compare(&HashMap::new(), &[line(1.0, a)], &[line(1.0, b)]);
+        let compare = |a: &str, b: &str| compare(&Kinds::new(), &[line(1.0, a)], &[line(1.0, b)]);
         assert!(compare("Nobody falls", "Nobody falls").is_ok() && compare("Nobody falls", "Somebody falls").is_err());
     }
 }

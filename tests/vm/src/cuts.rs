@@ -44,6 +44,9 @@ const SNAPSHOT_S: f64 = 12.0;
 /// The first cut, this long after the first narration: a snapshot is there, and an alert was told and acknowledged.
 const FIRST_MS: u64 = NARRATING_MS + 1_000;
 
+/// What is told and what is listed are rounded to milliseconds, each in its own way.
+const ROUNDED_S: f64 = 0.001_5;
+
 /// The most that the journal can be asked for at once, which is what the machine does: more cuts than make so many events need another way.
 const MOST_LISTED: usize = 1000;
 
@@ -103,8 +106,8 @@ impl Told {
         event["id"].as_u64().is_some_and(|id| (self.first_id..self.id).contains(&id))
             && event["camera"] == self.camera.as_str()
             && self.kind.as_deref().is_some_and(|kind| event["kind"] == kind)
-            && event["t_start_s"].as_f64().is_some_and(|t_start_s| t_start_s <= self.t_start_s)
-            && event["t_end_s"].as_f64().is_some_and(|t_end_s| t_end_s >= self.t_end_s)
+            && event["t_start_s"].as_f64().is_some_and(|t_start_s| t_start_s <= self.t_start_s + ROUNDED_S)
+            && event["t_end_s"].as_f64().is_some_and(|t_end_s| t_end_s >= self.t_end_s - ROUNDED_S)
     }
 }
 

@@ -213,12 +213,12 @@ struct Cut {
 }
 
 impl Cut {
-    /// The first when there is something to lose, the second while it starts, of the others each fourth while it starts.
+    /// The first when there is something to lose, the second well before it narrates, of the others each fourth until it narrates.
     fn nth(n: u32, dice: &mut Dice) -> Self {
         let (moment, starts) = (Duration::from_millis(dice.below(TICK_MS)), dice.below(4) == 0);
         let (since, after_ms) = match n {
             0 => ("kept", FIRST_MS),
-            1 => ("mounts", dice.below(STARTING_MS)),
+            1 => ("mounts", dice.below(STARTING_MS / 2)),
             _ if starts => ("mounts", dice.below(STARTING_MS)),
             _ => ("kept", dice.below(NARRATING_MS)),
         };
@@ -505,7 +505,7 @@ mod tests {
             let mut dice = Dice(seed);
             let cuts = [0, 1].map(|n| Cut::nth(n, &mut dice));
             assert_eq!(cuts.map(|cut| cut.since), ["kept", "mounts"]);
-            assert!(cuts[0].after.as_secs_f64() > SNAPSHOT_S && cuts[1].after < Duration::from_millis(STARTING_MS));
+            assert!(cuts[0].after.as_secs_f64() > SNAPSHOT_S && cuts[1].after < Duration::from_millis(STARTING_MS / 2));
         }
         let mut dice = Dice(1);
         let starts = (2..402).filter(|n| Cut::nth(*n, &mut dice).since == "mounts").count();
@@ -588,6 +588,8 @@ mod tests {
             ..Tally::default()
         };
         good().judge().expect("it is as it should be");
+        let figures = good().figures();
+        assert_eq!(["n", "lost_events", "failed_starts"].map(|key| &figures[key]), [2, 0, 0]);
         for bad in [
             Tally { failed_starts: 1, ..good() },
             Tally { damaged: vec!["torn".into()], ..good() },

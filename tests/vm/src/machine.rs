@@ -59,7 +59,7 @@ impl Machine {
         clock: Clock,
         limit: Duration,
     ) -> Result<Self> {
-        let mut command = Command::new("qemu-system-aarch64");
+        let mut command = bound("qemu-system-aarch64");
         command.args(["-M", "virt", "-cpu", "cortex-a72", "-net", "none", "-no-reboot"]);
         command.args(["-m", &format!("{MEMORY_MIB}M"), "-display", "none", "-monitor", "none", "-serial", "stdio"]);
         command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initrd);
@@ -77,8 +77,13 @@ impl Machine {
             command.args(["-drive", &format!("if=none,id=disk,format=raw,cache=unsafe,file={}", disk.display())]);
             command.args(["-device", "virtio-blk-device,drive=disk"]);
         }
+        Self::of(command, limit)
+    }
+
+    /// The machine that this command is.
+    pub fn of(mut command: Command, limit: Duration) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut qemu = command.spawn().context("qemu-system-aarch64 does not start")?;
+        let mut qemu = command.spawn().context("setpriv of util-linux does not start")?;
         let out = BufReader::new(qemu.stdout.take().context("it has an output")?);
         let (tell, lines) = channel();
         thread::spawn(move || {
@@ -137,9 +142,59 @@ impl Machine {
     }
 }
 
+/// A program that is killed when the thread that starts it ends, in whatever way.
+pub fn bound(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", program]);
+    command
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    /// This test again, in a process that is killed.
+    const AGAIN: &str = "OCELLI_VM_BOUND";
+
+    #[test]
+    fn a_machine_does_not_outlive_who_started_it() {
+        if std::env::var_os(AGAIN).is_some() {
+            let mut command = bound("sh");
+            command.args(["-c", "echo \"@ {\\\"at_s\\\":0,\\\"what\\\":\\\"on\\\",\\\"more\\\":$$}\"; exec sleep 300"]);
+            let mut machine = Machine::of(command, Duration::from_mins(1)).expect("it starts");
+            let on = machine.hear(Instant::now() + Duration::from_mins(1)).expect("it is on").expect("it tells");
+            println!("machine {}", on.more);
+            // As somebody kills it who waits no longer: nothing is dropped.
+            let _ = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
+            unreachable!("it was killed");
+        }
+        let mut again = Command::new(std::env::current_exe().expect("it runs"));
+        again.args(["--exact", "machine::tests::a_machine_does_not_outlive_who_started_it", "--nocapture"]);
+        let mut again = again.env(AGAIN, "1").stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut said = String::new();
+        again.stdout.take().expect("a pipe").read_to_string(&mut said).expect("it is text");
+        let status = again.wait().expect("it is ours");
+        assert_eq!(status.signal(), Some(9), "{said}");
+        let machine = said.lines().find_map(|line| line.split_once("machine ")).expect("it was on").1;
+        // Gone, or dead and not yet waited for by who takes over what lost its parent.
+        let lives = || {
+            let state = std::fs::read_to_string(format!("/proc/{machine}/stat")).unwrap_or_default();
+            state.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+        };
+        let until = Instant::now() + Duration::from_secs(10);
+        while lives() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!lives(), "the machine {machine} lives on");
     }
 }

@@ -5,7 +5,7 @@ use std::{fs, thread};
 
 use serde_json::{Value, json};
 
-use crate::machine::{mount, report, sleep_s, uptime_s};
+use crate::machine::{mount, report, sleep_s};
 use crate::player::Player;
 use crate::program::{PROGRAM, Program, is};
 
@@ -15,6 +15,9 @@ const CONFIG: &str = "/etc/cuts.toml";
 
 /// How often the host hears that the machine still runs, so that it knows when the power was cut in the machine's time.
 const TICK_S: f64 = 0.1;
+
+/// The host pulls the plug before.
+const FOREVER_S: f64 = 3600.0;
 
 pub fn run() {
     while !std::path::Path::new(DISK).exists() {
@@ -32,10 +35,9 @@ pub fn run() {
     let first = std::env::var("first").ok().and_then(|first| first.parse().ok()).expect("the host says first=");
     Player::open().play_round(first);
     let mut program = Program::run(CONFIG);
-    let told = program.wait_for(120.0, |event| is(event, "narration"));
-    report("narrates", &json!({"uptime_s": told.map(|(at_s, _)| at_s), "now_s": uptime_s()}));
-    // What the cuts before left of the journal, as a person would ask.
-    let asked = ocelli(&["events", "--json", "--limit", "200"]).output().expect("the program starts");
+    let _ = program.wait_for(FOREVER_S, |event| is(event, "narration"));
+    // What the cuts before left of the journal, as a person would ask: all of it, or the host hears that there may be more.
+    let asked = ocelli(&["events", "--json", "--limit", "1000"]).output().expect("the program starts");
     let events = String::from_utf8_lossy(&asked.stdout);
     let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let events: Vec<Value> = events.filter(|event| event["id"].is_u64()).collect();
@@ -47,18 +49,26 @@ pub fn run() {
         );
     }
     let brief = |event: &Value| {
-        json!({"id": event["id"], "t_end_s": event["t_end_s"], "narrations": event["narrations"],
-            "acknowledged": event["acknowledged"].is_string()})
+        json!({"id": event["id"], "camera": event["camera"], "kind": event["kind"], "t_start_s": event["t_start_s"],
+            "t_end_s": event["t_end_s"], "narrations": event["narrations"], "acknowledged": event["acknowledged"].is_string()})
     };
     let kept: Vec<Value> = events.iter().map(brief).collect();
     report("kept", &json!({"code": asked.status.code(), "events": kept, "set_aside": aside}));
     for alert in events.iter().filter(|event| is(event, "alert") && !event["acknowledged"].is_string()) {
-        let done = ocelli(&["ack", &alert["id"].to_string()]).output().expect("the program starts");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        report("acknowledged", &alert["id"]);
+        acknowledge(&alert["id"]);
     }
-    program.listen(3600.0);
+    while let Some((_, alert)) = program.wait_for(FOREVER_S, |event| is(event, "alert")) {
+        // Until the journal has it.
+        sleep_s(0.5);
+        acknowledge(&alert["id"]);
+    }
     panic!("the program ended by itself: {:?}", program.end().code);
+}
+
+fn acknowledge(id: &Value) {
+    let done = ocelli(&["ack", &id.to_string()]).output().expect("the program starts");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    report("acknowledged", id);
 }
 
 fn ocelli(words: &[&str]) -> Command {

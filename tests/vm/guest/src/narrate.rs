@@ -26,10 +26,13 @@ pub fn run() {
     let plan: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("a plan is JSON");
     report("plan", &plan);
     let player = Player::open();
+    let written = player.written();
     let (tell, seen) = channel();
     player.play_once(seen, LEAD_S);
     let mut program = Program::run("/etc/loopback.toml");
     let (watches_s, _) = program.wait_for(PATIENCE_S, |event| is(event, "health")).expect("it watches");
+    // The newest of these is the one that it saw.
+    let before = written() - 1;
     tell.send(()).expect("it plays");
     let began_s = watches_s + f64::from(LEAD_S);
     let mut narrations = 0;
@@ -44,10 +47,11 @@ pub fn run() {
         }
     }
     let ended = program.stop();
+    let shown = written() - before;
     report(
         "narrated",
         &json!({"narrations": narrations, "code": ended.code, "rss_peak_bytes": ended.rss_peak_bytes, "cgroup_peak_bytes": ended.cgroup_peak_bytes,
-            "pictures": ended.count("pictures"), "seen": ended.count("seen"), "late": ended.count("late"),
+            "cgroup_max_bytes": ended.cgroup_max_bytes, "shown": shown, "pictures": ended.count("pictures"), "seen": ended.count("seen"), "late": ended.count("late"),
             "lost": ended.count("lost"), "damaged": ended.count("damaged")}),
     );
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ const FPS: u32 = 10;
 pub struct Player {
     node: Node,
     pictures: Vec<Vec<u8>>,
+    written: Arc<AtomicU64>,
 }
 
 impl Player {
@@ -39,7 +42,13 @@ impl Player {
         let pictures: Vec<_> = files.into_iter().map(take).collect();
         let node = Node::open(Path::new(CAMERA)).expect("the module makes it");
         node.will_write_jpeg(SIZE_PX);
-        Self { node, pictures }
+        Self { node, pictures, written: Arc::default() }
+    }
+
+    /// How many pictures were shown so far.
+    pub fn written(&self) -> impl Fn() -> u64 + use<> {
+        let written = Arc::clone(&self.written);
+        move || written.load(Ordering::Relaxed)
     }
 
     /// Plays the first picture until it hears of it, and for `lead_s` more, then the clip, and then its last picture without end. The
@@ -64,6 +73,7 @@ impl Player {
                 let due = Duration::from_secs(1) * n as u32 / FPS;
                 thread::sleep(due.saturating_sub(start.elapsed()));
                 self.node.write(&self.pictures[picture]);
+                self.written.fetch_add(1, Ordering::Relaxed);
             }
         });
     }

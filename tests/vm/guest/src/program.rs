@@ -33,6 +33,7 @@ pub struct Program {
     notes: Vec<String>,
     rss_peak_bytes: u64,
     cgroup_peak_bytes: Option<u64>,
+    cgroup_max_bytes: Option<u64>,
 }
 
 /// How it ended.
@@ -44,6 +45,8 @@ pub struct Ended {
     pub rss_peak_bytes: u64,
     /// The most that its cgroup was charged for, files that were read included; none where it is in none of its own.
     pub cgroup_peak_bytes: Option<u64>,
+    /// The limit of that cgroup, as far as it is one.
+    pub cgroup_max_bytes: Option<u64>,
 }
 
 impl Program {
@@ -64,7 +67,7 @@ impl Program {
             report("note", &json!(line));
             let _ = tell.send((uptime_s(), Line::Note(line)));
         });
-        Self { child, lines, notes: Vec::new(), rss_peak_bytes: 0, cgroup_peak_bytes: None }
+        Self { child, lines, notes: Vec::new(), rss_peak_bytes: 0, cgroup_peak_bytes: None, cgroup_max_bytes: None }
     }
 
     /// The next event that is `wanted`, with the time at which it was heard; `None` after `patience_s` or where it ended.
@@ -100,8 +103,10 @@ impl Program {
         let rss = text.lines().find_map(|line| line.strip_prefix("Rss:"));
         let kib = rss.and_then(|rss| rss.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0);
         self.rss_peak_bytes = self.rss_peak_bytes.max(kib << 10);
-        let peak = fs::read_to_string(format!("/sys/fs/cgroup/ocelli-{}/memory.peak", self.child.id())).ok();
-        self.cgroup_peak_bytes = peak.and_then(|peak| peak.trim().parse().ok()).or(self.cgroup_peak_bytes);
+        let folder = format!("/sys/fs/cgroup/ocelli-{}", self.child.id());
+        let of_cgroup = |name: &str| fs::read_to_string(format!("{folder}/{name}")).ok()?.trim().parse().ok();
+        self.cgroup_peak_bytes = of_cgroup("memory.peak").or(self.cgroup_peak_bytes);
+        self.cgroup_max_bytes = of_cgroup("memory.max").or(self.cgroup_max_bytes);
     }
 
     /// Asks it to end, as systemd does.
@@ -128,6 +133,7 @@ impl Program {
             notes: std::mem::take(&mut self.notes),
             rss_peak_bytes: self.rss_peak_bytes,
             cgroup_peak_bytes: self.cgroup_peak_bytes,
+            cgroup_max_bytes: self.cgroup_max_bytes,
         }
     }
 }

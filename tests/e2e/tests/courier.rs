@@ -79,7 +79,8 @@ fn a_name_of_mdns_that_is_not_found_is_told_with_what_to_write() {
     let config = folder.path().join("ocelli.toml");
     let host = format!("{}.local", "h".repeat(64));
     let advice = "write the IP address, or put the name into /etc/hosts";
-    let text = format!("[mqtt]\nbroker = \"mqtt://{host}\"\n[[webhook]]\nurl = \"http://{host}/x\"\n");
+    let webhook = format!("[[webhook]]\nurl = \"http://{host}/x\"\nevents = [\"narration\"]\n");
+    let text = format!("[mqtt]\nbroker = \"mqtt://{host}\"\n{webhook}");
     fs::write(&config, text).expect("it is writable");
     let config = config.to_str().expect("a plain path");
     let told = ocelli(&["run", "tests/clips/demo.mp4", "--seconds", "20", "--config", config]);

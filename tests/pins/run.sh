@@ -1,7 +1,8 @@
 #!/bin/sh
 # The pins of the program on two emulated boards: rppal on QEMU's raspi3b, gpiocdev on the PL061 of its virt machine. Ends with 0 if
-# both did what they should. Each machine has ten minutes, and takes some seconds on a host that has time. `cargo xtask test-pins`
-# installs what it needs, and names Debian's kernel for arm64, unpacked, by PINS_KERNEL.
+# both did what they should. Each machine has ten minutes, and takes some seconds on a host that has time; where QEMU ends by itself, that
+# is told at once with its words. `cargo xtask test-pins` installs what it needs, and names Debian's kernel for arm64, unpacked, by
+# PINS_KERNEL.
 set -eu
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
@@ -34,7 +35,7 @@ cp "$(find "$kernel" -name bcm2835_wdt.ko)" "$tree/watchdog.ko"
 
 # Waits until the machine asks for its button, and presses it until it was felt: each press lasts a tenth of a second.
 press() {
-    for _ in $(seq 300); do
+    while :; do
         if grep -aq '@ press' "$1" 2>/dev/null; then
             echo system_powerdown
         fi
@@ -44,21 +45,25 @@ press() {
 }
 
 say() {
-    grep -ao '@ .*' "$2" | tr -d '\r' | sed "s/^@/$1/"
-    grep -aq '@ done' "$2" || { echo "$1 failed; see $2"; exit 1; }
+    grep -aso '@ .*' "$2" | tr -d '\r' | sed "s/^@/$1/"
+    grep -aqs '@ done' "$2" || { echo "$1 failed; see $2"; cat "$2.qemu"; exit 1; }
 }
 
 log=$work/virt.log
-rm -f "$log"
-press "$log" | timeout 600 qemu-system-aarch64 -M virt -cpu cortex-a72 -m 256M -no-reboot -net none -display none \
+monitor=$work/virt.monitor
+rm -f "$log" "$monitor"
+mkfifo "$monitor"
+timeout 600 qemu-system-aarch64 -M virt -cpu cortex-a72 -m 256M -no-reboot -net none -display none \
     -monitor stdio -serial "file:$log" -kernel "$image" -initrd "$work/initrd" \
-    -append "console=ttyAMA0 printk.devkmsg=on panic=-1" >/dev/null 2>&1 &
+    -append "console=ttyAMA0 printk.devkmsg=on panic=-1" <"$monitor" >"$log.qemu" 2>&1 &
 machine=$!
-for _ in $(seq 1200); do
-    grep -aqE '@ (done|failed)' "$log" 2>/dev/null && break
+press "$log" >"$monitor" &
+presser=$!
+# Until it is done, or QEMU has ended by itself.
+while kill -0 "$machine" 2>/dev/null && ! grep -aqE '@ (done|failed)' "$log" 2>/dev/null; do
     sleep 0.5
 done
-kill "$machine" 2>/dev/null || true
+kill "$machine" "$presser" 2>/dev/null || true
 say virt "$log"
 
 log=$work/raspi3b.log
@@ -66,5 +71,5 @@ rm -f "$log"
 timeout 600 qemu-system-aarch64 -M raspi3b -no-reboot -display none -monitor none -serial "file:$log" -serial null \
     -kernel "$image" -initrd "$work/initrd" -dtb "$(find "$kernel" -name bcm2837-rpi-3-b.dtb)" \
     -append 'earlycon=pl011,mmio32,0x3f201000 keep_bootcon console=ttyAMA1 loglevel=8 printk.devkmsg=on panic=-1 iomem=relaxed' \
-    </dev/null >/dev/null 2>&1 || true
+    </dev/null >"$log.qemu" 2>&1 || true
 say raspi3b "$log"

@@ -84,6 +84,46 @@ until_true online lan || die "the broker at $home heard nothing"
 ! page $internet || die "it is reached at $internet"
 say network ""
 
+# A pin of its GPIO chip, which is root's: refused, told with the drop-in to take, and had with it once its groups and rule are there.
+cat >> /etc/ocelli/ocelli.toml <<END
+
+[gpio]
+driver = "cdev"
+chip = "/dev/gpiochip0"
+alert = [5]
+END
+# While one start fails the next comes of itself.
+fails() { ! systemctl restart ocelli 2>/dev/null && systemctl stop ocelli; }
+fails || die "it has a pin that nobody gave it"
+journalctl -u ocelli --no-pager -n 20 | grep -q '/dev/gpiochip0: permission denied' || die "not told that the chip is refused"
+install -D -m 644 /usr/share/ocelli/pins.conf /etc/systemd/system/ocelli.service.d/pins.conf
+systemctl daemon-reload
+fails || die "it starts with groups that there are not"
+[ "$(show ExecMainStatus)" = 216 ] || die "groups that there are not end it with $(show ExecMainStatus)"
+for group in gpio i2c spi; do groupadd --system $group; done
+grep -o 'SUBSYSTEM=="gpio".*' /usr/share/ocelli/pins.conf > /etc/udev/rules.d/60-pins.rules
+udevadm control --reload
+udevadm trigger --settle --action=add --subsystem-match=gpio
+systemctl restart ocelli || die "it does not start with its pin: $(ls -l /dev/gpiochip0)"
+mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+grep -q 'ocelli.*out' /sys/kernel/debug/gpio || die "the kernel knows of no pin of it: $(cat /sys/kernel/debug/gpio)"
+# What no device here shows: that the other groups are its own, and that each kind of device that this kernel has is called so.
+for group in gpio i2c spi dialout video; do
+    id=$(getent group $group | cut -d: -f3)
+    grep -q "^Groups:.*\<$id\>" "/proc/$(show MainPID)/status" || die "it is not of the group $group"
+done
+for kind in gpiochip spi ttyAMA; do
+    grep -q " $kind\$" /proc/devices && show DeviceAllow | grep -q "char-$kind rw" || die "no device is called $kind"
+done
+say pins "\"chip\":\"$(grep -c ocelli /sys/kernel/debug/gpio)\""
+
+# The drop-in for a camera module: the service starts with it, and may have what the module's commands need.
+install -D -m 644 /usr/share/ocelli/rpicam.conf /etc/systemd/system/ocelli.service.d/rpicam.conf
+systemctl daemon-reload
+systemctl restart ocelli || die "it does not start with rpicam.conf"
+show RestrictAddressFamilies | grep -q AF_NETLINK && show DeviceAllow | grep -q 'char-dma_heap rw' || die "rpicam.conf allows nothing"
+say rpicam "\"memory_max\":$(show MemoryMax)"
+
 # An upgrade keeps what was configured and what was said.
 echo '# mine' >> /etc/ocelli/ocelli.toml
 before=$(show MainPID)
@@ -94,6 +134,21 @@ grep -q '^# mine' /etc/ocelli/ocelli.toml || die "the upgrade took the config"
 events=$(ocelli events --config /etc/ocelli/ocelli.toml --json --limit 1000 | wc -l)
 [ "$events" -ge 3 ] || die "the journal has $events events"
 say upgraded "\"events\":$events,\"version\":\"$(dpkg-query -W -f '${Version}' ocelli)\""
+
+# An upgrade whose config is another too: nobody is there to be asked, so it is not done; with --force-confold the config stays and the
+# new one lies beside it.
+dpkg-deb -R /root/ocelli_2.deb /root/ocelli_3
+echo '# theirs' >> /root/ocelli_3/etc/ocelli/ocelli.toml
+sed -i 's/^Version: .*/&.1/' /root/ocelli_3/DEBIAN/control
+rm -f /root/ocelli_3/DEBIAN/md5sums
+dpkg-deb -Znone -b /root/ocelli_3 /root/ocelli_3.deb
+rm -r /root/ocelli_3
+dpkg -i /root/ocelli_3.deb </dev/null && die "the config was chosen without asking"
+dpkg --force-confold -i /root/ocelli_3.deb || die "the upgrade with another config failed"
+until_true systemctl -q is-active ocelli || die "not active after the upgrade with another config"
+grep -q '^# mine' /etc/ocelli/ocelli.toml || die "the upgrade took the config"
+grep -q '^# theirs' /etc/ocelli/ocelli.toml.dpkg-dist || die "the new config is not beside it"
+say conffile "\"version\":\"$(dpkg-query -W -f '${Version}' ocelli)\""
 
 rm /etc/ocelli/admin
 dpkg -r ocelli || die "dpkg -r"

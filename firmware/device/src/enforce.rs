@@ -39,7 +39,7 @@ enum Holder {
     Own(Cgroup),
     /// The cgroup in which we were started has a limit within the budget.
     Given { name: String, bytes: u64 },
-    /// No cgroup can, for this reason.
+    /// No cgroup can, for this reason; with what to do.
     Data { why: String },
 }
 
@@ -51,7 +51,7 @@ impl Fence {
         let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let holder = match root {
             Some(root) => Holder::find(root, &membership, budget_bytes, std::process::id()),
-            None => Holder::Data { why: "this system has no cgroups of version 2".into() },
+            None => Holder::data("this system has no cgroups of version 2", budget_bytes),
         };
         let Holder::Given { name, bytes } = &holder else { return Self { budget_bytes, holder } };
         if *bytes < budget_bytes {
@@ -86,8 +86,7 @@ impl Fence {
                 release_commands(Release { cgroup: None, data_limit: Some(before) });
                 let code = mebibytes(plan.code_bytes());
                 let most = mebibytes(most.min(before));
-                let advice = advice(budget_bytes);
-                format!("RLIMIT_DATA, {most} beside {code} of code, since no cgroup is ours ({why}; for one, {advice})")
+                format!("RLIMIT_DATA, {most} beside {code} of code, since no cgroup is ours ({why})")
             }
         };
         let heap_bytes = budget_bytes.saturating_sub(plan.beside_heap_bytes());
@@ -139,21 +138,34 @@ impl Holder {
     /// What can hold the budget below `root`, for a process that is where `membership` (`/proc/self/cgroup`) says.
     fn find(root: &Path, membership: &str, budget_bytes: u64, pid: u32) -> Self {
         let Some(name) = membership.lines().find_map(|line| line.strip_prefix("0::")) else {
-            return Self::Data { why: "it is in no cgroup of version 2".into() };
+            return Self::data("it is in no cgroup of version 2", budget_bytes);
         };
         let folder = root.join(name.trim_start_matches('/'));
         let given = fs::read_to_string(folder.join("memory.max")).ok().and_then(|text| text.trim().parse().ok());
         if let Some(bytes) = given.filter(|bytes| *bytes <= budget_bytes) {
             return Self::Given { name: name.to_owned(), bytes };
         }
-        let controllers = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
-        if !controllers.split_whitespace().any(|controller| controller == "memory") {
-            return Self::Data { why: format!("{name} has no memory controller") };
+        let counts_memory = |cgroup: &Path| {
+            let controllers = fs::read_to_string(cgroup.join("cgroup.controllers")).unwrap_or_default();
+            controllers.split_whitespace().any(|controller| controller == "memory")
+        };
+        if !counts_memory(root) {
+            // No unit brings what its kernel was started without, as Raspberry Pi's is.
+            let why = "the kernel has no memory controller: put cgroup_enable=memory on its command line, in \
+                       /boot/firmware/cmdline.txt of a Raspberry Pi, and boot";
+            return Self::Data { why: why.into() };
+        }
+        if !counts_memory(&folder) {
+            return Self::data(&format!("{name} has no memory controller"), budget_bytes);
         }
         match Cgroup::enter(&folder, name, pid) {
             Ok(cgroup) => Self::Own(cgroup),
-            Err(error) => Self::Data { why: format!("{name}: {error}") },
+            Err(error) => Self::data(&format!("{name}: {error}"), budget_bytes),
         }
+    }
+
+    fn data(why: &str, budget_bytes: u64) -> Self {
+        Self::Data { why: format!("{why}; for one, {}", advice(budget_bytes)) }
     }
 }
 
@@ -221,6 +233,7 @@ mod tests {
     /// A tree of files as the kernel shows one; `controllers` of the cgroup `/unit`.
     fn tree(controllers: &str) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("there is a temporary folder");
+        fs::write(root.path().join("cgroup.controllers"), "cpu memory pids\n").expect("it is writable");
         let unit = root.path().join("unit");
         fs::create_dir(&unit).expect("it is writable");
         fs::write(unit.join("cgroup.controllers"), controllers).expect("it is writable");
@@ -281,11 +294,15 @@ mod tests {
         for (root, word) in [(&no_memory, "/unit has no memory controller"), (&busy, "/unit: "), (&no_limit, "/unit: ")]
         {
             let Holder::Data { why } = find(root) else { panic!("{word}: it is not ours") };
-            assert!(why.starts_with(word), "{why}");
+            assert!(why.starts_with(word) && why.ends_with("MemoryMax=128M or Delegate=yes"), "{why}");
         }
         assert_eq!(read(&busy, "unit/cgroup.procs"), "12", "we are back where we were");
         assert!(!busy.path().join("unit/ocelli-12-commands").exists());
         let nowhere = Holder::find(busy.path(), "4:memory:/elsewhere\n", BUDGET, 12);
         assert!(matches!(nowhere, Holder::Data { why } if why.contains("no cgroup")));
+        // As with cgroup_disable=memory: neither the system nor its units have it.
+        fs::write(no_memory.path().join("cgroup.controllers"), "cpu pids\n").expect("it is writable");
+        let Holder::Data { why } = find(&no_memory) else { panic!("it is not ours") };
+        assert!(why.contains("cgroup_enable=memory") && !why.contains("unit"), "{why}");
     }
 }

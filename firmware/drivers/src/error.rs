@@ -183,7 +183,7 @@ pub enum PeripheralError {
         path: PathBuf,
     },
     /// We may not use the bus or chip.
-    #[error("{}: permission denied; add the user to the group `{group}`", path.display())]
+    #[error("{}: permission denied; add the user to the group `{group}` (a service: /usr/share/ocelli/pins.conf)", path.display())]
     Denied {
         /// The device.
         path: PathBuf,

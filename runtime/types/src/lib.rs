@@ -8,6 +8,7 @@
 
 mod event;
 mod frame;
+mod host;
 mod memory;
 mod patch;
 mod port;
@@ -15,6 +16,7 @@ mod unit;
 
 pub use event::{Event, EventKind, Relation, Severity};
 pub use frame::{ColorMatrix, Frame, PixelRange, Pixels, SizePx};
+pub use host::host_advice;
 pub use memory::{MemoryView, TokenRef};
 pub use patch::{Content, MAX_PATCHES, PatchBatch, PatchGrid, PatchMask};
 pub use port::{Clock, Encoder, Fault, Faulty, FrameSource, FrameTokens, Head, Heat, Sink, Thermometer, Worth};

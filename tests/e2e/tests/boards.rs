@@ -18,6 +18,36 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
+/// The unit with each drop-in of the package, as systemd reads them: it says nothing of what it knows.
+#[test]
+fn systemd_understands_the_service_with_each_of_its_drop_ins() {
+    let drop_ins = ["network.conf", "pins.conf", "rpicam.conf"];
+    let packed = fs::read_dir(root().join("boards/debian")).expect("it is there").flatten();
+    let packed = packed.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "conf"));
+    assert_eq!(packed.count(), drop_ins.len(), "each is tried");
+    let unit = fs::read_to_string(root().join("boards/ocelli.service")).expect("it is there");
+    // What it starts must be there.
+    let unit = unit.replace("/usr/bin/ocelli ", "/bin/true ");
+    for (drop_in, line) in
+        drop_ins.map(|name| (name, "")).into_iter().chain([("pins.conf", "SuplementaryGroups=gpio\n")])
+    {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let (service, given) = (folder.path().join("ocelli.service"), folder.path().join("ocelli.service.d"));
+        fs::create_dir(&given).expect("it is writable");
+        fs::write(&service, &unit).expect("it is writable");
+        let known = fs::read_to_string(root().join("boards/debian").join(drop_in)).expect("it is there");
+        fs::write(given.join(drop_in), known + line).expect("it is writable");
+        let mut verify = Command::new("systemd-analyze");
+        verify.args(["verify", "--man=no"]).arg(&service);
+        // That folder, and those of this system.
+        verify.env("SYSTEMD_UNIT_PATH", format!("{}:", text(folder.path())));
+        let Ok(verified) = verify.output() else { return eprintln!("SKIPPED: systemd-analyze is not installed") };
+        let said = String::from_utf8_lossy(&verified.stderr);
+        let ours: Vec<&str> = said.lines().filter(|line| line.contains(text(folder.path()))).collect();
+        assert_eq!(ours.is_empty(), line.is_empty(), "{drop_in}: {said}");
+    }
+}
+
 #[test]
 fn check_plans_every_board_and_says_what_comes_from_where() {
     for board in BOARDS {

@@ -72,6 +72,28 @@ fn what_a_run_told_nobody_arrives_with_the_next_run_once_and_in_order() {
     assert_eq!(uids.len(), got.len());
 }
 
+/// A label of 64 letters, which no name may have: that is known without asking anybody, so that this test needs no network.
+#[test]
+fn a_name_of_mdns_that_is_not_found_is_told_with_what_to_write() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("ocelli.toml");
+    let host = format!("{}.local", "h".repeat(64));
+    let advice = "write the IP address, or put the name into /etc/hosts";
+    let webhook = format!("[[webhook]]\nurl = \"http://{host}/x\"\nevents = [\"narration\"]\n");
+    let text = format!("[mqtt]\nbroker = \"mqtt://{host}\"\n{webhook}");
+    fs::write(&config, text).expect("it is writable");
+    let config = config.to_str().expect("a plain path");
+    let told = ocelli(&["run", "tests/clips/demo.mp4", "--seconds", "20", "--config", config]);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    for of in ["mqtt mqtt://", "webhook `cloudevents`"] {
+        let line = told.err.lines().find(|line| line.contains(of) && line.contains("failed to lookup"));
+        assert!(line.is_some_and(|line| line.contains(advice)), "{of}: {}", told.err);
+    }
+    let camera = ocelli(&["run", "--rtsp", &format!("rtsp://{host}/x"), "--seconds", "20"]);
+    assert_eq!(camera.code, Some(3), "{}", camera.err);
+    assert!(camera.err.contains("failed to lookup") && camera.err.contains(advice), "{}", camera.err);
+}
+
 #[test]
 fn check_shows_targets_and_their_memory_and_refuses_what_cannot_be_meant() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::kernels::{self, LINKER, TARGET};
 use crate::setup::For;
-use crate::{bench, cargo, root};
+use crate::{bench, cargo, notices, root};
 
 /// What the stripped program may have at most, in 10^6 bytes: one that has more is not taken, so that it does not grow unseen.
 const MOST_MB: f64 = 25.0;
@@ -67,7 +67,7 @@ pub fn build(purpose: For, profile: Profile) -> Result<Built> {
         LINKER,
         ("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc"),
         ("CXX_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-g++"),
-        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static"),
+        crt_static(),
     ]);
     if !cfg!(target_arch = "aarch64") {
         // The camera interface as ARM has it.
@@ -84,6 +84,11 @@ pub fn build(purpose: For, profile: Profile) -> Result<Built> {
         check_size(bytes)?;
     }
     Ok(built)
+}
+
+/// What links the program statically, and leaves out what cannot be.
+pub const fn crt_static() -> (&'static str, &'static str) {
+    ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
 }
 
 fn check_size(bytes: u64) -> Result<()> {
@@ -112,9 +117,8 @@ pub fn image() -> Result<PathBuf> {
     let _ = fs::remove_dir_all(&context);
     fs::create_dir_all(context.join("empty"))?;
     bench::finish(Command::new("dpkg-deb").arg("-x").arg(&package).arg(context.join("root")))?;
-    // systemd's unit, and texts.
+    // systemd's unit. Licences ask that their texts go with the program.
     fs::remove_dir_all(context.join("root/lib"))?;
-    fs::remove_dir_all(context.join("root/usr/share/doc"))?;
     let tmp = context.join("root/tmp");
     fs::create_dir(&tmp)?;
     fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777))?;
@@ -142,6 +146,7 @@ pub fn package(version: &str) -> Result<PathBuf> {
     bench::finish(
         cargo(&["install", "cargo-deb", "--version", CARGO_DEB, "--locked", "--quiet", "--root"]).arg(&tools),
     )?;
+    fs::write(Built::places(Profile::Device).program.with_file_name("NOTICES"), notices::text()?)?;
     let package = bench::target().join("deb").join(format!("ocelli_{version}_{ARCHITECTURE}.deb"));
     let mut deb = Command::new(tools.join("bin/cargo-deb"));
     deb.current_dir(root()).args(["--no-build", "--no-strip", "--target", TARGET, "--profile", Profile::Device.name()]);

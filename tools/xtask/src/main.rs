@@ -6,6 +6,7 @@ mod eval;
 mod fuzz;
 mod gateway;
 mod kernels;
+mod notices;
 mod pack;
 mod panel;
 mod setup;
@@ -38,9 +39,10 @@ enum Task {
         #[arg(long)]
         ci: bool,
     },
-    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, what `test-kernels` does, and most of `vm`.
+    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, what `test-kernels` and `test-pins` do, the panel's
+    /// firmware on emulated chips, and most of `vm`.
     Test {
-        /// Leave out clippy, the documentation, what `test-kernels` does and the emulated arm64 machine.
+        /// Leave out clippy, the documentation, what `test-kernels` and `test-pins` do and the emulated arm64 machine.
         #[arg(long)]
         quick: bool,
         /// Only this: the gateway with real clients, a browser among them.

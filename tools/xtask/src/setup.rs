@@ -29,6 +29,8 @@ pub enum For {
     Image,
     /// Build it, and run it on an emulated machine.
     Machine,
+    /// Install the Debian in which the package is tried there: what that takes beside a machine.
+    Debian,
 }
 
 /// Something of the system that we need.
@@ -161,7 +163,7 @@ const NEEDS: &[Need] = &[
     Need {
         package: "debootstrap",
         why: "installs the Debian in which the package is tried",
-        only: &[For::Machine],
+        only: &[For::Debian],
         is_there: || on_path("debootstrap") || Path::new("/usr/sbin/debootstrap").exists(),
     },
     Need {
@@ -195,7 +197,11 @@ pub fn run(purpose: For) -> Result<()> {
 
 fn lacking(purpose: For, needs: &[Need]) -> Vec<Need> {
     let wanted = needs.iter().filter(|need| {
-        if need.only.is_empty() { ![For::Arm, For::Panel].contains(&purpose) } else { need.only.contains(&purpose) }
+        if need.only.is_empty() {
+            ![For::Arm, For::Panel, For::Debian].contains(&purpose)
+        } else {
+            need.only.contains(&purpose)
+        }
     });
     wanted.filter(|need| !(need.is_there)()).copied().collect()
 }
@@ -252,5 +258,9 @@ mod tests {
         assert_eq!(names(For::Build), ["lacks"]);
         assert_eq!(names(For::Tests), ["lacks", "lacks-in-tests"]);
         assert!(names(For::Arm).is_empty(), "the kernels alone need nothing else");
+        let of_debian = NEEDS.iter().filter(|need| need.only.contains(&For::Debian)).map(|need| need.package);
+        assert_eq!(of_debian.collect::<Vec<_>>(), ["debootstrap"]);
+        let debootstrap = NEEDS.iter().find(|need| need.package == "debootstrap").expect("it is there");
+        assert_eq!(debootstrap.only, [For::Debian], "the tests of the machine do without it");
     }
 }

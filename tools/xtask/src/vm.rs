@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::cross::{Built, Profile};
-use crate::setup::For;
+use crate::setup::{self, For};
 use crate::{Step, bench, cross, in_ci, kernels, leave_out, root};
 
 /// What the tests do of it: all but the package in a Debian, whose installation alone takes minutes and needs root. By itself, after all
@@ -42,6 +42,10 @@ pub struct Vm {
 
 /// Builds what it takes and starts it.
 pub fn run(vm: &Vm) -> Result<()> {
+    let installs = vm.only.iter().any(|only| only == "install");
+    if installs {
+        setup::run(For::Debian)?;
+    }
     let built = cross::build(For::Machine, if vm.quick { Profile::Emulated } else { Profile::Device })?;
     let mut job = host(&built)?;
     job.arg("--power-cuts").arg(vm.power_cuts.to_string()).arg("--seed").arg(vm.seed.to_string());
@@ -49,7 +53,7 @@ pub fn run(vm: &Vm) -> Result<()> {
         job.arg("--json").arg(std::path::absolute(json)?);
     }
     job.args(["--only", &vm.only.join(",")]);
-    if vm.only.iter().any(|only| only == "install") {
+    if installs {
         let version = env!("CARGO_PKG_VERSION");
         let packages = [version, &format!("{version}+upgrade")].map(cross::package);
         for package in packages {

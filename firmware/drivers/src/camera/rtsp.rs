@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
-use ocelli_types::{ColorMatrix, Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx};
+use ocelli_types::{ColorMatrix, Frame, FrameSeq, FrameSource, Micros, PixelRange, SizePx, host_advice};
 use percent_encoding::percent_decode_str;
 use retina::client::{
     Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, Stream, Transport,
@@ -385,7 +385,11 @@ fn explain(address: &RtspAddress, error: &retina::Error) -> DriverError {
         (Some(403), _) => "it forbids this stream to this user".into(),
         (Some(404), _) => "it has no such stream; check the path of the address".into(),
         (Some(status @ (453 | 503)), _) => format!("it cannot give this stream now ({status})"),
-        _ => address.hide(&error.to_string()),
+        _ => {
+            let why = address.hide(&error.to_string());
+            let advice = host_advice(address.url.host_str().unwrap_or_default(), &why);
+            why + advice
+        }
     };
     failed(address, &why)
 }

@@ -94,7 +94,7 @@ pub enum PanelError {
     #[error("{}: there is no panel here; check the path, or plug it in", .0.display())]
     Missing(PathBuf),
     /// We may not open it.
-    #[error("{}: permission denied; add the user to the group `dialout`", .0.display())]
+    #[error("{}: permission denied; add the user to the group `dialout` (a service: /usr/share/ocelli/pins.conf)", .0.display())]
     Denied(PathBuf),
     /// Another program has it.
     #[error("{}: another program is using the panel; close it", .0.display())]

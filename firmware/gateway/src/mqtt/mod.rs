@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ocelli_types::host_advice;
 use rumqttc::{
     AsyncClient, ConnectionError, LastWill, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport,
 };
@@ -380,7 +381,7 @@ impl Mqtt {
         match events.recv().await {
             Some(Ok(rumqttc::Event::Incoming(Packet::ConnAck(_)))) => {}
             Some(Ok(other)) => return Err(format!("it began with {other:?}")),
-            Some(Err(error)) => return Err(words(&error)),
+            Some(Err(error)) => return Err(words(&error, &self.host.0)),
             None => return Err("the connection ended".into()),
         }
         self.greet(&mut line)?;
@@ -460,7 +461,7 @@ impl Mqtt {
                             (self.note)(&format!("mqtt {}: it does not let us listen for commands", self.table.broker));
                         }
                     }
-                    Some(Err(error)) => return Err(words(&error)),
+                    Some(Err(error)) => return Err(words(&error, &self.host.0)),
                     None => return Err("the connection ended".into()),
                 },
                 heard = self.reader.next() => {
@@ -716,9 +717,13 @@ fn answer_topic(topic: &str) -> String {
 }
 
 /// An error of a connection for people.
-fn words(error: &ConnectionError) -> String {
+fn words(error: &ConnectionError, host: &str) -> String {
     match error {
-        ConnectionError::Io(error) => error.to_string(),
+        ConnectionError::Io(error) => {
+            let why = error.to_string();
+            let advice = host_advice(host, &why);
+            why + advice
+        }
         ConnectionError::ConnectionRefused(code) => format!("it refused us ({code:?})"),
         ConnectionError::NetworkTimeout => "no answer".into(),
         error => error.to_string(),

@@ -15,6 +15,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use ocelli_types::host_advice;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -362,7 +363,11 @@ impl Webhook {
 
     async fn exchange(&self, letter: &Letter, message: &Message) -> Result<Outcome, String> {
         let stream = TcpStream::connect((self.place.host.as_str(), self.place.port)).await;
-        let stream = stream.map_err(|error| error.to_string())?;
+        let stream = stream.map_err(|error| {
+            let why = error.to_string();
+            let advice = host_advice(&self.place.host, &why);
+            why + advice
+        })?;
         let Some(config) = &self.tls else { return self.request(stream, letter, message).await };
         let name = ServerName::try_from(self.place.host.clone()).map_err(|error| error.to_string())?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;

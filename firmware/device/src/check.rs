@@ -103,7 +103,9 @@ fn camera_lines(config: &Config) -> String {
     let mut is_device = false;
     for camera in &config.cameras {
         match (&camera.command, camera.address()) {
-            (Some(command), _) => lines += &format!("camera  {}: the output of `{command}`\n", camera.name),
+            (Some(command), _) => {
+                lines += &format!("camera  {}: the output of `{}`\n", camera.name, camera.pipe(command).program());
+            }
             (None, Ok(Some(address))) => {
                 let user = if address.has_user() { ", with a user" } else { "" };
                 lines += &format!("camera  {}: {address}{user}\n", camera.name);
@@ -213,10 +215,10 @@ mod tests {
     fn a_command_or_an_address_is_a_camera() {
         let mut config = Config::default();
         config.cameras[0].command = Some("cat x.y4m".into());
-        assert_eq!(camera_lines(&config), "camera  camera: the output of `cat x.y4m`\n");
+        assert_eq!(camera_lines(&config), "camera  camera: the output of `cat ...`\n");
         let rtsp = Some("rtsp://vera:hunter2@camera.lan/live?key=7".into());
         config.cameras.push(CameraTable { name: "porch".into(), rtsp, ..CameraTable::default() });
-        let wanted = "camera  camera: the output of `cat x.y4m`\ncamera  porch: rtsp://camera.lan, with a user\n";
+        let wanted = "camera  camera: the output of `cat ...`\ncamera  porch: rtsp://camera.lan, with a user\n";
         assert_eq!(camera_lines(&config), wanted);
     }
 

@@ -96,9 +96,9 @@ pub enum DriverError {
     /// A command that should deliver pictures failed.
     #[error("the command `{command}` failed: {why}")]
     Command {
-        /// The command line.
+        /// Its program, for others may read this and in the rest may be a password.
         command: String,
-        /// The last line of its standard error, or its exit status.
+        /// Its exit status and the last line of its standard error, with addresses cut to their servers.
         why: String,
     },
     /// A camera of the network cannot be reached, refuses, or sends what cannot be read.

@@ -26,8 +26,20 @@ const LIMIT: Duration = Duration::from_hours(1);
 const DYNAMIC_USERS: RangeInclusive<u64> = 61184..=65519;
 
 /// Steps that it must report.
-const STEPS: [&str; 9] =
-    ["installed", "fed", "replugged", "restarted", "local", "refused", "network", "upgraded", "removed"];
+const STEPS: [&str; 12] = [
+    "installed",
+    "fed",
+    "replugged",
+    "restarted",
+    "local",
+    "refused",
+    "network",
+    "pins",
+    "rpicam",
+    "upgraded",
+    "conffile",
+    "removed",
+];
 
 pub fn run(cli: &Cli, kernel: &Kernel, figures: &mut Map<String, Value>) -> Result<()> {
     let [package, upgrade] = &cli.packages[..] else { anyhow::bail!("--packages takes two: one, and its upgrade") };

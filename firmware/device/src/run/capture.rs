@@ -75,7 +75,7 @@ impl Wish {
     fn name(&self) -> String {
         match self {
             Self::Camera(config) => config.path.display().to_string(),
-            Self::Pipe(config) => format!("the command `{}`", config.command),
+            Self::Pipe(config) => format!("the command `{}`", config.program()),
             Self::Rtsp(config) => config.address.to_string(),
             Self::Clip(path) => path.display().to_string(),
         }

@@ -102,6 +102,30 @@ pub struct PipeConfig {
     pub stop: Arc<AtomicBool>,
 }
 
+impl PipeConfig {
+    /// The command, as others may be told of it: its program, for in the rest may be an address with a password in it.
+    pub fn program(&self) -> String {
+        let mut words = self.command.split_whitespace().skip_while(|word| word.contains('='));
+        let Some(program) = words.next().filter(|program| !program.contains("://")) else { return "...".into() };
+        let program = program.rsplit('/').next().unwrap_or(program);
+        if words.next().is_some() { format!("{program} ...") } else { program.into() }
+    }
+}
+
+/// What a command said, without what may be secret in an address: of each its server stays.
+fn without_secrets(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("://") else { return line.into() };
+    // What stands before an @ may be a user and a password, with whatever in them that should not be. ffmpeg's own stand apart.
+    let parts = || rest.match_indices('@').map(|(at, _)| &rest[at + 1..]);
+    let place = parts().filter(|part| !part.starts_with(' ')).last().unwrap_or(rest);
+    let end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '<' | '>');
+    let (address, after) = place.split_at(place.find(end).unwrap_or(place.len()));
+    let server = address.split(['/', '?', '#']).next().unwrap_or_default();
+    let cut = if server.len() == address.len() { "" } else { "/..." };
+    let colon = if cut.is_empty() || !address.ends_with(':') { "" } else { ":" };
+    format!("{before}://{server}{cut}{colon}{}", without_secrets(after))
+}
+
 /// A running command; it and its process group end with this value.
 #[derive(Debug)]
 pub struct Pipe {
@@ -129,7 +153,7 @@ impl Pipe {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(&config.command);
         let stop = Arc::clone(&config.stop);
-        let (process, output) = Process::start(shell, config.command.clone(), config.timeout, stop)?;
+        let (process, output) = Process::start(shell, config.program(), config.timeout, stop)?;
         let pictures = match config.format {
             PipeFormat::Y4m => Pictures::Y4mSoon(Some(output)),
             PipeFormat::Mjpeg => Pictures::Mjpeg(Mjpeg::new(output), blank(Layout::Jpeg, SizePx::default())?),
@@ -291,7 +315,7 @@ impl Process {
 
     fn failed(&self, why: &str) -> DriverError {
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
-        let why = if words.is_empty() { why.to_owned() } else { format!("{why}: {words}") };
+        let why = if words.is_empty() { why.to_owned() } else { format!("{why}: {}", without_secrets(&words)) };
         DriverError::Command { command: self.name.clone(), why }
     }
 
@@ -377,6 +401,42 @@ impl Read for Output {
                 -1 => return Err(io::Error::last_os_error()),
                 _ => return self.stdout.read(buffer),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_command_its_program_is_told() {
+        for (command, told) in [
+            ("ffmpeg -i rtsp://vera:hunter2@camera.lan/x -f mjpeg -; exit 1", "ffmpeg ..."),
+            ("KEY=hunter2 OTHER=1 /usr/bin/camera --key hunter2", "camera ..."),
+            ("cat", "cat"),
+            ("rtsp://vera:hunter2@camera.lan/x", "..."),
+            ("KEY=hunter2", "..."),
+        ] {
+            let format = PipeFormat::Y4m;
+            let config = PipeConfig { command: command.into(), format, timeout: Duration::ZERO, stop: Arc::default() };
+            assert_eq!(config.program(), told);
+        }
+    }
+
+    #[test]
+    fn of_what_a_command_said_the_servers_stay() {
+        for (said, told) in [
+            (
+                "rtsp://vera:hunter2@camera.lan:554/x?key=7: Connection refused",
+                "rtsp://camera.lan:554/...: Connection refused",
+            ),
+            ("rtsp://vera:hun/t er@2@camera.lan/x: no", "rtsp://camera.lan/...: no"),
+            ("[tcp @ 0x55] tcp://127.0.0.1:9?timeout=0 failed", "[tcp @ 0x55] tcp://127.0.0.1:9/... failed"),
+            ("http://a/key, then 'https://b?key' [in @ 0x5]", "http://a/... then 'https://b/...' [in @ 0x5]"),
+            ("nothing here", "nothing here"),
+        ] {
+            assert_eq!(without_secrets(said), told);
         }
     }
 }

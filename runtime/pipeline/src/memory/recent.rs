@@ -169,6 +169,11 @@ impl Recent {
         self.put(self.config.tokens + window, tokens, 1 + window, window);
     }
 
+    /// Nothing stands for any window: each is to be offered anew.
+    pub fn forget_standing(&mut self) {
+        self.newest.fill(Standing::default());
+    }
+
     /// Whether something that is held stands for a window.
     pub fn stands(&self, window: usize) -> bool {
         self.entries.front().is_some_and(|oldest| self.newest[window].kept.id >= oldest.id)

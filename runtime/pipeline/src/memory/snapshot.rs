@@ -161,6 +161,9 @@ impl MemoryRing {
         if !from.0.is_empty() {
             return Err(SnapshotError::Length);
         }
+        if config.drop.is_some() {
+            memory.recent.forget_standing();
+        }
         memory.recent.count_evicted(evicted);
         memory.segments.count_evicted(evicted_segments);
         (memory.newest_id, memory.last_id, memory.last_us) = (EntryId(newest_id), EntryId(last_id), Micros(last_us));

@@ -499,3 +499,16 @@ fn after_a_restart_no_window_is_taken_for_known_that_is_not() {
     let view = ring.view().expect("something is held");
     assert!(view.slots[..4].iter().all(Option::is_some));
 }
+
+#[test]
+fn after_a_restart_nobody_who_left_before_is_shown() {
+    // A room, somebody in it, and the room again, which was dropped: the snapshot has it as the oldest token.
+    let ring = rooms(0, &[0, 1, 0, 0]);
+    let mut again = MemoryRing::restore(ring.config, &saved(&ring)).expect("it was saved");
+    let at = again.last_us();
+    again.hole(at, Micros(at.0 + 1_000_000), HoleCause::Restart);
+    // To the gate nothing moved since the picture that was saved.
+    again.commit(&[127.0, 0.0, 0.0, 5.0].repeat(5), &PatchMask::empty(), Micros(at.0 + 1_200_000));
+    let view = again.view().expect("something is held");
+    assert!((0..4).all(|window| came_in(&view, window) == Some(5)), "what is there now");
+}

@@ -224,6 +224,23 @@ fn a_source_lost_on_the_way_makes_a_blind_event_and_comes_back() {
 }
 
 #[test]
+fn of_a_command_with_a_password_in_it_nobody_is_told_that() {
+    let folder = folder();
+    let Some(clip) = ffmpeg(&folder, "part.y4m", &["-i", DEMO, "-t", "1", "-pix_fmt", "yuv420p"]) else { return };
+    let camera = "rtsp://vera:hunter2@127.0.0.1:9/x?key=hunter2";
+    let script = format!("cat {}; echo '{camera}: Connection refused' >&2; exit 7", clip.display());
+    let ran = ocelli(&["run", "--command", &script, "--json", "--pack", TINY, "--seconds", "3"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("the command `cat ...` failed"), "{}", ran.out);
+    assert!(ran.out.contains("rtsp://127.0.0.1:9/...: Connection refused"), "{}", ran.out);
+    let checked = ocelli(&["check", "--command", &script, "--pack", TINY]);
+    let absent = ocelli(&["run", "--command", &script.replace("cat", "cat /no"), "--pack", TINY, "--seconds", "3"]);
+    for text in [ran.out, ran.err, checked.out, checked.err, absent.out, absent.err] {
+        assert!(!text.contains("hunter2") && !text.contains("vera"), "{text}");
+    }
+}
+
+#[test]
 fn a_source_that_stays_away_is_told_once() {
     let folder = folder();
     let Some(clip) = ffmpeg(&folder, "part.y4m", &["-i", DEMO, "-t", "1", "-pix_fmt", "yuv420p"]) else { return };

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use ocelli_types::host_advice;
 use rumqttc::{
-    AsyncClient, ConnectionError, LastWill, MqttOptions, Outgoing, Packet, QoS, TlsConfiguration, Transport,
+    AsyncClient, ConnectionError, LastWill, MqttOptions, Outgoing, Packet, QoS, StateError, TlsConfiguration, Transport,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -64,6 +64,12 @@ const GOOD: Duration = Duration::from_mins(1);
 
 /// Events on their way to the broker that it has not acknowledged.
 const WINDOW: usize = 16;
+
+/// The longest packet that we read: commands are shorter.
+const MOST_HEARD_BYTES: usize = 64 << 10;
+
+/// How long nothing is listened to once a longer one came: one that is retained comes with each connection that listens.
+const DEAF: Duration = Duration::from_mins(10);
 
 /// Publications that the library holds for us.
 const REQUESTS: usize = 2048;
@@ -245,6 +251,8 @@ pub struct Mqtt {
     /// When the program was last asked how it is, and each camera's pictures by then.
     counted: Option<(Instant, Vec<u64>)>,
     failing: bool,
+    /// Until when nothing is listened to.
+    deaf_until: Option<Instant>,
     note: fn(&str),
 }
 
@@ -304,6 +312,7 @@ impl Mqtt {
             last_alert: None,
             counted: None,
             failing: false,
+            deaf_until: None,
             note,
         })
     }
@@ -345,7 +354,7 @@ impl Mqtt {
         options.set_keep_alive(Duration::from_secs(30)).set_clean_session(true);
         options.set_last_will(LastWill::new(self.topics.available(), "offline", QoS::AtLeastOnce, true));
         // Larger than any discovery: what comes in are commands.
-        options.set_max_packet_size(64 << 10, 1 << 20);
+        options.set_max_packet_size(MOST_HEARD_BYTES, 1 << 20);
         options.set_inflight(100);
         if let Some(username) = &self.table.username {
             options.set_credentials(username, self.password.as_ref().map_or("", Secret::reveal));
@@ -461,7 +470,10 @@ impl Mqtt {
                             (self.note)(&format!("mqtt {}: it does not let us listen for commands", self.table.broker));
                         }
                     }
-                    Some(Err(error)) => return Err(words(&error, &self.host.0)),
+                    Some(Err(error)) => {
+                        self.deaf_until = too_long(&error).map(|_| Instant::now() + DEAF).or(self.deaf_until);
+                        return Err(words(&error, &self.host.0));
+                    }
                     None => return Err("the connection ended".into()),
                 },
                 heard = self.reader.next() => {
@@ -483,7 +495,13 @@ impl Mqtt {
                     Some(Reply::Conditions(conditions)) => self.follow(&mut line, &conditions)?,
                     None => {}
                 },
-                _ = stats.tick() => self.ask_state(&reply),
+                _ = stats.tick() => {
+                    self.ask_state(&reply);
+                    if self.deaf_until.is_some_and(|until| Instant::now() >= until) {
+                        self.deaf_until = None;
+                        self.listen(&line)?;
+                    }
+                }
                 _ = queue.stop.changed() => {}
                 () = tokio::time::sleep_until(deadline) => {}
             }
@@ -492,6 +510,14 @@ impl Mqtt {
 
     /// What a broker that may know nothing is told first.
     fn greet(&mut self, line: &mut Line) -> Result<(), String> {
+        if self.deaf_until.is_none() {
+            self.listen(line)?;
+        }
+        self.introduce(line)
+    }
+
+    /// Asks the broker for what is meant for us.
+    fn listen(&self, line: &Line) -> Result<(), String> {
         let mut filters = Vec::new();
         if self.table.commands {
             filters.push(format!("{}/+/set", self.topics.base));
@@ -504,7 +530,7 @@ impl Mqtt {
         for filter in filters {
             line.client.try_subscribe(filter, QoS::AtLeastOnce).map_err(|error| error.to_string())?;
         }
-        self.introduce(line)
+        Ok(())
     }
 
     /// Who we are, and how things are.
@@ -716,8 +742,24 @@ fn answer_topic(topic: &str) -> String {
     format!("{}/answer", topic.strip_suffix("/set").unwrap_or(topic))
 }
 
+/// The bytes of a packet that is longer than any command.
+const fn too_long(error: &ConnectionError) -> Option<usize> {
+    match error {
+        ConnectionError::MqttState(StateError::Deserialization(rumqttc::Error::PayloadSizeLimitExceeded(bytes))) => {
+            Some(*bytes)
+        }
+        _ => None,
+    }
+}
+
 /// An error of a connection for people.
 fn words(error: &ConnectionError, host: &str) -> String {
+    if let Some(bytes) = too_long(error) {
+        return format!(
+            "it sent a message of {bytes} bytes where commands are; none is listened to for ten minutes, and where that message is \
+             retained in our topics, remove it"
+        );
+    }
     match error {
         ConnectionError::Io(error) => {
             let why = error.to_string();

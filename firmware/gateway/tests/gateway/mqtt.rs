@@ -469,6 +469,31 @@ fn snapshots_are_told_where_that_is_allowed_and_kept_for_who_comes_later() {
 }
 
 #[test]
+fn a_message_that_is_longer_than_any_command_costs_a_connection_and_no_more() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let port = common::free_port();
+    let Some(_server) = mosquitto(folder.path(), port, "") else { return };
+    let listener = Listener::at(port, "listener");
+    let long = "x".repeat(70_000);
+    listener.client.publish(format!("{BASE}/x/set"), QoS::AtLeastOnce, true, long).expect("it runs");
+    until("the broker has it", MOST, || listener.last(&format!("{BASE}/x/set")).is_some());
+    let feed = Feed::default();
+    let (courier, _) = start(None, table(port), &feed);
+    let available = || -> Vec<String> {
+        let of =
+            |(topic, payload, _): (String, String, bool)| (topic == format!("{BASE}/available")).then_some(payload);
+        listener.heard().into_iter().filter_map(of).collect()
+    };
+    until("it is there again", MOST, || available().ends_with(&["offline".into(), "online".into()]));
+    let before = available();
+    tell_day(&feed, &courier, 0..20);
+    assert_whole(&listener, &courier, 20);
+    // Longer than it waits for a second try and a third.
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(available(), before, "it stays, though the message is still there");
+}
+
+#[test]
 fn one_that_is_cut_off_is_offline() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let port = common::free_port();

@@ -282,6 +282,8 @@ def drop_text(rows):
 
     widest = of[measured(rows)[-1]]
     alike = [r for r in widest if r["same_answer"] >= RETAINED]
+    alike_real = [r["dropped"] for r in of["real"] if r["same_answer"] >= RETAINED]
+    on_real = f", on the real ones with {max(alike_real):.1%}" if "all" in of and alike_real else ""
     count = {clips: of[clips][0]["half_seconds"] for clips in of}
     if "all" in of:
         rendered = f"{count['all'] - count['real']} of rendered ones, the validation scenes"
@@ -291,7 +293,7 @@ def drop_text(rows):
         rendered, best, picked = "no rendered ones", told(most["real"]), "It was picked from this very table."
     return DROP.format(
         real=count["real"], rendered=rendered, one=1 / count["real"], pack=gate.GateConfig().min_mad, least=RETAINED, best=best, picked=picked,
-        same=f"is had with {max(r['dropped'] for r in alike):.1%} dropped" if alike else
+        same=f"is had with {max(r['dropped'] for r in alike):.1%} dropped{on_real}" if alike else
         f"no way has, {max(r['same_answer'] for r in widest):.0%} at most: what changes is right about as often as what it was",
     )  # fmt: skip
 

@@ -774,6 +774,9 @@ impl House for Program {
     }
 
     fn teach(&self, lesson: &Lesson) -> Answered<Done> {
+        for time in [&lesson.from, &lesson.to].into_iter().flatten() {
+            parse_since(time).map_err(HouseError::Refused)?;
+        }
         let mut more = Vec::new();
         let mut give = |name: &str, value: Option<String>| more.extend(value.map(|value| format!("--{name}={value}")));
         give("last", lesson.last_s.map(|seconds| format!("{seconds}s")));

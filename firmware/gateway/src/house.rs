@@ -360,6 +360,25 @@ pub struct Verdict {
     pub was: Option<String>,
 }
 
+/// The longest time before now that a lesson may be about.
+const MOST_LESSON_S: u32 = 600;
+
+impl Lesson {
+    /// What no type says.
+    ///
+    /// # Errors
+    /// It has no text, or is about too long a time.
+    pub fn check(&self) -> Result<(), String> {
+        if self.text.trim().is_empty() {
+            return Err("a lesson has no `text`; write what happened".into());
+        }
+        if self.last_s.is_some_and(|seconds| !(1..=MOST_LESSON_S).contains(&seconds)) {
+            return Err(format!("`last_s` is 1 to {MOST_LESSON_S} seconds"));
+        }
+        Ok(())
+    }
+}
+
 /// What happened a while ago.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -369,7 +388,7 @@ pub struct Lesson {
     pub text: String,
     /// It happened so long ago or less, in seconds.
     #[serde(default)]
-    #[schemars(range(min = 1, max = 600))]
+    #[schemars(range(min = 1, max = MOST_LESSON_S))]
     pub last_s: Option<u32>,
     /// Or from this time on, as `since` of events.
     #[serde(default)]

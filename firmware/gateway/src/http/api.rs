@@ -273,6 +273,7 @@ pub(super) async fn teach(State(app): State<App>, who: Principal, Payload(mut le
     if lesson.last_s.is_some() == lesson.from.is_some() {
         return Err(Refusal::wrong("say when it happened: `last_s`, or `from`"));
     }
+    lesson.check().map_err(|why| Refusal::wrong(&why))?;
     lesson.camera = one_camera(&app, &who, lesson.camera)?;
     app.errand(move |house| house.teach(&lesson)).await.map(Json)
 }

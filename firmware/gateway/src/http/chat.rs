@@ -366,7 +366,8 @@ async fn facts(app: &App, who: &Principal, wish: Wish) -> Result<Facts, Refusal>
             if facts.of.is_empty() { "" } else { ", " },
             last.as_secs()
         );
-        let narrated = |kind: &str| ["narration", "alert", "alert_end", "blind", "camera"].contains(&kind);
+        // An alert that ended is none, and began with one that is told.
+        let narrated = |kind: &str| ["narration", "alert", "blind", "camera"].contains(&kind);
         for event in page.events.iter().rev().filter(|event| narrated(&event.r#type)) {
             facts.severity = facts.severity.max(event.severity.unwrap_or_default());
             facts.confidence = facts.confidence.max(event.score.unwrap_or_default());

@@ -77,7 +77,12 @@ impl Doll {
         if self.locked.load(Ordering::Relaxed) {
             return Err(HouseError::Unavailable("the journal is locked".into()));
         }
-        Ok(vec![event(1, "hall", "narration"), event(2, "bath", "narration"), event(3, "hall", "alert")])
+        Ok(vec![
+            event(1, "hall", "narration"),
+            event(2, "bath", "narration"),
+            event(3, "hall", "alert"),
+            event(4, "hall", "alert_end"),
+        ])
     }
 }
 
@@ -556,8 +561,8 @@ fn who_may_see_one_camera_learns_nothing_of_the_others() {
         let events = reply.json()["events"].as_array().expect("a list").clone();
         events.iter().filter_map(|event| event["id"].as_u64()).collect()
     };
-    assert_eq!(ids(stage.get("/api/events", hall)), [3, 1]);
-    assert_eq!(ids(stage.get("/api/events", &tokens["viewer"])), [3, 2, 1]);
+    assert_eq!(ids(stage.get("/api/events", hall)), [4, 3, 1]);
+    assert_eq!(ids(stage.get("/api/events", &tokens["viewer"])), [4, 3, 2, 1]);
     let (of_other, of_none) = (stage.get("/api/events/2", hall), stage.get("/api/events/99", hall));
     assert_eq!((of_other.status, of_none.status), (404, 404));
     assert_eq!(of_other.message().replace('2', "99"), of_none.message(), "the same words");
@@ -580,6 +585,10 @@ fn who_may_see_one_camera_learns_nothing_of_the_others() {
     assert_eq!(stage.post("/api/events/2/ack", warden, &json!({})).status, 404);
     assert_eq!(stage.post("/api/events/2/verdict", warden, &json!({"right": true})).status, 404);
     assert_eq!(stage.post("/api/teach", warden, &json!({"text": "x", "last_s": 5, "camera": "bath"})).status, 404);
+    for last_s in [0_u32, 601, 4_000_000_000] {
+        let refused = stage.post("/api/teach", warden, &json!({"text": "x", "last_s": last_s, "camera": "hall"}));
+        assert_eq!(refused.status, 400, "{last_s}");
+    }
     assert_eq!(stage.doll.acked.load(Ordering::Relaxed), 0);
 }
 

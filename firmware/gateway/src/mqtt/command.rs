@@ -110,7 +110,10 @@ fn of_device(what: &str, text: &str) -> Option<Result<Command, String>> {
             Ok(minutes @ 1..=10_080) => Ok(Command::Quiet { on: true, minutes: Some(minutes) }),
             Ok(0) => Ok(Command::Quiet { on: false, minutes: None }),
             Ok(_) => Err("quiet is ON, OFF, or minutes, 10080 (a week) at most".into()),
-            Err(_) => on(text).map(|on| Command::Quiet { on, minutes: None }),
+            Err(_) => on(text).map_or_else(
+                |_| Err("quiet is ON, OFF, or minutes, 10080 (a week) at most".into()),
+                |on| Ok(Command::Quiet { on, minutes: None }),
+            ),
         },
         "ask" => question(text),
         "ack" if text == "last" => Ok(Command::Acknowledge(None)),
@@ -136,9 +139,7 @@ fn lesson(camera: &str, text: &str) -> Result<Command, String> {
     } else {
         Lesson { text: text.into(), ..Lesson::default() }
     };
-    if lesson.text.trim().is_empty() {
-        return Err("a lesson has no `text`; write what happened".into());
-    }
+    lesson.check()?;
     if lesson.last_s.is_none() && lesson.from.is_none() {
         lesson.last_s = Some(JUST_NOW_S);
     }
@@ -230,7 +231,7 @@ fn check(command: Result<Command, String>, of_frigate: bool) {
         Ok(Command::Quiet { minutes, .. }) => {
             assert!(minutes.is_none_or(|minutes| minutes <= 10_080), "{minutes:?} is more than a week");
         }
-        Ok(Command::Teach(lesson)) => assert!(!lesson.text.trim().is_empty(), "a lesson has a text"),
+        Ok(Command::Teach(lesson)) => assert_eq!(lesson.check(), Ok(()), "a lesson makes sense"),
         Ok(Command::Ask(question)) => assert!(!question.question.trim().is_empty(), "a question has a text"),
         Ok(Command::Verbosity(_) | Command::Acknowledge(_)) => {}
         Err(why) => assert!(!why.is_empty(), "what is refused is told why"),
@@ -397,6 +398,8 @@ mod tests {
             ("camera/hall/teach/set", " "),
             ("camera/hall/teach/set", "{"),
             ("camera/hall/teach/set", r#"{"txt": "x"}"#),
+            ("camera/hall/teach/set", r#"{"text": "x", "last_s": 601}"#),
+            ("camera/hall/teach/set", r#"{"text": "x", "last_s": 0}"#),
             ("ask/set", ""),
             ("ack/set", "the last"),
             ("ask/set", &"x".repeat(5000)),

@@ -44,7 +44,7 @@ fn ffmpeg(folder: &tempfile::TempDir, name: &str, arguments: &[&str]) -> Option<
 fn a_camera_that_is_none_ends_with_3() {
     refused(&["run", "--device", "/dev/video99", "--pack", TINY], 3, "/dev/video99: there is nothing here");
     refused(&["run", "--device", "/dev/null", "--pack", TINY], 3, "/dev/null: ");
-    refused(&["run", "--command", "exit 3", "--pack", TINY], 3, "exit 3");
+    refused(&["run", "--command", "exit 3", "--pack", TINY], 3, "the command `exit ...` failed: exit status: 3");
 }
 
 #[test]

@@ -116,8 +116,8 @@ impl PipeConfig {
 fn without_secrets(line: &str) -> String {
     let Some((before, rest)) = line.split_once("://") else { return line.into() };
     // What stands before an @ may be a user and a password, with whatever in them that should not be. ffmpeg's own stand apart.
-    let parts = || rest.match_indices('@').map(|(at, _)| &rest[at + 1..]);
-    let place = parts().filter(|part| !part.starts_with(' ')).last().unwrap_or(rest);
+    let mut parts = rest.rmatch_indices('@').map(|(at, _)| &rest[at + 1..]);
+    let place = parts.find(|part| !part.starts_with(' ')).unwrap_or(rest);
     let end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '<' | '>');
     let (address, after) = place.split_at(place.find(end).unwrap_or(place.len()));
     let server = address.split(['/', '?', '#']).next().unwrap_or_default();

@@ -143,8 +143,8 @@ fn cameras_of_which_none_opens_end_with_3_and_more_than_fit_with_5() {
     let path = config(folder.path(), "", &[("a", "exit 3"), ("b", "sleep 1; exit 4")]);
     let ran = ocelli(&["run", "--config", text(&path), "--pack", TINY, "--json"]);
     assert_eq!(ran.code, Some(3), "{}", ran.err);
-    assert!(ran.err.lines().last().is_some_and(|line| line.contains("exit 4")), "{}", ran.err);
-    assert_eq!(of(&lines(&ran.out), "a", "exit 3` failed").len(), 1, "{}", ran.out);
+    assert!(ran.err.lines().last().is_some_and(|line| line.contains("exit status: 4")), "{}", ran.err);
+    assert_eq!(of(&lines(&ran.out), "a", "exit ...` failed").len(), 1, "{}", ran.out);
 
     let cameras = ["a", "b", "c", "d"].map(|name| (name, "exit 3"));
     let path = config(folder.path(), "profile = \"pico\"", &cameras);

@@ -308,7 +308,13 @@ fn the_real_head_says_only_what_the_notes_say() {
         eprintln!("{told:?} {raw:?}");
     }
     assert!(worded.worded() > 2, "{worded:?}");
-    assert_eq!(faithful(&worded.text, &notes), Ok(()), "{worded:?}");
+    // What it has no words for stays as it was noted, and is no sentence to be judged.
+    for ((refused, raw), note) in worded.told.iter().zip(&worded.raw).zip(notes) {
+        match refused {
+            None => assert_eq!(faithful(raw, &notes), Ok(()), "{worded:?}"),
+            Some(_) => assert!(worded.text.contains(note), "{worded:?}"),
+        }
+    }
 }
 
 #[test]

@@ -99,15 +99,21 @@ struct Promised {
 }
 
 impl Told {
-    /// Whether this event of a journal is a narration before it that went on with it. Stream time begins anew where nothing was
-    /// remembered, so it must be of the same uptime, in which it does not go back; and of the same camera and kind. Its sentence may be another
-    /// of that kind.
-    fn went_into(&self, event: &Value) -> bool {
-        event["id"].as_u64().is_some_and(|id| (self.first_id..self.id).contains(&id))
-            && event["camera"] == self.camera.as_str()
-            && self.kind.as_deref().is_some_and(|kind| event["kind"] == kind)
+    /// Whether this event of a journal says of it what was told: its camera, its kind where it has one, and a time with its own in it. Its
+    /// sentence may be another of that kind.
+    fn is_within(&self, event: &Value) -> bool {
+        event["camera"] == self.camera.as_str()
+            && self.kind.as_deref().is_none_or(|kind| event["kind"] == kind)
             && event["t_start_s"].as_f64().is_some_and(|t_start_s| t_start_s <= self.t_start_s + ROUNDED_S)
             && event["t_end_s"].as_f64().is_some_and(|t_end_s| t_end_s >= self.t_end_s - ROUNDED_S)
+    }
+
+    /// Whether this event of a journal is a narration before it that went on with it. Stream time begins anew where nothing was
+    /// remembered, so it must be of the same uptime, in which it does not go back.
+    fn went_into(&self, event: &Value) -> bool {
+        event["id"].as_u64().is_some_and(|id| (self.first_id..self.id).contains(&id))
+            && self.kind.is_some()
+            && self.is_within(event)
     }
 }
 
@@ -213,13 +219,14 @@ struct Cut {
 }
 
 impl Cut {
-    /// The first when there is something to lose, the second well before it narrates, of the others each fourth until it narrates.
+    /// The first when there is something to lose, the second well before it narrates, of the others each fourth until it narrates: half
+    /// of these from the disk's mount on, half from the program's start, which then opens journal and snapshot.
     fn nth(n: u32, dice: &mut Dice) -> Self {
         let (moment, starts) = (Duration::from_millis(dice.below(TICK_MS)), dice.below(4) == 0);
         let (since, after_ms) = match n {
             0 => ("kept", FIRST_MS),
             1 => ("mounts", dice.below(STARTING_MS / 2)),
-            _ if starts => ("mounts", dice.below(STARTING_MS)),
+            _ if starts => (["mounts", "starts"][dice.below(2) as usize], dice.below(STARTING_MS)),
             _ => ("kept", dice.below(NARRATING_MS)),
         };
         Self { since, after: Duration::from_millis(after_ms), moment }
@@ -232,13 +239,13 @@ impl Cut {
 
 /// Hears a machine until the power is cut, and says whether it narrated before.
 fn once(machine: &mut Machine, cut: Cut, kinds: &Kinds, tally: &mut Tally, promised: &mut Promised) -> Result<bool> {
-    let mut until = Instant::now() + LIMIT;
     let (mut now, mut last_s, mut end_s) = (Promised::default(), 0.0, f64::INFINITY);
-    let (mut first, mut narrates_s) = (None, None);
+    let (mut first, mut narrates_s, mut cut_at) = (None, None, None::<Instant>);
     tally.boots += 1;
     loop {
-        let heard = machine.hear(until);
-        let went_off = matches!(heard, Ok(None)) && Instant::now() < until;
+        // Before the cut is due it is heard for as long as a machine may be on, and fails there.
+        let heard = machine.hear(cut_at.unwrap_or_else(|| Instant::now() + LIMIT));
+        let went_off = matches!(heard, Ok(None)) && cut_at.is_none_or(|cut_at| Instant::now() < cut_at);
         tally.failed_starts += u32::from(narrates_s.is_none() && (heard.is_err() || went_off));
         ensure!(!went_off, "the machine went off by itself");
         let Some(report) = heard? else { break };
@@ -253,12 +260,12 @@ fn once(machine: &mut Machine, cut: Cut, kinds: &Kinds, tally: &mut Tally, promi
                 if report.more["type"] == "narration" {
                     narrates_s.get_or_insert(report.at_s);
                 }
-                if let Some(event) = told(&report, first_id, kinds) {
+                if let Some(event) = told(&report, first_id, kinds)? {
                     if event.id <= promised.newest {
                         tally.damaged.push(format!("the id {} was given twice", event.id));
                     }
-                    // An alert that is told again has its id.
-                    if now.told.iter().all(|before| before.id != event.id) {
+                    // An alert that is told again has its id, and is another promise where it lasted longer.
+                    if now.told.iter().all(|before| before.id != event.id || before.t_end_s < event.t_end_s) {
                         now.told.push(event);
                     }
                 }
@@ -287,7 +294,7 @@ fn once(machine: &mut Machine, cut: Cut, kinds: &Kinds, tally: &mut Tally, promi
             }
             // One that does not narrate is not waited for.
             "tick" if report.at_s >= end_s || (narrates_s.is_none() && report.at_s > 2.0 * START_S) => {
-                (until, end_s) = (Instant::now() + cut.moment, f64::INFINITY);
+                (cut_at, end_s) = (Some(Instant::now() + cut.moment), f64::INFINITY);
             }
             _ => {}
         }
@@ -304,20 +311,28 @@ fn once(machine: &mut Machine, cut: Cut, kinds: &Kinds, tally: &mut Tally, promi
 }
 
 /// What the journal must have of a report. An `update` is of an alert before it, and how the device is each minute is not kept.
-fn told(report: &Report, first_id: u64, kinds: &Kinds) -> Option<Told> {
+fn told(report: &Report, first_id: u64, kinds: &Kinds) -> Result<Option<Told>> {
     let event = &report.more;
-    let kept = ["narration", "alert", "alert_end", "blind", "camera"];
-    let kind = kinds.get(event["text"].as_str()?).filter(|_| event["type"] == "narration");
-    Some(Told {
-        id: event["id"].as_u64().filter(|_| kept.iter().any(|kind| event["type"] == *kind))?,
-        camera: event["camera"].as_str()?.to_owned(),
-        t_start_s: event["t_start_s"].as_f64()?,
-        t_end_s: event["t_end_s"].as_f64()?,
+    if !["narration", "alert", "alert_end", "blind", "camera"].iter().any(|kind| event["type"] == *kind) {
+        return Ok(None);
+    }
+    let lacks = |key: &str| format!("an event without {key}: {event}");
+    let seconds = |key: &str| event[key].as_f64().with_context(|| lacks(key));
+    let kind = if event["type"] == "narration" {
+        kinds.get(event["text"].as_str().with_context(|| lacks("text"))?)
+    } else {
+        None
+    };
+    Ok(Some(Told {
+        id: event["id"].as_u64().with_context(|| lacks("id"))?,
+        camera: event["camera"].as_str().with_context(|| lacks("camera"))?.to_owned(),
+        t_start_s: seconds("t_start_s")?,
+        t_end_s: seconds("t_end_s")?,
         kind: kind.cloned(),
         first_id,
         at_s: report.at_s,
         ..Told::default()
-    })
+    }))
 }
 
 impl Tally {
@@ -331,7 +346,8 @@ impl Tally {
         for event in promised.told.iter_mut().rev().filter(|event| !event.lost) {
             self.questions += 1;
             let joined = |of: &&Value| event.went_into(of) && room[&of["id"].as_u64().unwrap_or_default()] > 0;
-            let into = listed.get(&event.id).copied().or_else(|| kept.iter().rev().find(joined));
+            let same = listed.get(&event.id).copied().filter(|same| event.is_within(same));
+            let into = same.or_else(|| kept.iter().rev().find(joined));
             event.lost = into.is_none();
             if let Some(into) = into.and_then(|into| into["id"].as_u64()).filter(|into| *into != event.id) {
                 *room.get_mut(&into).expect("it is listed") -= 1;
@@ -424,7 +440,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_counted_and_what_became_part_of_another_is_not() {
-        let listed = [kept(3, (3.4, 5.0), 2), kept(7, (9.0, 9.0), 1), kept(8, (8.9, 9.5), 1)];
+        let listed = [kept(3, (3.4, 5.0), 2), kept(7, (8.4, 9.0), 1), kept(8, (8.9, 9.5), 1)];
         let device = Told { kind: None, ..narration(5, 5.0) };
         let late = Told { late: true, ..narration(10, 12.0) };
         // Of the device; after the event ended; after one that did not go on.
@@ -469,6 +485,59 @@ mod tests {
         assert!(!Told { kind: None, ..told }.went_into(&event), "its sentence is of no kind");
     }
 
+    /// The id alone is no proof: another event may have got it, or its end may be that of an older page.
+    #[test]
+    fn what_has_the_id_and_not_what_was_told_is_lost() {
+        let listed = |key: &str, value: Value| {
+            let mut event = kept(3, (3.4, 5.0), 1);
+            event[key] = value;
+            let mut promised = promised(vec![narration(3, 5.0)]);
+            Tally::default().ask(&mut promised, &[event]);
+            lost(&promised)
+        };
+        assert_eq!(listed("narrations", json!(2)), [0_u64; 0]);
+        for (key, other) in
+            [("camera", json!("door")), ("kind", json!("fall")), ("t_start_s", json!(4.5)), ("t_end_s", json!(4.9))]
+        {
+            assert_eq!(listed(key, other), [3], "{key}");
+        }
+    }
+
+    #[test]
+    fn an_alert_that_is_told_again_with_a_later_end_is_another_promise() {
+        let alert = |at_s, t_end_s| {
+            let (_, what, mut more) = event(at_s, 4, "alert");
+            more["t_start_s"] = json!(1.0);
+            more["t_end_s"] = json!(t_end_s);
+            (at_s, what, more)
+        };
+        let mut before = Promised::default();
+        play(
+            &[event(1.2, 2, "narration"), alert(1.3, 1.3), alert(1.4, 1.3), alert(1.5, 2.5), mounts(), tick(1.6)],
+            &mut before,
+        )
+        .1
+        .expect("it is cut");
+        assert_eq!(
+            before.told.iter().map(|told| (told.id, told.t_end_s)).collect::<Vec<_>>(),
+            [(2, 1.7), (4, 1.3), (4, 2.5)]
+        );
+    }
+
+    #[test]
+    fn a_told_event_in_which_something_lacks_is_an_error_and_what_is_not_kept_is_none() {
+        for key in ["id", "camera", "text", "t_start_s", "t_end_s"] {
+            let (at_s, what, mut more) = event(1.4, 2, "narration");
+            more.as_object_mut().expect("an event").remove(key);
+            let (_, told) = play(&[(at_s, what, more), mounts(), tick(1.6)], &mut Promised::default());
+            assert!(told.is_err_and(|error| error.to_string().contains(key)), "{key}");
+        }
+        let mut promised = Promised::default();
+        let health = (1.4, "event", json!({"id": 1, "type": "health"}));
+        play(&[health, mounts(), tick(1.6)], &mut promised).1.expect("it is cut");
+        assert!(promised.told.is_empty());
+    }
+
     /// An event of two narrations that ends with the third of them has no room for the second.
     #[test]
     fn an_event_is_made_of_no_more_narrations_than_it_says() {
@@ -508,18 +577,26 @@ mod tests {
             assert!(cuts[0].after.as_secs_f64() > SNAPSHOT_S && cuts[1].after < Duration::from_millis(STARTING_MS / 2));
         }
         let mut dice = Dice(1);
-        let starts = (2..402).filter(|n| Cut::nth(*n, &mut dice).since == "mounts").count();
-        assert!((60..140).contains(&starts), "{starts} of 400 in a start, where a fourth should be");
+        let (mut mounts, mut starts) = (0, 0);
+        for n in 2..402 {
+            match Cut::nth(n, &mut dice).since {
+                "mounts" => mounts += 1,
+                "starts" => starts += 1,
+                _ => {}
+            }
+        }
+        let eighth = 25..75;
+        assert!(eighth.contains(&mounts) && eighth.contains(&starts), "{mounts} and {starts} of 400 in a start");
     }
 
-    /// A machine that reports this, and then nothing but that its time goes on.
-    fn machine(reports: &[(f64, &str, Value)]) -> Machine {
+    /// A machine that reports this, and then nothing, and may be on for so long.
+    fn machine(reports: &[(f64, &str, Value)], limit: Duration) -> Machine {
         let lines = reports.iter().map(|(at_s, what, more)| json!({"at_s": at_s, "what": what, "more": more}));
         let mut command = bound("sh");
         command
             .args(["-c", "printf '@ %s\\n' \"$@\"; exec sleep 300", "machine"])
             .args(lines.map(|line| line.to_string()));
-        Machine::of(command, Duration::from_mins(1)).expect("it starts")
+        Machine::of(command, limit).expect("it starts")
     }
 
     fn event(at_s: f64, id: u64, kind: &str) -> (f64, &'static str, Value) {
@@ -538,10 +615,27 @@ mod tests {
 
     /// Plays one that is cut a second after it mounted its disk, or later where it says less.
     fn play(reports: &[(f64, &str, Value)], promised: &mut Promised) -> (Tally, Result<bool>) {
+        play_for(reports, promised, Duration::from_mins(1))
+    }
+
+    fn play_for(reports: &[(f64, &str, Value)], promised: &mut Promised, limit: Duration) -> (Tally, Result<bool>) {
         let cut = Cut { since: "mounts", after: Duration::from_secs(1), moment: Duration::ZERO };
         let mut tally = Tally::default();
-        let narrated = once(&mut machine(reports), cut, &Kinds::new(), &mut tally, promised);
+        let narrated = once(&mut machine(reports, limit), cut, &Kinds::new(), &mut tally, promised);
         (tally, narrated)
+    }
+
+    #[test]
+    fn a_machine_that_falls_silent_before_its_cut_was_not_cut() {
+        let hangs = |reports: &[(f64, &str, Value)]| {
+            let (tally, narrated) = play_for(reports, &mut Promised::default(), Duration::from_secs(1));
+            assert!(narrated.is_err_and(|error| error.to_string().contains("in time")), "{reports:?}");
+            tally.failed_starts
+        };
+        assert_eq!(hangs(&[mounts(), tick(1.4)]), 1);
+        // It narrated, and did not report what the cut was to follow, or hung after that.
+        assert_eq!(hangs(&[event(1.2, 2, "narration"), tick(1.6)]), 0);
+        assert_eq!(hangs(&[mounts(), event(1.2, 2, "narration"), tick(1.4)]), 0);
     }
 
     #[test]

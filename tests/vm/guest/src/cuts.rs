@@ -34,6 +34,7 @@ pub fn run() {
     // Each time another part of the clip, so that there is something to tell from the beginning.
     let first = std::env::var("first").ok().and_then(|first| first.parse().ok()).expect("the host says first=");
     Player::open().play_round(first);
+    report("starts", &Value::Null);
     let mut program = Program::run(CONFIG);
     let _ = program.wait_for(FOREVER_S, |event| is(event, "narration"));
     // What the cuts before left of the journal, as a person would ask: all of it, or the host hears that there may be more.

@@ -1,23 +1,18 @@
-//! What the memory keeps and loses: token drop against what the narrator says, and events found again after a day.
-
-use std::path::{Path, PathBuf};
+//! What the memory keeps: events found again after a day.
 
 use anyhow::{Context as _, Result, ensure};
 use ocelli_drivers::SystemClock;
 use ocelli_infer::{InferError, Narrator, Pack, Stab};
 use ocelli_pipeline::{
-    Calibration, DropReference, EventBuf, FeatureDrop, Lexicon, MemoryConfig, MemoryRing, Mind, PatchSlot, Selection,
-    Speak, SpeakConfig, SpeakPolicy, Tier,
+    Calibration, EventBuf, FeatureDrop, Lexicon, MemoryConfig, MemoryRing, Mind, PatchSlot, Selection, Speak,
+    SpeakConfig, Tier,
 };
-use ocelli_types::{Encoder, EntryId, EventKind, FrameSeq, FrameTokens, Head, Micros, PatchMask};
+use ocelli_types::{Encoder, EventKind, FrameSeq, FrameTokens, Head, Micros};
 use serde_json::{Value, json};
 
-use crate::clip::{token_gate, watch_late};
-use crate::{Play, Seen, Shot, clips, gate, watch};
-
-/// Thresholds of the curve, and of the ways beside it.
-const COSINES: &[f32] = &[0.99, 0.985, 0.98, 0.97, 0.95, 0.92, 0.9, 0.85];
-const FEWER: &[f32] = &[0.98, 0.95, 0.9, 0.85];
+use crate::Seen;
+use crate::clip::token_gate;
+use crate::drop::drop_text;
 
 /// The rate of the simulated day.
 const FRAME_US: u64 = 200_000;
@@ -26,106 +21,8 @@ const FRAME_US: u64 = 200_000;
 const STILL_US: u64 = 1_000_000;
 const ROUND_US: u64 = 600_000_000;
 
-/// Half of the time between two pictures: by so much another camera may be late.
-const LATE_US: Micros = Micros(FRAME_US / 2);
-
 /// How far from its event a moment may lie that counts as found.
 const NEAR_US: u64 = 5_000_000;
-
-/// One way to drop, over all clips.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Dropped {
-    /// Tokens of windows that show the picture.
-    offered: u64,
-    /// Of these, those that were kept.
-    kept: u64,
-    /// Of both, those of each clip's first picture, which is kept whole.
-    first: u64,
-    frames: u64,
-    /// Frames on which the most probable sentence is that of the run without drop.
-    same_sentence: u64,
-    /// Frames on which the most probable kind is.
-    same_kind: u64,
-    /// Frames on which the most probable kind is that of the run with the gate alone.
-    same_as_gated: u64,
-    /// Frames on which what was told last is of the same kind.
-    same_told: u64,
-    /// Sum of half the absolute differences of probabilities.
-    variation: f64,
-}
-
-impl Dropped {
-    fn share(part: u64, of: u64) -> f64 {
-        part as f64 / of.max(1) as f64
-    }
-
-    /// Share of the tokens that are not remembered.
-    pub fn drop_ratio(&self) -> f64 {
-        1.0 - Self::share(self.kept, self.offered)
-    }
-
-    /// The same in a stream that goes on: a camera has one first picture, these clips have one every few seconds.
-    pub fn running_drop_ratio(&self) -> f64 {
-        1.0 - Self::share(self.kept - self.first, self.offered - self.first)
-    }
-
-    /// Counts a clip of which nothing is dropped.
-    fn keep_all(&mut self, windows: u64, frames: usize) {
-        self.offered += windows * frames as u64;
-        self.kept += windows * frames as u64;
-        self.first += windows;
-    }
-
-    /// Adds how far `found` agrees with the run without drop, and with the gate alone.
-    fn compare(&mut self, pack: &Pack, found: &Answers, wanted: &Answers, usual: &Answers) {
-        let kinds: Vec<usize> = pack.vocabulary.senses().map(|(kind, _)| kind).collect();
-        let kind_of = |probabilities: &[f32]| {
-            let mut by_kind = vec![0.0; pack.vocabulary.kinds()];
-            kinds.iter().zip(probabilities).for_each(|(kind, probability)| by_kind[*kind] += probability);
-            largest(&by_kind)
-        };
-        self.frames += found.said.len() as u64;
-        self.same_told += found.told.iter().zip(&wanted.told).filter(|(a, b)| a == b).count() as u64;
-        for ((found, wanted), usual) in found.said.iter().zip(&wanted.said).zip(&usual.said) {
-            self.same_as_gated += u64::from(kind_of(found) == kind_of(usual));
-            self.same_sentence += u64::from(largest(found) == largest(wanted));
-            self.same_kind += u64::from(kind_of(found) == kind_of(wanted));
-            let off: f32 = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).sum();
-            self.variation += f64::from(off) / 2.0;
-        }
-    }
-
-    /// Share of the frames with the same kind of sentence.
-    pub fn agreement(&self) -> f64 {
-        Self::share(self.same_kind, self.frames)
-    }
-
-    fn row(&self, mode: &str, cosine: Option<f32>) -> Value {
-        json!({
-            "mode": mode, "cosine": cosine, "drop_ratio": self.drop_ratio(),
-            "running_drop_ratio": self.running_drop_ratio(), "agreement": self.agreement(),
-            "agreement_sentence": Self::share(self.same_sentence, self.frames),
-            "agreement_with_gate": Self::share(self.same_as_gated, self.frames),
-            "agreement_told": Self::share(self.same_told, self.frames),
-            "total_variation": self.variation / self.frames.max(1) as f64, "frames": self.frames,
-        })
-    }
-}
-
-/// What a run says of each frame.
-struct Answers {
-    /// Probabilities of the sentences.
-    said: Vec<Vec<f32>>,
-    /// The kind of what was told last.
-    told: Vec<Option<usize>>,
-}
-
-impl Answers {
-    fn picked(&self, frames: &[usize]) -> Self {
-        let said = frames.iter().map(|frame| self.said[*frame].clone()).collect();
-        Self { said, told: frames.iter().map(|frame| self.told[*frame]).collect() }
-    }
-}
 
 /// As the program sizes it.
 pub fn config(pack: &Pack, drop: Option<FeatureDrop>) -> MemoryConfig {
@@ -136,193 +33,6 @@ pub fn config(pack: &Pack, drop: Option<FeatureDrop>) -> MemoryConfig {
     let config = MemoryConfig::new(pack.grid, pack.manifest.stab.token_width, selection, refresh_frames);
     let config = MemoryConfig { drop, ..config };
     MemoryConfig { tokens: config.least_tokens(), ..config }
-}
-
-/// All pictures whole and all tokens kept.
-fn undropped(play: &Play, pictures: &[Seen]) -> Play {
-    let all = PatchMask::first(play.grid.patches());
-    let shots = pictures.iter().map(|seen| Shot {
-        sent: all,
-        kept: all,
-        patches: seen.pixels.clone(),
-        captured_us: seen.captured_us,
-    });
-    Play { name: play.name.clone(), grid: play.grid, shots: shots.collect() }
-}
-
-/// STAB and narrator of a pack.
-struct Models<'a> {
-    pack: &'a Pack,
-    stab: Stab,
-    narrator: Narrator,
-}
-
-impl Models<'_> {
-    /// Tokens of each frame, `[1 + windows][token_width]`.
-    fn encode(&mut self, play: &Play) -> Result<Vec<Vec<f32>>> {
-        let (rows, width) = (self.pack.manifest.stab.tokens, self.pack.manifest.stab.token_width);
-        self.stab.reset()?;
-        play.batches()
-            .map(|batch| {
-                let mut values = vec![0.0; rows * width];
-                self.stab.encode(&batch, &mut FrameTokens { width, values: &mut values })?;
-                Ok(values)
-            })
-            .collect()
-    }
-
-    /// Probabilities on each frame, and how many tokens of windows that show the picture were kept.
-    fn narrate(
-        &mut self,
-        play: &Play,
-        tokens: &[Vec<f32>],
-        shown: &PatchMask,
-        drop: Option<FeatureDrop>,
-    ) -> Result<(Vec<Vec<f32>>, u64)> {
-        let mut memory = MemoryRing::new(config(self.pack, drop))?;
-        let mut said = Vec::with_capacity(tokens.len());
-        let mut kept = 0;
-        for (shot, tokens) in play.shots.iter().zip(tokens) {
-            memory.commit(tokens, &shot.kept, shot.captured_us);
-            kept += memory.newest_windows().filter(|window| shown.contains(*window)).count() as u64;
-            let mut probabilities = vec![0.0; self.pack.vocabulary.len()];
-            let view = memory.view().context("a memory with a frame in it should have a view")?;
-            self.narrator.describe(&view, &mut probabilities)?;
-            said.push(probabilities);
-        }
-        Ok((said, kept))
-    }
-
-    /// The kind of what was told last, on each frame.
-    fn told(&self, play: &Play, said: &[Vec<f32>]) -> Result<Vec<Option<usize>>> {
-        let mut policy = SpeakPolicy::new(lexicon(self.pack)?);
-        let (mut events, mut last) = (EventBuf::new(), None);
-        let frames = (1..).zip(play.shots.iter().zip(said)).map(|(id, (shot, probabilities))| {
-            let seen = ocelli_pipeline::Seen { entry: EntryId(id), captured_us: shot.captured_us };
-            events.clear();
-            policy.hear(probabilities, seen, |a, b| self.narrator.likeness(a, b), &mut events);
-            let told = events.iter().rfind(|event| event.kind == EventKind::Narration);
-            last = told.map(|event| self.pack.vocabulary.entry(event.entry as usize).kind).or(last);
-            last
-        });
-        Ok(frames.collect())
-    }
-}
-
-fn largest(values: &[f32]) -> Option<usize> {
-    (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
-}
-
-/// The curves: pixel drop alone, feature drop alone, and both, against a run that keeps every token; of people close by and in a
-/// laboratory, in clips of seconds, and of cameras that see the same for longer.
-///
-/// # Errors
-/// A clip cannot be read, or a model fails.
-pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) -> Result<Value> {
-    let Some(data) = data else {
-        return curve(pack, "demonstration", &[demo.to_path_buf()]).map(|curve| json!([curve]));
-    };
-    let (mut close, mut labs) = (clips(&data.join("gmdcsa24"))?, clips(&data.join("assist-iot"))?);
-    let mut cameras = clips(&data.join("intel-samples"))?;
-    // The others of that folder are hands that fill the picture for two seconds.
-    cameras.retain(|path| !path.components().any(|part| part.as_os_str() == "asl_gestures"));
-    if quick {
-        for paths in [&mut close, &mut labs, &mut cameras] {
-            paths.truncate(1);
-        }
-    }
-    Ok(json!([
-        curve(pack, "people close by (GMDCSA24)", &close)?,
-        curve(pack, "people (ASSIST-IoT)", &labs)?,
-        curve(pack, "cameras that stand still (Intel samples)", &cameras)?,
-    ]))
-}
-
-/// Every way to drop, over the clips of one set.
-fn curve(pack: &Pack, set: &str, paths: &[PathBuf]) -> Result<Value> {
-    let mut ways: Vec<(&str, bool, Option<FeatureDrop>)> = vec![("pixels", true, None)];
-    for (name, gated, reference, cosines) in [
-        ("features, previous", false, DropReference::Previous, FEWER),
-        ("features, last kept", false, DropReference::LastKept, FEWER),
-        ("features, both", false, DropReference::Both, FEWER),
-        ("features, any kept", false, DropReference::AnyKept, COSINES),
-        ("pixels and features, last kept", true, DropReference::LastKept, FEWER),
-        ("pixels and features, any kept", true, DropReference::AnyKept, FEWER),
-    ] {
-        ways.extend(cosines.iter().map(|cosine| (name, gated, Some(FeatureDrop { reference, cosine: *cosine }))));
-    }
-    let (mut noisy, mut late) = (Dropped::default(), Dropped::default());
-    let mut sums = vec![Dropped::default(); ways.len()];
-    let mut models = Models { pack, stab: Stab::load(pack)?, narrator: Narrator::load(pack)? };
-    for (done, path) in (1..).zip(paths) {
-        eprintln!("bench: {set}, {done} of {}: {}", paths.len(), path.file_name().unwrap_or_default().display());
-        let pictures = match watch(pack, path) {
-            Ok(pictures) => pictures,
-            Err(error) => {
-                eprintln!("bench: left out: {error:#}");
-                continue;
-            }
-        };
-        let shown = shown(pack, &pictures[0]);
-        let gated = gate(pack, "", &pictures)?;
-        let whole = undropped(&gated, &pictures);
-        let (gated_tokens, whole_tokens) = (models.encode(&gated)?, models.encode(&whole)?);
-        let mut answers = |play: &Play, tokens: &[Vec<f32>], drop| -> Result<(Answers, u64)> {
-            let (said, kept) = models.narrate(play, tokens, &shown, drop)?;
-            Ok((Answers { told: models.told(play, &said)?, said }, kept))
-        };
-        let (wanted, _) = answers(&whole, &whole_tokens, None)?;
-        let (usual, _) = answers(&gated, &gated_tokens, None)?;
-        let windows = shown.count() as u64;
-        for (sum, (_, is_gated, drop)) in sums.iter_mut().zip(&ways) {
-            let (play, tokens) = if *is_gated { (&gated, &gated_tokens) } else { (&whole, &whole_tokens) };
-            let (found, kept) = answers(play, tokens, *drop)?;
-            sum.offered += windows * found.said.len() as u64;
-            sum.kept += kept;
-            sum.first += windows;
-            sum.compare(pack, &found, &wanted, &usual);
-        }
-        for (sum, pictures) in [(&mut noisy, with_noise(&pictures)), (&mut late, watch_late(pack, path, LATE_US)?)] {
-            let play = undropped(&gated, &pictures);
-            let tokens = models.encode(&play)?;
-            let (said, _) = models.narrate(&play, &tokens, &shown, None)?;
-            let found = Answers { told: models.told(&play, &said)?, said };
-            // Of the other pictures the one next in time.
-            let next_to = |at_us: Micros| {
-                (0..play.shots.len()).min_by_key(|index| play.shots[*index].captured_us.0.abs_diff(at_us.0))
-            };
-            let nearest: Vec<usize> = whole.shots.iter().filter_map(|shot| next_to(shot.captured_us)).collect();
-            sum.keep_all(windows, nearest.len());
-            sum.compare(pack, &found.picked(&nearest), &wanted, &usual);
-        }
-    }
-    let rows = sums.iter().zip(&ways).map(|(sum, (name, _, drop))| sum.row(name, drop.map(|drop| drop.cosine)));
-    let undropped = [("undropped, noise of one grey level", noisy), ("undropped, 0.1 s later", late)];
-    let rows = undropped.iter().map(|(name, sum)| sum.row(name, None)).chain(rows);
-    Ok(json!({ "set": set, "clips": paths.len(), "rows": rows.collect::<Vec<_>>() }))
-}
-
-/// The same pictures with each byte one more, one less or as it was.
-fn with_noise(pictures: &[Seen]) -> Vec<Seen> {
-    let mut pictures = pictures.to_vec();
-    let mut state = 0x1234_5678_u32;
-    for byte in pictures.iter_mut().flat_map(|seen| &mut seen.pixels) {
-        // Xorshift (Marsaglia 2003).
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        *byte = byte.saturating_add_signed((state % 3) as i8 - 1);
-    }
-    pictures
-}
-
-/// Windows of which a patch shows the picture.
-fn shown(pack: &Pack, seen: &Seen) -> PatchMask {
-    let mut windows = PatchMask::empty();
-    (0..pack.grid.patches())
-        .filter(|patch| seen.content.contains(pack.grid, *patch))
-        .for_each(|patch| windows.insert(pack.grid.window_of(patch)));
-    windows
 }
 
 /// A day of which most is a still room, with people in it now and then and three events planted 23, 6 and 1 hours before its
@@ -423,7 +133,7 @@ pub fn recall(pack: &Pack, pictures: &[Seen]) -> Result<Value> {
 }
 
 /// What can be said, as the program reads it.
-fn lexicon(pack: &Pack) -> Result<Lexicon> {
+pub fn lexicon(pack: &Pack) -> Result<Lexicon> {
     let part = &pack.manifest.speak;
     let speak = |threshold, hold_off_s| Speak { threshold, hold_off_us: Micros::from_seconds(hold_off_s) };
     let kinds: Vec<_> =
@@ -459,10 +169,7 @@ fn scene<'a>(background: &'a [Vec<Seen>], event: &'a [Seen], planted: &[u64], at
 /// What was found, for people, and the similarity at which `target_drop` of the tokens go.
 pub fn table(found: &Value, target_drop: f64) -> String {
     let number = |row: &Value, key: &str| row[key].as_f64().unwrap_or(f64::NAN);
-    let mut text = String::new();
-    for curve in found["drop"].as_array().map_or(&[][..], Vec::as_slice) {
-        text += &drop_table(curve, target_drop);
-    }
+    let mut text = drop_text(&found["drop"], target_drop);
     text += &format!(
         "{:<10} {:<6} {:>5} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8}\n",
         "KV cache", "bits", "page", "K", "V", "both", "error", "p99", "pooled", "tokens"
@@ -498,72 +205,4 @@ pub fn table(found: &Value, target_drop: f64) -> String {
         };
     }
     text
-}
-
-/// One set's curve.
-fn drop_table(curve: &Value, target_drop: f64) -> String {
-    let number = |row: &Value, key: &str| row[key].as_f64().unwrap_or(f64::NAN);
-    let mut text = format!(
-        "{:<35} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10}\n",
-        format!("token drop, {} clips: {}", curve["clips"], curve["set"].as_str().unwrap_or_default()),
-        "cosine",
-        "dropped",
-        "running",
-        "same kind",
-        "same text",
-        "same told",
-        "as gated"
-    );
-    let rows = curve["rows"].as_array().map_or(&[][..], Vec::as_slice);
-    for row in rows {
-        let percent = |key: &str| format!("{:.1}%", 100.0 * number(row, key));
-        text += &format!(
-            "{:<35} {:>7} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10}\n",
-            row["mode"].as_str().unwrap_or_default(),
-            row["cosine"].as_f64().map_or_else(String::new, |cosine| format!("{cosine:.3}")),
-            percent("drop_ratio"),
-            percent("running_drop_ratio"),
-            percent("agreement"),
-            percent("agreement_sentence"),
-            percent("agreement_told"),
-            percent("agreement_with_gate"),
-        );
-    }
-    let mut modes: Vec<&str> =
-        rows.iter().filter(|row| row["cosine"].is_number()).filter_map(|row| row["mode"].as_str()).collect();
-    modes.dedup();
-    for mode in modes {
-        let points: Vec<(f64, f64)> = rows
-            .iter()
-            .filter(|row| row["mode"] == *mode)
-            .map(|row| (number(row, "drop_ratio"), number(row, "cosine")))
-            .collect();
-        text += &match at(&points, target_drop) {
-            Some(cosine) => format!("{mode}: {:.1}% dropped at cosine {cosine:.3}\n", 100.0 * target_drop),
-            None => format!("{mode}: {:.1}% dropped at no cosine of the curve\n", 100.0 * target_drop),
-        };
-    }
-    text
-}
-
-/// The cosine at which a curve of `(drop ratio, cosine)` crosses a ratio, on a straight line between its points.
-fn at(points: &[(f64, f64)], ratio: f64) -> Option<f64> {
-    points.windows(2).find_map(|pair| {
-        let ((a, from), (b, to)) = (pair[0], pair[1]);
-        ((a.min(b)..=a.max(b)).contains(&ratio))
-            .then(|| if (b - a).abs() < 1e-12 { from } else { from + (to - from) * (ratio - a) / (b - a) })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ratio_is_found_between_the_points_of_the_curve() {
-        let curve = [(0.5, 0.99), (0.7, 0.95), (0.9, 0.8)];
-        assert!((at(&curve, 0.6).expect("on the first line") - 0.97).abs() < 1e-9);
-        assert!((at(&curve, 0.8).expect("on the second") - 0.875).abs() < 1e-9);
-        assert_eq!(at(&curve, 0.95), None);
-    }
 }

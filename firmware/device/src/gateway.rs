@@ -25,7 +25,8 @@ use ocelli_gateway::{
 use ocelli_heap::CountingAlloc;
 use ocelli_infer::{Pack, Vocabulary};
 use ocelli_journal::{Acknowledged, Found, Hole, Journal, JournalError, Query, acknowledge};
-use ocelli_types::{Clock as _, Event, EventKind, Micros, Severity, SizePx};
+use ocelli_pipeline::StepReport;
+use ocelli_types::{Clock as _, Event, EventKind, Severity, SizePx};
 use serde::de::DeserializeOwned;
 
 use crate::additions::Additions;
@@ -148,14 +149,14 @@ impl Outside {
     }
 
     /// The model saw a picture; `count` adds what came before it.
-    pub fn saw(&self, camera: usize, look: &Look, times: (Micros, Micros), count: impl FnOnce(&mut Pulse)) {
+    pub fn saw(&self, camera: usize, look: &Look, step: &StepReport, count: impl FnOnce(&mut Pulse)) {
         self.with(camera, |running| {
             let now = Instant::now();
             running.turn(true);
             (running.seen, running.size_px) = (Some(now), Some(look.picture));
             running.total.looked(look);
             count(&mut running.total);
-            running.total.thought(times.0, times.1);
+            running.total.thought(step);
             running.measure(now);
         });
     }
@@ -682,9 +683,10 @@ fn run(command: &mut Command, data_bytes: u64, longest: Duration, input: Vec<u8>
     }
 }
 
-/// What this program said last, without the lines that an error of a library may have below.
+/// What this program said last, without the lines that an error of a library, or of the command line, may have below.
 fn said_last(err: &str) -> Option<&str> {
-    err.lines().rev().find_map(|line| line.strip_prefix("ocelli: ")).or_else(|| err.lines().last())
+    let last = |prefix| err.lines().rev().find_map(|line| line.strip_prefix(prefix));
+    last("ocelli: ").or_else(|| last("error: ")).or_else(|| err.lines().last())
 }
 
 /// Stack of a thread that reads what a process writes; a command has two.
@@ -992,6 +994,8 @@ impl SetUp for Program {
 
 #[cfg(test)]
 mod tests {
+    use ocelli_types::Micros;
+
     use super::*;
 
     fn program(journal: Option<PathBuf>) -> Program {
@@ -1021,6 +1025,8 @@ mod tests {
             said_last("ocelli: a note\nocelli: no answer: Invalid RTSP message:\n  byte 4: request-line\n"),
             Some("no answer: Invalid RTSP message:")
         );
+        let of_words = "error: invalid value '-1' for '--fps'\n\nFor more information, try '--help'.\n";
+        assert_eq!(said_last(of_words), Some("invalid value '-1' for '--fps'"));
         assert_eq!((said_last("sh: nothing\n"), said_last("")), (Some("sh: nothing"), None));
     }
 

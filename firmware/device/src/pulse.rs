@@ -4,6 +4,7 @@ use std::fmt;
 
 use ocelli_gateway::house::Stage;
 use ocelli_heap::{CountingAlloc, Pool};
+use ocelli_pipeline::StepReport;
 use ocelli_types::Micros;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,10 @@ pub struct Pulse {
     pub kept: u64,
     /// Pictures of which everything had changed.
     pub whole: u64,
+    /// Tokens of windows that are remembered.
+    pub kept_tokens: u64,
+    /// Tokens of windows that a pack's `[drop]` left out.
+    pub dropped_tokens: u64,
     /// From the source, per picture.
     pub decode: Times,
     /// Resizing and conversion, per picture seen.
@@ -140,10 +145,12 @@ impl Pulse {
     }
 
     /// Counts a step of the mind.
-    pub fn thought(&mut self, encode_us: Micros, describe_us: Micros) {
+    pub fn thought(&mut self, step: &StepReport) {
         self.seen += 1;
-        self.stab.add(encode_us);
-        self.narrator.add(describe_us);
+        self.kept_tokens += u64::from(step.kept_tokens);
+        self.dropped_tokens += u64::from(step.dropped_tokens);
+        self.stab.add(step.encode_us);
+        self.narrator.add(step.describe_us);
     }
 
     /// Share of the content's patches that were kept, in percent.
@@ -197,8 +204,7 @@ impl fmt::Display for Pulse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} pictures, {} seen, {} late, {} lost, {} damaged; {:.0}% of patches kept, {} whole; \
-             STAB {:.1} ms, narrator {:.1} ms",
+            "{} pictures, {} seen, {} late, {} lost, {} damaged; {:.0}% of patches kept, {} whole",
             self.pictures,
             self.seen,
             self.late,
@@ -206,9 +212,12 @@ impl fmt::Display for Pulse {
             self.damaged,
             self.kept_percent(),
             self.whole,
-            self.stab.mean_ms(),
-            self.narrator.mean_ms(),
         )?;
+        if self.dropped_tokens > 0 {
+            let offered = self.kept_tokens + self.dropped_tokens;
+            write!(f, ", {:.1}% of their tokens dropped", 100.0 * self.dropped_tokens as f64 / offered as f64)?;
+        }
+        write!(f, "; STAB {:.1} ms, narrator {:.1} ms", self.stab.mean_ms(), self.narrator.mean_ms())?;
         if let Some(bytes) = status_bytes("VmRSS:") {
             write!(f, "; {} resident", mebibytes(bytes))?;
         }

@@ -99,7 +99,7 @@ pub fn command(args: &ReplayArgs) -> Result<(), Error> {
         encoded.value?;
         let thought = CountingAlloc::count(|| mind.take::<InferError>(&tokens, &clock, &mut events));
         let report = thought.value?;
-        pulse.thought(report.encode_us, report.describe_us);
+        pulse.thought(&report);
         pulse.stab.allocated(encoded.allocations);
         pulse.narrator.allocated(thought.allocations);
         seen_us = slot.batch().captured_us;

@@ -196,6 +196,7 @@ impl<H: Head> Mind<H> {
         Ok(StepReport {
             entry,
             kept_patches: kept.count() as u32,
+            kept_tokens: self.memory.newest_windows().count() as u32,
             dropped_tokens: (memory.dropped - dropped) as u32,
             encode_us: *encode_us,
             describe_us,
@@ -372,6 +373,8 @@ pub struct StepReport {
     pub entry: EntryId,
     /// Patches whose windows are remembered.
     pub kept_patches: u32,
+    /// Tokens of windows that are remembered of it.
+    pub kept_tokens: u32,
     /// Tokens of windows that were dropped because STAB found them unchanged.
     pub dropped_tokens: u32,
     /// Time in the encoder.

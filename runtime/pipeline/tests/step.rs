@@ -88,6 +88,7 @@ fn a_fall_is_told_with_its_evidence_and_its_cost() {
     let expected = StepReport {
         entry: EntryId(2),
         kept_patches: 16,
+        kept_tokens: 4,
         dropped_tokens: 0,
         encode_us: Micros(0),
         describe_us: Micros(0),

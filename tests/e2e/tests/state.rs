@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use ocelli_e2e::{Ran, lines, ocelli, program, root};
+use ocelli_e2e::{Ran, ffmpeg, lines, ocelli, program, root};
 
 /// Random weights: fast, and no words matter here.
 const TINY: &str = "models/tiny-test";
@@ -135,4 +135,62 @@ fn a_soak_tells_at_once_what_it_cannot_play() {
     let ran = ocelli(&["soak", "tests/clips/absent.mp4", "--pack", TINY]);
     assert_eq!(ran.code, Some(3), "{}", ran.err);
     assert!(ran.err.contains("absent.mp4") && ran.err.lines().count() == 1, "{}", ran.err);
+}
+
+/// `home` with a `[drop]` in the place of its gate, in a folder of its own.
+fn pack_that_drops(folder: &Path) -> PathBuf {
+    let (home, pack) = (root().join("models/home"), folder.join("dropping"));
+    fs::create_dir_all(&pack).expect("it is writable");
+    for file in fs::read_dir(&home).expect("it is there").map(|file| file.expect("it is there").path()) {
+        if file.is_file() {
+            fs::copy(&file, pack.join(file.file_name().expect("it has a name"))).expect("it is writable");
+        }
+    }
+    let path = pack.join("pack.toml");
+    let mut manifest = fs::read_to_string(&path).expect("it is text");
+    for (gate, none) in [
+        ("min_mad = 4", "min_mad = 0"),
+        ("noise_factor_num = 5", "noise_factor_num = 0"),
+        ("whole_frame_tenths = 6", "whole_frame_tenths = 0"),
+    ] {
+        assert!(manifest.contains(gate), "{gate}");
+        manifest = manifest.replace(gate, none);
+    }
+    fs::write(&path, manifest + "\n[drop]\nreference = \"any_kept\"\ncosine = 0.915\n").expect("it is writable");
+    pack
+}
+
+/// What a `[drop]` left out stood for its place and is in no file: after a restart each place is looked at anew.
+#[test]
+fn after_a_restart_a_pack_that_drops_tokens_tells_of_nobody_who_has_left() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let clip = |name: &str, of: &[&str]| {
+        let arguments = [&["-i", "tests/clips/demo.mp4"], of, &["-pix_fmt", "yuv420p"]].concat();
+        ffmpeg(&folder.path().join(name), &arguments)
+    };
+    // Somebody comes in and walks about; the room before that.
+    let Some(person) = clip("person.y4m", &["-ss", "1", "-t", "7", "-r", "5"]) else { return };
+    let Some(room) = clip("room.y4m", &["-frames:v", "1"]) else { return };
+    let (pack, state) = (pack_that_drops(folder.path()), folder.path().join("state"));
+    let run = |filter: &str, clip: &Path, seconds: &str| {
+        let command = format!("ffmpeg -v error -i {} -vf {filter} -f yuv4mpegpipe -", clip.display());
+        let words = ["run", "--command", &command, "--pack", text(&pack), "--state", text(&state)];
+        let ran = ocelli(&[&words[..], &["--seconds", seconds, "--json"]].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let said = lines(&ran.out).into_iter().filter(|event| event["type"] == "narration");
+        let said: Vec<String> = said.map(|event| event["text"].as_str().expect("a text").to_owned()).collect();
+        (said, ran.err)
+    };
+    let vocabulary: toml::Table =
+        toml::from_str(&fs::read_to_string(pack.join("vocabulary.toml")).expect("it is there")).expect("it is TOML");
+    let entries = vocabulary["entry"].as_array().expect("a list");
+    let is_of = |text: &str, kind: &str| {
+        entries.iter().any(|entry| entry["text"].as_str() == Some(text) && entry["kind"].as_str() == Some(kind))
+    };
+    let (said, err) = run("realtime", &person, "6");
+    assert!(said.iter().any(|text| is_of(text, "walk")), "{said:?} {err}");
+    assert!(err.contains("% of their tokens dropped"), "{err}");
+    let (said, err) = run("tpad=stop_mode=clone:stop=50,fps=5,realtime", &room, "6");
+    assert!(err.contains("ocelli: remembering "), "{err}");
+    assert!(said.iter().all(|text| is_of(text, "nobody")), "of an empty room: {said:?} {err}");
 }

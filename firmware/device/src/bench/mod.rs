@@ -168,7 +168,7 @@ fn measure(
         let filled: Result<(), StepError<InferError, InferError>> = tokens.fill(stab, &slot.batch(), &clock);
         filled?;
         let report = mind.take::<InferError>(&tokens, &clock, &mut events)?;
-        pulse.thought(report.encode_us, report.describe_us);
+        pulse.thought(&report);
     }
     let stages = [("fit", &pulse.fit), ("gate", &pulse.gate), ("STAB", &pulse.stab), ("narrator", &pulse.narrator)];
     let stages: BTreeMap<String, Stage> =

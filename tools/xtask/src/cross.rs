@@ -135,7 +135,7 @@ pub fn image() -> Result<PathBuf> {
     bench::finish(build.arg(root().join("boards/oci/Containerfile")).arg(&context))?;
     let image = out.join(format!("ocelli_{ARCHITECTURE}.tar"));
     let _ = fs::remove_file(&image);
-    bench::finish(buildah().args(["push", "ocelli", &format!("oci-archive:{}:ocelli:{version}", image.display())]))?;
+    bench::finish(buildah().args(["push", "ocelli", &format!("oci-archive:{}:ocelli:latest", image.display())]))?;
     bench::finish(buildah().args(["rmi", "ocelli"]))?;
     Ok(image)
 }

@@ -20,12 +20,36 @@ const NAMES: [&str; 7] = ["licen", "copying", "copyright", "notice", "unlicense"
 /// How the names of those end that are texts, where it is no version.
 const ENDINGS: [&str; 3] = ["md", "txt", "rst"];
 
-/// Libraries that are no crates, by the Debian packages that they are linked from.
-const SYSTEM: [(&str, &str); 2] = [
-    ("the GNU C library", "libc6-dev-arm64-cross"),
+/// Where files of Debian packages say whose they are.
+const DOC: &str = "/usr/share/doc";
+
+/// What lets a font be part of a program that is under another licence.
+const EMBEDDING: &str = "As a special exception, if you create a document which uses this font, and embed this font or unaltered portions of this \
+                         font into the document, this font does not by itself cause the resulting document to be covered by the GNU General \
+                         Public License.";
+
+/// The fonts that u8g2-fonts has of others: name, holders, licences of which the text goes with them, what else is said.
+const FONTS: [(&str, &str, &[&str], &str); 4] = [
+    ("u8g2, which has the fonts in its form", "2016, olikraus@gmail.com", &["BSD-2-Clause"], ""),
     (
-        "the libraries of GCC (libstdc++, libgcc, with the GCC Runtime Library Exception)",
-        "libstdc++-12-dev-arm64-cross",
+        "cu12 (ClearlyU)",
+        "2001 Computing Research Labs, New Mexico State University; 2001-2004 Department of Mathematical Sciences, New Mexico \
+         State University (Mark Leisher)",
+        &["MIT"],
+        "",
+    ),
+    (
+        "unifont (GNU Unifont)",
+        "1998-2022 Roman Czyborra, Paul Hardy, Qianqian Fang, Andrew Miller, Johnnie Weaver, David Corbett, Nils Moskopp, Rebecca \
+         Bettencourt and others",
+        &["OFL-1.1", "GPL-2.0-only"],
+        EMBEDDING,
+    ),
+    (
+        "wqy12 and wqy16 (WenQuanYi)",
+        "2004-2010 WenQuanYi Project, Qianqian Fang and others",
+        &["GPL-2.0-only"],
+        EMBEDDING,
     ),
 ];
 
@@ -82,12 +106,46 @@ pub fn text() -> Result<String> {
     let library = toolchain()?.join("COPYRIGHT-library.html");
     let library = fs::read_to_string(&library).with_context(|| library.display().to_string())?;
     notices.add("Rust's standard library", "MIT OR Apache-2.0, and what its text names", &[plain(&library)])?;
-    for (name, package) in SYSTEM {
-        let file = Path::new("/usr/share/doc").join(package).join("copyright");
+    fonts(&mut notices)?;
+    for (name, package) in system(&gcc()?, cfg!(target_arch = "aarch64")) {
+        let file = Path::new(DOC).join(&package).join("copyright");
         let text = fs::read_to_string(&file).with_context(|| format!("{}, which {package} has", file.display()))?;
         notices.add(name, "see its text", &[text])?;
     }
     Ok(notices.written())
+}
+
+/// Libraries that are no crates, by the Debian packages that they are linked from with this major version of GCC.
+fn system(gcc: &str, is_native: bool) -> [(&'static str, String); 2] {
+    let cross = if is_native { "" } else { "-arm64-cross" };
+    [
+        ("the GNU C library", format!("libc6-dev{cross}")),
+        (
+            "the libraries of GCC (libstdc++, libgcc, with the GCC Runtime Library Exception)",
+            format!("libstdc++-{gcc}-dev{cross}"),
+        ),
+    ]
+}
+
+/// The major version of the compiler that the program was linked with.
+fn gcc() -> Result<String> {
+    let compiler = if cfg!(target_arch = "aarch64") { "g++" } else { "aarch64-linux-gnu-g++" };
+    let told =
+        Command::new(compiler).arg("-dumpversion").output().with_context(|| format!("{compiler} does not start"))?;
+    let version = String::from_utf8_lossy(&told.stdout);
+    Ok(version.trim().split('.').next().unwrap_or_default().to_owned())
+}
+
+/// Adds the fonts of the displays.
+fn fonts(notices: &mut Notices) -> Result<()> {
+    for (name, holders, licences, more) in FONTS {
+        let mut texts = vec![format!("Copyright {holders}\n\n{more}")];
+        for licence in licences {
+            texts.push(standard(licence)?);
+        }
+        notices.add(name, &licences.join(" or "), &texts)?;
+    }
+    Ok(())
 }
 
 /// What the crates say that are linked.
@@ -253,6 +311,24 @@ mod tests {
         for absent in ["serde_derive", "proptest", "rppal"] {
             assert!(of(&notices, absent).is_empty(), "{absent} is not linked");
         }
+    }
+
+    #[test]
+    fn each_font_goes_with_its_holders_and_the_text_of_its_licence() {
+        let mut notices = Notices::default();
+        fonts(&mut notices).expect("the compiler has the texts");
+        let written = notices.written();
+        for words in ["Roman Czyborra", "WenQuanYi Project", "New Mexico State", "olikraus", "SIL OPEN FONT LICENSE"] {
+            assert!(written.contains(words), "{words}");
+        }
+        assert!(written.contains("GNU GENERAL PUBLIC LICENSE") && written.matches("embed this font").count() == 2);
+    }
+
+    #[test]
+    fn the_packages_of_linked_libraries_go_by_the_compiler_and_the_machine() {
+        let packages = |gcc, native| system(gcc, native).map(|(_, package)| package);
+        assert_eq!(packages("14", false), ["libc6-dev-arm64-cross", "libstdc++-14-dev-arm64-cross"]);
+        assert_eq!(packages("12", true), ["libc6-dev", "libstdc++-12-dev"]);
     }
 
     #[test]

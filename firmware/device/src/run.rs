@@ -398,11 +398,11 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     // What waits may go for a moment more; the rest is kept.
     drop(courier);
     think.sum_up(start_us, thought.is_ok() && captured.is_ok());
-    thought?;
-    encoded?;
-    captured?;
-    saved?;
-    kept
+    let all = thought.and(encoded).and(captured).and(saved).and(kept);
+    if all.is_ok() {
+        think.voice.ends();
+    }
+    all
 }
 
 /// The work of a thread whose allocations are counted to `pool`.

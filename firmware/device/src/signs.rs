@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ocelli_drivers::{
-    InputLine, OutputLine, PeripheralError, Pins, SIGNAL_STACK_BYTES, SignalSink, cdev_pins, rppal_pins,
+    InputLine, OutputLine, PeripheralError, Pins, SIGNAL_STACK_BYTES, SignalSink, cdev_pins, header_chip, rppal_pins,
 };
 use ocelli_types::{Event, Sink};
 use schemars::JsonSchema;
@@ -13,9 +13,6 @@ use serde::Deserialize;
 use crate::config::Config;
 use crate::error::Error;
 use crate::thermal::Shared;
-
-/// The chip whose lines are used where none is named.
-const FIRST_CHIP: &str = "/dev/gpiochip0";
 
 /// `[display]`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -108,8 +105,8 @@ impl DisplayTable {
 pub struct GpioTable {
     /// How pins are reached. Default `auto`: `rppal` on a Raspberry Pi, elsewhere `cdev`.
     pub driver: GpioDriver,
-    /// The chip of `cdev`. Default `/dev/gpiochip0`.
-    pub chip: PathBuf,
+    /// The chip of `cdev`. Default: the one behind the header of a Raspberry Pi, elsewhere `/dev/gpiochip0`.
+    pub chip: Option<PathBuf>,
     /// Pins that are on while an alert is open: BCM numbers with `rppal`, else lines of the chip. Default: none.
     pub alert: Vec<u32>,
     /// Whether these are on when they are low. Default false.
@@ -126,7 +123,7 @@ impl Default for GpioTable {
     fn default() -> Self {
         Self {
             driver: GpioDriver::Auto,
-            chip: FIRST_CHIP.into(),
+            chip: None,
             alert: Vec::new(),
             alert_active_low: false,
             at_least_s: 5.0,
@@ -168,11 +165,12 @@ impl GpioTable {
     }
 
     fn open(&self) -> Result<Box<dyn Pins>, PeripheralError> {
+        let cdev = || cdev_pins(&self.chip.clone().unwrap_or_else(header_chip));
         match self.driver {
             GpioDriver::Rppal => rppal_pins(),
-            GpioDriver::Cdev => cdev_pins(&self.chip),
+            GpioDriver::Cdev => cdev(),
             GpioDriver::Auto => match rppal_pins() {
-                Err(PeripheralError::NoRaspberryPi | PeripheralError::NotBuilt { .. }) => cdev_pins(&self.chip),
+                Err(PeripheralError::NoRaspberryPi | PeripheralError::NotBuilt { .. }) => cdev(),
                 opened => opened,
             },
         }
@@ -452,7 +450,8 @@ mod tests {
     fn a_chip_that_is_missing_is_an_error_of_the_start_and_of_check() {
         let mut config = Config::default();
         assert_eq!((lines(&config).expect("nothing is used"), bytes(&config)), (String::new(), 0));
-        config.gpio = GpioTable { driver: GpioDriver::Cdev, chip: "/dev/gpiochip-none".into(), ..GpioTable::default() };
+        config.gpio =
+            GpioTable { driver: GpioDriver::Cdev, chip: Some("/dev/gpiochip-none".into()), ..GpioTable::default() };
         assert!(lines(&config).is_ok(), "a chip without pins is not looked at");
         config.gpio.alert = vec![4];
         let said = "/dev/gpiochip-none: there is nothing here; check the path, and that the bus is switched on";

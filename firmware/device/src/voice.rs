@@ -130,6 +130,13 @@ impl Voice {
         Self { panel, ..self }
     }
 
+    /// The program ends because it was asked to, as the panel should hear.
+    pub fn ends(&self) {
+        if let Some(panel) = &self.panel {
+            panel.ends();
+        }
+    }
+
     /// The program thinks, as the panel should hear.
     pub fn alive(&self) {
         if let Some(panel) = &self.panel {
@@ -384,6 +391,10 @@ impl Voice {
     /// A camera that was blind sees again.
     pub fn sees(&mut self, camera: usize, at_us: Micros) {
         self.signs.sees(&self.cameras[camera]);
+        if let Some(panel) = &mut self.panel {
+            // What it has no room for it counts.
+            let _ = panel.sees(&self.cameras[camera]);
+        }
         if let Some(scribe) = &mut self.scribe {
             scribe.write(Entry::Sees { camera: self.cameras[camera].clone(), at_us });
         }

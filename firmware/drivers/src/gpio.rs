@@ -4,9 +4,15 @@
 //! A pin is *on* or *off*; which level that is, `active_low` says once, where it is taken. Pins that are dropped go back to what they
 //! were (rppal) or are given back to the kernel (gpiocdev).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::PeripheralError;
+
+/// Labels of the chip behind the header of a Raspberry Pi: of a 5, of a 4, of those before. Its number differs from kernel to kernel.
+const HEADERS: [&str; 3] = ["pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"];
+
+/// The chip of all else.
+const FIRST_CHIP: &str = "/dev/gpiochip0";
 
 /// One pin that is driven.
 pub trait OutputLine: Send {
@@ -67,6 +73,21 @@ pub fn cdev_pins(chip: &Path) -> Result<Box<dyn Pins>, PeripheralError> {
         let _ = chip;
         Err(PeripheralError::NotBuilt { what: "GPIO", feature: "gpio" })
     }
+}
+
+/// The chip whose lines are on the board's header: that of a Raspberry Pi, by its label; elsewhere the first.
+pub fn header_chip() -> PathBuf {
+    #[cfg(all(feature = "gpio", target_os = "linux"))]
+    let chips = cdev::chips();
+    #[cfg(not(all(feature = "gpio", target_os = "linux")))]
+    let chips = Vec::new();
+    of_header(chips)
+}
+
+/// Of chips with their labels.
+fn of_header(chips: Vec<(PathBuf, String)>) -> PathBuf {
+    let found = chips.into_iter().find(|(_, label)| HEADERS.contains(&label.as_str()));
+    found.map_or_else(|| FIRST_CHIP.into(), |(path, _)| path)
 }
 
 #[cfg(all(feature = "rppal", target_os = "linux", not(target_feature = "crt-static")))]
@@ -169,6 +190,15 @@ mod cdev {
         pin: u32,
     }
 
+    /// Chips that may be looked at, with their labels.
+    pub(super) fn chips() -> Vec<(PathBuf, String)> {
+        let labelled = |path: PathBuf| {
+            let info = gpiocdev::chip::Chip::from_path(&path).and_then(|chip| chip.info()).ok()?;
+            Some((path, info.label))
+        };
+        gpiocdev::chip::chips().unwrap_or_default().into_iter().filter_map(labelled).collect()
+    }
+
     pub(super) fn open(path: &Path) -> Result<Box<dyn Pins>, PeripheralError> {
         // The library's error has lost the number of the system's.
         std::fs::File::open(path).map_err(|error| PeripheralError::from_io(path, &error, "gpio"))?;
@@ -245,6 +275,27 @@ mod cdev {
         fn is_on(&mut self) -> Result<bool, PeripheralError> {
             self.request.value(self.pin).map(|value| value == Value::Active).map_err(|error| self.refused(&error))
         }
+    }
+}
+
+#[cfg(test)]
+mod headers {
+    use super::*;
+
+    #[test]
+    fn the_chip_of_a_raspberry_pis_header_is_found_by_its_label() {
+        let of = |chips: &[(&str, &str)]| {
+            of_header(chips.iter().map(|(path, label)| ((*path).into(), (*label).to_owned())).collect())
+        };
+        // A Raspberry Pi 5 before and after Linux 6.6.45, and later.
+        for header in ["/dev/gpiochip4", "/dev/gpiochip0", "/dev/gpiochip11"] {
+            let found = of(&[("/dev/gpiochip10", "gpio-brcmstb@107d508500"), (header, "pinctrl-rp1")]);
+            assert_eq!(found, Path::new(header));
+        }
+        let of_4 = [("/dev/gpiochip0", "pinctrl-bcm2711"), ("/dev/gpiochip1", "raspberrypi-exp-gpio")];
+        assert_eq!(of(&of_4), Path::new("/dev/gpiochip0"));
+        assert_eq!(of(&[("/dev/gpiochip1", "tegra234-gpio")]), Path::new(FIRST_CHIP));
+        assert_eq!(of(&[]), Path::new(FIRST_CHIP));
     }
 }
 

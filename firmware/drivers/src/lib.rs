@@ -34,7 +34,7 @@ pub use camera::{
 pub use clock::SystemClock;
 pub use error::{DriverError, PeripheralError};
 pub use fit::{Fitter, MAX_SIDE_PX};
-pub use gpio::{InputLine, OutputLine, Pins, cdev_pins, rppal_pins};
+pub use gpio::{InputLine, OutputLine, Pins, cdev_pins, header_chip, rppal_pins};
 pub use record::{ClipWriter, ENCODER_BYTES, RecordError, Still};
 pub use sample::Sampler;
 pub use sink::{

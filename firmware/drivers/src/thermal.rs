@@ -19,7 +19,8 @@ const CPU_COOLING: [&str; 3] = ["thermal-cpufreq", "cpufreq-cpu", "cpufreq"];
 /// The temperature is that of the hottest thermal zone, or of one that is named. That the CPU is slowed down is told, by what there
 /// is first: `get_throttled` of a Raspberry Pi's firmware; cooling devices of the CPU that are at work; a limit of the CPU's
 /// frequency that is below the highest that was seen since the start. That the power is weak is told by `get_throttled`, or by the
-/// alarm of `rpi_volt`, which kernels without the former have.
+/// alarm of `rpi_volt`. Kernels of a Raspberry Pi that have no `get_throttled` any more (those of 2025, raspberrypi/linux #6697) do not
+/// tell of throttling: its firmware slows the CPU down without regard to limits of the kernel.
 #[derive(Debug)]
 pub struct SysfsThermometer {
     zones: Vec<PathBuf>,
@@ -41,14 +42,19 @@ impl SysfsThermometer {
             .filter(|folder| CPU_COOLING.iter().any(|name| of_type(folder).starts_with(name)))
             .map(|folder| folder.join("cur_state"))
             .collect();
+        // `soc/soc:firmware`, and on a Raspberry Pi 5 `soc@107c000000/soc@107c000000:firmware`.
+        let firmware = folders(&root.join("devices/platform"), "soc")
+            .flat_map(|soc| folders(&soc, "soc").collect::<Vec<_>>())
+            .find(|folder| folder.to_string_lossy().ends_with(":firmware"));
         let limits = folders(&root.join("devices/system/cpu/cpufreq"), "policy")
+            .filter(|_| firmware.is_none())
             .map(|folder| (folder.join("scaling_max_freq"), 0))
             .collect();
-        let throttled = root.join("devices/platform/soc/soc:firmware/get_throttled");
+        let throttled = firmware.map(|folder| folder.join("get_throttled")).filter(|file| file.exists());
         let undervoltage = folders(&root.join("class/hwmon"), "hwmon")
             .find(|folder| text(&folder.join("name")).is_some_and(|name| name == "rpi_volt"))
             .map(|folder| folder.join("in0_lcrit_alarm"));
-        Self { zones, throttled: throttled.exists().then_some(throttled), undervoltage, cooling, limits }
+        Self { zones, throttled, undervoltage, cooling, limits }
     }
 
     /// What is looked at, for people.
@@ -161,6 +167,22 @@ mod tests {
             assert_eq!(thermometer.read(), Heat { celsius: Some(48.312), throttled, undervoltage }, "{bits}");
         }
         assert_eq!(thermometer.describe(), "1 thermal zone, throttling by the firmware");
+    }
+
+    #[test]
+    fn a_raspberry_pi_5_has_its_firmware_elsewhere_and_a_kernel_without_throttling_says_that_it_is_unknown() {
+        let firmware = "devices/platform/soc@107c000000/soc@107c000000:firmware";
+        let limit = "devices/system/cpu/cpufreq/policy0/scaling_max_freq";
+        let root = sysfs(&[(ZONE, "84000"), (&format!("{firmware}/get_throttled"), "50005"), (limit, "2400000")]);
+        let mut thermometer = SysfsThermometer::open(root.path(), None);
+        assert_eq!(thermometer.read(), Heat { celsius: Some(84.0), throttled: true, undervoltage: true });
+        fs::remove_file(root.path().join(firmware).join("get_throttled")).expect("it is there");
+        let mut thermometer = SysfsThermometer::open(root.path(), None);
+        assert_eq!(thermometer.read(), Heat { celsius: Some(84.0), ..Heat::default() });
+        // Somebody's limit: the firmware has none.
+        write(&root, &[(limit, "1500000")]);
+        assert_eq!(thermometer.read(), Heat { celsius: Some(84.0), ..Heat::default() });
+        assert_eq!(thermometer.describe(), "1 thermal zone, throttling unknown");
     }
 
     #[test]

@@ -119,8 +119,50 @@ fn what_stands_is_told_when_the_panel_is_there_and_again_after_its_reset() {
     (far.status.presses, far.status.pressed_id) = (1, 23);
     assert!(far.listen(20_000, "Standing([0, 0"), "{:?}", far.heard);
     assert_eq!((sink.acknowledged(), sink.acknowledged()), (Some(23), None));
+    sink.ends();
     drop(sink);
     assert!(far.listen(5000, "Bye"), "{:?}", far.heard);
+}
+
+#[test]
+fn an_end_that_is_not_meant_is_silence() {
+    let (mut far, _near) = Far::new();
+    let sink = PanelSink::start(PanelConfig::new(&far.path)).expect("there are threads");
+    sink.alive();
+    assert!(far.listen(20_000, "Beat"), "{:?}", far.heard);
+    drop(sink);
+    assert!(!far.listen(2000, "Bye"), "{:?}", far.heard);
+}
+
+/// That one camera is blind stands until it sees again or somebody pressed it away, whatever the others tell meanwhile.
+#[test]
+fn what_another_camera_tells_does_not_hide_that_one_is_blind() {
+    let (mut far, _near) = Far::new();
+    let of = |camera: &'static str, kind, text: &'static str| Event { camera, ..event(kind, 1, text) };
+    let mut sink = PanelSink::start(PanelConfig::new(&far.path)).expect("there are threads").naming_cameras();
+    let blind = |camera| of(camera, EventKind::Blind, "no picture");
+    sink.emit(&blind("hall")).expect("there is room");
+    assert!(
+        far.listen(20_000, "Tell { level: Notice, id: 0, age_s: 0, text: \"hall: no picture\" }"),
+        "{:?}",
+        far.heard
+    );
+    sink.emit(&of("porch", EventKind::Narration, "someone comes in")).expect("there is room");
+    assert!(!far.listen(1000, "someone comes in"), "{:?}", far.heard);
+    sink.emit(&blind("porch")).expect("there is room");
+    assert!(far.listen(20_000, "porch: no picture"));
+    sink.sees("porch").expect("there is room");
+    assert!(far.listen(20_000, "hall: no picture"), "the other is still blind");
+    sink.sees("hall").expect("there is room");
+    assert!(far.listen(20_000, "someone comes in"), "what was told meanwhile: {:?}", far.heard);
+    // Pressed away, it goes with the next text.
+    sink.emit(&blind("hall")).expect("there is room");
+    assert!(far.listen(20_000, "hall: no picture"));
+    far.status.presses += 1;
+    far.answer();
+    assert!(!far.listen(500, "someone comes in"), "it is still the last");
+    sink.emit(&of("porch", EventKind::Narration, "someone walks")).expect("there is room");
+    assert!(far.listen(20_000, "someone walks"), "{:?}", far.heard);
 }
 
 #[test]
@@ -134,6 +176,7 @@ fn heartbeats_end_with_the_thinking_and_presses_of_before_are_none() {
     };
     let sink = PanelSink::start(config).expect("there are threads");
     assert!(far.listen(20_000, "Standing"));
+    assert!(!far.listen(500, "Beat"), "it has thought of nothing yet");
     sink.alive();
     assert!(far.listen(20_000, "Beat"), "it thinks");
     far.listen(1000, "");

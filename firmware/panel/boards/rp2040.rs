@@ -11,11 +11,11 @@ mod chip;
 use core::cell::RefCell;
 
 use chip::oled::Oled;
-use chip::{INBOX, Line, begin, watch};
+use chip::{INBOX, Line, SCREEN, begin, watch};
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 use critical_section::Mutex;
-use ocelli_panel::{Desk, Dog, Panel, Ports};
+use ocelli_panel::{Desk, Dog, Guarded, Panel, Ports};
 use rp2040_hal::clocks::{Clock as _, init_clocks_and_plls};
 use rp2040_hal::fugit::{ExtU32 as _, RateExtU32 as _};
 use rp2040_hal::gpio::bank0::{Gpio0, Gpio1};
@@ -109,7 +109,8 @@ fn main() -> ! {
         power: pins.gpio15.into_push_pull_output(),
         mute: pins.gpio16.into_pull_up_input(),
         wire: Line::new(move |byte| sender.write_raw(&[byte]).is_ok(), pac::Interrupt::UART0_IRQ),
-        screen: Oled::new(i2c),
+        // The library's I2C waits without an end where SCL is held low.
+        screen: Guarded::new(Oled::new(i2c), SCREEN, reset),
         dog: Fed(watchdog),
     };
     core.SYST.set_clock_source(SystClkSource::Core);

@@ -1,8 +1,10 @@
 //! The loop's body, and the ports of a board.
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use embedded_hal::digital::{InputPin, OutputPin};
 use heapless::Vec;
-use ocelli_link::{FRAME_BYTES, encode};
+use ocelli_link::{FRAME_BYTES, Reset, encode};
 
 use crate::draw::{self, Canvas, PAGES, WIDTH};
 use crate::panel::{News, Panel};
@@ -29,6 +31,46 @@ pub trait Screen {
     fn start(&mut self) -> bool;
     /// Shows an eighth of the picture ([`draw::page`]), in some milliseconds at most. Whether it did.
     fn show(&mut self, page: u8, columns: &[u8; WIDTH]) -> bool;
+}
+
+/// A screen whose driver may never come back, as one does that waits for a line that a broken chip holds. The watchdog resets the panel
+/// then, and from that on it does without its screen, so that its alarm is heard, until somebody cuts its power.
+#[derive(Debug)]
+pub struct Guarded<S> {
+    screen: S,
+    at_work: &'static AtomicU32,
+    hung: bool,
+}
+
+/// What is kept while a screen is at work.
+const AT_WORK: u32 = 0x5c4e_e170;
+
+impl<S: Screen> Guarded<S> {
+    /// `at_work` is kept over a reset that does not cut the power, and not [`AT_WORK`] by chance.
+    pub fn new(screen: S, at_work: &'static AtomicU32, reset: Reset) -> Self {
+        let hung = reset == Reset::Watchdog && at_work.load(Relaxed) == AT_WORK;
+        Self { screen, at_work, hung }
+    }
+
+    fn guard(&mut self, work: impl FnOnce(&mut S) -> bool) -> bool {
+        if self.hung {
+            return false;
+        }
+        self.at_work.store(AT_WORK, Relaxed);
+        let done = work(&mut self.screen);
+        self.at_work.store(0, Relaxed);
+        done
+    }
+}
+
+impl<S: Screen> Screen for Guarded<S> {
+    fn start(&mut self) -> bool {
+        self.guard(Screen::start)
+    }
+
+    fn show(&mut self, page: u8, columns: &[u8; WIDTH]) -> bool {
+        self.guard(|screen| screen.show(page, columns))
+    }
 }
 
 /// The hardware watchdog.

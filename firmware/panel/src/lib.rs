@@ -13,7 +13,7 @@ mod draw;
 mod panel;
 mod signal;
 
-pub use desk::{Desk, Dog, Ports, Screen, Wire};
+pub use desk::{Desk, Dog, Guarded, Ports, Screen, Wire};
 pub use draw::{Canvas, PAGES, WIDTH, draw, page};
 pub use panel::{News, Panel, View};
 pub use signal::{Outputs, Signal};

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 use ocelli_link::{Deframer, FRAME_BYTES, Level, Packet, Reset, Status, ToPanel, encode};
-use ocelli_panel::{Canvas, Desk, Dog, PAGES, Panel, Ports, Screen, View, WIDTH, Wire, draw, page};
+use ocelli_panel::{Canvas, Desk, Dog, Guarded, PAGES, Panel, Ports, Screen, View, WIDTH, Wire, draw, page};
 
 /// What all ports of a board do.
 #[derive(Debug, Default)]
@@ -204,4 +205,43 @@ fn pictures_are_as_they_were() {
         let wanted = std::fs::read_to_string(&file).expect("it is there");
         assert!(drawn == wanted, "{name} is\n{}", drawn.replace('0', " ").replace('1', "#"));
     }
+}
+
+/// A screen that is asked, in a test, what is kept of its work.
+struct Asked(&'static AtomicU32, Vec<u32>);
+
+impl Screen for Asked {
+    fn start(&mut self) -> bool {
+        self.1.push(self.0.load(Ordering::Relaxed));
+        true
+    }
+
+    fn show(&mut self, _: u8, _: &[u8; WIDTH]) -> bool {
+        self.start()
+    }
+}
+
+#[test]
+fn a_screen_that_never_came_back_is_left_out_after_the_watchdog_alone() {
+    static KEPT: AtomicU32 = AtomicU32::new(7);
+    let mut screen = Guarded::new(Asked(&KEPT, Vec::new()), &KEPT, Reset::Watchdog);
+    assert!(screen.start() && screen.show(0, &[0; WIDTH]), "it was not at work when the watchdog came");
+    assert_eq!(KEPT.load(Ordering::Relaxed), 0);
+    // The watchdog comes while it works: that is what stays.
+    struct Hangs(&'static AtomicU32);
+    impl Screen for Hangs {
+        fn start(&mut self) -> bool {
+            panic!("{}", self.0.load(Ordering::Relaxed));
+        }
+
+        fn show(&mut self, _: u8, _: &[u8; WIDTH]) -> bool {
+            self.start()
+        }
+    }
+    let hung = std::panic::catch_unwind(|| Guarded::new(Hangs(&KEPT), &KEPT, Reset::Start).show(3, &[0; WIDTH]));
+    hung.expect_err("it does not come back");
+    let mut left_out = Guarded::new(Hangs(&KEPT), &KEPT, Reset::Watchdog);
+    assert!(!left_out.start() && !left_out.show(0, &[0; WIDTH]), "and is not asked again");
+    assert!(!Guarded::new(Hangs(&KEPT), &KEPT, Reset::Watchdog).start(), "nor after the next");
+    assert!(Guarded::new(Asked(&KEPT, Vec::new()), &KEPT, Reset::Start).start(), "after the power was cut it is");
 }

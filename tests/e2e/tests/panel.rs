@@ -64,6 +64,25 @@ fn an_alarm_is_shown_on_the_panel_and_its_button_acknowledges_it() {
     assert!(kept.out.contains("It goes on") && kept.out.contains("acknowledged"), "{}{}", kept.out, kept.err);
 }
 
+/// A program that finds no camera fails, and is started again and again: the panel hears neither a heartbeat nor that this was meant.
+#[test]
+fn a_program_that_fails_is_silence_for_the_panel() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let [socket, config] = ["panel", "ocelli.toml"].map(|name| folder.path().join(name));
+    let listener = UnixListener::bind(&socket).expect("there is room");
+    let text = format!(
+        "[camera]\ncommand = \"sleep 100\"\ntimeout_s = 2\n[panel]\ndevice = \"{}\"\nsilent_after = \"7s\"\n",
+        socket.display()
+    );
+    fs::write(&config, text).expect("it can be written");
+    let panel = thread::spawn(move || scripted(&listener));
+    let ran = ocelli(&["run", "--config", config.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    let heard = panel.join().expect("it does not panic");
+    assert!(heard.iter().any(|message| message.contains("silent_after_s: 7")), "{heard:?}");
+    assert!(!heard.iter().any(|message| message == "Beat" || message == "Bye"), "{heard:?}");
+}
+
 #[test]
 fn a_panel_that_is_not_there_is_told_and_costs_nothing() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");

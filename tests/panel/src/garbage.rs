@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ocelli_drivers::{PanelConfig, PanelReport, PanelSink};
-use ocelli_link::{FRAME_BYTES, Seeing, Status};
+use ocelli_link::{FRAME_BYTES, Level, Packet, Seeing, Status, ToPanel, encode};
 use ocelli_types::{EventKind, Sink as _};
 use serde_json::{Value, json};
 
@@ -35,6 +35,8 @@ pub struct Survived {
     pub said: u64,
     /// Heartbeats that were sent, and were taken.
     pub beats: (u64, u32),
+    /// How often the board began anew.
+    pub resets: u64,
     /// What the board said last.
     pub status: Status,
     /// How long it took.
@@ -52,7 +54,7 @@ impl Survived {
             "frames_between": self.said,
             "heartbeats_sent": self.beats.0,
             "heartbeats_taken": self.beats.1,
-            "resets": 0,
+            "resets": self.resets,
             "refused": {
                 "damaged": counts.damaged,
                 "overlong": counts.overlong,
@@ -119,6 +121,7 @@ pub fn survive(board: &Board, frames: u64) -> Result<Survived> {
         bytes: line.count(&line.counts.bytes),
         said: line.count(&line.counts.said),
         beats: (report.beats, status.beats),
+        resets: begun as u64 - 1,
         status,
         took: start.elapsed(),
     })
@@ -242,6 +245,14 @@ impl Garbage {
             (30..45, Some(mut past)) => {
                 past.truncate(1 + self.random(past.len() - 1));
                 past
+            }
+            // Whole, and for another panel: an alarm, the end, a heartbeat.
+            (47..57, _) => {
+                let (session, mut frame) = (self.random(1 << 32) as u32, [0; FRAME_BYTES]);
+                let alarm = ToPanel::Tell { level: Level::Alarm, id: 77, age_s: 0, text: "of another panel" };
+                let message = [alarm, ToPanel::Bye, ToPanel::Beat][self.random(3)];
+                let packet = Packet { session, number: u32::MAX, message };
+                encode(&packet, &mut frame).expect("it fits").to_vec()
             }
             // Longer than any can be, without an end.
             (45..47, _) => {

@@ -161,7 +161,10 @@ impl Think<'_> {
                 }
                 self.tick(index, clock)?;
             }
-            self.voice.alive();
+            // Not before there is something to think about: one that finds no camera and is started again and again is silent.
+            if !live || self.cameras.is_empty() || self.cameras.iter().any(|camera| camera.greeted) {
+                self.voice.alive();
+            }
             self.follow()?;
             self.stand()?;
             self.live(clock);
@@ -300,10 +303,9 @@ impl Think<'_> {
                 camera.mind.looks(&look.gate);
                 look.gate.camera_move.iter().try_for_each(|held| self.voice.moved(index, held))?;
                 let report = camera.mind.take::<InferError>(&slot, clock, events)?;
-                camera.pulse.thought(report.encode_us, report.describe_us);
+                camera.pulse.thought(&report);
                 if let Some(outside) = &self.outside {
-                    let times = (report.encode_us, report.describe_us);
-                    outside.saw(index, &look, times, |total| counts.add_to(total));
+                    outside.saw(index, &look, &report, |total| counts.add_to(total));
                 }
                 let minute = self.dates.of(captured_us).and_then(|unix_ms| self.week.minute(unix_ms));
                 let (mut alerted, mut deviations) = (AlertBuf::new(), DeviationBuf::new());

@@ -139,8 +139,10 @@ impl PanelError {
 /// What the thread and its owner tell each other.
 #[derive(Debug)]
 struct Shared {
-    /// The last sign that the program thinks.
-    alive: Instant,
+    /// The last sign that the program thinks; `None` before the first.
+    alive: Option<Instant>,
+    /// Whether its end, when it comes, is meant.
+    ends: bool,
     /// The newest alert that somebody acknowledged at the panel, until it is asked for.
     acknowledged: Option<u64>,
     /// What the person should hear, until it is asked for.
@@ -167,6 +169,8 @@ pub struct PanelReport {
 #[derive(Debug)]
 enum Order {
     Tell { level: Level, id: u64, text: String },
+    Blind { camera: String, text: String },
+    Sees { camera: String },
     More { id: u64, text: String },
     Over { up_to: Option<u64>, id: u64 },
 }
@@ -187,7 +191,8 @@ impl PanelSink {
     /// The system has no thread.
     pub fn start(config: PanelConfig) -> io::Result<Self> {
         let (give, orders) = sync_channel(WAITING);
-        let shared = Shared { alive: Instant::now(), acknowledged: None, news: None, report: PanelReport::default() };
+        let report = PanelReport::default();
+        let shared = Shared { alive: None, ends: false, acknowledged: None, news: None, report };
         let shared = Arc::new(Mutex::new(shared));
         // Any number that the run before did not have.
         let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u32 | 1);
@@ -212,9 +217,23 @@ impl PanelSink {
         self
     }
 
-    /// The program thinks. Without this heartbeats end, and the panel raises its alarm.
+    /// The program thinks. Before this there are no heartbeats, and without it they end: the panel raises its alarm.
     pub fn alive(&self) {
-        lock(&self.shared).alive = Instant::now();
+        lock(&self.shared).alive = Some(Instant::now());
+    }
+
+    /// That the sink is dropped next is meant: the panel hears that nobody watches any more, and raises no alarm. A program that fails is
+    /// silent, as one that hangs.
+    pub fn ends(&self) {
+        lock(&self.shared).ends = true;
+    }
+
+    /// A camera that was told to be blind sees again.
+    ///
+    /// # Errors
+    /// The thread has too much to do.
+    pub fn sees(&mut self, camera: &str) -> Result<(), SinkError> {
+        self.order(Order::Sees { camera: camera.to_owned() })
     }
 
     /// As [`Sink::emit`], where alerts matter as much as this.
@@ -231,7 +250,7 @@ impl PanelSink {
             (EventKind::Alert, Severity::Alarm) => Order::Tell { level: Level::Alarm, id: event.id, text },
             (EventKind::Alert, Severity::Notice) => Order::Tell { level: Level::Notice, id: event.id, text },
             (EventKind::Update, _) => Order::More { id: event.id, text },
-            (EventKind::Blind, _) => Order::Tell { level: Level::Notice, id: 0, text },
+            (EventKind::Blind, _) => Order::Blind { camera: event.camera.to_owned(), text },
             _ => Order::Tell { level: Level::Info, id: 0, text },
         })
     }
@@ -281,7 +300,7 @@ impl Sink for PanelSink {
 }
 
 impl Drop for PanelSink {
-    /// The panel hears that this is the end.
+    /// Where that [is meant](Self::ends) the panel hears of it.
     fn drop(&mut self) {
         self.give = None;
         let Some(thread) = self.thread.take() else { return };
@@ -401,6 +420,8 @@ struct Said {
 #[derive(Debug, Default)]
 struct Standing {
     last: Option<Said>,
+    /// Of each camera that is blind, and that nobody pressed away: shown in the place of `last`, the newest of them.
+    blind: Vec<(String, Said)>,
     alerts: Vec<Said>,
     settings_due: bool,
     ids_due: bool,
@@ -408,9 +429,19 @@ struct Standing {
 
 impl Standing {
     fn take(&mut self, order: Order) {
+        let said = |level, id, text: String| Said { level, id, own: text.len(), text, told: Instant::now(), due: true };
         match order {
+            Order::Blind { camera, text } => {
+                self.blind.retain(|(other, _)| *other != camera);
+                self.blind.push((camera, said(Level::Notice, 0, text)));
+            }
+            Order::Sees { camera } => {
+                self.blind.retain(|(other, _)| *other != camera);
+                // What was behind it.
+                self.text().into_iter().for_each(|text| text.due = true);
+            }
             Order::Tell { level, id, text } => {
-                let text = Said { level, id, own: text.len(), text, told: Instant::now(), due: true };
+                let text = said(level, id, text);
                 if id == 0 {
                     self.last = Some(text);
                 } else if !self.alerts.iter().any(|alert| alert.id == id) {
@@ -438,10 +469,24 @@ impl Standing {
         }
     }
 
+    /// The text that is shown where there is no alert.
+    fn text(&mut self) -> Option<&mut Said> {
+        self.blind.last_mut().map(|(_, text)| text).or(self.last.as_mut())
+    }
+
+    /// Somebody pressed the button: that a camera is blind goes with the next text.
+    fn pressed(&mut self) {
+        if let Some((_, text)) = self.blind.pop() {
+            self.last = Some(text);
+            self.blind.clear();
+        }
+    }
+
     /// All of it is to be told again.
     fn again(&mut self) {
         (self.settings_due, self.ids_due) = (true, true);
-        self.alerts.iter_mut().chain(&mut self.last).for_each(|text| text.due = true);
+        self.alerts.iter_mut().for_each(|text| text.due = true);
+        self.text().into_iter().for_each(|text| text.due = true);
     }
 
     /// What is to be told next; what is urgent first.
@@ -457,7 +502,7 @@ impl Standing {
             ids.iter_mut().zip(&self.alerts).for_each(|(id, alert)| *id = alert.id);
             return Some(ToPanel::Standing(ids));
         }
-        self.last.as_mut().filter(|text| text.due).map(|text| tell(text, buffer))
+        self.text().filter(|text| text.due).map(|text| tell(text, buffer))
     }
 }
 
@@ -538,6 +583,9 @@ impl Keeper {
             Some((session, presses)) if session == status.session => presses != status.presses,
             Some(_) => status.presses > 0,
         };
+        if is_pressed {
+            self.standing.pressed();
+        }
         if is_pressed && status.pressed_id > 0 {
             self.standing.take(Order::Over { up_to: Some(status.pressed_id), id: 0 });
             let mut shared = lock(&self.shared);
@@ -621,7 +669,7 @@ impl<'k> Talk<'k> {
     }
 
     fn thinks(&self) -> bool {
-        lock(&self.keeper.shared).alive.elapsed() < self.keeper.config.beat_for
+        lock(&self.keeper.shared).alive.is_some_and(|alive| alive.elapsed() < self.keeper.config.beat_for)
     }
 
     fn hear(&mut self, status: Status) {
@@ -690,9 +738,12 @@ impl<'k> Talk<'k> {
         self.length = encode(&packet, &mut self.frame).expect("a frame should hold every message").len();
     }
 
-    /// Says that this is the end, if there is somebody, and waits until it was heard: what is on its way when a line is closed may
-    /// be thrown away.
+    /// Says that this is the end, if it is meant and there is somebody, and waits until it was heard: what is on its way when a line is
+    /// closed may be thrown away.
     fn farewell(mut self) {
+        if !lock(&self.keeper.shared).ends {
+            return;
+        }
         let until = Instant::now() + FAREWELL;
         let mut said = false;
         while let Some((session, number)) = self.session.filter(|_| Instant::now() < until) {

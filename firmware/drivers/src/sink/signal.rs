@@ -67,12 +67,15 @@ impl SignalSink {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (tell, troubles) = sync_channel(1);
-        let mut drive =
-            Drive { outputs, button, shared: Arc::clone(&shared), on: false, pressed: [false; 2], failed: false };
+        let mut drive = Drive::new(outputs, button, Arc::clone(&shared));
         let run = move || {
+            // Once, until all is well again.
+            let mut failed = false;
             while !drive.shared.over.load(Ordering::Relaxed) {
-                if let Err(error) = drive.step(Instant::now())
-                    && !std::mem::replace(&mut drive.failed, true)
+                let stepped = drive.step(Instant::now());
+                let is_new = !std::mem::replace(&mut failed, stepped.is_err());
+                if let Err(error) = stepped
+                    && is_new
                 {
                     let _ = tell.try_send(format!("alert outputs or the mute button fail: {error}"));
                 }
@@ -141,43 +144,56 @@ impl Sink for SignalSink {
 
 /// The thread's side.
 struct Drive {
-    outputs: Vec<Box<dyn OutputLine>>,
+    /// Each with what it was switched to; `None` where that failed.
+    outputs: Vec<(Box<dyn OutputLine>, Option<bool>)>,
     button: Option<Box<dyn InputLine>>,
     shared: Arc<Shared>,
-    on: bool,
     /// The button in the two looks before.
     pressed: [bool; 2],
-    failed: bool,
 }
 
 impl Drive {
-    /// Looks at the button and switches what has changed.
+    /// Of outputs that are off, as they are taken.
+    fn new(outputs: Vec<Box<dyn OutputLine>>, button: Option<Box<dyn InputLine>>, shared: Arc<Shared>) -> Self {
+        let outputs = outputs.into_iter().map(|output| (output, Some(false))).collect();
+        Self { outputs, button, shared, pressed: [false; 2] }
+    }
+
+    /// Looks at the button and switches what has changed, each output whatever the button or another one says.
     fn step(&mut self, now: Instant) -> Result<(), PeripheralError> {
-        if let Some(button) = &mut self.button {
-            let is_on = button.is_on()?;
-            let [before, last] = self.pressed;
-            self.pressed = [last, is_on];
-            if is_on && last && !before {
-                self.shared.pressed.store(true, Ordering::Relaxed);
-                let mut all = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-                all.iter_mut().for_each(|open| open.muted = true);
-            }
-        }
+        let looked = self.look();
         let on = {
             let mut all = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
             all.retain(|open| !open.over || now < open.least);
             all.iter().any(|open| !open.muted)
         };
-        if on != self.on {
-            self.switch(on)?;
+        let switched = self.switch(on);
+        looked.and(switched)
+    }
+
+    /// Mutes what is open where the button is pressed.
+    fn look(&mut self) -> Result<(), PeripheralError> {
+        let Some(button) = &mut self.button else { return Ok(()) };
+        let is_on = button.is_on()?;
+        let [before, last] = self.pressed;
+        self.pressed = [last, is_on];
+        if is_on && last && !before {
+            self.shared.pressed.store(true, Ordering::Relaxed);
+            let mut all = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter_mut().for_each(|open| open.muted = true);
         }
         Ok(())
     }
 
+    /// Switches the outputs that are not so yet. One that fails is tried again by the next call; the first error is given.
     fn switch(&mut self, on: bool) -> Result<(), PeripheralError> {
-        self.outputs.iter_mut().try_for_each(|output| output.set(on))?;
-        self.on = on;
-        Ok(())
+        let mut all = Ok(());
+        for (output, is_on) in self.outputs.iter_mut().filter(|(_, is_on)| *is_on != Some(on)) {
+            let set = output.set(on);
+            *is_on = set.is_ok().then_some(on);
+            all = all.and(set);
+        }
+        all
     }
 }
 
@@ -190,28 +206,36 @@ mod tests {
     #[derive(Clone, Default)]
     struct Pin(Arc<AtomicBool>, Arc<AtomicBool>);
 
+    impl Pin {
+        fn is_there(&self) -> Result<(), PeripheralError> {
+            let gone = || PeripheralError::Pin { of: "/dev/gpiochip0".into(), pin: 4, why: "it was pulled out".into() };
+            if self.1.load(Ordering::Relaxed) { Err(gone()) } else { Ok(()) }
+        }
+
+        fn goes(&self, gone: bool) {
+            self.1.store(gone, Ordering::Relaxed);
+        }
+
+        fn lit(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
     impl OutputLine for Pin {
         fn set(&mut self, on: bool) -> Result<(), PeripheralError> {
-            if self.1.load(Ordering::Relaxed) {
-                return Err(PeripheralError::Pin {
-                    of: "/dev/gpiochip0".into(),
-                    pin: 4,
-                    why: "it was pulled out".into(),
-                });
-            }
-            self.0.store(on, Ordering::Relaxed);
-            Ok(())
+            self.is_there().map(|()| self.0.store(on, Ordering::Relaxed))
         }
     }
 
     impl InputLine for Pin {
         fn is_on(&mut self) -> Result<bool, PeripheralError> {
-            Ok(self.0.load(Ordering::Relaxed))
+            self.is_there().map(|()| self.0.load(Ordering::Relaxed))
         }
     }
 
     struct Bench {
         lamp: Pin,
+        siren: Pin,
         button: Pin,
         sink: SignalSink,
         drive: Drive,
@@ -220,12 +244,13 @@ mod tests {
 
     /// The sink and the thread's side of it, in one thread.
     fn bench() -> Bench {
-        let (lamp, button, shared) = (Pin::default(), Pin::default(), Arc::new(Shared::default()));
+        let (lamp, siren, button) = (Pin::default(), Pin::default(), Pin::default());
+        let shared = Arc::new(Shared::default());
         let (_, troubles) = sync_channel(1);
         let sink = SignalSink { shared: Arc::clone(&shared), at_least: Duration::from_secs(5), troubles, thread: None };
-        let (outputs, reads) = (vec![Box::new(lamp.clone()) as Box<dyn OutputLine>], Box::new(button.clone()));
-        let drive = Drive { outputs, button: Some(reads), shared, on: false, pressed: [false; 2], failed: false };
-        Bench { lamp, button, sink, drive, now: Instant::now() }
+        let outputs = [&lamp, &siren].map(|pin| Box::new(pin.clone()) as Box<dyn OutputLine>);
+        let drive = Drive::new(outputs.into(), Some(Box::new(button.clone())), shared);
+        Bench { lamp, siren, button, sink, drive, now: Instant::now() }
     }
 
     impl Bench {
@@ -237,7 +262,14 @@ mod tests {
         fn after(&mut self, time: Duration) -> bool {
             self.now += time;
             self.drive.step(self.now).expect("the pins work");
-            self.lamp.0.load(Ordering::Relaxed)
+            assert_eq!(self.lamp.lit(), self.siren.lit(), "all outputs are alike");
+            self.lamp.lit()
+        }
+
+        /// Which outputs are on after a step in which a pin fails.
+        fn failing(&mut self) -> [bool; 2] {
+            self.drive.step(self.now).expect_err("a pin fails");
+            [self.lamp.lit(), self.siren.lit()]
         }
 
         fn press(&mut self, pressed: bool) {
@@ -280,23 +312,65 @@ mod tests {
     }
 
     #[test]
+    fn no_pin_that_fails_keeps_another_from_being_switched() {
+        let mut bench = bench();
+        bench.button.goes(true);
+        bench.tell(1, EventKind::Alert);
+        assert_eq!(bench.failing(), [true; 2], "the button cannot be read");
+        bench.button.goes(false);
+        bench.sink.acknowledged(1);
+        assert!(!bench.after(LOOK));
+        for first in [true, false] {
+            let pin = if first { bench.lamp.clone() } else { bench.siren.clone() };
+            pin.goes(true);
+            bench.tell(2, EventKind::Alert);
+            assert_eq!(bench.failing(), [!first, first], "the other is on");
+            bench.sink.acknowledged(2);
+            bench.drive.step(bench.now).expect_err("it is not known to be off");
+            assert_eq!([bench.lamp.lit(), bench.siren.lit()], [false; 2]);
+            pin.goes(false);
+            assert!(!bench.after(LOOK));
+        }
+        // One that comes back while the alert goes on is switched on.
+        bench.siren.goes(true);
+        bench.tell(3, EventKind::Alert);
+        assert_eq!(bench.failing(), [true, false]);
+        bench.siren.goes(false);
+        assert!(bench.after(LOOK));
+    }
+
+    #[test]
     fn a_pin_that_fails_is_told_once_and_lamps_go_off_at_the_end() {
         let lamp = Pin::default();
         let (outputs, least) = (vec![Box::new(lamp.clone()) as Box<dyn OutputLine>], Duration::ZERO);
         let mut sink = SignalSink::start(outputs, None, least).expect("there are threads");
         let Ok(()) = sink.emit(&Event { id: 1, kind: EventKind::Alert, ..falls() });
-        let lit = || lamp.0.load(Ordering::Relaxed);
+        let lit = || lamp.lit();
         let until = Instant::now() + Duration::from_mins(1);
         while !lit() {
             assert!(Instant::now() < until, "it goes on");
             thread::sleep(LOOK);
         }
-        lamp.1.store(true, Ordering::Relaxed);
+        lamp.goes(true);
         let Ok(()) = sink.emit(&Event { id: 2, kind: EventKind::AlertEnd, ..falls() });
         let said = sink.troubles.recv_timeout(Duration::from_mins(1)).expect("it is told");
         assert_eq!(said, "alert outputs or the mute button fail: pin 4 of /dev/gpiochip0: it was pulled out");
         assert_eq!(sink.trouble(), None);
-        lamp.1.store(false, Ordering::Relaxed);
+        // Well again, it goes off; it fails once more, and that is told too.
+        lamp.goes(false);
+        while lit() {
+            assert!(Instant::now() < until, "it is tried again");
+            thread::sleep(LOOK);
+        }
+        let Ok(()) = sink.emit(&Event { id: 3, kind: EventKind::Alert, ..falls() });
+        while !lit() {
+            assert!(Instant::now() < until, "it goes on");
+            thread::sleep(LOOK);
+        }
+        lamp.goes(true);
+        let Ok(()) = sink.emit(&Event { id: 4, kind: EventKind::AlertEnd, ..falls() });
+        assert_eq!(sink.troubles.recv_timeout(Duration::from_mins(1)).as_ref(), Ok(&said));
+        lamp.goes(false);
         drop(sink);
         assert!(!lit());
     }

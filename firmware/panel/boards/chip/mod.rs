@@ -192,16 +192,23 @@ impl Screen for NoScreen {
     }
 }
 
-/// Kept over a reset that does not cut the power: a mark, and the number of resets.
+/// Kept over a reset that does not cut the power: a mark, the number of resets, and what the screen was about ([`SCREEN`]).
 #[unsafe(link_section = ".uninit.boot")]
-static BOOT: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];
+static BOOT: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 const MARK: u32 = 0x0ce1_1150;
+
+/// For a [`Guarded`](ocelli_panel::Guarded) screen.
+#[cfg_attr(not(feature = "rp2040"), expect(dead_code, reason = "no other board has a screen that can hang"))]
+pub static SCREEN: &AtomicU32 = &BOOT[2];
 
 /// A session, and why the panel began anew. Without a source of `noise` a session differs from the one before by the number of resets,
 /// which memory that lost its power has from whatever it holds then. The chip may know of its watchdog; where it does not, memory that was
 /// kept means that nobody cut the power, and besides the watchdog only the reset button does that.
 pub fn begin(noise: u32, by_watchdog: Option<bool>) -> (u32, Reset) {
     let is_kept = BOOT[0].load(Relaxed) == MARK;
+    if !is_kept {
+        BOOT[2].store(0, Relaxed);
+    }
     let boots = BOOT[1].load(Relaxed).wrapping_add(1);
     BOOT[0].store(MARK, Relaxed);
     BOOT[1].store(boots, Relaxed);

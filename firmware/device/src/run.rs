@@ -371,12 +371,14 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         recorder,
         switches,
         supervisor,
+        is_set_up,
     };
     let limit_us = args.seconds.map(|seconds| start_us + Micros::from_seconds(seconds));
     let thought = think.run(&messages, &give_tokens, &stop, limit_us, &clock, live);
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
     // for longer than this.
     think.supervisor.stopping();
+    let is_meant = stop.load(Ordering::Relaxed) || limit_us.is_some() || !live;
     stop.store(true, Ordering::Relaxed);
     drop((messages, give_tokens));
     let until = SystemClock::new();
@@ -399,7 +401,8 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     drop(courier);
     think.sum_up(start_us, thought.is_ok() && captured.is_ok());
     let all = thought.and(encoded).and(captured).and(saved).and(kept);
-    if all.is_ok() {
+    // A command that ended leaves nobody who watches.
+    if is_meant && all.is_ok() {
         think.voice.ends();
     }
     all

@@ -155,12 +155,21 @@ fn what_another_camera_tells_does_not_hide_that_one_is_blind() {
     assert!(far.listen(20_000, "hall: no picture"), "the other is still blind");
     sink.sees("hall").expect("there is room");
     assert!(far.listen(20_000, "someone comes in"), "what was told meanwhile: {:?}", far.heard);
-    // Pressed away, it goes with the next text.
+    // A press for an alarm is none for what is behind it.
+    sink.emit(&blind("porch")).expect("there is room");
     sink.emit(&blind("hall")).expect("there is room");
     assert!(far.listen(20_000, "hall: no picture"));
-    far.status.presses += 1;
+    (far.status.presses, far.status.pressed_id) = (1, 9);
     far.answer();
-    assert!(!far.listen(500, "someone comes in"), "it is still the last");
+    sink.emit(&of("porch", EventKind::Narration, "someone sits")).expect("there is room");
+    assert!(!far.listen(1000, "someone sits"), "{:?}", far.heard);
+    // Pressed away, one gives way to the next, and the last of them to the next text.
+    (far.status.presses, far.status.pressed_id) = (2, 0);
+    far.answer();
+    assert!(far.listen(20_000, "porch: no picture"), "{:?}", far.heard);
+    far.status.presses = 3;
+    far.answer();
+    assert!(!far.listen(500, "someone sits"), "it is still the last");
     sink.emit(&of("porch", EventKind::Narration, "someone walks")).expect("there is room");
     assert!(far.listen(20_000, "someone walks"), "{:?}", far.heard);
 }

@@ -256,6 +256,12 @@ impl Mind {
                     self.alerts.iter_mut().for_each(|alert| alert.id = None);
                     self.alerts.retain(|alert| !alert.seen);
                     self.pressed_id = 0;
+                    // Whoever begins after an end that was meant is waited for as after power-up. One that follows a silence is not: it
+                    // may be the next of many that fail.
+                    if self.seeing == Seeing::Ended {
+                        self.beat_ms = now_ms;
+                        self.see(Seeing::Waiting, now_ms);
+                    }
                 }
                 self.settings = settings;
             }
@@ -345,7 +351,9 @@ impl Mind {
         }
         self.down = Some((since_ms, true));
         self.presses = self.presses.wrapping_add(1);
-        (self.silence_seen, self.text_seen) = (true, true);
+        self.silence_seen = true;
+        // Not where it is behind an alert or a silence: nobody has read it then.
+        self.text_seen |= matches!(self.signal(), (Signal::Notice, _, None));
         self.pressed_id = self.alerts.iter().filter_map(|alert| alert.id).max().unwrap_or(0);
         // Those of this run stay until the runtime says that they are over, else it might tell them anew.
         self.alerts.retain(|alert| alert.id.is_some());

@@ -171,6 +171,46 @@ fn an_end_in_order_is_no_alarm_and_none_at_all_is_one_after_a_while() {
     assert_eq!(home.panel.signal(), Signal::Watching, "it began again");
 }
 
+#[test]
+fn who_begins_after_an_end_in_order_and_finds_no_camera_is_an_alarm_too() {
+    let mut home = Home::new();
+    let settings = |run| ToPanel::Settings(Settings { run, silent_after_s: 10, power_cycle_after_s: None });
+    home.say(settings(1));
+    home.wait(1000, true);
+    home.say(ToPanel::Bye);
+    assert_eq!((home.wait(60_000, false), home.panel.signal()), (0, Signal::Ended));
+    // The same run, told again, is no beginning.
+    home.say(settings(1));
+    assert_eq!((home.wait(300_000, false), home.panel.signal()), (0, Signal::Ended));
+    // It fails, and is started again each ten seconds.
+    let mut sounds = 0;
+    for run in 2..22 {
+        assert!(run <= 20, "in time");
+        home.say(settings(run));
+        sounds = home.wait(10_000, false);
+        if sounds > 0 {
+            break;
+        }
+        assert_eq!(home.panel.signal(), Signal::Waiting);
+    }
+    assert!(sounds > 0 && home.panel.signal() == Signal::Silent);
+    home.say(settings(30));
+    home.wait(1000, false);
+    assert_eq!(home.panel.signal(), Signal::Silent, "and goes on");
+}
+
+#[test]
+fn a_press_for_an_alarm_is_none_for_what_is_behind_it() {
+    let mut home = Home::new();
+    home.wait(2000, true);
+    home.say(ToPanel::Tell { level: Level::Alarm, id: 3, age_s: 0, text: "a person falls" });
+    home.say(ToPanel::Tell { level: Level::Notice, id: 0, age_s: 0, text: "blind: unplugged" });
+    home.press();
+    assert_eq!((home.panel.signal(), home.headline()), (Signal::Notice, ("Notice", "blind: unplugged")));
+    home.press();
+    assert_eq!(home.panel.signal(), Signal::Watching);
+}
+
 /// When the power is cut, in seconds of silence.
 fn cuts(after_s: Option<u16>, silence_s: u64) -> Vec<u64> {
     let mut home = Home::new();

@@ -67,20 +67,50 @@ fn an_alarm_is_shown_on_the_panel_and_its_button_acknowledges_it() {
 /// A program that finds no camera fails, and is started again and again: the panel hears neither a heartbeat nor that this was meant.
 #[test]
 fn a_program_that_fails_is_silence_for_the_panel() {
+    let (code, heard) = heard_by("command = \"sleep 100\"\ntimeout_s = 2", "silent_after = \"7s\"\n", None);
+    assert_eq!(code, Some(3), "{heard:?}");
+    assert!(heard.iter().any(|message| message.contains("silent_after_s: 7")), "{heard:?}");
+    assert!(!heard.iter().any(|message| message == "Beat" || message == "Bye"), "{heard:?}");
+}
+
+/// What the panel heard of a run with this config that was killed by nobody.
+fn heard_by(camera: &str, more: &str, seconds: Option<&str>) -> (Option<i32>, Vec<String>) {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let [socket, config] = ["panel", "ocelli.toml"].map(|name| folder.path().join(name));
     let listener = UnixListener::bind(&socket).expect("there is room");
-    let text = format!(
-        "[camera]\ncommand = \"sleep 100\"\ntimeout_s = 2\n[panel]\ndevice = \"{}\"\nsilent_after = \"7s\"\n",
-        socket.display()
-    );
+    let more = more.replace("FOLDER", folder.path().to_str().unwrap());
+    let text = format!("[camera]\n{camera}\n[panel]\ndevice = \"{}\"\n{more}", socket.display());
     fs::write(&config, text).expect("it can be written");
     let panel = thread::spawn(move || scripted(&listener));
-    let ran = ocelli(&["run", "--config", config.to_str().unwrap()]);
-    assert_eq!(ran.code, Some(3), "{}", ran.err);
-    let heard = panel.join().expect("it does not panic");
-    assert!(heard.iter().any(|message| message.contains("silent_after_s: 7")), "{heard:?}");
-    assert!(!heard.iter().any(|message| message == "Beat" || message == "Bye"), "{heard:?}");
+    let limit = seconds.map_or_else(Vec::new, |seconds| vec!["--seconds", seconds]);
+    let ran = ocelli(&[&["run", "--config", config.to_str().unwrap()], &limit[..]].concat());
+    assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.err);
+    (ran.code, panel.join().expect("it does not panic"))
+}
+
+/// One that is set up on its page runs without a camera, and is no computer that is silent.
+#[test]
+fn a_program_that_waits_for_its_first_camera_lives() {
+    let set_up = "[gateway]\nlisten = \"127.0.0.1:0\"\nusers = \"FOLDER/users\"\nsetup = \"FOLDER/setup.jsonl\"\n";
+    let (code, heard) = heard_by("device = \"/dev/no-such-camera\"", set_up, Some("5"));
+    assert_eq!(code, Some(0), "{heard:?}");
+    assert!(heard.iter().any(|message| message == "Beat"), "{heard:?}");
+    assert_eq!(heard.last().map(String::as_str), Some("Bye"), "it was asked to end");
+}
+
+/// A camera's command that ends leaves nobody who watches, whatever code it ends with.
+#[test]
+fn a_command_that_ends_is_silence_for_the_panel() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let clip = folder.path().join("grey.y4m");
+    let mut bytes = b"YUV4MPEG2 W64 H48 F10:1 C420\n".to_vec();
+    (0..20).for_each(|_| bytes.extend([&b"FRAME\n"[..], &[90; 64 * 48 * 3 / 2]].concat()));
+    fs::write(&clip, bytes).expect("it can be written");
+    let paced = format!("command = \"cat {}; sleep 3\"", clip.display());
+    let (code, heard) = heard_by(&paced, "", None);
+    assert_eq!(code, Some(0), "{heard:?}");
+    assert!(heard.iter().any(|message| message == "Beat"), "it watched: {heard:?}");
+    assert!(!heard.iter().any(|message| message == "Bye"), "{heard:?}");
 }
 
 #[test]

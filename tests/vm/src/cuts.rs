@@ -264,8 +264,8 @@ fn once(machine: &mut Machine, cut: Cut, kinds: &Kinds, tally: &mut Tally, promi
                     if event.id <= promised.newest {
                         tally.damaged.push(format!("the id {} was given twice", event.id));
                     }
-                    // An alert that is told again has its id, and is another promise where it lasted longer.
-                    if now.told.iter().all(|before| before.id != event.id || before.t_end_s < event.t_end_s) {
+                    // An alert that is told again has its id, and the journal keeps it as it was.
+                    if now.told.iter().all(|before| before.id != event.id) {
                         now.told.push(event);
                     }
                 }
@@ -501,27 +501,6 @@ mod tests {
         {
             assert_eq!(listed(key, other), [3], "{key}");
         }
-    }
-
-    #[test]
-    fn an_alert_that_is_told_again_with_a_later_end_is_another_promise() {
-        let alert = |at_s, t_end_s| {
-            let (_, what, mut more) = event(at_s, 4, "alert");
-            more["t_start_s"] = json!(1.0);
-            more["t_end_s"] = json!(t_end_s);
-            (at_s, what, more)
-        };
-        let mut before = Promised::default();
-        play(
-            &[event(1.2, 2, "narration"), alert(1.3, 1.3), alert(1.4, 1.3), alert(1.5, 2.5), mounts(), tick(1.6)],
-            &mut before,
-        )
-        .1
-        .expect("it is cut");
-        assert_eq!(
-            before.told.iter().map(|told| (told.id, told.t_end_s)).collect::<Vec<_>>(),
-            [(2, 1.7), (4, 1.3), (4, 2.5)]
-        );
     }
 
     #[test]

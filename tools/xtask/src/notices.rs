@@ -26,15 +26,18 @@ const DOC: &str = "/usr/share/doc";
 /// What lets a font be part of a program that is under another licence.
 const EMBEDDING: &str = "As a special exception, if you create a document which uses this font, and embed this font or unaltered portions of this \
                          font into the document, this font does not by itself cause the resulting document to be covered by the GNU General \
-                         Public License.";
+                         Public License. This exception does not however invalidate any other reasons why the document might be covered by \
+                         the GNU General Public License. If you modify this font, you may extend this exception to your version of the font, \
+                         but you are not obligated to do so. If you do not wish to do so, delete this exception statement from your version.";
 
-/// The fonts that u8g2-fonts has of others: name, holders, licences of which the text goes with them, what else is said.
-const FONTS: [(&str, &str, &[&str], &str); 4] = [
-    ("u8g2, which has the fonts in its form", "2016, olikraus@gmail.com", &["BSD-2-Clause"], ""),
+/// The fonts that u8g2-fonts has of others: name, holders, licence, those whose text goes with them, what else is said.
+const FONTS: [(&str, &str, &str, &[&str], &str); 4] = [
+    ("u8g2, which has the fonts in its form", "2016, olikraus@gmail.com", "BSD-2-Clause", &["BSD-2-Clause"], ""),
     (
         "cu12 (ClearlyU)",
         "2001 Computing Research Labs, New Mexico State University; 2001-2004 Department of Mathematical Sciences, New Mexico \
          State University (Mark Leisher)",
+        "MIT",
         &["MIT"],
         "",
     ),
@@ -42,12 +45,14 @@ const FONTS: [(&str, &str, &[&str], &str); 4] = [
         "unifont (GNU Unifont)",
         "1998-2022 Roman Czyborra, Paul Hardy, Qianqian Fang, Andrew Miller, Johnnie Weaver, David Corbett, Nils Moskopp, Rebecca \
          Bettencourt and others",
+        "OFL-1.1 OR GPL-2.0-or-later",
         &["OFL-1.1", "GPL-2.0-only"],
         EMBEDDING,
     ),
     (
         "wqy12 and wqy16 (WenQuanYi)",
         "2004-2010 WenQuanYi Project, Qianqian Fang and others",
+        "GPL-2.0-only",
         &["GPL-2.0-only"],
         EMBEDDING,
     ),
@@ -138,12 +143,12 @@ fn gcc() -> Result<String> {
 
 /// Adds the fonts of the displays.
 fn fonts(notices: &mut Notices) -> Result<()> {
-    for (name, holders, licences, more) in FONTS {
+    for (name, holders, licence, texts_of, more) in FONTS {
         let mut texts = vec![format!("Copyright {holders}\n\n{more}")];
-        for licence in licences {
-            texts.push(standard(licence)?);
+        for text in texts_of {
+            texts.push(standard(text)?);
         }
-        notices.add(name, &licences.join(" or "), &texts)?;
+        notices.add(name, licence, &texts)?;
     }
     Ok(())
 }

@@ -102,6 +102,8 @@ pub(super) struct Think<'a> {
     pub(super) switches: Arc<Switches>,
     /// Who started the program, and wants to know how it is.
     pub(super) supervisor: Supervisor,
+    /// Whether cameras are set up on the page, and the program goes on without one.
+    pub(super) is_set_up: bool,
 }
 
 impl Think<'_> {
@@ -161,8 +163,8 @@ impl Think<'_> {
                 }
                 self.tick(index, clock)?;
             }
-            // Not before there is something to think about: one that finds no camera and is started again and again is silent.
-            if !live || self.cameras.is_empty() || self.cameras.iter().any(|camera| camera.greeted) {
+            // Not before there is something to think about, where the program ends without a camera: started again and again it is silent.
+            if !live || self.is_set_up || self.cameras.iter().any(|camera| camera.greeted) {
                 self.voice.alive();
             }
             self.follow()?;
@@ -437,6 +439,7 @@ mod tests {
             recorder,
             switches,
             supervisor,
+            is_set_up: false,
         };
         let (tell, messages) = sync_channel(500);
         let (give, _slots) = sync_channel(SLOTS);

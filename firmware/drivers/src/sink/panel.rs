@@ -474,11 +474,13 @@ impl Standing {
         self.blind.last_mut().map(|(_, text)| text).or(self.last.as_mut())
     }
 
-    /// Somebody pressed the button: that a camera is blind goes with the next text.
+    /// Somebody pressed the button where there was no alert: the camera that was shown as blind goes with the next text, or gives way to
+    /// another that is.
     fn pressed(&mut self) {
-        if let Some((_, text)) = self.blind.pop() {
-            self.last = Some(text);
-            self.blind.clear();
+        let Some((_, shown)) = self.blind.pop() else { return };
+        match self.blind.last_mut() {
+            Some((_, next)) => next.due = true,
+            None => self.last = Some(shown),
         }
     }
 
@@ -583,7 +585,7 @@ impl Keeper {
             Some((session, presses)) if session == status.session => presses != status.presses,
             Some(_) => status.presses > 0,
         };
-        if is_pressed {
+        if is_pressed && status.pressed_id == 0 {
             self.standing.pressed();
         }
         if is_pressed && status.pressed_id > 0 {

@@ -25,6 +25,9 @@ const MOST_ALERTS: usize = 32;
 /// How often the button is looked at. It counts as pressed when it was so twice in a row: contacts bounce for some milliseconds.
 const LOOK: Duration = Duration::from_millis(30);
 
+/// What has not failed for so long is well again.
+const WELL: Duration = Duration::from_mins(1);
+
 /// An open alert.
 #[derive(Debug)]
 struct Open {
@@ -69,13 +72,11 @@ impl SignalSink {
         let (tell, troubles) = sync_channel(1);
         let mut drive = Drive::new(outputs, button, Arc::clone(&shared));
         let run = move || {
-            // Once, until all is well again.
-            let mut failed = false;
+            let mut trouble = Trouble::default();
             while !drive.shared.over.load(Ordering::Relaxed) {
-                let stepped = drive.step(Instant::now());
-                let is_new = !std::mem::replace(&mut failed, stepped.is_err());
-                if let Err(error) = stepped
-                    && is_new
+                let now = Instant::now();
+                if let Err(error) = drive.step(now)
+                    && trouble.is_new(now)
                 {
                     let _ = tell.try_send(format!("alert outputs or the mute button fail: {error}"));
                 }
@@ -139,6 +140,17 @@ impl Sink for SignalSink {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// When something failed last.
+#[derive(Debug, Default)]
+struct Trouble(Option<Instant>);
+
+impl Trouble {
+    /// Something fails now. Whether it should be told: once, until all was well for so long.
+    fn is_new(&mut self, now: Instant) -> bool {
+        self.0.replace(now).is_none_or(|before| now.saturating_duration_since(before) >= WELL)
     }
 }
 
@@ -356,22 +368,21 @@ mod tests {
         let said = sink.troubles.recv_timeout(Duration::from_mins(1)).expect("it is told");
         assert_eq!(said, "alert outputs or the mute button fail: pin 4 of /dev/gpiochip0: it was pulled out");
         assert_eq!(sink.trouble(), None);
-        // Well again, it goes off; it fails once more, and that is told too.
-        lamp.goes(false);
-        while lit() {
-            assert!(Instant::now() < until, "it is tried again");
-            thread::sleep(LOOK);
-        }
-        let Ok(()) = sink.emit(&Event { id: 3, kind: EventKind::Alert, ..falls() });
-        while !lit() {
-            assert!(Instant::now() < until, "it goes on");
-            thread::sleep(LOOK);
-        }
-        lamp.goes(true);
-        let Ok(()) = sink.emit(&Event { id: 4, kind: EventKind::AlertEnd, ..falls() });
-        assert_eq!(sink.troubles.recv_timeout(Duration::from_mins(1)).as_ref(), Ok(&said));
         lamp.goes(false);
         drop(sink);
         assert!(!lit());
+    }
+
+    #[test]
+    fn trouble_is_told_again_where_all_was_well_for_a_minute_between() {
+        let (mut trouble, mut now) = (Trouble::default(), Instant::now());
+        assert!(trouble.is_new(now));
+        // A contact that fails now and then, for an hour.
+        for _ in 0..360 {
+            now += Duration::from_secs(10);
+            assert!(!trouble.is_new(now));
+        }
+        now += WELL;
+        assert!(trouble.is_new(now));
     }
 }

@@ -649,6 +649,10 @@ mod tests {
                 NewSource { rtsp: secret("rtsp://a:hunter2@h/"), username: Some("v".into()), ..far("x") },
                 "has a user in it",
             ),
+            (
+                NewSource { rtsp: secret("rtsp://h/s@hunter2"), username: Some("v".into()), ..far("x") },
+                "behind its host; write %40",
+            ),
         ] {
             let Err(HouseError::Refused(why)) = put(&registry, &wish) else { panic!("refused: {word}") };
             assert!(why.contains(word) && !why.contains("hunter2") && why.lines().count() == 1, "{why}");

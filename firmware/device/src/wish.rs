@@ -51,8 +51,12 @@ pub fn camera(wish: &NewSource) -> Result<Map<String, Value>, String> {
                 (None, Some(_)) => return Err("`password` is of a `username`, which is not there".into()),
                 (Some(username), password) => {
                     let rest = rtsp.trim().strip_prefix("rtsp://").ok_or("`rtsp`: it does not begin with rtsp://")?;
-                    if rest.contains('@') {
+                    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                    if host.contains('@') {
                         return Err("`rtsp` has a user in it, and so has `username`".into());
+                    }
+                    if rest.contains('@') {
+                        return Err("`rtsp` has an `@` behind its host; write %40 in its place".into());
                     }
                     let password = password.as_ref().map_or("", |password| password.reveal());
                     format!("rtsp://{}:{}@{rest}", escaped(username), escaped(password))

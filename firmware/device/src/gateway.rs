@@ -1043,6 +1043,24 @@ mod tests {
     }
 
     #[test]
+    fn a_lesson_about_a_time_that_is_none_is_refused_in_words_before_a_process_is_started() {
+        let lesson = |from: &str, to: Option<&str>| Lesson {
+            text: "x".into(),
+            from: Some(from.into()),
+            to: to.map(str::to_owned),
+            last_s: None,
+            camera: None,
+            kind: None,
+            severity: None,
+        };
+        for (wrong, time) in [(lesson("the other day", None), "the other day"), (lesson("10min", Some("soon")), "soon")]
+        {
+            let Err(HouseError::Refused(why)) = program(None).teach(&wrong) else { panic!("{time}") };
+            assert_eq!(Err(why), parse_since(time).map(|_| ()), "the words are those of events");
+        }
+    }
+
+    #[test]
     fn what_is_said_and_seen_is_counted_and_told() {
         let program = program(None);
         let outside = &program.outside;

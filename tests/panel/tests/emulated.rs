@@ -91,6 +91,7 @@ fn on_every_emulated_board_events_come_through_and_the_end_too() {
         lab.until("nothing is open", |status| status.open == 0);
         let left = lab.status().stack_left.expect("it counts");
         assert!(left > 1024, "{}: {left} bytes of stack are left", board.name);
+        lab.sink.ends();
         drop(lab.sink);
         wait_until("it hears the end", || lab.board.told("Ended"), || format!("{:#?}", lab.board.log()));
         for words in ["session 0x", "Watching", "Alert { alarm: true, id: 2 }", "Alert { alarm: false, id: 3 }"] {

@@ -221,6 +221,18 @@ impl Screen for Asked {
     }
 }
 
+/// One that never comes back.
+struct Hangs(&'static AtomicU32);
+impl Screen for Hangs {
+    fn start(&mut self) -> bool {
+        panic!("{}", self.0.load(Ordering::Relaxed));
+    }
+
+    fn show(&mut self, _: u8, _: &[u8; WIDTH]) -> bool {
+        self.start()
+    }
+}
+
 #[test]
 fn a_screen_that_never_came_back_is_left_out_after_the_watchdog_alone() {
     static KEPT: AtomicU32 = AtomicU32::new(7);
@@ -228,16 +240,6 @@ fn a_screen_that_never_came_back_is_left_out_after_the_watchdog_alone() {
     assert!(screen.start() && screen.show(0, &[0; WIDTH]), "it was not at work when the watchdog came");
     assert_eq!(KEPT.load(Ordering::Relaxed), 0);
     // The watchdog comes while it works: that is what stays.
-    struct Hangs(&'static AtomicU32);
-    impl Screen for Hangs {
-        fn start(&mut self) -> bool {
-            panic!("{}", self.0.load(Ordering::Relaxed));
-        }
-
-        fn show(&mut self, _: u8, _: &[u8; WIDTH]) -> bool {
-            self.start()
-        }
-    }
     let hung = std::panic::catch_unwind(|| Guarded::new(Hangs(&KEPT), &KEPT, Reset::Start).show(3, &[0; WIDTH]));
     hung.expect_err("it does not come back");
     let mut left_out = Guarded::new(Hangs(&KEPT), &KEPT, Reset::Watchdog);

@@ -408,7 +408,7 @@ mod tests {
         }
         for quiet in ["maybe", "1000000", "-5", "2.5"] {
             let Some(Err(why)) = command("quiet/set", quiet) else { panic!("{quiet}") };
-            assert_eq!(why.to_string(), "quiet is ON, OFF, or minutes, 10080 (a week) at most", "{quiet}");
+            assert_eq!(why, "quiet is ON, OFF, or minutes, 10080 (a week) at most", "{quiet}");
         }
     }
 }

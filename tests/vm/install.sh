@@ -107,13 +107,17 @@ udevadm trigger --settle --action=add --subsystem-match=gpio
 systemctl restart ocelli || die "it does not start with its pin: $(ls -l /dev/gpiochip0)"
 mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
 grep -q 'ocelli.*out' /sys/kernel/debug/gpio || die "the kernel knows of no pin of it: $(cat /sys/kernel/debug/gpio)"
-# What no device here shows: that the other groups are its own, and that each kind of device that this kernel has is called so.
+# What no device here shows: that the other groups are its own, and that each kind of device that this kernel has is called or numbered so.
 for group in gpio i2c spi dialout video; do
     id=$(getent group $group | cut -d: -f3)
     grep -q "^Groups:.*\<$id\>" "/proc/$(show MainPID)/status" || die "it is not of the group $group"
 done
-for kind in gpiochip spi ttyAMA; do
+for kind in gpiochip ttyAMA; do
     grep -q " $kind\$" /proc/devices && show DeviceAllow | grep -q "char-$kind rw" || die "no device is called $kind"
+done
+for kind in 'video4linux 81' 'spi 153'; do
+    number=${kind#* } name=${kind% *}
+    grep -q "^ *$number $name\$" /proc/devices && show DeviceAllow | grep -q "char-$number rw" || die "no device $name is numbered $number"
 done
 say pins "\"chip\":\"$(grep -c ocelli /sys/kernel/debug/gpio)\""
 

@@ -32,18 +32,18 @@ COARSER = (6, 8, 10, 14, 17)  # `min_mad` of a gate that is less curious than th
 
 
 def ways(stab, frames, coarser, behind, alone):
-    """(name, threshold, tokens, what stands) of every way to drop."""
+    """(name, threshold, tokens, (what stands, what lasts)) of every way to drop."""
     content = gate.content_patches(*frames.shape[1:3])
     whole = gate.patchify(gate.letterbox(frames))
     canvas, keep = gate.run_gate(whole, content)
     all_kept = np.ones((len(whole), gate.WINDOWS), bool)
     seen_whole, seen = (int8.remembered(ev.see(stab, c)) for c in (whole, canvas))
     kept = gate.window_kept(keep)
-    yield "nothing", None, seen_whole, tok.of_kept(all_kept)
-    yield "pixels", gate.GateConfig().min_mad, seen, tok.of_kept(kept)
+    yield "nothing", None, seen_whole, (tok.of_kept(all_kept), None)
+    yield "pixels", gate.GateConfig().min_mad, seen, (tok.of_kept(kept), None)
     for mad in sorted(coarser):
         canvas, keep = gate.run_gate(whole, content, replace(gate.GateConfig(), min_mad=mad))
-        yield "pixels", mad, int8.remembered(ev.see(stab, canvas)), ev.shown(keep)
+        yield "pixels", mad, int8.remembered(ev.see(stab, canvas)), (ev.shown(keep), None)
     for cosine in sorted(behind, reverse=True):
         yield "pixels, features", cosine, seen, tok.drop_features(seen, kept, cosine)
     for cosine in sorted(alone, reverse=True):
@@ -77,8 +77,8 @@ def main():
                 table = raw["table"] if "table" in raw and (raw["table"] >= 0).any() else clip.kind
             shown = gate.window_kept(gate.content_patches(*clip.frames.shape[1:3])[None])[0]
             wanted = answers = None
-            for way, threshold, video, stands in ways(stab, clip.frames, args.coarser, args.behind, args.alone):
-                _, kind = words.probabilities(ev.narrate(narrator, video, stands), vocabulary, tau)
+            for way, threshold, video, (stands, lasts) in ways(stab, clip.frames, args.coarser, args.behind, args.alone):
+                _, kind = words.probabilities(ev.narrate(narrator, video, stands, lasts), vocabulary, tau)
                 wanted = kind.argmax(1) if wanted is None else wanted
                 truth, guess = ev.half_seconds(times, table.astype(int), sp.smooth(kind, speak["smoothing"]))
                 answers = guess if answers is None else answers

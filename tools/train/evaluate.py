@@ -67,13 +67,13 @@ def see(stab, canvas):
 
 
 @torch.no_grad()
-def narrate(narrator, video, stands):
-    """tokens f32 [T, 65, H], what stands i64 [T, 64] (tokens.py) -> z f32 [T, 384]."""
+def narrate(narrator, video, stands, lasts=None):
+    """tokens f32 [T, 65, H], what stands i64 [T, 64] and lasts bool [T, 64] (tokens.py) -> z f32 [T, 384]."""
     if isinstance(narrator, int8.Int8Narrator):
         video = int8.remembered(video)
     z = []
     for start in range(0, len(video), CHUNK):
-        chosen = [tok.select(stands, t) for t in range(start, min(start + CHUNK, len(video)))]
+        chosen = [tok.select(stands, t, lasts) for t in range(start, min(start + CHUNK, len(video)))]
         picked = torch.stack([tok.gather(video, *c) for c in chosen])
         index, valid = (torch.from_numpy(np.stack([c[i] for c in chosen])) for i in (1, 2))
         z.append(narrator(picked, index, valid))

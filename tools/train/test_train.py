@@ -611,7 +611,7 @@ def test_feature_drop_keeps_what_is_like_nothing_that_is_held():
     video[:, 1] = torch.from_numpy(np.stack([np.cos(turn), np.sin(turn), 0 * turn, 0 * turn], 1)).float()
     kept = np.ones((49, 64), bool)
     kept[5:9, 2] = False
-    stands = tok.drop_features(video, kept, 0.98)
+    stands, lasts = tok.drop_features(video, kept, 0.98)
     own = tok.is_kept(stands)
     assert np.flatnonzero(own[:, 0]).tolist() == list(range(0, 25, 4)), "twelve degrees are too many, and the way back is known"
     assert np.flatnonzero(own[:, 1]).tolist() == [0] and (stands[:, 1] == 0).all()
@@ -619,6 +619,8 @@ def test_feature_drop_keeps_what_is_like_nothing_that_is_held():
     for t in range(49):
         assert abs(turn[t] - turn[stands[t, 0]]) < np.radians(12) and stands[t, 0] <= t
     assert stands[25, 0] == 24 and stands[47, 0] == 0, "the most alike stands"
+    assert lasts[[2, 3, 4], 0].tolist() == [True, True, False], "six degrees from what was kept and three from the next; kept"
+    assert not lasts[own].any() and not lasts[stands == tok.NONE].any() and not lasts[-1].any()
 
 
 def test_what_stands_is_as_old_as_it_is_seen():
@@ -626,14 +628,24 @@ def test_what_stands_is_as_old_as_it_is_seen():
     rooms = np.array([0, 1, 1, 0])
     video = torch.zeros(4, 65, 4)
     video[torch.arange(4), :, torch.from_numpy(rooms)] = 127.0
-    stands = tok.drop_features(video, np.ones((4, 64), bool), 0.98)
-    assert stands[:, 0].tolist() == [0, 1, 1, 0]
+    stands, lasts = tok.drop_features(video, np.ones((4, 64), bool), 0.98)
+    assert stands[:, 0].tolist() == [0, 1, 1, 0] and not lasts.any()
     frame, index, valid = tok.select(stands, 3)
     assert (frame[:64] == 3).all() and (index[:64, 0] == 0).all(), "the newest picture is shown as it came"
     assert valid[72:].all() and (frame[72:] == 1).all() and (index[72:, 0] == 1).all()
     stands[2:, 0] = tok.NONE  # where the gate has not looked since, what was there is as old as that
     frame, index, _ = tok.select(stands, 3)
     assert (frame[0], index[0].tolist()) == (1, [2, 0])
+
+
+def test_what_was_dropped_stands_as_what_it_is_more_like():
+    """The sequence of runtime/pipeline/src/memory/tests.rs."""
+    video = torch.zeros(6, 65, 4)
+    video[..., 0], video[..., 3] = 127.0, torch.tensor([0.0, 10, 12, -3, 60, 40])[:, None]
+    stands, lasts = tok.drop_features(video, np.ones((6, 64), bool), 0.98)
+    before = [int(tok.select(stands, t, lasts)[0][72]) for t in range(1, 6)]
+    assert before == [0, 2, 0, 0, 4]
+    assert [int(tok.select(stands, t)[0][72]) for t in range(1, 6)] == [0, 0, 0, 0, 4]
 
 
 def test_the_memory_holds_tokens_in_int8():

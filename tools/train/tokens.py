@@ -8,7 +8,8 @@
 Empty slots are zeros with valid 0.
 
 What stands in a frame i64 [T, 64]: of each window the frame whose token is remembered, its own where that was kept, an earlier one
-where features found it alike, NONE where the gate left it out. Ages are of the frame in which it stands.
+where features found it alike, NONE where the gate left it out. What lasts bool [T, 64]: the token that was dropped is more like the
+next frame's, which stands there while that frame is the newest. Ages are of the frame in which it stands.
 """
 
 import numpy as np
@@ -33,9 +34,9 @@ def is_kept(stands):
     return stands == np.arange(len(stands))[:, None]
 
 
-def select(stands, t):
-    """What stands i64 [>=t+1, 64] (something everywhere in frame 0) -> frame i64 [128], index i64 [128, 2],
-    valid f32 [128]. `frame` says where each token was computed (0 where invalid);
+def select(stands, t, lasts=None):
+    """What stands i64 [>=t+1, 64] (something everywhere in frame 0), what lasts bool [>=t+1, 64] -> frame i64 [128],
+    index i64 [128, 2], valid f32 [128]. `frame` says where each token was computed (0 where invalid);
     `index` = (age clipped to 31, position)."""
     stands = stands[: t + 1]
     shown = stands != NONE
@@ -63,6 +64,9 @@ def select(stands, t):
     row, position = row[:room], position[:room]
     tail = slice(WINDOWS + FRAME_TOKENS, WINDOWS + FRAME_TOKENS + len(row))
     frame[tail] = stands[recent[row], position]
+    if lasts is not None and t:
+        goes_on = (recent[row] == t - 1) & (newest[position] == t) & lasts[t - 1, position]
+        frame[tail] = np.where(goes_on, t, frame[tail])
     index[tail, 0] = t - recent[row]
     index[tail, 1] = position
     valid[tail] = 1
@@ -72,8 +76,8 @@ def select(stands, t):
 
 
 def drop_features(video, kept, cosine):
-    """tokens f32 [T, 65, H], windows kept bool [T, 64] -> what stands when each is dropped that is more alike than `cosine` to
-    one that was kept at its place, of which the most alike stands for it. TimeChat-Online's drop on features with
+    """tokens f32 [T, 65, H], windows kept bool [T, 64] -> what stands and what lasts when each is dropped that is more alike than
+    `cosine` to one that was kept at its place, of which the most alike stands for it. TimeChat-Online's drop on features with
     `reference = "any_kept"`, as `MemoryRing` does it in clips of which its recent tier evicts nothing."""
     unit = torch.nn.functional.normalize(video[:, 1:].double(), dim=-1).transpose(0, 1)  # [64, T, H]
     like = (unit @ unit.transpose(1, 2)).numpy()  # [64, T, T]
@@ -85,7 +89,10 @@ def drop_features(video, kept, cosine):
         nearest = t - 1 - to_held[:, ::-1].argmax(1)
         drops = kept[t] & (to_held.max(1) > cosine)
         stands[t, drops] = nearest[drops]
-    return stands
+    frame, position = np.nonzero(~is_kept(stands[:-1]) & (stands[:-1] != NONE))
+    lasts = np.zeros_like(kept)
+    lasts[frame, position] = like[position, frame, frame + 1] > like[position, frame, stands[frame, position]]
+    return stands, lasts
 
 
 def token_row(index):

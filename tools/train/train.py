@@ -97,9 +97,10 @@ def chosen(tokens, batch):
         if drop.cosine < 1:
             left.append(tok.drop_features(tokens[windows + b].detach().float().cpu(), kept, drop.cosine))
         else:
-            left.append(tok.of_kept(kept))
+            left.append((tok.of_kept(kept), None))
     for b, t in batch["reads"]:
-        frame, index, valid = tok.select(left[b], t)
+        stands, lasts = left[b]
+        frame, index, valid = tok.select(stands, t, lasts)
         still = index[: tok.WINDOWS, 0]
         old = np.minimum(still + batch["waited"][b], tok.AGE_CLIP)
         # Nothing has stood there since the window's first frame, before which the stream had begun.

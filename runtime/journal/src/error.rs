@@ -71,7 +71,7 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// The system or its disk refused.
-    #[error("{}: the journal cannot be used ({why}); free some space, or choose a folder that can be written", path.display())]
+    #[error("{}: the journal cannot be used ({why}); free some space, or choose a folder that can be written (that of the service: with sudo)", path.display())]
     Disk {
         /// The file.
         path: PathBuf,

@@ -15,8 +15,10 @@ use crate::clip::watch_late;
 use crate::memory::{config, lexicon};
 use crate::{Play, Seen, Shot, clips, gate, watch};
 
-/// Thresholds of the curve, and of the ways beside it.
-const COSINES: &[f32] = &[0.99, 0.985, 0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.915, 0.91, 0.9, 0.88, 0.85];
+/// Thresholds of the curve, and of the ways beside it. By the last all goes that comes after the first picture, for as long as that is held:
+/// what the newest picture says by itself.
+const COSINES: &[f32] =
+    &[0.99, 0.985, 0.98, 0.975, 0.97, 0.965, 0.96, 0.95, 0.94, 0.93, 0.92, 0.915, 0.91, 0.9, 0.88, 0.85, -1.0];
 
 const FEWER: &[f32] = &[0.98, 0.95, 0.9, 0.85];
 
@@ -323,15 +325,15 @@ fn ways() -> Vec<Way> {
 
 /// The curves: pixel drop alone, feature drop alone, and both, against a run that keeps every token; of people close by and in a
 /// laboratory, in clips of seconds, of cameras that see the same for longer, and of all of them. And what a similarity comes to that was
-/// chosen on other places: `{"curves": [{"set","clips","rows"}], "chosen": ...}`.
+/// chosen on other places: `{"curves": [{"set","clips","rows"}], "chosen": [...]}`, first for `target_drop`.
 ///
 /// # Errors
 /// A clip cannot be read, or a model fails.
-pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) -> Result<Value> {
+pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool, target_drop: f64) -> Result<Value> {
     let ways = ways();
     let Some(data) = data else {
         let clips = compare(pack, "demonstration", &[demo.to_path_buf()], &ways, |_| "demonstration".into())?;
-        return Ok(json!({ "curves": [curve("demonstration", &clips, &ways)], "chosen": null }));
+        return Ok(json!({ "curves": [curve("demonstration", &clips, &ways)], "chosen": [] }));
     };
     let (mut close, mut labs) = (clips(&data.join("gmdcsa24"))?, clips(&data.join("assist-iot"))?);
     let mut cameras = clips(&data.join("intel-samples"))?;
@@ -358,7 +360,8 @@ pub fn drop_curve(pack: &Pack, data: Option<&Path>, demo: &Path, quick: bool) ->
         clips.extend(compared);
     }
     curves.push(curve("all of these", &clips, &ways));
-    Ok(json!({ "curves": curves, "chosen": chosen(&clips, &ways) }))
+    let chosen = [Goal::Dropped(target_drop), Goal::Same(SAME_ANSWERS)].map(|goal| chosen(&clips, &ways, goal));
+    Ok(json!({ "curves": curves, "chosen": chosen }))
 }
 
 /// What each way comes to over these clips.
@@ -369,35 +372,59 @@ fn curve(set: &str, clips: &[Compared], ways: &[Way]) -> Value {
     json!({ "set": set, "clips": clips.len(), "rows": undropped.chain(dropped).collect::<Vec<_>>() })
 }
 
-/// What [`CHOSEN_WAY`] comes to where the similarity for each clip is the one by which most is dropped on all clips of other places
-/// with [`SAME_ANSWERS`] of the answers the same.
-fn chosen(clips: &[Compared], ways: &[Way]) -> Value {
-    let choices: Vec<(usize, f32)> = ways
+/// What a similarity is chosen for: the most careful one by which so much is dropped, or the one by which most is with so many answers the
+/// same.
+#[derive(Clone, Copy, Debug)]
+enum Goal {
+    Dropped(f64),
+    Same(f64),
+}
+
+impl Goal {
+    /// Of similarities and what each comes to, the most careful first; if none reaches the goal, the one that comes nearest to it.
+    fn choose(self, mut found: impl DoubleEndedIterator<Item = (Choice, Dropped)> + Clone) -> Option<Choice> {
+        let nearest = match self {
+            Self::Dropped(_) => found.clone().next_back(),
+            Self::Same(_) => found.clone().next(),
+        };
+        let reached = match self {
+            Self::Dropped(least) => found.find(|(_, sum)| sum.drop_ratio() >= least),
+            Self::Same(least) => found.rfind(|(_, sum)| sum.agreement_answers() >= least),
+        };
+        reached.or(nearest).map(|(choice, _)| choice)
+    }
+}
+
+/// Index of a way, and its similarity.
+type Choice = (usize, f32);
+
+/// What [`CHOSEN_WAY`] comes to where the similarity for each clip is the one that was chosen on all clips of other places.
+fn chosen(clips: &[Compared], ways: &[Way], goal: Goal) -> Value {
+    let mut choices: Vec<Choice> = ways
         .iter()
         .enumerate()
         .filter(|(_, (name, ..))| *name == CHOSEN_WAY)
         .filter_map(|(way, (.., drop))| Some((way, drop.as_ref()?.cosine)))
         .collect();
+    choices.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let (mut judged, mut cosines) = (Vec::new(), BTreeMap::new());
     for clip in clips {
         let others = |way: usize| {
             clips.iter().filter(|other| other.place != clip.place).map(|other| other.sums[way]).sum::<Dropped>()
         };
-        let (way, cosine) = choices
-            .iter()
-            .filter(|(way, _)| others(*way).agreement_answers() >= SAME_ANSWERS)
-            .max_by(|(a, _), (b, _)| others(*a).drop_ratio().total_cmp(&others(*b).drop_ratio()))
-            // The most careful one, where all change too much.
-            .or_else(|| choices.iter().max_by(|(_, a), (_, b)| a.total_cmp(b)))
-            .expect("there are some to choose from");
-        judged.push(clip.sums[*way]);
-        cosines.insert(clip.place.clone(), (f64::from(*cosine) * 1e4).round() / 1e4);
+        let found = choices.iter().map(|choice| (*choice, others(choice.0)));
+        let (way, cosine) = goal.choose(found).expect("there are some to choose from");
+        judged.push(clip.sums[way]);
+        cosines.insert(clip.place.clone(), (f64::from(cosine) * 1e4).round() / 1e4);
     }
     let mut row = judged.iter().copied().sum::<Dropped>().row(CHOSEN_WAY, None);
     row["agreement_answers_interval"] = json!(interval(&judged, Dropped::agreement_answers));
     row["drop_ratio_interval"] = json!(interval(&judged, Dropped::drop_ratio));
     row["cosines"] = json!(cosines);
-    row["goal"] = json!(SAME_ANSWERS);
+    row["goal"] = match goal {
+        Goal::Dropped(least) => json!({ "drop_ratio": least }),
+        Goal::Same(least) => json!({ "agreement_answers": least }),
+    };
     row
 }
 
@@ -511,13 +538,15 @@ pub fn drop_text(found: &Value, target_drop: f64) -> String {
     for curve in found["curves"].as_array().map_or(&[][..], Vec::as_slice) {
         text += &drop_table(curve, target_drop);
     }
-    let chosen = &found["chosen"];
-    if chosen.is_object() {
+    for chosen in found["chosen"].as_array().into_iter().flatten() {
         let percent = |value: &Value| format!("{:.1}%", 100.0 * value.as_f64().unwrap_or(f64::NAN));
         let interval = |key: &str| format!("[{}, {}]", percent(&chosen[key][0]), percent(&chosen[key][1]));
         text += &format!(
-            "{CHOSEN_WAY}, the cosine of each place chosen on the others for {} of the answers the same: {} {} of {} the same, {} {} dropped ({} running)\n",
-            percent(&chosen["goal"]),
+            "{CHOSEN_WAY}, the cosine of each place chosen on the others for {}: {} {} of {} answers the same, {} {} dropped ({} running)\n",
+            match &chosen["goal"]["drop_ratio"] {
+                Value::Null => format!("{} of the answers the same", percent(&chosen["goal"]["agreement_answers"])),
+                least => format!("{} dropped", percent(least)),
+            },
             percent(&chosen["agreement_answers"]),
             interval("agreement_answers_interval"),
             chosen["answers"],
@@ -646,13 +675,20 @@ mod tests {
     fn a_similarity_is_chosen_on_other_places_than_it_is_judged_on() {
         // By its own clips `b` would take 0.75, and by those of the others takes 0.5.
         let clips = [compared("a", [99, 99]), compared("b", [99, 90]), compared("c", [99, 98])];
-        let chosen = chosen(&clips, &TWO);
-        assert_eq!(chosen["cosines"], json!({"a": 0.75, "b": 0.5, "c": 0.75}));
-        assert!((chosen["agreement_answers"].as_f64().expect("a share") - 288.0 / 300.0).abs() < 1e-9);
-        assert!((chosen["drop_ratio"].as_f64().expect("a share") - 230.0 / 300.0).abs() < 1e-9);
+        let chosen = |clips: &[Compared], goal| chosen(clips, &TWO, goal);
+        let same = Goal::Same(0.98);
+        let found = chosen(&clips, same);
+        assert_eq!(found["cosines"], json!({"a": 0.75, "b": 0.5, "c": 0.75}));
+        assert!((found["agreement_answers"].as_f64().expect("a share") - 288.0 / 300.0).abs() < 1e-9);
+        assert!((found["drop_ratio"].as_f64().expect("a share") - 230.0 / 300.0).abs() < 1e-9);
         // Two clips of one place are no others to each other; where all change too much the most careful is taken.
         let clips = [compared("a", [90, 80]), compared("a", [99, 99]), compared("b", [99, 99])];
-        assert_eq!(super::chosen(&clips, &TWO)["cosines"], json!({"a": 0.5, "b": 0.75}));
+        assert_eq!(chosen(&clips, same)["cosines"], json!({"a": 0.5, "b": 0.75}));
+        // For a ratio the most careful that drops so much, whatever it does to answers; the least careful where none does.
+        for (least, cosine) in [(0.6, 0.75), (0.7, 0.75), (0.71, 0.5), (0.95, 0.5)] {
+            let found = chosen(&clips, Goal::Dropped(least));
+            assert_eq!(found["cosines"], json!({"a": cosine, "b": cosine}), "{least}");
+        }
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn generate(head: &Path) -> Result<()> {
 fn memory(On { pack, data, demo, quick }: &On, target_drop: f64, kv: &[PathBuf], json: Option<&Path>) -> Result<()> {
     let pack = Pack::open(pack)?;
     let kv = kv_report(kv)?;
-    let drop = drop_curve(&pack, data.as_deref(), demo, *quick)?;
+    let drop = drop_curve(&pack, data.as_deref(), demo, *quick, target_drop)?;
     let needle = match data {
         None => json!(null),
         Some(data) => {

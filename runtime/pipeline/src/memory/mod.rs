@@ -47,7 +47,7 @@ pub use trace::{MOST_RECALLED, Peak, Recalled, Tier};
 /// Slots in order: the newest token of each window, row-major; the frame tokens of the `frame_tokens` newest frames,
 /// newest first; then older tokens of windows that have a newer one, newest frame first and row-major within it. What a
 /// [`FeatureDrop`] left out is not remembered: the newest of each window is shown as it came, and then the one that it is like
-/// stands in its place, as old as it would be.
+/// stands in its place, as old as it would be; one frame later that is the new newest, where it is more like that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// Slots in all, at least windows + `frame_tokens`.
@@ -341,6 +341,7 @@ impl MemoryRing {
         mem::swap(&mut self.now, &mut self.before);
         self.now.quantize(values);
         let id = EntryId(self.last_id.0 + 1);
+        self.recent.last(self.lasting());
         let windows = self.windows_to_keep(kept, id);
         self.recent.push(id, &self.now, &windows, captured_us);
         if self.cuts.sees(self.now.row(0)) || self.open.is_over(captured_us) {
@@ -478,6 +479,22 @@ impl MemoryRing {
             windows = left;
         }
         windows
+    }
+
+    /// Windows whose token was dropped in the frame before, and was more like the one that comes now than like any that stands for it:
+    /// what was there goes on.
+    fn lasting(&self) -> PatchMask {
+        let mut lasting = PatchMask::empty();
+        if self.follows {
+            let lasts = |window: &usize| {
+                self.recent.stands_in(*window).is_some_and(|kept| {
+                    let before = self.before.row(1 + window);
+                    cosine(before, self.now.row(1 + window)) > cosine(before, self.recent.token(kept.token).0)
+                })
+            };
+            (0..self.config.grid.windows()).filter(lasts).for_each(|window| lasting.insert(window));
+        }
+        lasting
     }
 
     /// The token that may stand for that of a window, which says nothing new then.

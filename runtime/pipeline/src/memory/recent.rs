@@ -78,6 +78,8 @@ pub(super) struct Recent {
     last_kept: Vec<Kept>,
     /// The token that was kept before each at its place, `[tokens]`.
     older: Vec<Kept>,
+    /// Windows of which the newest token stands in the frame before as well.
+    lasting: PatchMask,
     /// The last view, `[slots]`.
     slots: Vec<Option<TokenRef>>,
     /// Where the next frame begins.
@@ -100,6 +102,7 @@ impl Recent {
             standing: vec![Standing::default(); standing_rows(&config) * config.grid.windows()],
             last_kept: vec![Kept::default(); config.grid.windows()],
             older: vec![Kept::default(); tokens],
+            lasting: PatchMask::empty(),
             slots: vec![None; config.selection.slots],
             head: 0,
             held_tokens: 0,
@@ -167,6 +170,17 @@ impl Recent {
     pub fn stand(&mut self, window: usize, id: EntryId, kept: Kept, tokens: &Tokens) {
         self.newest[window] = Standing { id, kept };
         self.put(self.config.tokens + window, tokens, 1 + window, window);
+    }
+
+    /// What was dropped of a window in the newest frame, and stands there as this one; `None` where its own token was kept.
+    pub fn stands_in(&self, window: usize) -> Option<Kept> {
+        let Standing { id, kept } = self.newest[window];
+        (self.entries.back()?.id == id && kept.id != id && self.stands(window)).then_some(kept)
+    }
+
+    /// In the frame before the one that comes next, the token of that stands for these windows.
+    pub fn last(&mut self, windows: PatchMask) {
+        self.lasting = windows;
     }
 
     /// Nothing stands for any window: each is to be offered anew.
@@ -246,7 +260,7 @@ impl Recent {
     }
 
     fn choose(&mut self, now: EntryId) {
-        let Self { config, positions, entries, newest, standing, slots, .. } = self;
+        let Self { config, positions, entries, newest, standing, lasting, slots, .. } = self;
         let selection = config.selection;
         let at = |id: EntryId, token: usize| TokenRef {
             token: token as u32,
@@ -255,19 +269,26 @@ impl Recent {
         };
         let oldest = entries.front().map_or(now, |entry| entry.id);
         let shown = |standing: &Standing| (standing.kept.id >= oldest).then(|| at(standing.id, standing.kept.token));
-        let held = newest.iter().enumerate().map(|(window, standing)| {
+        // Where it was dropped it lies behind the ring.
+        let as_it_came = |window: usize| {
+            let standing = &newest[window];
             let itself = TokenRef { token: (config.tokens + window) as u32, ..shown(standing)? };
             if standing.kept.id == standing.id { shown(standing) } else { Some(itself) }
-        });
+        };
+        let held = (0..newest.len()).map(as_it_came);
         // Ages, not counts: ids leap over a hole, and what lies before it is no motion.
         let young = |most: usize| entries.iter().rev().take_while(move |entry| now.0 - entry.id.0 <= most as u64);
         let frames = young(selection.frame_tokens.saturating_sub(1)).map(|entry| at(entry.id, entry.start));
         let superseded = young(selection.max_age_frames)
             .flat_map(|entry| {
-                standing[standing_row(config, entry.id)].iter().zip(&*newest).map(|pair| (entry.id, pair))
+                standing[standing_row(config, entry.id)].iter().enumerate().map(|(window, old)| (entry.id, window, old))
             })
-            .filter(|(id, (old, newest))| old.id == *id && newest.id != *id)
-            .filter_map(|(_, (old, _))| shown(old));
+            .filter(|(id, window, old)| old.id == *id && newest[*window].id != *id)
+            .filter_map(|(id, window, old)| {
+                let old = shown(old)?;
+                let lasts = id.0 + 1 == now.0 && lasting.contains(window);
+                Some(if lasts { TokenRef { token: as_it_came(window)?.token, ..old } } else { old })
+            });
 
         slots.fill(None);
         let (window_slots, rest) = slots.split_at_mut(newest.len());

@@ -294,8 +294,8 @@ fn rooms(extra_tokens: usize, frames: &[u64]) -> MemoryRing {
 }
 
 /// Each token of [`rooms`] says by its last number in which frame it came.
-fn came_in(view: &MemoryView<'_>, slot: usize) -> Option<u64> {
-    view.token(view.slots[slot].expect("it is taken")).nth(3).map(|number| number.round() as u64)
+fn came_in(view: &MemoryView<'_>, slot: usize) -> Option<i64> {
+    view.token(view.slots[slot].expect("it is taken")).nth(3).map(|number| number.round() as i64)
 }
 
 #[test]
@@ -321,6 +321,35 @@ fn a_room_that_is_known_stands_again_as_old_as_it_is_seen_and_the_newest_picture
     assert_eq!(came_in(&view, 7), Some(0), "of the fourth frame the first window is remembered by what it was like");
 }
 
+#[test]
+fn what_was_dropped_stands_as_what_it_is_more_like_that_which_was_kept_or_that_which_came_next() {
+    let drop = Some(FeatureDrop { reference: DropReference::AnyKept, cosine: 0.98 });
+    let mut ring = MemoryRing::new(MemoryConfig { drop, ..config(200) }).expect("a valid ring");
+    let step = |ring: &mut MemoryRing, at, says: f32| drop_step(ring, &[127.0, 0.0, 0.0, says].repeat(5), at);
+    // The first window, and the same a frame ago.
+    let shown = |ring: &mut MemoryRing| {
+        let view = ring.view().expect("frames were seen");
+        assert_eq!(view.slots[7].map(|slot| (slot.age_frames, slot.position)), Some((1, 0)));
+        (came_in(&view, 0), came_in(&view, 7))
+    };
+    step(&mut ring, 0, 0.0);
+    step(&mut ring, 1, 10.0);
+    assert_eq!(shown(&mut ring), (Some(10), Some(0)), "its own, which is kept");
+    step(&mut ring, 2, 12.0);
+    assert_eq!(shown(&mut ring), (Some(12), Some(12)), "10 is more like 12 than like 0");
+    step(&mut ring, 3, -3.0);
+    assert_eq!(shown(&mut ring), (Some(-3), Some(0)), "12 is more like 0");
+    step(&mut ring, 4, 60.0);
+    assert_eq!(ring.newest_windows().count(), 4, "like nothing that is held");
+    assert_eq!(shown(&mut ring), (Some(60), Some(0)), "-3 is more like 0");
+    step(&mut ring, 5, 40.0);
+    assert_eq!(shown(&mut ring), (Some(40), Some(60)), "kept, and shown as it came, whatever comes next");
+    ring.hole(Micros(1_200_000), Micros(2_000_000), HoleCause::Blind);
+    step(&mut ring, 40, 41.0);
+    let view = ring.view().expect("frames were seen");
+    assert!(view.slots[7].is_none(), "what was before a hole does not go on");
+}
+
 proptest! {
     #[test]
     fn what_stands_is_held_and_like_what_was_seen(
@@ -340,8 +369,8 @@ proptest! {
                 let token: Vec<f32> = view.token(*slot).collect();
                 prop_assert_eq!(u64::from(token[1] > token[0]), seen, "{:?}", slot);
             }
-            let newest = (upto as u64 - 1) % 9;
-            prop_assert!((0..4).all(|window| came_in(&view, window) == Some(newest)), "the newest is shown as it came");
+            let newest = ((upto - 1) % 9) as u8;
+            prop_assert!((0..4).all(|window| came_in(&view, window) == Some(newest.into())), "the newest is shown as it came");
         }
     }
 }

@@ -535,7 +535,7 @@ impl Config {
         self.threads.check()?;
         self.thermal.check()?;
         self.display.check()?;
-        self.gpio.check()?;
+        self.gpio.check(&self.display)?;
         courier::check(self)?;
         self.panel.check()?;
         alerts::check(self)

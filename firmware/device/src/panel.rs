@@ -83,8 +83,7 @@ impl PanelTable {
 pub fn start(config: &Config) -> io::Result<Option<PanelSink>> {
     // It was checked.
     let Some(driver) = config.panel.driver().ok().flatten() else { return Ok(None) };
-    let sink = PanelSink::start(driver)?;
-    Ok(Some(if config.cameras.len() > 1 { sink.naming_cameras() } else { sink }))
+    PanelSink::start(driver).map(Some)
 }
 
 fn between(key: &str, text: &str, least: (&str, u64), most: (&str, u64)) -> Result<Duration, String> {

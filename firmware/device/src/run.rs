@@ -125,6 +125,9 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     if config.privacy {
         privacy::hold()?;
     }
+    let no_thread = |source| Error::System { what: "a thread", source };
+    // First of all: whatever fails from here on, the panel has heard of a run that did not come to watch.
+    let panel = panel::start(&config).map_err(no_thread)?;
     let stop = Arc::new(AtomicBool::new(false));
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
     let mut wishes = config.cameras.iter().map(wish).collect::<Result<Vec<_>, _>>()?;
@@ -190,8 +193,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let signs = Signs::open(&config, start_unix_ms, budget_bytes, &pace)?;
     let voice = Voice::open(&config, start_unix_ms)?.shown_by(signs);
     let dates = if live { Dates::Clock(clock) } else { Dates::Unknown };
-    let no_thread = |source| Error::System { what: "a thread", source };
-    let voice = voice.seen_on(panel::start(&config).map_err(no_thread)?);
+    let voice = voice.seen_on(panel.map(|panel| if count > 1 { panel.naming_cameras() } else { panel }));
     let plan = Arc::new(Mutex::new(plan));
     let archive = Archive::open(&config)?;
     let is_heard = config.gateway.listen.is_some() || courier::is_wanted(&config) || archive.shelf.is_some();
@@ -378,7 +380,7 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     // A capture thread may hang in a device that is silent, and the next one waits for it; they are told, and not waited
     // for longer than this.
     think.supervisor.stopping();
-    let is_meant = stop.load(Ordering::Relaxed) || limit_us.is_some() || !live;
+    let is_meant = stop.load(Ordering::Relaxed) || limit_us.is_some_and(|limit_us| clock.now() >= limit_us) || !live;
     stop.store(true, Ordering::Relaxed);
     drop((messages, give_tokens));
     let until = SystemClock::new();
@@ -400,12 +402,12 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     // What waits may go for a moment more; the rest is kept.
     drop(courier);
     think.sum_up(start_us, thought.is_ok() && captured.is_ok());
-    let all = thought.and(encoded).and(captured).and(saved).and(kept);
-    // A command that ended leaves nobody who watches.
-    if is_meant && all.is_ok() {
+    let watched = thought.and(encoded).and(captured);
+    // A command that ended leaves nobody who watches; who was asked to end does, though its disk be full.
+    if is_meant && watched.is_ok() {
         think.voice.ends();
     }
-    all
+    watched.and(saved).and(kept)
 }
 
 /// The work of a thread whose allocations are counted to `pool`.

@@ -87,6 +87,17 @@ pub enum DisplayKind {
 }
 
 impl DisplayTable {
+    /// Those that its kind needs.
+    fn pins(&self) -> impl Iterator<Item = u32> {
+        use DisplayKind::{Epd2in9, Epd2in13, Epd4in2, File, Ili9341, None, Ssd1306, Ssd1306Small, St7789, St7789Wide};
+        let pins = match self.kind {
+            None | File | Ssd1306 | Ssd1306Small => [Option::None; 3],
+            St7789 | St7789Wide | Ili9341 => [self.dc, self.reset, Option::None],
+            Epd2in13 | Epd2in9 | Epd4in2 => [self.dc, self.reset, self.busy],
+        };
+        pins.into_iter().flatten()
+    }
+
     /// What no type says.
     pub fn check(&self) -> Result<(), String> {
         if !(8..0x78).contains(&self.i2c_address) {
@@ -147,8 +158,8 @@ pub enum GpioDriver {
 }
 
 impl GpioTable {
-    /// What no type says.
-    pub fn check(&self) -> Result<(), String> {
+    /// What no type says, beside a display that may need pins too.
+    pub fn check(&self, display: &DisplayTable) -> Result<(), String> {
         if !(0.0..=3600.0).contains(&self.at_least_s) {
             return Err(format!("`at_least_s` is {}; it may be 0 to 3600 seconds", self.at_least_s));
         }
@@ -156,6 +167,9 @@ impl GpioTable {
         pins.sort_unstable();
         if let Some([twice, _]) = pins.array_windows().find(|[a, b]| a == b) {
             return Err(format!("pin {twice} is used twice in [gpio]"));
+        }
+        if let Some(both) = display.pins().find(|pin| pins.contains(pin)) {
+            return Err(format!("pin {both} is used in [gpio] and by the display; choose another pin in [gpio]"));
         }
         Ok(())
     }
@@ -436,14 +450,24 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let gpio = GpioTable { alert: vec![17, 27], mute: Some(27), ..GpioTable::default() };
-        assert_eq!(gpio.check().expect_err("one pin cannot do both"), "pin 27 is used twice in [gpio]");
+        let none = DisplayTable::default();
+        assert_eq!(gpio.check(&none).expect_err("one pin cannot do both"), "pin 27 is used twice in [gpio]");
+        let gpio = GpioTable { alert: vec![17], ..GpioTable::default() };
+        let display = |kind| DisplayTable { kind, dc: Some(25), reset: Some(17), busy: Some(24), ..none.clone() };
+        for (kind, fits) in
+            [(DisplayKind::Ssd1306, true), (DisplayKind::Ili9341, false), (DisplayKind::Epd2in13, false)]
+        {
+            assert_eq!(gpio.check(&display(kind)).is_ok(), fits, "{kind:?}");
+        }
+        let said = gpio.check(&display(DisplayKind::Epd4in2)).expect_err("the display resets with it");
+        assert_eq!(said, "pin 17 is used in [gpio] and by the display; choose another pin in [gpio]");
         let gpio = GpioTable { at_least_s: f64::NAN, ..GpioTable::default() };
-        assert!(gpio.check().expect_err("no time").contains("0 to 3600"));
+        assert!(gpio.check(&none).expect_err("no time").contains("0 to 3600"));
         let display = DisplayTable { i2c_address: 0x78, ..DisplayTable::default() };
         assert!(display.check().expect_err("eight bits").contains("8 to 119"));
         let display = DisplayTable { spi_hz: 0, ..DisplayTable::default() };
         assert!(display.check().expect_err("stands still").contains("100000 to"));
-        assert!(GpioTable::default().check().is_ok() && DisplayTable::default().check().is_ok());
+        assert!(GpioTable::default().check(&none).is_ok() && DisplayTable::default().check().is_ok());
     }
 
     #[test]

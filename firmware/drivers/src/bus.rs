@@ -160,7 +160,7 @@ mod tests {
         let error = I2cBus::open(Path::new("/dev/i2c-none")).expect_err("there is none");
         assert_eq!(
             error.to_string(),
-            "/dev/i2c-none: there is nothing here; check the path, and that the bus is switched on"
+            "/dev/i2c-none: there is nothing here; check the path, and that the bus is switched on (a Raspberry Pi: sudo raspi-config, Interface Options)"
         );
         let file = tempfile::NamedTempFile::new().expect("there is a temporary folder");
         let error = SpiBus::open(file.path(), 1_000_000).expect_err("a file is no bus").to_string();

@@ -177,7 +177,7 @@ impl Faulty for DriverError {
 #[non_exhaustive]
 pub enum PeripheralError {
     /// There is no such bus or chip.
-    #[error("{}: there is nothing here; check the path, and that the bus is switched on", path.display())]
+    #[error("{}: there is nothing here; check the path, and that the bus is switched on (a Raspberry Pi: sudo raspi-config, Interface Options)", path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,

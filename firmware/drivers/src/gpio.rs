@@ -220,8 +220,19 @@ mod cdev {
             build(&mut request);
             match request.request() {
                 Ok(request) => Ok(Line { request, place, pin }),
-                Err(error) => Err(PeripheralError::Pin { of: place, pin, why: error.to_string() }),
+                Err(error) => Err(PeripheralError::Pin { of: place, pin, why: why(&error) }),
             }
+        }
+    }
+
+    /// What the kernel said, and what to do where another program has the pin.
+    fn why(error: &gpiocdev::Error) -> String {
+        let said = error.to_string();
+        let is_taken = said.contains("busy") || said.contains("EBUSY");
+        if is_taken {
+            format!("{said}; another program has it (the service: sudo systemctl stop ocelli)")
+        } else {
+            said
         }
     }
 

@@ -134,6 +134,48 @@ fn an_end_that_is_not_meant_is_silence() {
     assert!(!far.listen(2000, "Bye"), "{:?}", far.heard);
 }
 
+/// After an end that was meant the panel waits for nobody: one that fails at once has told of itself before it is gone.
+#[test]
+fn a_run_of_a_moment_is_heard_of() {
+    let (mut far, _near) = Far::new();
+    let sink = PanelSink::start(PanelConfig::new(&far.path)).expect("there are threads");
+    let gone = std::thread::spawn(move || drop(sink));
+    assert!(far.listen(5000, "Settings"), "{:?}", far.heard);
+    far.answer();
+    gone.join().expect("it ends");
+    assert!(!far.listen(500, "Bye"), "{:?}", far.heard);
+}
+
+#[test]
+fn an_end_that_is_meant_is_told_until_it_is_heard() {
+    let (mut far, _near) = Far::new();
+    let sink = PanelSink::start(PanelConfig::new(&far.path)).expect("there are threads");
+    assert!(far.listen(20_000, "Standing"), "{:?}", far.heard);
+    sink.ends();
+    // Nobody answers.
+    drop(sink);
+    far.listen(500, "");
+    let byes = far.heard.iter().filter(|heard| *heard == "Bye").count();
+    assert!((3..=6).contains(&byes), "{:?}", far.heard);
+}
+
+/// Attempts to find a panel are half a minute apart in the end; one that is plugged in between hears of an end all the same.
+#[test]
+fn a_panel_that_came_between_two_attempts_hears_of_an_end() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let path = folder.path().join("ttyACM0");
+    let sink = PanelSink::start(PanelConfig::new(&path)).expect("there are threads");
+    // At the third wait, which is of two seconds.
+    std::thread::sleep(Duration::from_secs(2));
+    let (mut far, _near) = Far::new();
+    std::os::unix::fs::symlink(&far.path, &path).expect("it can be made");
+    sink.ends();
+    let gone = std::thread::spawn(move || drop(sink));
+    assert!(far.listen(5000, "Bye"), "{:?}", far.heard);
+    far.answer();
+    gone.join().expect("it ends");
+}
+
 /// That one camera is blind stands until it sees again or somebody pressed it away, whatever the others tell meanwhile.
 #[test]
 fn what_another_camera_tells_does_not_hide_that_one_is_blind() {
@@ -159,15 +201,30 @@ fn what_another_camera_tells_does_not_hide_that_one_is_blind() {
     sink.emit(&blind("porch")).expect("there is room");
     sink.emit(&blind("hall")).expect("there is room");
     assert!(far.listen(20_000, "hall: no picture"));
-    (far.status.presses, far.status.pressed_id) = (1, 9);
+    far.status.open = 1;
+    far.answer();
+    (far.status.presses, far.status.pressed_id, far.status.open) = (1, 9, 0);
     far.answer();
     sink.emit(&of("porch", EventKind::Narration, "someone sits")).expect("there is room");
     assert!(!far.listen(1000, "someone sits"), "{:?}", far.heard);
+    // Nor is one for an alert of a run before, which has no id any more, or for a silence.
+    for shown in [Status { open: 1, ..far.status }, Status { seeing: Seeing::Silent, ..far.status }] {
+        far.status = shown;
+        far.answer();
+        far.status = Status { presses: shown.presses + 1, pressed_id: 0, open: 0, ..shown };
+        far.answer();
+        far.status.seeing = Seeing::Watching;
+        far.answer();
+        sink.emit(&of("porch", EventKind::Narration, "someone kneels")).expect("there is room");
+        assert!(!far.listen(1000, "someone kneels"), "{:?}", far.heard);
+        let last = far.heard.iter().rfind(|heard| heard.contains("Tell")).expect("something was told");
+        assert!(last.contains("hall: no picture"), "{:?}", far.heard);
+    }
     // Pressed away, one gives way to the next, and the last of them to the next text.
-    (far.status.presses, far.status.pressed_id) = (2, 0);
+    far.status.presses += 1;
     far.answer();
     assert!(far.listen(20_000, "porch: no picture"), "{:?}", far.heard);
-    far.status.presses = 3;
+    far.status.presses += 1;
     far.answer();
     assert!(!far.listen(500, "someone sits"), "it is still the last");
     sink.emit(&of("porch", EventKind::Narration, "someone walks")).expect("there is room");

@@ -52,7 +52,7 @@ enum Task {
     TestKernels,
     /// Drive and read pins on two emulated boards: a Raspberry Pi, and one with a GPIO chip of another kind.
     TestPins,
-    /// The program for arm64 on an emulated machine with a camera: narrations, faults, power cuts.
+    /// The program for arm64 on an emulated machine with a camera: narrations, faults, power cuts, and the package in a Debian, which needs root.
     Vm(vm::Vm),
     /// The program for arm64 as a Debian package, in target/deb.
     Deb,

@@ -46,8 +46,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
-/// The longest that a panel is waited for at the end.
+/// The longest that a panel is waited for at the end, and how often it is told of it.
 const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where a panel is, and how it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub enum PanelError {
     #[error("{}: permission denied; add the user to the group `dialout` (a service: /usr/share/ocelli/pins.conf)", .0.display())]
     Denied(PathBuf),
     /// Another program has it.
-    #[error("{}: another program is using the panel; close it", .0.display())]
+    #[error("{}: another program is using the panel; close it (the service: sudo systemctl stop ocelli)", .0.display())]
     Busy(PathBuf),
     /// It went away while it was in use.
     #[error("{}: the panel was unplugged", .0.display())]
@@ -202,7 +203,7 @@ impl PanelSink {
             shared: Arc::clone(&shared),
             orders,
             standing: Standing::default(),
-            presses: None,
+            last: None,
             troubled: false,
         };
         let thread = thread::Builder::new().name("panel".into()).stack_size(PANEL_STACK_BYTES);
@@ -223,7 +224,8 @@ impl PanelSink {
     }
 
     /// That the sink is dropped next is meant: the panel hears that nobody watches any more, and raises no alarm. A program that fails is
-    /// silent, as one that hangs.
+    /// silent, as one that hangs; but that it was there the panel hears, if it has not yet: it waits no longer for the next one than after
+    /// power-up, whatever it knew before.
     pub fn ends(&self) {
         lock(&self.shared).ends = true;
     }
@@ -300,7 +302,7 @@ impl Sink for PanelSink {
 }
 
 impl Drop for PanelSink {
-    /// Where that [is meant](Self::ends) the panel hears of it.
+    /// The panel hears of it: see [`ends`](Self::ends).
     fn drop(&mut self) {
         self.give = None;
         let Some(thread) = self.thread.take() else { return };
@@ -529,8 +531,8 @@ struct Keeper {
     shared: Arc<Mutex<Shared>>,
     orders: Receiver<Order>,
     standing: Standing,
-    /// Session of the last status, and presses of the button in it.
-    presses: Option<(u32, u32)>,
+    /// What the panel said last, in whichever session.
+    last: Option<Status>,
     /// Whether the person knows that something is wrong.
     troubled: bool,
 }
@@ -554,6 +556,10 @@ impl Keeper {
                 self.say(format!("{error}; trying again"));
             }
             if !self.pause(wait) {
+                // It may be there again.
+                if let Ok(port) = Port::open(&self.config) {
+                    Talk::new(&mut self, port).farewell();
+                }
                 return;
             }
             wait = (2 * wait).min(LAST_WAIT);
@@ -578,14 +584,17 @@ impl Keeper {
 
     /// Of presses of the button those that came since.
     fn count_presses(&mut self, status: &Status) {
-        let before = self.presses.replace((status.session, status.presses));
-        let is_pressed = match before {
+        let before = self.last.replace(*status);
+        let same = before.filter(|before| before.session == status.session);
+        let is_pressed = match (before, same) {
             // Those of before this run are none of it.
-            None => false,
-            Some((session, presses)) if session == status.session => presses != status.presses,
-            Some(_) => status.presses > 0,
+            (None, _) => false,
+            (_, Some(before)) => before.presses != status.presses,
+            (Some(_), None) => status.presses > 0,
         };
-        if is_pressed && status.pressed_id == 0 {
+        // The text is shown where there is neither an alert nor a silence.
+        let shows_text = |of: &Status| of.seeing == Seeing::Watching && of.open == 0;
+        if is_pressed && same.is_some_and(|before| shows_text(&before)) && shows_text(status) {
             self.standing.pressed();
         }
         if is_pressed && status.pressed_id > 0 {
@@ -682,7 +691,7 @@ impl<'k> Talk<'k> {
         if !is_known {
             self.keeper.standing.again();
             (self.beat, self.again) = (None, Instant::now());
-            let is_new = self.keeper.presses.is_some_and(|(session, _)| session != status.session);
+            let is_new = self.keeper.last.is_some_and(|last| last.session != status.session);
             if is_new && status.reset == Reset::Watchdog {
                 self.keeper.say("the panel was reset by its watchdog, and is there again".into());
             } else if self.keeper.troubled {
@@ -699,6 +708,10 @@ impl<'k> Talk<'k> {
         if self.sent == self.length {
             self.compose();
         }
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<(), PanelError> {
         if self.sent < self.length {
             let written = self.port.write(&self.frame[self.sent..self.length]);
             self.sent += written.map_err(|error| PanelError::from_io(&self.keeper.config.device, error))?;
@@ -708,13 +721,7 @@ impl<'k> Talk<'k> {
 
     fn compose(&mut self) {
         (self.sent, self.length) = (0, 0);
-        let Some((session, number)) = self.session else {
-            if self.hello.is_none_or(|at| at.elapsed() >= HELLO) {
-                self.hello = Some(Instant::now());
-                self.put(Packet { session: 0, number: 0, message: ToPanel::Hello });
-            }
-            return;
-        };
+        let Some((session, number)) = self.session else { return self.greet() };
         if self.again.elapsed() >= AGAIN {
             self.again = Instant::now();
             self.keeper.standing.again();
@@ -730,39 +737,59 @@ impl<'k> Talk<'k> {
             let message = self.keeper.standing.next(settings, &mut buffer);
             let Some(message) = message else { return };
             let packet = Packet { session, number, message };
+            // Not `put`: the message borrows the keeper.
             self.length = encode(&packet, &mut self.frame).expect("a frame should hold every message").len();
         }
         self.session = Some((session, number));
         lock(&self.keeper.shared).report.number = number;
     }
 
+    /// Asks for a status, where that is due.
+    fn greet(&mut self) {
+        if self.hello.is_none_or(|at| at.elapsed() >= HELLO) {
+            self.hello = Some(Instant::now());
+            self.put(Packet { session: 0, number: 0, message: ToPanel::Hello });
+        }
+    }
+
     fn put(&mut self, packet: Packet<'_>) {
+        self.sent = 0;
         self.length = encode(&packet, &mut self.frame).expect("a frame should hold every message").len();
     }
 
-    /// Says that this is the end, if it is meant and there is somebody, and waits until it was heard: what is on its way when a line is
-    /// closed may be thrown away.
+    /// Says that this is the end, if it is meant, and else whose run it was, and waits until it was heard: what is on its way when a line
+    /// is closed may be thrown away.
     fn farewell(mut self) {
-        if !lock(&self.keeper.shared).ends {
-            return;
-        }
+        let message = if lock(&self.keeper.shared).ends {
+            ToPanel::Bye
+        } else {
+            ToPanel::Settings(self.keeper.config.settings(self.keeper.run))
+        };
         let until = Instant::now() + FAREWELL;
-        let mut said = false;
-        while let Some((session, number)) = self.session.filter(|_| Instant::now() < until) {
-            if self.sent == self.length && !said {
-                said = true;
-                self.sent = 0;
-                self.put(Packet { session, number: number + 1, message: ToPanel::Bye });
-            }
-            let written = self.port.write(&self.frame[self.sent..self.length]);
-            let mut bytes = [0; 256];
-            let (Ok(written), Ok(count)) = (written, self.port.read(&mut bytes, PATIENCE)) else { return };
-            self.sent += written;
-            for byte in &bytes[..count] {
-                let heard = self.deframer.push::<Status>(*byte);
-                if said && matches!(heard, Some(Ok(Status { seeing: Seeing::Ended, .. }))) {
-                    return;
+        // In which session, the first number, and when it was said last.
+        let mut said: Option<(u32, u32, Instant)> = None;
+        while Instant::now() < until {
+            if self.sent == self.length {
+                said = said.filter(|(session, ..)| self.session.is_some_and(|(now, _)| now == *session));
+                match (self.session, said) {
+                    (None, _) => self.greet(),
+                    (_, Some((.., at))) if at.elapsed() < FAREWELL_AGAIN => {}
+                    (Some((session, number)), _) => {
+                        let first = said.map_or(number + 1, |(_, first, _)| first);
+                        said = Some((session, first, Instant::now()));
+                        self.session = Some((session, number + 1));
+                        self.put(Packet { session, number: number + 1, message });
+                    }
                 }
+            }
+            if self.send().and_then(|()| self.listen()).is_err() {
+                return;
+            }
+            let is_heard = |(session, first, _)| {
+                self.keeper.last.is_some_and(|last: Status| last.session == session && last.heard >= first)
+            };
+            if said.is_some_and(is_heard) {
+                return;
             }
         }
     }

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use ocelli_types::{Event, EventKind, Sink};
 
-use crate::PeripheralError;
 use crate::gpio::{InputLine, OutputLine};
 
 /// Stack of its thread.
@@ -69,20 +68,15 @@ impl SignalSink {
         at_least: Duration,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let (tell, troubles) = sync_channel(1);
+        // Room for what each says at once.
+        let (tell, troubles) = sync_channel(outputs.len() + 1);
         let mut drive = Drive::new(outputs, button, Arc::clone(&shared));
         let run = move || {
-            let mut trouble = Trouble::default();
             while !drive.shared.over.load(Ordering::Relaxed) {
-                let now = Instant::now();
-                if let Err(error) = drive.step(now)
-                    && trouble.is_new(now)
-                {
-                    let _ = tell.try_send(format!("alert outputs or the mute button fail: {error}"));
-                }
+                drive.step(Instant::now(), |trouble| drop(tell.try_send(trouble)));
                 thread::sleep(LOOK);
             }
-            let _ = drive.switch(false);
+            drive.switch(false, Instant::now(), drop);
         };
         let thread = thread::Builder::new().name("signal".into()).stack_size(SIGNAL_STACK_BYTES).spawn(run)?;
         Ok(Self { shared, at_least, troubles, thread: Some(thread) })
@@ -98,7 +92,7 @@ impl SignalSink {
         self.open().iter_mut().filter(|open| open.id == id).for_each(|open| open.muted = true);
     }
 
-    /// That a pin fails.
+    /// That a pin fails, each once until it was well for a minute.
     pub fn trouble(&self) -> Option<String> {
         self.troubles.try_recv().ok()
     }
@@ -143,22 +137,28 @@ impl Sink for SignalSink {
     }
 }
 
-/// When something failed last.
+/// When a pin failed last.
 #[derive(Debug, Default)]
 struct Trouble(Option<Instant>);
 
 impl Trouble {
-    /// Something fails now. Whether it should be told: once, until all was well for so long.
+    /// It fails now. Whether it should be told: once, until it was well for so long.
     fn is_new(&mut self, now: Instant) -> bool {
         self.0.replace(now).is_none_or(|before| now.saturating_duration_since(before) >= WELL)
     }
 }
 
+struct Output {
+    line: Box<dyn OutputLine>,
+    /// What it was switched to; `None` where that failed.
+    is_on: Option<bool>,
+    trouble: Trouble,
+}
+
 /// The thread's side.
 struct Drive {
-    /// Each with what it was switched to; `None` where that failed.
-    outputs: Vec<(Box<dyn OutputLine>, Option<bool>)>,
-    button: Option<Box<dyn InputLine>>,
+    outputs: Vec<Output>,
+    button: Option<(Box<dyn InputLine>, Trouble)>,
     shared: Arc<Shared>,
     /// The button in the two looks before.
     pressed: [bool; 2],
@@ -167,26 +167,30 @@ struct Drive {
 impl Drive {
     /// Of outputs that are off, as they are taken.
     fn new(outputs: Vec<Box<dyn OutputLine>>, button: Option<Box<dyn InputLine>>, shared: Arc<Shared>) -> Self {
-        let outputs = outputs.into_iter().map(|output| (output, Some(false))).collect();
-        Self { outputs, button, shared, pressed: [false; 2] }
+        let output = |line| Output { line, is_on: Some(false), trouble: Trouble::default() };
+        let outputs = outputs.into_iter().map(output).collect();
+        Self { outputs, button: button.map(|button| (button, Trouble::default())), shared, pressed: [false; 2] }
     }
 
     /// Looks at the button and switches what has changed, each output whatever the button or another one says.
-    fn step(&mut self, now: Instant) -> Result<(), PeripheralError> {
-        let looked = self.look();
+    fn step(&mut self, now: Instant, mut tell: impl FnMut(String)) {
+        self.look(now, &mut tell);
         let on = {
             let mut all = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
             all.retain(|open| !open.over || now < open.least);
             all.iter().any(|open| !open.muted)
         };
-        let switched = self.switch(on);
-        looked.and(switched)
+        self.switch(on, now, tell);
     }
 
     /// Mutes what is open where the button is pressed.
-    fn look(&mut self) -> Result<(), PeripheralError> {
-        let Some(button) = &mut self.button else { return Ok(()) };
-        let is_on = button.is_on()?;
+    fn look(&mut self, now: Instant, mut tell: impl FnMut(String)) {
+        let Some((button, trouble)) = &mut self.button else { return };
+        let is_on = match button.is_on() {
+            Ok(is_on) => is_on,
+            Err(error) if trouble.is_new(now) => return tell(format!("the mute button fails: {error}")),
+            Err(_) => return,
+        };
         let [before, last] = self.pressed;
         self.pressed = [last, is_on];
         if is_on && last && !before {
@@ -194,18 +198,19 @@ impl Drive {
             let mut all = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
             all.iter_mut().for_each(|open| open.muted = true);
         }
-        Ok(())
     }
 
-    /// Switches the outputs that are not so yet. One that fails is tried again by the next call; the first error is given.
-    fn switch(&mut self, on: bool) -> Result<(), PeripheralError> {
-        let mut all = Ok(());
-        for (output, is_on) in self.outputs.iter_mut().filter(|(_, is_on)| *is_on != Some(on)) {
-            let set = output.set(on);
-            *is_on = set.is_ok().then_some(on);
-            all = all.and(set);
+    /// Switches the outputs that are not so yet. One that fails is tried again by the next call.
+    fn switch(&mut self, on: bool, now: Instant, mut tell: impl FnMut(String)) {
+        for output in self.outputs.iter_mut().filter(|output| output.is_on != Some(on)) {
+            let set = output.line.set(on);
+            output.is_on = set.is_ok().then_some(on);
+            if let Err(error) = set
+                && output.trouble.is_new(now)
+            {
+                tell(format!("an alert output fails: {error}"));
+            }
         }
-        all
     }
 }
 
@@ -213,6 +218,7 @@ impl Drive {
 mod tests {
     use super::super::fixtures::falls;
     use super::*;
+    use crate::PeripheralError;
 
     /// A pin that a test sees, or presses.
     #[derive(Clone, Default)]
@@ -273,15 +279,16 @@ mod tests {
         /// Whether the lamp is on after so long.
         fn after(&mut self, time: Duration) -> bool {
             self.now += time;
-            self.drive.step(self.now).expect("the pins work");
+            self.drive.step(self.now, |trouble| panic!("{trouble}"));
             assert_eq!(self.lamp.lit(), self.siren.lit(), "all outputs are alike");
             self.lamp.lit()
         }
 
-        /// Which outputs are on after a step in which a pin fails.
-        fn failing(&mut self) -> [bool; 2] {
-            self.drive.step(self.now).expect_err("a pin fails");
-            [self.lamp.lit(), self.siren.lit()]
+        /// Which outputs are on after a step, and what was told in it.
+        fn failing(&mut self) -> ([bool; 2], Vec<String>) {
+            let mut told = Vec::new();
+            self.drive.step(self.now, |trouble| told.push(trouble));
+            ([self.lamp.lit(), self.siren.lit()], told)
         }
 
         fn press(&mut self, pressed: bool) {
@@ -324,31 +331,38 @@ mod tests {
     }
 
     #[test]
-    fn no_pin_that_fails_keeps_another_from_being_switched() {
+    fn no_pin_that_fails_keeps_another_from_being_switched_or_told_of() {
+        let (button, output) = (
+            "the mute button fails: pin 4 of /dev/gpiochip0: it was pulled out",
+            "an alert output fails: pin 4 of /dev/gpiochip0: it was pulled out",
+        );
         let mut bench = bench();
         bench.button.goes(true);
         bench.tell(1, EventKind::Alert);
-        assert_eq!(bench.failing(), [true; 2], "the button cannot be read");
-        bench.button.goes(false);
+        assert_eq!(bench.failing(), ([true; 2], vec![button.into()]));
+        // It fails for good, and is told once.
         bench.sink.acknowledged(1);
-        assert!(!bench.after(LOOK));
+        assert_eq!(bench.failing(), ([false; 2], vec![]));
         for first in [true, false] {
             let pin = if first { bench.lamp.clone() } else { bench.siren.clone() };
             pin.goes(true);
             bench.tell(2, EventKind::Alert);
-            assert_eq!(bench.failing(), [!first, first], "the other is on");
+            assert_eq!(bench.failing(), ([!first, first], vec![output.into()]), "the other is on");
             bench.sink.acknowledged(2);
-            bench.drive.step(bench.now).expect_err("it is not known to be off");
-            assert_eq!([bench.lamp.lit(), bench.siren.lit()], [false; 2]);
+            assert_eq!(bench.failing(), ([false; 2], vec![]), "it is not known to be off, and was told");
             pin.goes(false);
             assert!(!bench.after(LOOK));
         }
         // One that comes back while the alert goes on is switched on.
         bench.siren.goes(true);
         bench.tell(3, EventKind::Alert);
-        assert_eq!(bench.failing(), [true, false]);
+        assert_eq!(bench.failing(), ([true, false], vec![]), "it has not been well for a minute");
         bench.siren.goes(false);
         assert!(bench.after(LOOK));
+        bench.button.goes(false);
+        bench.press(true);
+        bench.after(LOOK);
+        assert!(!bench.after(LOOK), "the button mutes again");
     }
 
     #[test]
@@ -366,7 +380,7 @@ mod tests {
         lamp.goes(true);
         let Ok(()) = sink.emit(&Event { id: 2, kind: EventKind::AlertEnd, ..falls() });
         let said = sink.troubles.recv_timeout(Duration::from_mins(1)).expect("it is told");
-        assert_eq!(said, "alert outputs or the mute button fail: pin 4 of /dev/gpiochip0: it was pulled out");
+        assert_eq!(said, "an alert output fails: pin 4 of /dev/gpiochip0: it was pulled out");
         assert_eq!(sink.trouble(), None);
         lamp.goes(false);
         drop(sink);
@@ -374,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_told_again_where_all_was_well_for_a_minute_between() {
+    fn trouble_is_told_again_where_the_pin_was_well_for_a_minute_between() {
         let (mut trouble, mut now) = (Trouble::default(), Instant::now());
         assert!(trouble.is_new(now));
         // A contact that fails now and then, for an hour.

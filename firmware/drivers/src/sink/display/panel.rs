@@ -218,6 +218,12 @@ where
     S::Buffer: Send,
 {
     fn show(&mut self, canvas: &Canvas, before: Option<&Canvas>) -> Result<(), PeripheralError> {
+        let gone =
+            |_| PeripheralError::Chip { place: self.at.clone(), why: "the display does not answer any more".into() };
+        if before.is_none() {
+            // One that had lost its power answers again, and is off.
+            self.chip.init().map_err(gone)?;
+        }
         for (row, y) in canvas.rows().zip(0..) {
             for (tone, x) in row.iter().zip(0..) {
                 // What is set is sent, whether it differs or not.
@@ -226,8 +232,7 @@ where
                 }
             }
         }
-        let gone = "the display does not answer any more";
-        self.chip.flush().map_err(|_| PeripheralError::Chip { place: self.at.clone(), why: gone.into() })
+        self.chip.flush().map_err(gone)
     }
 }
 
@@ -649,6 +654,19 @@ mod tests {
             other.wipe();
             let error = panel.show(&other, Some(&canvas)).expect_err("it was pulled out").to_string();
             assert_eq!(error, "i2c: the display does not answer any more");
+            // Plugged in again, it is as after power-up.
+            {
+                let mut ssd = chip.0.lock().expect("nobody panics");
+                (ssd.silent, ssd.on, ssd.ram) = (false, false, [[0x55; 128]; 8]);
+            }
+            panel.show(&canvas, None).expect("it answers");
+            assert!(chip.0.lock().expect("nobody panics").on);
+            assert!(
+                canvas
+                    .rows()
+                    .enumerate()
+                    .all(|(y, row)| { row.iter().enumerate().all(|(x, tone)| chip.shows(x, y) == tone.is_ink()) })
+            );
         }
     }
 

@@ -126,9 +126,15 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
         privacy::hold()?;
     }
     let no_thread = |source| Error::System { what: "a thread", source };
-    // First of all: whatever fails from here on, the panel has heard of a run that did not come to watch.
-    let panel = panel::start(&config).map_err(no_thread)?;
     let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        // The second one ends the program at once, should it hang in an output that takes nothing.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|source| Error::System { what: "to catch signals", source })?;
+    }
+    // Before all that may fail, and behind the signals: the panel hears of this run and, where it is asked to end, of its end.
+    let panel = panel::start(&config).map_err(no_thread)?;
     let wish = |camera| Wish::new(args.clip.as_deref(), camera, &stop);
     let mut wishes = config.cameras.iter().map(wish).collect::<Result<Vec<_>, _>>()?;
     let pack = wiring::open_pack(&config.pack)?;
@@ -159,12 +165,6 @@ pub fn command(args: &RunArgs) -> Result<(), Error> {
     let count = wishes.len();
     if let Some(fence) = fence {
         note(fence.close(&plan)?);
-    }
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        // The second one ends the program at once, should it hang in an output that takes nothing.
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .map_err(|source| Error::System { what: "to catch signals", source })?;
     }
     let live = args.clip.is_none();
     let memory = wiring::memory(&pack, config.profile);

@@ -1,7 +1,7 @@
 //! What goes wrong at the edge of the device, in words for the person in front of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ocelli_types::{Fault, Faulty, SizePx};
 
@@ -135,7 +135,7 @@ pub enum DriverError {
 
 impl DriverError {
     /// What `source` means at `path`: errors that people meet get a name of their own.
-    pub(crate) fn from_io(path: &std::path::Path, source: io::Error) -> Self {
+    pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
         match source.raw_os_error() {
             Some(libc::ENOENT | libc::ENXIO) => Self::Missing { path },
@@ -172,12 +172,18 @@ impl Faulty for DriverError {
     }
 }
 
+/// Where a Raspberry Pi's buses are switched on, which are off at first.
+fn raspi_config(bus: &Path) -> &'static str {
+    let is_bus = bus.to_str().is_some_and(|bus| bus.starts_with("/dev/i2c") || bus.starts_with("/dev/spidev"));
+    if is_bus { " (a Raspberry Pi: sudo raspi-config, Interface Options)" } else { "" }
+}
+
 /// An error of a display or of a pin. Each message is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeripheralError {
     /// There is no such bus or chip.
-    #[error("{}: there is nothing here; check the path, and that the bus is switched on (a Raspberry Pi: sudo raspi-config, Interface Options)", path.display())]
+    #[error("{}: there is nothing here; check the path, and that the bus is switched on{}", path.display(), raspi_config(path))]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
@@ -224,7 +230,7 @@ pub enum PeripheralError {
 impl PeripheralError {
     /// What `source` means at `path`, whose user should be in `group`.
     #[cfg(all(target_os = "linux", any(feature = "gpio", feature = "display")))]
-    pub(crate) fn from_io(path: &std::path::Path, source: &io::Error, group: &'static str) -> Self {
+    pub(crate) fn from_io(path: &Path, source: &io::Error, group: &'static str) -> Self {
         match source.kind() {
             io::ErrorKind::NotFound => Self::Missing { path: path.to_path_buf() },
             io::ErrorKind::PermissionDenied => Self::Denied { path: path.to_path_buf(), group },
@@ -236,7 +242,6 @@ impl PeripheralError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn errno_becomes_a_word_and_a_decision() {

@@ -262,6 +262,8 @@ impl Mind {
                         self.beat_ms = now_ms;
                         self.see(Seeing::Waiting, now_ms);
                     }
+                    // One that ends at once waits for the answer.
+                    self.hurry();
                 }
                 self.settings = settings;
             }
@@ -279,7 +281,11 @@ impl Mind {
                 }
             }
             ToPanel::Standing(ids) => {
+                let before = self.alerts.len();
                 self.alerts.retain(|alert| alert.id.is_none_or(|id| ids.contains(&id)));
+                if self.alerts.len() < before {
+                    self.hurry();
+                }
             }
             ToPanel::Bye => self.see(Seeing::Ended, now_ms),
         }
@@ -307,6 +313,8 @@ impl Mind {
         let alert = Alert { id: Some(id), level, text: kept(text), came_ms: now_ms, was_ms, seen: false };
         // There is room.
         let _ = self.alerts.push(alert);
+        // What a press is for depends on it.
+        self.hurry();
         self.tell(News::Alert { alarm: level == Level::Alarm, id });
     }
 

@@ -598,7 +598,8 @@ fn drop_table(curve: &Value, target_drop: f64) -> String {
     for mode in modes {
         let points: Vec<(f64, f64)> = rows
             .iter()
-            .filter(|row| row["mode"] == *mode)
+            // Between the row in which all goes and the others there is no line.
+            .filter(|row| row["mode"] == *mode && number(row, "cosine") >= 0.0)
             .map(|row| (number(row, "drop_ratio"), number(row, "cosine")))
             .collect();
         text += &match at(&points, target_drop) {

@@ -594,7 +594,8 @@ impl Keeper {
         };
         // The text is shown where there is neither an alert nor a silence.
         let shows_text = |of: &Status| of.seeing == Seeing::Watching && of.open == 0;
-        if is_pressed && same.is_some_and(|before| shows_text(&before)) && shows_text(status) {
+        let showed_text = same.is_some_and(|before| shows_text(&before)) && shows_text(status);
+        if is_pressed && status.pressed_id == 0 && showed_text {
             self.standing.pressed();
         }
         if is_pressed && status.pressed_id > 0 {
@@ -612,6 +613,8 @@ struct Talk<'k> {
     deframer: Deframer,
     /// Session, and the number of the last message.
     session: Option<(u32, u32)>,
+    /// Number of the first message in it that said whose run this is.
+    introduced: Option<u32>,
     heard: Instant,
     hello: Option<Instant>,
     beat: Option<Instant>,
@@ -626,7 +629,20 @@ impl<'k> Talk<'k> {
     fn new(keeper: &'k mut Keeper, port: Port) -> Self {
         let (heard, again) = (Instant::now(), Instant::now());
         let (deframer, frame) = (Deframer::new(), [0; FRAME_BYTES]);
-        Self { keeper, port, deframer, session: None, heard, hello: None, beat: None, again, frame, length: 0, sent: 0 }
+        Self {
+            keeper,
+            port,
+            deframer,
+            session: None,
+            introduced: None,
+            heard,
+            hello: None,
+            beat: None,
+            again,
+            frame,
+            length: 0,
+            sent: 0,
+        }
     }
 
     fn run(mut self) -> End {
@@ -689,6 +705,7 @@ impl<'k> Talk<'k> {
         let number = if is_known { self.session.map_or(0, |(_, number)| number) } else { 0 };
         self.session = Some((status.session, number.max(status.heard)));
         if !is_known {
+            self.introduced = None;
             self.keeper.standing.again();
             (self.beat, self.again) = (None, Instant::now());
             let is_new = self.keeper.last.is_some_and(|last| last.session != status.session);
@@ -736,6 +753,9 @@ impl<'k> Talk<'k> {
             let (settings, mut buffer) = (self.keeper.config.settings(self.keeper.run), [0; TEXT_BYTES]);
             let message = self.keeper.standing.next(settings, &mut buffer);
             let Some(message) = message else { return };
+            if matches!(message, ToPanel::Settings(_)) {
+                self.introduced.get_or_insert(number);
+            }
             let packet = Packet { session, number, message };
             // Not `put`: the message borrows the keeper.
             self.length = encode(&packet, &mut self.frame).expect("a frame should hold every message").len();
@@ -760,11 +780,15 @@ impl<'k> Talk<'k> {
     /// Says that this is the end, if it is meant, and else whose run it was, and waits until it was heard: what is on its way when a line
     /// is closed may be thrown away.
     fn farewell(mut self) {
-        let message = if lock(&self.keeper.shared).ends {
-            ToPanel::Bye
-        } else {
-            ToPanel::Settings(self.keeper.config.settings(self.keeper.run))
+        let is_heard = |talk: &Self, session: u32, number: u32| {
+            talk.keeper.last.is_some_and(|last| last.session == session && last.heard >= number)
         };
+        let ends = lock(&self.keeper.shared).ends;
+        let message = if ends { ToPanel::Bye } else { ToPanel::Settings(self.keeper.config.settings(self.keeper.run)) };
+        let introduced = self.session.zip(self.introduced);
+        if !ends && introduced.is_some_and(|((session, _), number)| is_heard(&self, session, number)) {
+            return;
+        }
         let until = Instant::now() + FAREWELL;
         // In which session, the first number, and when it was said last.
         let mut said: Option<(u32, u32, Instant)> = None;
@@ -785,10 +809,7 @@ impl<'k> Talk<'k> {
             if self.send().and_then(|()| self.listen()).is_err() {
                 return;
             }
-            let is_heard = |(session, first, _)| {
-                self.keeper.last.is_some_and(|last: Status| last.session == session && last.heard >= first)
-            };
-            if said.is_some_and(is_heard) {
+            if said.is_some_and(|(session, first, _)| is_heard(&self, session, first)) {
                 return;
             }
         }

@@ -78,7 +78,7 @@ fn a_program_that_fails_is_silence_for_the_panel() {
 fn a_program_that_fails_at_once_was_there_for_the_panel() {
     for (camera, more, code) in [
         ("device = \"/dev/no-such-camera\"", "", 3),
-        ("device = \"/dev/video0\"", "[alerts]\nfile = \"/proc/no/alerts\"\n", 1),
+        ("device = \"/dev/video0\"", "[memory]\nstate = \"/proc/no\"\n", 1),
     ] {
         let (ended, heard) = heard_by(camera, more, None);
         assert_eq!(ended, Some(code), "{heard:?}");

@@ -156,7 +156,7 @@ fn pack_that_drops(folder: &Path) -> PathBuf {
         assert!(manifest.contains(gate), "{gate}");
         manifest = manifest.replace(gate, none);
     }
-    fs::write(&path, manifest + "\n[drop]\nreference = \"any_kept\"\ncosine = 0.915\n").expect("it is writable");
+    fs::write(&path, manifest + "\n[drop]\nreference = \"any_kept\"\ncosine = 0.97\n").expect("it is writable");
     pack
 }
 

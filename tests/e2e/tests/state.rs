@@ -187,7 +187,7 @@ fn after_a_restart_a_pack_that_drops_tokens_tells_of_nobody_who_has_left() {
     let is_of = |text: &str, kind: &str| {
         entries.iter().any(|entry| entry["text"].as_str() == Some(text) && entry["kind"].as_str() == Some(kind))
     };
-    let (said, err) = run("realtime", &person, "6");
+    let (said, err) = run("realtime", &person, "7");
     assert!(said.iter().any(|text| is_of(text, "walk")), "{said:?} {err}");
     assert!(err.contains("% of their tokens dropped"), "{err}");
     let (said, err) = run("tpad=stop_mode=clone:stop=50,fps=5,realtime", &room, "6");

@@ -226,10 +226,9 @@ mod cdev {
     }
 
     /// What the kernel said, and what to do where another program has the pin.
-    fn why(error: &gpiocdev::Error) -> String {
+    pub(super) fn why(error: &gpiocdev::Error) -> String {
         let said = error.to_string();
-        let is_taken = said.contains("busy") || said.contains("EBUSY");
-        if is_taken {
+        if said.contains("busy") {
             format!("{said}; another program has it (the service: sudo systemctl stop ocelli)")
         } else {
             said
@@ -313,6 +312,14 @@ mod headers {
 #[cfg(all(test, feature = "rppal", target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(all(target_os = "linux", feature = "gpio"))]
+    fn a_pin_that_another_program_has_is_said_to_be_so() {
+        let said = |errno| cdev::why(&std::io::Error::from_raw_os_error(errno).into());
+        assert!(said(libc::EBUSY).ends_with("; another program has it (the service: sudo systemctl stop ocelli)"));
+        assert!(!said(libc::EINVAL).contains("another program"), "{}", said(libc::EINVAL));
+    }
 
     #[test]
     fn what_is_not_there_is_said_in_one_line() {

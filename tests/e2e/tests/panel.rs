@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
 use std::thread;
 
@@ -11,12 +11,20 @@ use ocelli_link::{Deframer, FRAME_BYTES, Level, Packet, Seeing, Status, ToPanel,
 
 /// Somebody presses the button of a scripted panel as soon as it has an alarm. What the panel heard.
 fn scripted(listener: &UnixListener) -> Vec<String> {
-    let (mut line, _) = listener.accept().expect("the program comes");
+    answered(listener.accept().expect("the program comes").0)
+}
+
+/// What the panel heard on this line, each answered.
+fn answered(mut line: UnixStream) -> Vec<String> {
     let mut status = Status { session: 3, seeing: Seeing::Waiting, ..Status::default() };
     let (mut deframer, mut frame, mut byte, mut heard) = (Deframer::new(), [0; FRAME_BYTES], [0], Vec::new());
     while line.read(&mut byte).is_ok_and(|count| count > 0) {
         let Some(packet) = deframer.push::<Packet<'_>>(byte[0]) else { continue };
-        let Packet { number, message, .. } = packet.expect("the program's frames are whole");
+        // The first may have been read from already.
+        let Ok(Packet { number, message, .. }) = packet else {
+            assert!(heard.is_empty(), "the program's frames are whole: {heard:?}");
+            continue;
+        };
         status.heard = status.heard.max(number);
         if let ToPanel::Tell { level: Level::Alarm, id, .. } = message {
             (status.presses, status.pressed_id) = (1, id);
@@ -85,6 +93,26 @@ fn a_program_that_fails_at_once_was_there_for_the_panel() {
         assert!(heard.iter().any(|message| message.contains("Settings")), "{heard:?}");
         assert!(!heard.iter().any(|message| message == "Beat" || message == "Bye"), "{heard:?}");
     }
+}
+
+/// Whoever is asked to end while its models load was asked all the same.
+#[test]
+fn a_stop_during_the_start_is_an_end_that_is_meant() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let [socket, config] = ["panel", "ocelli.toml"].map(|name| folder.path().join(name));
+    let listener = UnixListener::bind(&socket).expect("there is room");
+    let text =
+        format!("[camera]\ncommand = \"sleep 100\"\ntimeout_s = 90\n[panel]\ndevice = \"{}\"\n", socket.display());
+    fs::write(&config, text).expect("it can be written");
+    let mut run = Command::new(program()).arg("run").arg("--config").arg(&config).spawn().expect("it starts");
+    // With the first that it sends, long before it watches.
+    let (mut line, _) = listener.accept().expect("the program comes");
+    line.read_exact(&mut [0]).expect("it asks for a status");
+    let asked = Command::new("kill").arg(run.id().to_string()).status();
+    assert!(asked.is_ok_and(|status| status.success()));
+    let heard = answered(line);
+    assert_eq!(run.wait().expect("it ends").code(), Some(0), "{heard:?}");
+    assert_eq!(heard.last().map(String::as_str), Some("Bye"), "{heard:?}");
 }
 
 /// What the panel heard of a run with this config that was killed by nobody.

@@ -47,7 +47,7 @@ pub use trace::{MOST_RECALLED, Peak, Recalled, Tier};
 /// Slots in order: the newest token of each window, row-major; the frame tokens of the `frame_tokens` newest frames,
 /// newest first; then older tokens of windows that have a newer one, newest frame first and row-major within it. What a
 /// [`FeatureDrop`] left out is not remembered: the newest of each window is shown as it came, and then the one that it is like
-/// stands in its place, as old as it would be; one frame later that is the new newest, where it is more like that.
+/// stands in its place, as old as it would be; in the frame right before the newest that is the newest's, where it is more like it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// Slots in all, at least windows + `frame_tokens`.
@@ -341,7 +341,7 @@ impl MemoryRing {
         mem::swap(&mut self.now, &mut self.before);
         self.now.quantize(values);
         let id = EntryId(self.last_id.0 + 1);
-        self.recent.last(self.lasting());
+        self.recent.set_lasting(self.lasting());
         let windows = self.windows_to_keep(kept, id);
         self.recent.push(id, &self.now, &windows, captured_us);
         if self.cuts.sees(self.now.row(0)) || self.open.is_over(captured_us) {

@@ -178,8 +178,8 @@ impl Recent {
         (self.entries.back()?.id == id && kept.id != id && self.stands(window)).then_some(kept)
     }
 
-    /// In the frame before the one that comes next, the token of that stands for these windows.
-    pub fn last(&mut self, windows: PatchMask) {
+    /// With the frame that comes next, its token of these windows stands in the one before as well.
+    pub fn set_lasting(&mut self, windows: PatchMask) {
         self.lasting = windows;
     }
 

@@ -19,7 +19,8 @@ import torch
 BASE = "nothing added"
 RUNS = {
     BASE: [],
-    "no agreement (e)": ["--agreement", "0"],
+    "nothing ever dropped (e)": ["--show", "whole"],
+    "told the same of both (e)": ["--show", "twice"],
     "captions, negatives of the batch (c)": ["--corpus", "data/corpus.npz", "--hard", "0"],
     "captions, hard negatives (c)": ["--corpus", "data/corpus.npz"],
     "distil (a)": ["--distil", "0.5"],

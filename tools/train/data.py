@@ -80,14 +80,20 @@ class Pool:
         for i, kind in enumerate(self.kinds):
             for k in np.unique(kind[kind >= 0]):
                 self.where[int(k)].append(i)
+        self.labelled = [i for i, kind in enumerate(self.kinds) if (kind >= 0).any()]
 
     def __len__(self):
         return len(self.paths)
 
     def draw(self, rng, length):
-        """A random window holding a frame of a kind drawn evenly: (Clip, index)."""
-        kind = rng.choice([k for k, v in self.where.items() if v])
-        i = int(rng.choice(self.where[kind]))
+        """A random window: (Clip, index). Half of them hold a frame of a kind drawn evenly, so that rare ones are learnt; the
+        others one of any clip, so that the usual stays the most probable."""
+        if rng.random() < 0.5:
+            kind = int(rng.choice([k for k, v in self.where.items() if v]))
+            i = int(rng.choice(self.where[kind]))
+        else:
+            i = int(rng.choice(self.labelled))
+            kind = int(rng.choice(self.kinds[i][self.kinds[i] >= 0]))
         frames = len(self.kinds[i])
         if frames < length:
             return load_clip(self.paths[i], self.corpus).wait(length - frames), i

@@ -19,6 +19,7 @@ import evaluate
 import export
 import gate
 import heads
+import muon
 import int8
 import labels
 import learn
@@ -655,6 +656,39 @@ def test_the_memory_holds_tokens_in_int8():
     assert torch.equal(int8.remembered(held), held)
 
 
+def with_gradients(f, *inputs):
+    """What f makes of inputs, and the gradients of a weighted sum of it."""
+    inputs = [x.detach().clone().requires_grad_() for x in inputs]
+    y = f(*inputs)
+    (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+    return [y.detach(), *(x.grad for x in inputs)]
+
+
+def test_causal_operations_and_their_gradients_are_those_of_the_plain_ones():
+    torch.manual_seed(3)
+    x = torch.randn(2, 5, 16, 8)
+    lste, dpe = st.Lste(8, 8), st.Dpe(8, 4)
+    behind = lambda v: F.pad(v, (0, 0, 0, 0, 2, 0))  # noqa: E731
+    mix = lambda z, taps, bias: sum(behind(z)[:, k : k + 5] * taps[k] for k in range(3)) + bias  # noqa: E731
+
+    def conv(x, weight, bias):
+        video = behind(x).view(2, 7, 4, 4, 8).permute(0, 4, 1, 2, 3)
+        return F.conv3d(video, weight, bias, padding=(0, 1, 1), groups=8).permute(0, 2, 3, 4, 1).reshape(x.shape)
+
+    for fast, plain, rest in ((st.CausalMix.apply, mix, (lste.taps, lste.tap_bias)), (st.CausalConv.apply, conv, (dpe.weight, dpe.bias))):
+        for mine, theirs in zip(with_gradients(fast, x, *rest), with_gradients(plain, x, *rest)):
+            assert torch.allclose(mine, theirs, atol=1e-4)
+
+
+def test_the_narrator_that_is_trained_is_the_one_that_ships():
+    torch.manual_seed(4)
+    narrator = nar.Narrator(nar.NarratorConfig(layers=2))
+    tokens, index, valid = torch.randn(3, 128, 192), torch.zeros(3, 128, 2, dtype=torch.long), (torch.rand(3, 128) < 0.7).float()
+    trained = with_gradients(lambda t: narrator.train()(t, index, valid), tokens)
+    shipped = with_gradients(lambda t: narrator.eval()(t, index, valid), tokens)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(trained, shipped))
+
+
 def walking_item(frames=16):
     """A prepared window of a clip in which one square of pixels moves along."""
     clip = clip_of(frames)
@@ -670,13 +704,63 @@ def test_each_window_is_shown_undropped_and_dropped():
     assert batch["patches"].shape[0] == 4 and (batch["patches"][0].numpy() == items[0]["whole"]).all()
     assert (batch["patches"][2].numpy() == items[0]["canvas"]).all()
     chosen = train.chosen(torch.zeros(4, 16, 65, 8), batch)
-    reads = len(batch["reads"])
-    assert len(chosen) == 2 * reads == 2 * 2 * train.READS
-    for (b, t), undropped, dropped in zip(batch["reads"], chosen[:reads], chosen[reads:]):
-        assert (undropped[0], dropped[0]) == (b, b + 2)
+    reads = batch["whole"]
+    assert len(chosen) == 2 * reads == 2 * 2 * train.READS == len(batch["reads"])
+    for (v, t), undropped, dropped in zip(batch["reads"], chosen[:reads], chosen[reads:]):
+        assert (undropped[0], dropped[0]) == (v, v + 2) and (v + 2, t) in batch["reads"]
         # Undropped, every window is of this very frame.
         assert (undropped[1][:64] == t).all() and (undropped[2][:64, 0] == 0).all()
         assert t == 0 or (dropped[1][:64] < t).any()
+
+
+def test_half_of_the_windows_are_whole_and_half_dropped():
+    items = [walking_item() | {"kind": np.full(16, k)} for k in range(3)]
+    wholes = []
+    for seed in range(8):
+        batch = train.collate(items, np.random.default_rng(seed), lambda _: train.GATE_ALONE, show="either")
+        whole = sum(d is None for d in batch["drops"])
+        assert batch["drops"] == [None] * whole + [train.GATE_ALONE] * (3 - whole)
+        assert batch["whole"] == whole * train.READS and len(batch["reads"]) == 3 * train.READS == len(batch["said"])
+        for v, item in enumerate(items):
+            assert (batch["patches"][v].numpy() == item["canvas" if v >= whole else "whole"]).all()
+            assert (batch["kind"][v] == v).all()
+        wholes.append(whole)
+    assert set(wholes) == {1, 2}
+    batch = train.collate(items, np.random.default_rng(0), lambda _: train.GATE_ALONE, show="whole")
+    assert batch["drops"] == [None] * 3 and batch["whole"] == len(batch["reads"])
+
+
+@pytest.mark.parametrize("shape", [(192, 192), (576, 192), (192, 588)])
+def test_a_step_of_muon_is_nearly_orthogonal_and_turned_as_the_gradient(shape):
+    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * torch.logspace(-2, 2, shape[1])
+    values = torch.linalg.svdvals(muon.orthogonal(gradient))
+    # What is nearly nothing beside the rest stays small: five rounds do not lift it.
+    assert values.max() < 1.25 and values[: len(values) // 2].min() > 0.6
+    u, _, v = torch.linalg.svd(gradient, full_matrices=False)
+    assert ((u.t() @ muon.orthogonal(gradient) @ v.t()).diagonal() > 0).all()
+
+
+def test_muon_turns_the_networks_matrices_and_is_adamw_for_all_else():
+    torch.manual_seed(0)
+    model, other = (torch.nn.ModuleDict({"stab": torch.nn.Linear(8, 8), "dense": torch.nn.Linear(8, 8)}) for _ in range(2))
+    other.load_state_dict(model.state_dict())
+    settings = {"lr": 1e-2, "weight_decay": 0.1, "betas": (0.9, 0.98)}
+    optimizers = muon.Muon(model, **settings), torch.optim.AdamW(other.parameters(), **settings)
+    for seed in range(5):
+        x = torch.randn(4, 8, generator=torch.Generator().manual_seed(seed))
+        for net, optimizer in zip((model, other), optimizers):
+            optimizer.zero_grad()
+            (net["stab"](x) * net["dense"](x)).sum().backward()
+            for mine, theirs in zip(model.parameters(), other.parameters()):
+                if mine.grad is not None and theirs.grad is not None:
+                    mine.grad.copy_(theirs.grad)
+        for optimizer in optimizers:
+            optimizer.step()
+    for name, value in model.named_parameters():
+        assert torch.allclose(value, other.get_parameter(name), atol=1e-6) == (name != "stab.weight")
+    fresh = muon.Muon(model, **settings)
+    fresh.load_state_dict(optimizers[0].state_dict())
+    assert fresh.state[model["dense"].bias]["step"] == 5 and fresh.state[model["stab"].weight]["momentum"].abs().sum() > 0
 
 
 def test_a_window_cut_from_a_stream_is_as_old_as_in_the_stream():

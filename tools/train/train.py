@@ -4,9 +4,9 @@
 
 One run, one loss: dense targets on every frame (person mask, keypoints, presence)
 teach STAB to see, and the narrator reads the 128 selected tokens at a few frames of each
-window. Every window is shown twice, once whole and undropped and once as the gate or a drop
-on features leaves it, and the narrator should tell the same of both. The schedule follows the clock (`--minutes`), because on a CPU time is what is
-rationed; a stopped run goes on where it was (`--fresh` starts over).
+window. Windows are whole, or as the gate or a drop on features leaves them (`--show`). The
+schedule follows the clock (`--minutes`), because on a CPU time is what is rationed; a stopped
+run goes on where it was (`--fresh` starts over).
 """
 
 import argparse
@@ -25,6 +25,7 @@ import corpus
 import data
 import gate
 import heads
+import muon
 import narrator as nar
 import stab as st
 import switches
@@ -34,6 +35,7 @@ import words
 
 READS = 4  # frames of a window at which the narrator is asked
 WARM_UP_STEPS = 50
+COOL_DOWN_SHARE = 0.3  # of the budget
 VALIDATED = 80  # clips
 REFRESH_FRAMES = gate.GateConfig().refresh_frames
 
@@ -53,60 +55,72 @@ class Drop:
 
 GATE_ALONE = Drop(True, 2.0)
 
+SHOW = {
+    "either": "half of the windows whole, half with what is dropped left out",
+    "twice": "each window in both ways, at twice the cost, and the narrator should tell the same of both (--agreement)",
+    "whole": "no window with anything left out",
+}
 TARGETS = ("mask", "keypoints", "kind", "dense")
 
 
-def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, see=None):
-    """N `data.prepare` dicts of equal T -> tensors of 2N windows: each shown whole and undropped, then as a `Drop` leaves
-    it. Picks frames of each window to read, the same of both, with the rows of a corpus that are true there, `hard` negatives
-    of each row, and what the teacher `see`s there."""
+def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, see=None, show="twice"):
+    """N `data.prepare` dicts of equal T -> tensors of V views, as SHOW says: of each window one that is whole and undropped, or
+    one as a `Drop` leaves it, or both. Whole views come first. Picks frames of each window to read, the same in both views,
+    with the rows of a corpus that are true there, `hard` negatives of each row, and what the teacher `see`s in whole views."""
     drops = [drop(rng) for _ in items]
-    shown = [i["canvas" if d.by_pixels else "whole"] for i, d in zip(items, drops)]
-    batch = {"patches": torch.from_numpy(np.stack([i["whole"] for i in items] + shown))}
-    batch |= {k: torch.from_numpy(np.stack([i[k] for i in items] * 2)) for k in TARGETS}
-    reads = []
-    for b, item in enumerate(items):
+    count = len(items)
+    half = count // 2 + (count % 2 and int(rng.integers(2)))
+    whole, dropped = {"either": (half, half), "twice": (count, 0), "whole": (count, count)}[show]
+    views = [(i, None) for i in range(whole)] + [(i, drops[i]) for i in range(dropped, count)]
+    shown = [items[i]["canvas" if d and d.by_pixels else "whole"] for i, d in views]
+    batch = {"patches": torch.from_numpy(np.stack(shown))}
+    batch |= {k: torch.from_numpy(np.stack([items[i][k] for i, _ in views])) for k in TARGETS}
+    picked = []
+    for item in items:
         labelled = np.flatnonzero(item["kind"] >= 0)
         if len(labelled) == 0:
+            picked.append([])
             continue
         # Even over kinds inside the window, and rather late than early.
         count = np.bincount(item["kind"][labelled], minlength=len(words.KINDS))
         weight = (labelled + 3) / count[item["kind"][labelled]]
         size = min(reads_each, len(labelled))
-        reads += [(b, int(t)) for t in rng.choice(labelled, size, replace=False, p=weight / weight.sum())]
-    said = [items[b]["said"][t] for b, t in reads]
+        picked.append(rng.choice(labelled, size, replace=False, p=weight / weight.sum()).tolist())
+    reads = [(v, t) for v, (i, _) in enumerate(views) for t in picked[i]]
+    item = lambda v: items[views[v][0]]  # noqa: E731
+    said = [item(v)["said"][t] for v, t in reads]
     negatives = sorted({n for row in sorted(set().union(*said)) for n in corpus.negatives(rng, row, hard)} if hard else ())
     batch["drawn"] = int(rng.integers(1 << 62))  # what a switch draws, comes from here
-    batch |= {"reads": reads, "drops": drops, "said": said, "negatives": negatives}
-    batch["speak"] = [switches.speak_labels(items[b]["kind"], t) for b, t in reads]
-    if see is not None and reads:
-        features = see(np.stack([items[b]["whole"][t] for b, t in reads]))
+    whole = [(v, t) for v, t in reads if views[v][1] is None]
+    batch |= {"reads": reads, "whole": len(whole), "drops": [d for _, d in views], "said": said, "negatives": negatives}
+    batch["speak"] = [switches.speak_labels(item(v)["kind"], t) for v, t in reads]
+    if see is not None and whole:
+        features = see(np.stack([item(v)["whole"][t] for v, t in whole]))
         batch |= {"features": torch.from_numpy(features), "codes": torch.from_numpy(see.codes(features))}
-    return batch | {k: [i[k] for i in items] for k in ("kept", "waited")}
+    return batch | {k: [items[i][k] for i, _ in views] for k in ("kept", "waited")}
 
 
 def chosen(tokens, batch):
-    """What the narrator is given, [2R] of (window, frame i64 [128], index i64 [128, 2], valid f32 [128]): first every read
-    of the undropped windows, then the same of the dropped ones."""
-    windows = len(batch["drops"])
+    """What the narrator is given at each read, R of (view, frame i64 [128], index i64 [128, 2], valid f32 [128])."""
     everything = np.ones((tokens.shape[1], tok.WINDOWS), bool)
-    out = [(b, *tok.select(tok.of_kept(everything), t)) for b, t in batch["reads"]]
     left = []
-    for b, drop in enumerate(batch["drops"]):
-        kept = batch["kept"][b] if drop.by_pixels else everything
-        if drop.cosine < 1:
-            left.append(tok.drop_features(tokens[windows + b].detach().float().cpu(), kept, drop.cosine))
+    for v, drop in enumerate(batch["drops"]):
+        kept = batch["kept"][v] if drop and drop.by_pixels else everything
+        if drop and drop.cosine < 1:
+            left.append(tok.drop_features(tokens[v].detach().float().cpu(), kept, drop.cosine))
         else:
             left.append((tok.of_kept(kept), None))
-    for b, t in batch["reads"]:
-        stands, lasts = left[b]
+    out = []
+    for v, t in batch["reads"]:
+        stands, lasts = left[v]
         frame, index, valid = tok.select(stands, t, lasts)
-        still = index[: tok.WINDOWS, 0]
-        old = np.minimum(still + batch["waited"][b], tok.AGE_CLIP)
-        # Nothing has stood there since the window's first frame, before which the stream had begun.
-        since_first = (frame[: tok.WINDOWS] == 0) & (still == min(t, tok.AGE_CLIP))
-        index[: tok.WINDOWS, 0] = np.where(since_first, old, still)
-        out.append((windows + b, frame, index, valid))
+        if batch["drops"][v]:
+            still = index[: tok.WINDOWS, 0]
+            old = np.minimum(still + batch["waited"][v], tok.AGE_CLIP)
+            # Nothing has stood there since the window's first frame, before which the stream had begun.
+            since_first = (frame[: tok.WINDOWS] == 0) & (still == min(t, tok.AGE_CLIP))
+            index[: tok.WINDOWS, 0] = np.where(since_first, old, still)
+        out.append((v, frame, index, valid))
     return out
 
 
@@ -183,8 +197,7 @@ def losses(model, batch, vocabulary, args, corpus=None):
     reads = chosen(tokens, batch)
     taken = gather_reads(tokens, reads)
     trunk = model.narrator.trunk(*taken)
-    b = torch.tensor([r[0] for r in reads])
-    t = torch.tensor([t for _, t in batch["reads"]] * 2)
+    b, t = torch.tensor(batch["reads"]).unbind(1)
     kind, points = batch["kind"][b, t], batch["keypoints"][b, t].clone()
     points[..., 2] *= batch["dense"][b, t][:, None]
     out = model.trunk(trunk)
@@ -197,10 +210,10 @@ def losses(model, batch, vocabulary, args, corpus=None):
         log_prob = kind_log_prob(z, *vocabulary, args.tau)
         loss["retrieval"] = F.nll_loss(log_prob, kind)
         if corpus is not None:
-            loss["captions"] = args.captions * caption_loss(z, batch["said"] * 2, batch["negatives"], corpus, args.tau)
-    if args.agreement:
+            loss["captions"] = args.captions * caption_loss(z, batch["said"], batch["negatives"], corpus, args.tau)
+    if args.show == "twice":
         loss["agreement"] = args.agreement * agreement(log_prob)
-    undropped = len(batch["reads"])
+    undropped = batch["whole"]
     whole, rng = [v[:undropped] for v in taken], np.random.default_rng(batch["drawn"])
     if args.distil:
         loss["distil"] = args.distil * switches.distil_loss(model.switches, tokens[b[:undropped], t[:undropped], 1:], batch["features"])
@@ -210,7 +223,7 @@ def losses(model, batch, vocabulary, args, corpus=None):
     if args.order:
         loss["order"] = args.order * switches.order_loss(model.switches, model.narrator, *whole, rng)
     if args.speak:
-        loss["speak"] = args.speak * switches.speak_loss(model.switches, trunk[:, -1], batch["speak"] * 2)
+        loss["speak"] = args.speak * switches.speak_loss(model.switches, trunk[:, -1], batch["speak"])
     return loss, log_prob, kind
 
 
@@ -236,7 +249,7 @@ def validate(model, items, vocabulary, args, corpus=None, reads_each=READS):
             error.append(gap[seen].mean().item())
         trunk = model.narrator.trunk(*gather_reads(tokens, chosen(tokens, batch)))
         whole, trunk = trunk.chunk(2)
-        at = [t for _, t in batch["reads"]]
+        at = [t for _, t in batch["reads"][: batch["whole"]]]
         kind, told = batch["kind"][0, at], model.trunk(trunk)
         guess, truth = told["mask"] > 0, batch["mask"][0, at] > 0.5
         inter += (guess & truth).sum().item()
@@ -321,9 +334,11 @@ def load_into(model, path, optimizer=None):
 
 
 def learning_rate(args, done, step):
-    """Warm-up by steps, then half a cosine over the time budget."""
+    """Warm-up by steps, then level, and down in a straight line over the last part of the budget (Hu et al. 2024, MiniCPM): a run
+    can be made longer until then and has lost nothing."""
     warm = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return float(args.lr * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done, 1.0)))))
+    left = min(1.0, (1.0 - min(done, 1.0)) / COOL_DOWN_SHARE)
+    return float(args.lr * warm * (0.02 + 0.98 * left))
 
 
 def arguments():
@@ -345,8 +360,11 @@ def arguments():
     p.add_argument("--minutes", type=float, default=20)
     p.add_argument("--steps", type=int, help="end after so many steps in place of minutes, which makes runs comparable")
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--batch", type=int, default=4, help="windows; each is shown twice, undropped and dropped")
-    p.add_argument("--agreement", type=float, default=1.0, help="weight of telling the same of both; 0 switches it off")
+    p.add_argument("--batch", type=int, default=4, help="windows")
+    p.add_argument("--show", choices=SHOW, default="either", help="; ".join(f"{k}: {v}" for k, v in SHOW.items()))
+    p.add_argument("--agreement", type=float, default=1.0, help="weight of telling the same of both")
+    p.add_argument("--reads", type=int, default=READS, help="frames of a window at which the narrator is asked")
+    p.add_argument("--adamw", action="store_true", help="AdamW for the matrices, too, in place of Muon")
     p.add_argument("--length", type=int, default=16, help="frames a window")
     p.add_argument("--tau", type=float, default=0.05)
     p.add_argument("--device", default="cpu")
@@ -392,7 +410,8 @@ class Batches(torch.utils.data.IterableDataset):
 
         while True:
             windows = [window() for _ in range(args.batch)]
-            yield collate(windows, rng, corpus=said, hard=args.hard if said else 0, see=see)
+            yield collate(windows, rng, corpus=said, hard=args.hard if said else 0, see=see, reads_each=args.reads,
+                          show=args.show)  # fmt: skip
 
 
 def as_it_is(batch):
@@ -412,7 +431,10 @@ def main():
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
     model = Model(st.StabConfig(), nar.NarratorConfig()).to(args.device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
+    if args.adamw:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
+    else:
+        optimizer = muon.Muon(model, lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
     state = {"step": 0, "elapsed_s": 0.0, "seen": []}
     if args.out.exists() and not args.fresh:
         state = load_into(model, args.out, optimizer)

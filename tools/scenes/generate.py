@@ -1,7 +1,8 @@
 """Render clips of synthetic home scenes with exact labels: seeds FIRST.. to OUT/<split>/<seed>.npz.
 
 Resumable: files that exist are skipped. The same seed gives the same file, whatever else is rendered.
-`--split probes` renders sets of clips that differ in one thing only, see probes.py.
+`--split probes` renders sets of clips that differ in one thing only, see probes.py; `--split cameras` ten recordings each of
+cameras that stand still, COUNT cameras in rooms of their own, see cameras.py.
 """
 import argparse
 import multiprocessing
@@ -15,12 +16,14 @@ import numpy as np
 
 import table
 from body import Body, random_look
+from cameras import make_camera
 from clip import FOCUS, KINDS, make_clip, save
 from hands import Worker
 from probes import make_set
 from render import Renderer
 from room import Library, Room
 
+SETS = dict(probes=make_set, cameras=make_camera)  # splits of which a seed makes several clips
 PER_ROOM = 6  # successive seeds that share a room; pairs of them share their main person
 HEIGHTS = {168: .5, 126: .3, 224: .2}  # of pictures 224 wide: 4:3, 16:9, square
 
@@ -97,9 +100,9 @@ def work(task):
     done = []
     for seed in seeds:
         try:
-            if split == "probes":
+            if split in SETS:
                 kinds = []
-                for name, clip in make_set(seed, studio):
+                for name, clip in SETS[split](seed, studio):
                     save(f"{folder}/{name}.npz", clip, meta(seed, split, clip, name))
                     kinds.append(clip["kinds"])
                 done.append((seed, np.concatenate(kinds) if kinds else "not seen"))
@@ -133,8 +136,9 @@ def weights_of(text):
 def tasks(a, folder):
     """Seeds to do, by room, so that a room is furnished once."""
     rooms = {}
-    for seed in range(a.first, a.first + a.count):
-        ready = f"{folder}/{seed:06d}-0.npz" if a.split == "probes" else f"{folder}/{seed:06d}.npz"
+    step = PER_ROOM if a.split == "cameras" else 1
+    for seed in range(a.first, a.first + a.count * step, step):
+        ready = f"{folder}/{seed:06d}-0.npz" if a.split in SETS else f"{folder}/{seed:06d}.npz"
         if not os.path.exists(ready):
             rooms.setdefault(seed // PER_ROOM, []).append(seed)
     return [(seeds, folder, a.split, weights_of(a.focus)) for seeds in rooms.values()]

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+import cameras
 import labels
 import generate
 import motion
@@ -234,6 +235,17 @@ def test_one_clip_through_the_renderer(studio, tmp_path):
     told, asked = json.loads(str(z["narrations"])), json.loads(str(z["qa"]))
     assert all(0 <= a["start_s"] < a["end_s"] <= n / 5 and a["kind"] in KINDS for a in told) and told
     assert all(q["answer"] in q["choices"] for q in asked)
+
+
+def test_a_camera_stands_still_while_people_come_and_go(studio):
+    found = cameras.make_camera(3_000_000, studio)
+    assert [name for name, _ in found] == [f"3000000-{i}" for i in range(cameras.RECORDINGS)]
+    clips = [clip for _, clip in found]
+    assert {c["extra"]["camera"] for c in clips} == {"3000000"}
+    # The light may be another, the room is where it was: edges of the background lie upon each other.
+    edges = [np.abs(np.diff(c["background"].astype(float).mean(2), axis=1)) for c in clips]
+    assert min(np.corrcoef(edges[0].ravel(), e.ravel())[0, 1] for e in edges[1:]) > .5
+    assert all(c["mask"].any((1, 2)).mean() > .5 for c in clips)
 
 
 def test_the_same_seed_gives_the_same_file(studio, tmp_path):

@@ -1,12 +1,13 @@
 """How much a camera learns from what its user says of a few events (`ocelli teach`): no training, the network stays as it is.
 
     python learn.py base-a=data/real/gmdcsa24/subject-3_*.npz base-b=data/real/gmdcsa24/subject-1_*.npz \\
-        --out data/reports/learn.json
+        home=data/scenes/cameras --out data/reports/learn.json
 
-Each argument is a checkpoint and the recordings of one camera, which the checkpoint was neither trained nor calibrated on. Half
-of the recordings come first: the model narrates them, and its user says of ten narrations, or as many as there are, what they
-should have been. The other half are scored, before and after, in int8. Over `--rounds` random halves; the interval is of
-the gain, over recordings.
+Each argument is a checkpoint and the recordings of one camera, or a folder with those of several (tools/scenes/cameras.py), which
+the checkpoint was neither trained nor calibrated on. Of each camera half of the recordings come first: the model narrates
+them, and its user says of ten narrations, or as many as there are, what they should have been. The other half are scored,
+before and after, in int8. Over `--rounds` random halves; the interval is of the gain, over recordings, or over cameras
+where there are several.
 
 What is learnt is `Lessons` of runtime/infer/src/lessons.rs: the likeness of what is seen to each example is added to the
 logits of the example's kind (Tip-Adapter, Zhang et al. 2022).
@@ -100,10 +101,19 @@ def share(parts):
 
 
 def gain_interval(before, after, rounds=2000):
-    """95% interval of the gain in five-class accuracy, over recordings."""
+    """95% interval of the gain in five-class accuracy, over recordings or cameras."""
     pick = np.random.default_rng(0).integers(len(before), size=(rounds, len(before)))
     gain = after[pick][..., 0].sum(1) - before[pick][..., 0].sum(1)
     return [round(float(v), 3) for v in np.percentile(gain / np.maximum(before[pick][..., 1].sum(1), 1), [2.5, 97.5])]
+
+
+def cameras(paths):
+    """Lists of the files of each camera; files that name none are of one."""
+    out = {}
+    for path in paths:
+        with np.load(path) as z:
+            out.setdefault(json.loads(str(z["meta"])).get("camera"), []).append(path)
+    return list(out.values())
 
 
 def main():
@@ -124,12 +134,22 @@ def main():
         paths = ev.find(pattern)
         if known := ev.seen_of(saved, paths):
             raise SystemExit(f"{known} clips of {pattern} are known to {name}")
-        recordings = ev.tell(paths, int8.Int8Stab(stab), int8.Int8Narrator(narrator))
+        models = int8.Int8Stab(stab), int8.Int8Narrator(narrator)
+        seen = [ev.tell(of_one, *models) for of_one in cameras(paths)]
+
+        def trials(answer, **shape):
+            """`trial` of all cameras: scores of recordings where there is one camera, else of cameras."""
+            each = [trial(recordings, vocabulary, tau, speak, answer, args.rounds, **shape) for recordings in seen]
+            if len(each) == 1:
+                return each[0]
+            before, after = (np.stack([e[i].sum(0) for e in each]) for i in (0, 1))
+            return before, after, np.mean([e[2] for e in each])
+
         for answer in ANSWERS:
-            before, after, lessons = trial(recordings, vocabulary, tau, speak, answer, args.rounds)
+            before, after, lessons = trials(answer)
             (accuracy, f1), (accuracy_after, f1_after) = share(before), share(after)
             report.append({
-                "checkpoint": name, "clips": pattern, "recordings": len(recordings), "answer": answer,
+                "checkpoint": name, "clips": pattern, "cameras": len(seen), "recordings": len(paths), "answer": answer,
                 "lessons": round(lessons, 1), "accuracy": round(accuracy, 3), "accuracy_after": round(accuracy_after, 3),
                 "gain_interval": gain_interval(before, after), "f1": round(f1, 3), "f1_after": round(f1_after, 3),
             })  # fmt: skip
@@ -138,7 +158,7 @@ def main():
                 for weight in (1.0, 2.0, 3.0, 4.0):
                     for sharpness in (5.0, 10.0, 20.0, 40.0):
                         shape = {"weight": weight, "sharpness": sharpness}
-                        _, after, _ = trial(recordings, vocabulary, tau, speak, answer, args.rounds, **shape)
+                        _, after, _ = trials(answer, **shape)
                         print(f"  weight {weight}, sharpness {sharpness}: {share(after)[0]:.3f}, F1 {share(after)[1]:.3f}")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=1))

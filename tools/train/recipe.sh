@@ -16,17 +16,21 @@ threads=${THREADS:-2}            # making the batches takes a quarter of one
 grep -q amx_bf16 /proc/cpuinfo && precision= || precision=--no-bf16
 scenes=${SCENES:-1800}           # synthetic clips
 base_minutes=${BASE_MINUTES:-220}
+tune_minutes=${TUNE_MINUTES:-15}
 clips=../shared/data
 real=data/real
 a="$real/gmdcsa24/subject-1_*.npz"
 b="$real/gmdcsa24/subject-3_*.npz"
-others="$real/assist-iot $real/intel-samples"
+lab=$real/assist-iot
+intel=$real/intel-samples
 first=${1:-1}
-last=${2:-8}
+last=${2:-9}
 
-say() { echo "$(date +%H:%M:%S) step $1 of 8: $2"; }
+say() { echo "$(date +%H:%M:%S) step $1 of 9: $2"; }
 wanted() { test "$1" -ge "$first" && test "$1" -le "$last"; }
 have_real() { test -d "$real/gmdcsa24"; }
+
+render() { "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --jobs "$(nproc)" "$@"; }
 
 # calibrate FROM TO CLIP...
 calibrate() {
@@ -35,6 +39,30 @@ calibrate() {
     shift 2
     "$python" tools/train/calibrate.py "data/checkpoints/$from.pt" --out "data/checkpoints/$to.pt" \
         --threads "$threads" --clips data/scenes/val "$@"
+}
+
+# train NAME MINUTES FLAG...
+train() {
+    name=$1
+    minutes=$2
+    shift 2
+    # shellcheck disable=SC2086
+    "$python" tools/train/train.py --out "data/checkpoints/$name.pt" --vocabulary models/home --corpus data/corpus.npz \
+        --minutes "$minutes" $precision --threads "$threads" --save-every 60 --val-every 3600 "$@"
+}
+
+# tune NAME FLAG...: from the base, each window whole and with what is dropped left out
+tune() {
+    name=$1
+    shift
+    train "$name" "$tune_minutes" --start data/checkpoints/base.pt --show twice --lr 2e-4 "$@"
+}
+
+# some SHARE CLIP...: flags for real clips, none where there are none
+some() {
+    share=$1
+    shift
+    have_real && echo "--extra-share $share --extra $*"
 }
 
 # evaluate NAME NOTE [REPORT [FLAG]]
@@ -56,10 +84,11 @@ if wanted 1; then
     sh tools/train/setup.sh .venv data/teacher-venv
 fi
 if wanted 2; then
-    say 2 "$scenes synthetic clips for training, 200 for validation, 140 sets of probes (about 1 s of one core a clip second)"
-    "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --count "$scenes"
-    "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --split val --first 1000000 --count 200
-    "$python" tools/scenes/generate.py --out data/scenes --assets data/scenes/assets --split probes --first 2000000 --count 140
+    say 2 "$scenes synthetic clips for training, 200 for validation, 140 sets of probes, 20 cameras (about 1 s of one core a clip second)"
+    render --count "$scenes"
+    render --split val --first 1000000 --count 200
+    render --split probes --first 2000000 --count 140
+    render --split cameras --first 3000000 --count 20
 fi
 if wanted 3; then
     say 3 "real clips"
@@ -72,28 +101,39 @@ if wanted 4; then
     "$python" tools/train/teacher.py data/teacher data/scenes/train
 fi
 if wanted 5; then
-    say 5 "base training, $base_minutes minutes"
-    # The two sets on which nobody is tested take part from the start.
-    have_real && extra="--extra $others --extra-share 0.12" || extra=
-    # shellcheck disable=SC2086
-    "$python" tools/train/train.py --out data/checkpoints/base.pt --vocabulary models/home --corpus data/corpus.npz \
-        --minutes "$base_minutes" --lr 1e-3 --batch 8 --length 12 --reads 3 $precision --threads "$threads" --save-every 60 --val-every 900 $extra
+    say 5 "base training, $base_minutes minutes: scenes and the Intel samples"
+    # shellcheck disable=SC2046
+    train base "$base_minutes" --lr 1e-3 --batch 8 --length 12 --reads 3 $(some 0.06 $intel)
 fi
 if wanted 6; then
-    say 6 "calibration: synthetic clips, ASSIST-IoT, and people that nothing is tested on afterwards"
+    say 6 "tuning, $tune_minutes minutes each, with real clips: of the lab for the pack, of one person for each direction of the test"
+    # shellcheck disable=SC2046
+    tune tuned $(some 0.12 $intel "$lab")
+    # shellcheck disable=SC2046
     if have_real; then
-        calibrate base base-a "$a" "$real/assist-iot"
-        calibrate base base-b "$b" "$real/assist-iot"
-        calibrate base home "$a" "$b" "$real/assist-iot"
-    else
-        calibrate base home
+        tune tuned-1 $(some 0.12 $intel "$a")
+        tune tuned-3 $(some 0.12 $intel "$b")
     fi
 fi
 if wanted 7; then
-    say 7 "evaluation"
+    say 7 "calibration: synthetic clips, and real ones that nothing is tested on afterwards"
+    if have_real; then
+        calibrate tuned base-a "$a" "$lab"
+        calibrate tuned base-b "$b" "$lab"
+        calibrate tuned home "$a" "$b" "$lab"
+        calibrate tuned-1 direction-1
+        calibrate tuned-3 direction-3
+    else
+        calibrate tuned home
+    fi
+fi
+if wanted 8; then
+    say 8 "evaluation"
     if have_real; then
         both base-a "nobody of GMDCSA24 trained on, calibrated on subject 1"
         both base-b "nobody of GMDCSA24 trained on, calibrated on subject 3"
+        evaluate direction-1 "tuned on subject 1, calibrated on scenes"
+        evaluate direction-3 "tuned on subject 3, calibrated on scenes"
     fi
     both home "the pack: nobody of GMDCSA24 trained on, calibrated on both"
     have_real && real_pairs="base-a=$b base-b=$a" || real_pairs=
@@ -101,13 +141,11 @@ if wanted 7; then
     "$python" tools/train/dropped.py $real_pairs home=data/scenes/val --threads "$threads" --out data/reports/drop.json
     "$python" tools/train/temporal.py data/checkpoints/home.pt --train data/scenes/train --test data/scenes/probes \
         --threads "$threads" --out data/reports/temporal.json
-    if have_real; then
-        # shellcheck disable=SC2086
-        "$python" tools/train/learn.py $real_pairs --threads "$threads" --out data/reports/learn.json
-    fi
+    # shellcheck disable=SC2086
+    "$python" tools/train/learn.py $real_pairs home=data/scenes/cameras --threads "$threads" --out data/reports/learn.json
 fi
-if wanted 8; then
-    say 8 "pack and card"
+if wanted 9; then
+    say 9 "pack and card"
     "$python" tools/train/export.py pack models/home --checkpoint data/checkpoints/home.pt
     # Thresholds of the same network for tests; without real clips there are none but the pack's own.
     have_real && apart="data/checkpoints/base-a.pt data/checkpoints/base-b.pt" || apart=

@@ -982,6 +982,28 @@ def test_answers_make_lessons():
     assert learn.answered(happened, "yes or no") == [(3, False, "a"), (5, True, "b")]
 
 
+def test_recordings_are_of_the_camera_that_they_name(tmp_path):
+    for name, meta in (("a-0", {"camera": "a"}), ("b-0", {"camera": "b"}), ("a-1", {"camera": "a"}), ("c", {}), ("d", {})):
+        np.savez(tmp_path / f"{name}.npz", meta=np.array(json.dumps(meta)))
+    grouped = learn.cameras(sorted(tmp_path.glob("*.npz")))
+    assert [[p.stem for p in of_one] for of_one in grouped] == [["a-0", "a-1"], ["b-0"], ["c", "d"]]
+
+
+def test_the_card_lists_the_clips_and_their_digest(tmp_path):
+    import card
+
+    folders = {"scenes/train": ("000003", "000001"), "real/gmdcsa24": ("subject-1_adl_10",)}
+    for folder, names in folders.items():
+        (tmp_path / folder).mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / f"{name}.npz").write_bytes(name.encode())
+    header, scenes, real = card.listed(tmp_path)
+    assert "2 of the seeds 1 to 3" in scenes and "subject-1_adl_10" in real
+    (tmp_path / "scenes/train/000001.npz").write_bytes(b"another")
+    changed = card.listed(tmp_path)
+    assert changed[1] != scenes and changed[2] == real
+
+
 def test_scores_become_the_share_that_is_right():
     rng = np.random.default_rng(0)
     p = rng.uniform(0.2, 0.9, 4000)

@@ -435,12 +435,14 @@ def main():
         optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
     else:
         optimizer = muon.Muon(model, lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
-    state = {"step": 0, "elapsed_s": 0.0, "seen": []}
+    state = {"step": 0, "elapsed_s": 0.0, "seen": [], "before": []}  # before: steps and seconds of what it started from
     if args.out.exists() and not args.fresh:
         state = load_into(model, args.out, optimizer)
         print(f"resumed at step {state['step']}, {state['elapsed_s'] / 60:.1f} min", flush=True)
     elif args.start:
-        state["seen"] = load_into(model, args.start)["seen"]
+        earlier = load_into(model, args.start)
+        state["seen"] = earlier["seen"]
+        state["before"] = [*earlier.get("before", []), {k: earlier[k] for k in ("step", "elapsed_s") if k in earlier}]
     # Nothing is tested on what is in this list, see evaluate.py.
     state["seen"] = sorted({*state["seen"], *map(clip_name, real_files(args.extra))})
     vocabulary = None

@@ -20,7 +20,7 @@ EMBEDDING = 384
 class NarratorConfig:
     token_width: int = 192  # H of STAB
     width: int = 192
-    layers: int = 4
+    layers: int = 8
     heads: int = 6
     mlp: int = 3  # inner width of the MLP, in widths
 

@@ -103,7 +103,7 @@ fi
 if wanted 5; then
     say 5 "base training, $base_minutes minutes: scenes and the Intel samples"
     # shellcheck disable=SC2046
-    train base "$base_minutes" --lr 1e-3 --batch 8 --length 12 --reads 3 $(some 0.06 $intel)
+    train base "$base_minutes" --lr 1e-3 --batch 8 --length 12 --reads 2 $(some 0.06 $intel)
 fi
 if wanted 6; then
     say 6 "tuning, $tune_minutes minutes each, with real clips: of the lab for the pack, of one person for each direction of the test"

@@ -333,6 +333,14 @@ def load_into(model, path, optimizer=None):
     return saved["state"]
 
 
+def sizes(path):
+    """Sizes of the networks in a checkpoint, the usual ones without."""
+    if path is None:
+        return st.StabConfig(), nar.NarratorConfig()
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    return st.StabConfig(**saved["stab_config"]), nar.NarratorConfig(**saved["narrator_config"])
+
+
 def learning_rate(args, done, step):
     """Warm-up by steps, then level, and down in a straight line over the last part of the budget (Hu et al. 2024, MiniCPM): a run
     can be made longer until then and has lost nothing."""
@@ -430,13 +438,14 @@ def main():
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
-    model = Model(st.StabConfig(), nar.NarratorConfig()).to(args.device)
+    resumes = args.out.exists() and not args.fresh
+    model = Model(*sizes(args.out if resumes else args.start)).to(args.device)
     if args.adamw:
         optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
     else:
         optimizer = muon.Muon(model, lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
     state = {"step": 0, "elapsed_s": 0.0, "seen": [], "before": []}  # before: steps and seconds of what it started from
-    if args.out.exists() and not args.fresh:
+    if resumes:
         state = load_into(model, args.out, optimizer)
         print(f"resumed at step {state['step']}, {state['elapsed_s'] / 60:.1f} min", flush=True)
     elif args.start:

@@ -92,7 +92,8 @@ another verb the true one was the nearest in 0.4 of the cases (chance 0.06), wit
 0.05 (chance 0.06): who wears what it does not see.
 
 In the old 1795 clips `raise_hands` may be one hand, and some of `lie` would now be `lie_still`. **The recipe as it stands makes another
-pack**: it trains 180 minutes in one go, on clips of the new generator only. It was not run so. Its other switches (`switches.py`) are there
+pack**: twice as deep a narrator, other steps (Muon) and draws, 220 minutes on clips of the new generator and the Intel samples, then 15 with
+ASSIST-IoT. It was not run to its end. Its other switches (`switches.py`) are there
 and were not part of this training; **what they bring was not measured yet**: of nine runs of `ablations.py` none came to its end.
 
 **Tried as 0.4.0 and not shipped**: 128 minutes more of the same (6834 steps, 4e-4), by itself (*longer*), and the mean of its weights and those

@@ -82,8 +82,8 @@ def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, s
             picked.append([])
             continue
         # Even over kinds inside the window, and rather late than early.
-        count = np.bincount(item["kind"][labelled], minlength=len(words.KINDS))
-        weight = (labelled + 3) / count[item["kind"][labelled]]
+        often = np.bincount(item["kind"][labelled], minlength=len(words.KINDS))
+        weight = (labelled + 3) / often[item["kind"][labelled]]
         size = min(reads_each, len(labelled))
         picked.append(rng.choice(labelled, size, replace=False, p=weight / weight.sum()).tolist())
     reads = [(v, t) for v, (i, _) in enumerate(views) for t in picked[i]]
@@ -91,11 +91,11 @@ def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, s
     said = [item(v)["said"][t] for v, t in reads]
     negatives = sorted({n for row in sorted(set().union(*said)) for n in corpus.negatives(rng, row, hard)} if hard else ())
     batch["drawn"] = int(rng.integers(1 << 62))  # what a switch draws, comes from here
-    whole = [(v, t) for v, t in reads if views[v][1] is None]
-    batch |= {"reads": reads, "whole": len(whole), "drops": [d for _, d in views], "said": said, "negatives": negatives}
+    undropped = [(v, t) for v, t in reads if views[v][1] is None]
+    batch |= {"reads": reads, "whole": len(undropped), "drops": [d for _, d in views], "said": said, "negatives": negatives}
     batch["speak"] = [switches.speak_labels(item(v)["kind"], t) for v, t in reads]
-    if see is not None and whole:
-        features = see(np.stack([item(v)["whole"][t] for v, t in whole]))
+    if see is not None and undropped:
+        features = see(np.stack([item(v)["whole"][t] for v, t in undropped]))
         batch |= {"features": torch.from_numpy(features), "codes": torch.from_numpy(see.codes(features))}
     return batch | {k: [items[i][k] for i, _ in views] for k in ("kept", "waited")}
 
@@ -215,12 +215,12 @@ def losses(model, batch, vocabulary, args, corpus=None):
         loss["agreement"] = args.agreement * agreement(log_prob)
     undropped = batch["whole"]
     whole, rng = [v[:undropped] for v in taken], np.random.default_rng(batch["drawn"])
-    if args.distil:
+    if args.distil and undropped:
         loss["distil"] = args.distil * switches.distil_loss(model.switches, tokens[b[:undropped], t[:undropped], 1:], batch["features"])
-    if args.masked:
+    if args.masked and undropped:
         hidden = switches.blocks(undropped, rng).to(tokens.device)
         loss["masked"] = args.masked * switches.masked_loss(model.switches, model.narrator, *whole, batch["codes"], hidden)
-    if args.order:
+    if args.order and undropped:
         loss["order"] = args.order * switches.order_loss(model.switches, model.narrator, *whole, rng)
     if args.speak:
         loss["speak"] = args.speak * switches.speak_loss(model.switches, trunk[:, -1], batch["speak"])

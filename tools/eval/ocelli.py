@@ -26,7 +26,7 @@ class Untested(Exception):
 def held_out(pack):
     """The pack's held-out.toml. Of another network it says nothing about this one."""
     path = pack / "held-out.toml"
-    again = "write it with `tools/train/export.py held-out` (recipe.sh, step 8)"
+    again = "write it with `tools/train/export.py held-out` (recipe.sh, step 9)"
     if not path.exists():
         raise Untested(f"{path} is not there, so what the pack has seen is not known; {again}")
     told = tomllib.loads(path.read_text())

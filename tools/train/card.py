@@ -179,7 +179,8 @@ def training(folder, reports):
     state = reports.get("home", {}).get("state") or {}
     runs = [*state.get("before", []), state] if state.get("elapsed_s") else []
     times = [f"{run['elapsed_s'] / 60:.0f} minutes, {run['step']} steps" for run in runs]
-    return out + ["", "Training time of the pack on two CPU cores: " + ", then ".join(times) + ". Recipe: `tools/train/recipe.sh`."]
+    told = ", then ".join(times) or "not in its checkpoint"
+    return out + ["", f"Training time of the pack on two CPU cores: {told}. Recipe: `tools/train/recipe.sh`."]
 
 
 def listed(folder):

@@ -1,6 +1,5 @@
 """Muon: for matrices the momentum's nearest orthogonal matrix is the step (Jordan 2024), as long as AdamW's would be and with its
-weight decay ("Muon is scalable", Liu et al. 2025, section 2.2). It sees each frame's every direction about as often, where AdamW
-follows the few that all frames share. Everything that is no matrix between features gets AdamW."""
+weight decay ("Muon is scalable", Liu et al. 2025, section 2.2). Everything that is no matrix between features gets AdamW."""
 
 import torch
 

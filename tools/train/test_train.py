@@ -19,10 +19,10 @@ import evaluate
 import export
 import gate
 import heads
-import muon
 import int8
 import labels
 import learn
+import muon
 import narrator as nar
 import ops
 import reopen
@@ -687,6 +687,15 @@ def test_the_narrator_that_is_trained_is_the_one_that_ships():
     trained = with_gradients(lambda t: narrator.train()(t, index, valid), tokens)
     shipped = with_gradients(lambda t: narrator.eval()(t, index, valid), tokens)
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(trained, shipped))
+
+
+def test_a_checkpoint_says_how_large_its_networks_are(tmp_path):
+    model = train.Model(st.StabConfig(d=48, heads=2, width=32, hidden=32), nar.NarratorConfig(token_width=32, width=32, layers=3, heads=2))
+    train.save(tmp_path / "three.pt", model, None, {"step": 7, "elapsed_s": 3.0, "seen": []}, SimpleNamespace(tau=0.05))
+    again = train.Model(*train.sizes(tmp_path / "three.pt"))
+    assert train.load_into(again, tmp_path / "three.pt")["step"] == 7 and again.narrator.config.layers == 3
+    assert torch.equal(again.stab.patch.weight, model.stab.patch.weight)
+    assert train.sizes(None) == (st.StabConfig(), nar.NarratorConfig())
 
 
 def walking_item(frames=16):

@@ -451,7 +451,8 @@ def main():
     elif args.start:
         earlier = load_into(model, args.start)
         state["seen"] = earlier["seen"]
-        state["before"] = [*earlier.get("before", []), {k: earlier[k] for k in ("step", "elapsed_s") if k in earlier}]
+        own = [{k: earlier[k] for k in ("step", "elapsed_s")}] if "step" in earlier else []  # a reopened pack does not know
+        state["before"] = earlier.get("before", []) + own
     # Nothing is tested on what is in this list, see evaluate.py.
     state["seen"] = sorted({*state["seen"], *map(clip_name, real_files(args.extra))})
     vocabulary = None

@@ -84,11 +84,12 @@ if wanted 1; then
     sh tools/train/setup.sh .venv data/teacher-venv
 fi
 if wanted 2; then
-    say 2 "$scenes synthetic clips for training, 200 for validation, 140 sets of probes, 20 cameras (about 1 s of one core a clip second)"
+    say 2 "$scenes synthetic clips for training, 200 for validation, 140 sets of probes and 500 to learn from, 20 cameras (about 1 s of one core a clip second)"
     render --count "$scenes"
     render --split val --first 1000000 --count 200
     render --split probes --first 2000000 --count 140
     render --split cameras --first 3000000 --count 20
+    render --out data/scenes/practice --split probes --first 5000000 --count 500
 fi
 if wanted 3; then
     say 3 "real clips"
@@ -139,8 +140,8 @@ if wanted 8; then
     have_real && real_pairs="base-a=$b base-b=$a" || real_pairs=
     # shellcheck disable=SC2086
     "$python" tools/train/dropped.py $real_pairs home=data/scenes/val --threads "$threads" --out data/reports/drop.json
-    "$python" tools/train/temporal.py data/checkpoints/home.pt --train data/scenes/train --test data/scenes/probes \
-        --threads "$threads" --out data/reports/temporal.json
+    "$python" tools/train/temporal.py data/checkpoints/home.pt --train data/scenes/train data/scenes/practice/probes \
+        --test data/scenes/probes --threads "$threads" --out data/reports/temporal.json
     # shellcheck disable=SC2086
     "$python" tools/train/learn.py $real_pairs home=data/scenes/cameras --threads "$threads" --out data/reports/learn.json
 fi

@@ -924,16 +924,15 @@ def test_products_are_trained_as_int8_computes_them():
 
 
 # -- temporal probes ----------------------------------------------------------------------------
-def walks(count, rng, number=None):
-    """Clips in which one token brightens from window to window, to the right or to the left."""
+def walks(count, rng):
+    """Clips in which one of the facts goes up or down: somebody to the right or to the left."""
     out = []
     for i in range(count):
         way = ("left", "right")[i % 2]
-        tokens = 0.1 * torch.from_numpy(rng.standard_normal((8, 65, 16))).float()
-        for t in range(8):
-            tokens[t, 1 + 24 + (t if way == "right" else 7 - t), 0] += 5
+        facts = 0.1 * torch.from_numpy(rng.standard_normal((8, 6))).float()
+        facts[:, 2] += torch.linspace(0, 1, 8) if way == "right" else torch.linspace(1, 0, 8)
         question = dict(question="Which way?", answer=way, kind="direction", choices=["left", "right"])
-        out.append(temporal.Seen(tokens.half(), torch.zeros(8, 384), [question], "direction", str(i // 2)))
+        out.append(temporal.Seen(facts, [question], "direction", str(i // 2)))
     return out
 
 
@@ -941,15 +940,43 @@ def test_a_head_learns_direction_and_cannot_tell_it_of_shuffled_frames():
     rng = np.random.default_rng(0)
     texts = ("Which way?", "left", "right")
     embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in texts}
-    args = SimpleNamespace(lr=2e-3, steps=250, batch=16)
-    model = temporal.train(walks(600, rng), embedding, 16, args, {"direction"})
+    model = temporal.train(walks(600, rng), embedding, SimpleNamespace(lr=2e-3, steps=150, batch=32), {"Which way?"})
     test = walks(40, rng)
     score = lambda clips, **kw: temporal.summary(temporal.ask(model, clips, embedding, **kw))["direction"]  # noqa: E731
     told = score(test)
     assert told["accuracy"] >= 0.9 and told["chance"] == 0.5 and told["sets"] == 20
-    shuffled = [replace(s, tokens=s.tokens[torch.from_numpy(rng.permutation(8))]) for s in test]
+    shuffled = [replace(s, facts=s.facts[torch.from_numpy(rng.permutation(8))]) for s in test]
     assert score(shuffled)["accuracy"] < 0.8
     assert score(test, blind=True)["accuracy"] == 0.5, "every answer of a set is right once"
+
+
+def test_a_count_does_not_depend_on_what_is_padded():
+    rng = np.random.default_rng(0)
+    seen, longer = (temporal.Seen(torch.from_numpy(rng.standard_normal((t, 6))).float(), []) for t in (9, 20))
+    embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in ("how often", *"12")}
+    question = dict(question="how often", answer="1", choices=list("12"))
+    model = temporal.Answerer(seen.facts).eval()
+    alone, both = (model(*temporal.batch([(s, question) for s in which], embedding)[0])[0] for which in ([seen], [seen, longer]))
+    assert torch.allclose(alone, both, atol=1e-5)
+
+
+def test_a_stretch_is_asked_about_what_its_own_labels_tell():
+    kind = {name: i for i, name in enumerate(words.KINDS)}
+    row = np.array([kind[k] for k in ["stand"] * 4 + ["wave"] * 5 + ["stand"] * 4 + ["walk"] * 6 + ["light_on"] * 3 + ["stand"] * 4])
+    hips = np.stack([np.linspace(0.1, 0.9, len(row)), np.full(len(row), 0.5)], 1)
+
+    def answers(part, alone=True):
+        return {q["question"]: q["answer"] for q in temporal.asked(row[part], hips[part], alone)}
+
+    whole = answers(slice(None))
+    assert whole["Which of the two happens first?"] == "wave"
+    assert whole["How many times does somebody wave?"] == "1" and whole["How does the person move?"] == "walks"
+    assert whole["How is the room lit at the end, compared with the beginning?"] == "brighter"
+    cut = answers(slice(6, 24))
+    assert "How many times does somebody wave?" not in cut, "it began before"
+    lamp = "How is the room lit at the end, compared with the beginning?"
+    assert answers(slice(0, 14))[lamp] == "the same" and lamp not in answers(slice(10, 21)), "the change is cut off"
+    assert "How does the person move?" not in answers(slice(None), alone=False)
 
 
 def test_a_codebook_holds_what_it_was_made_of():

@@ -116,6 +116,10 @@ def direction(yaw):
     return np.array([np.sin(a), -np.cos(a)])
 
 
+# How people sit, by their arms. None of them is a gesture that is told.
+MANNERS = dict(rest=.34, glance=.14, elbows=.1, call=.16, read=.12, folded=.07, propped=.07)
+
+
 class Actor:
     """Builds a timeline: lists of poses, of floor weights and of kinds, at FPS instants a second.
 
@@ -126,6 +130,7 @@ class Actor:
     def __init__(self, body, rng, motions, xy, yaw):
         self.body, self.rng, self.motions = body, rng, motions
         self.hip = body.joints[0][2]
+        self.manner, self.side = None, str(rng.choice(["r", "l"], p=[.7, .3]))  # how they sit; the hand they take
         self.local, self.root = locals_of(self.standing(), yaw), np.array([xy[0], xy[1], self.hip])
         self.g, self.level = 1., 0.
         self.frames, self.kinds, self.held, self.on = [], [], [], []  # `on`: what they sit or lie on, None = the floor
@@ -166,6 +171,8 @@ class Actor:
             key.update(ruarm=(-25, -5, 0), rfarm=(-100, 0, 15), head=(25, 0, 0))
         elif style < .38:  # arms folded
             key.update(ruarm=(-25, 5, 0), luarm=(-25, -5, 0), rfarm=(-85, 0, 60), lfarm=(-80, 0, -60))
+        elif style < .46:
+            self.to_face(key)
         return key
 
     def put(self, local, root, kind, g=None):
@@ -394,6 +401,12 @@ class Actor:
         self.root, self.g = root, 0.
 
     # -- sitting ------------------------------------------------------------------------------
+    def to_face(self, key):
+        """A hand at the ear, the chin or the mouth: a telephone, a cup, a thought."""
+        r, sign = self.rng, 1 if self.side == "r" else -1
+        key[self.side + "uarm"] = (r.uniform(-72, -48), sign * r.uniform(-4, 16), 0)
+        key[self.side + "farm"] = (r.uniform(-148, -128), 0, sign * r.uniform(5, 25))
+
     def seated(self, seat):
         """A varied sitting pose on a seat {xy, yaw, height, front}; feet on the floor if they reach."""
         r, j = self.rng, self.body.joints
@@ -412,12 +425,22 @@ class Actor:
             key[s + "shin"] = (shin + tuck, 0, 0)
             key[s + "uarm"] = (r.uniform(-40, -10), sign * r.uniform(4, 14), 0)
             key[s + "farm"] = (r.uniform(-75, -35), 0, sign * -r.uniform(5, 20))
-        style = r.random()
-        if style < .2:
+        if self.manner is None or r.random() < .25:
+            self.manner = str(r.choice(list(MANNERS), p=list(MANNERS.values())))
+        if self.manner == "glance":  # at something in one hand
             key["ruarm"], key["rfarm"], key["head"] = (-35, 0, 0), (-95, 0, 25), (25, 0, 0)
-        elif style < .32:
+        elif self.manner == "elbows":  # on the knees
             key.update(pelvis=(22, 0, 0), chest=(22, 0, 0), ruarm=(-45, 0, 0), luarm=(-45, 0, 0))
             key["rthigh"], key["lthigh"] = (-flex - 22 + lean, 2, 8), (-flex - 22 + lean, -2, -8)
+        elif self.manner == "call":  # a hand at the ear, the chin or the mouth
+            self.to_face(key)
+        elif self.manner == "read":  # something held in both hands
+            up = r.uniform(-12, 12)
+            key.update(ruarm=(-38 + up, 6, 0), luarm=(-38 + up, -6, 0), rfarm=(-78, 0, 22), lfarm=(-78, 0, -22), head=(22, 0, 0))
+        elif self.manner == "folded":
+            key.update(ruarm=(-25, 5, 0), luarm=(-25, -5, 0), rfarm=(-85, 0, 60), lfarm=(-80, 0, -60))
+        elif self.manner == "propped":  # leaning back on the hands
+            key.update(ruarm=(38, 14, 0), luarm=(38, -14, 0), rfarm=(-5, 0, 0), lfarm=(-5, 0, 0), chest=(8, 0, 0))
         return locals_of(key, seat["yaw"]), np.array([*seat["xy"], hip])
 
     def sit_down(self, seat):

@@ -416,6 +416,8 @@ class Room:
             facing = np.degrees(np.arctan2(out[0], -out[1]))
             lie = np.asarray(xy) + out * max(0, w / 2 - .5) * self.rng.uniform(0, .8) + f * .02
             self.beds.append(dict(thing="bed", xy=edge, yaw=facing, height=height, front=front, lie_xy=lie, lie_yaw=yaw))
+            if height < .66:
+                self.seats.append(self.beds[-1])  # whoever is on a bed need not lie
 
     def furnish(self):
         rng, kind = self.rng, self.kind

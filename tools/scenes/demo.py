@@ -27,7 +27,7 @@ def route(actor, room, to, kind="walk"):
 
 def story(body, room, rng, motions):
     """Enter, walk, bend, raise hands, sit, get up, fall, lie, get up, leave; None if the room does not suit."""
-    chairs = [s for s in room.seats if .38 < s["height"] < .5]
+    chairs = [s for s in room.seats if s["thing"] != "bed" and .38 < s["height"] < .5]
     if not room.doors or not chairs:
         return None
     outside, inside = room.doors[0]

@@ -116,8 +116,9 @@ def direction(yaw):
     return np.array([np.sin(a), -np.cos(a)])
 
 
-# How people sit, by their arms. None of them is a gesture that is told.
-MANNERS = dict(rest=.34, glance=.14, elbows=.1, call=.16, read=.12, folded=.07, propped=.07)
+FOLDED = dict(ruarm=(-25, 5, 0), luarm=(-25, -5, 0), rfarm=(-85, 0, 60), lfarm=(-80, 0, -60))  # arms
+# How people sit, by their arms, and how often. None of them is a gesture that is told.
+MANNERS = dict(rest=.34, glance=.14, elbows=.1, face=.16, read=.12, folded=.07, propped=.07)
 
 
 class Actor:
@@ -169,11 +170,17 @@ class Actor:
             key.update(ruarm=(20, 35, 0), luarm=(20, -35, 0), rfarm=(-70, 0, 50), lfarm=(-70, 0, -50))
         elif style < .3:   # looking at a phone
             key.update(ruarm=(-25, -5, 0), rfarm=(-100, 0, 15), head=(25, 0, 0))
-        elif style < .38:  # arms folded
-            key.update(ruarm=(-25, 5, 0), luarm=(-25, -5, 0), rfarm=(-85, 0, 60), lfarm=(-80, 0, -60))
+        elif style < .38:
+            key.update(FOLDED)
         elif style < .46:
             self.to_face(key)
         return key
+
+    def to_face(self, key):
+        """A hand at the ear, the chin or the mouth: a telephone, a thought."""
+        r, sign = self.rng, 1 if self.side == "r" else -1
+        key[self.side + "uarm"] = (r.uniform(-72, -48), sign * r.uniform(-4, 16), 0)
+        key[self.side + "farm"] = (r.uniform(-138, -118), 0, sign * r.uniform(-5, 15))
 
     def put(self, local, root, kind, g=None):
         self.local, self.root = local, np.array(root, float)
@@ -401,12 +408,6 @@ class Actor:
         self.root, self.g = root, 0.
 
     # -- sitting ------------------------------------------------------------------------------
-    def to_face(self, key):
-        """A hand at the ear, the chin or the mouth: a telephone, a cup, a thought."""
-        r, sign = self.rng, 1 if self.side == "r" else -1
-        key[self.side + "uarm"] = (r.uniform(-72, -48), sign * r.uniform(-4, 16), 0)
-        key[self.side + "farm"] = (r.uniform(-148, -128), 0, sign * r.uniform(5, 25))
-
     def seated(self, seat):
         """A varied sitting pose on a seat {xy, yaw, height, front}; feet on the floor if they reach."""
         r, j = self.rng, self.body.joints
@@ -432,13 +433,13 @@ class Actor:
         elif self.manner == "elbows":  # on the knees
             key.update(pelvis=(22, 0, 0), chest=(22, 0, 0), ruarm=(-45, 0, 0), luarm=(-45, 0, 0))
             key["rthigh"], key["lthigh"] = (-flex - 22 + lean, 2, 8), (-flex - 22 + lean, -2, -8)
-        elif self.manner == "call":  # a hand at the ear, the chin or the mouth
+        elif self.manner == "face":
             self.to_face(key)
         elif self.manner == "read":  # something held in both hands
             up = r.uniform(-12, 12)
             key.update(ruarm=(-38 + up, 6, 0), luarm=(-38 + up, -6, 0), rfarm=(-78, 0, 22), lfarm=(-78, 0, -22), head=(22, 0, 0))
         elif self.manner == "folded":
-            key.update(ruarm=(-25, 5, 0), luarm=(-25, -5, 0), rfarm=(-85, 0, 60), lfarm=(-80, 0, -60))
+            key.update(FOLDED)
         elif self.manner == "propped":  # leaning back on the hands
             key.update(ruarm=(38, 14, 0), luarm=(38, -14, 0), rfarm=(-5, 0, 0), lfarm=(-5, 0, 0), chest=(8, 0, 0))
         return locals_of(key, seat["yaw"]), np.array([*seat["xy"], hip])

@@ -137,6 +137,19 @@ def test_gestures_do_what_they_are_called():
     assert apart.min() < .16 and apart.max() > apart.min() + .1
 
 
+def test_arms_of_who_sits_make_no_gesture():
+    body = Body()
+    actor = motion.Actor(body, np.random.default_rng(2), ASSETS + "/motions", (0, 0), 0)
+    seat = dict(xy=(0, 0), yaw=0, height=.45, front=(0, -.5), thing="bed")
+    seen = {}
+    for _ in range(300):
+        points = body.keypoints(*motion.posed(body, *actor.seated(seat)))  # COCO: nose 0, wrists 9 and 10
+        assert points[9:11, 2].min() < points[0, 2], "hands are not raised"
+        seen.setdefault(actor.manner, []).append(np.linalg.norm(points[9:11] - points[0], axis=1).min())
+    assert set(seen) == set(motion.MANNERS)
+    assert max(seen["face"]) < .3 < min(seen["rest"]), "m"
+
+
 @needs_assets
 def test_running_is_faster_than_walking():
     speeds = []

@@ -392,7 +392,7 @@ def temporal(report):
     for name, r in report["in order"].items():
         cells = ("{:.2f} [{:.2f}, {:.2f}]".format(w["accuracy"], *w["interval"]) for w in (report[way][name] for way in ways))
         out.append(f"| {name} | {r['sets']}, {r['clips']} | " + " | ".join(cells) + f" | {r['chance']:.2f} |")
-    return [*out, "", f"The head was trained for {report['steps']} steps on the questions of {report['trained_on']} clips."]
+    return [*out, "", f"The head was trained for {report['steps']} steps on the questions of {report['stretches']} stretches of clips."]
 
 
 NOISE = """Whether these networks can see at all what only motion shows, as SpookyBench asks ("Time Blindness", 2025): noise that moves one way,

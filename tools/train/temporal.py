@@ -26,6 +26,7 @@ import data
 import evaluate as ev
 import export
 import heads
+import labels
 import tokens as tok
 import train as training
 import vocabulary
@@ -37,6 +38,7 @@ MOST_FRAMES, LEAST_FRAMES = 64, 10
 STRETCHES = 12  # of each clip and its mirror image
 FACTS = len(words.KINDS) + 5 + 3 * data.KEYPOINTS  # then the frame's token and the mean of its windows
 
+# By its path: there is a labels.py here too.
 _spec = importlib.util.spec_from_file_location("scene_labels", Path(__file__).parents[1] / "scenes/labels.py")
 scene_labels = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(scene_labels)
@@ -110,7 +112,7 @@ def asked(kind, hips, alone):
     """Labels i8 [T] and hips [T, 2] of a stretch -> the questions that they answer. Of a person only where there is one `alone`."""
     kinds = [words.KINDS[k] if k >= 0 else "unclear" for k in kind]
     people = [("", None, kinds, None)] if alone else []
-    return scene_labels.questions(kinds, people, hips, lit(kinds), 5)
+    return scene_labels.questions(kinds, people, hips, lit(kinds), labels.FPS)
 
 
 def load(path):
@@ -153,17 +155,16 @@ def probe(path, eyes, shuffle=None):
 
 
 class Answerer(nn.Module):
-    """Facts [B, T, F], mask bool [B, T], question and choices f32 [B, 384], [B, C, 384] -> scores [B, C].
+    """Facts [B, T, F], mask bool [B, T], question and choices f32 [B, 384], [B, C, 384] -> scores [B, C]. Made with the facts
+    [N, F] of many frames, N > 1, of which it takes the middle and the spread.
 
     What a question and an answer look for is found frame by frame, and told by how strongly it was there at most, how often,
     when, at first and at last: what an order, a count, a duration or a change is made of."""
 
     def __init__(self, facts):
         super().__init__()
-        self.middle = nn.Parameter(torch.zeros(len(facts[0])), requires_grad=False)
-        self.spread = nn.Parameter(torch.ones(len(facts[0])), requires_grad=False)
-        if len(facts) > 1:
-            self.middle.data, self.spread.data = facts.mean(0), facts.std(0).clamp(min=1e-3)
+        self.register_buffer("middle", facts.mean(0))
+        self.register_buffer("spread", facts.std(0).clamp(min=1e-3))
         self.told = min(FACTS, len(facts[0]))
         self.narrow = nn.Linear(len(facts[0]) - self.told, NARROW) if len(facts[0]) > self.told else None
         self.frame = nn.Linear(self.told + (NARROW if self.narrow else 0), WIDTH)
@@ -187,7 +188,7 @@ class Answerer(nn.Module):
         there = torch.einsum("bckw,btw->bckt", wanted[..., :-1], x) * WIDTH**-0.5 + wanted[..., -1:]
         hidden = there.masked_fill(~mask[:, None, None, :], -1e4)
         share = hidden.softmax(-1)
-        frames = torch.arange(t, dtype=x.dtype) / 10
+        frames = torch.arange(t, dtype=x.dtype) / 10  # by 10, as sums by 5: figures about as large as the others
         first = hidden.masked_fill(torch.arange(t) >= SPAN, -1e4)
         last = hidden.masked_fill(torch.arange(t) < (mask.sum(1) - SPAN)[:, None, None, None], -1e4)
         mean = lambda v: (v.clamp(min=-20) * (v > -1e3)).sum(-1) / (v > -1e3).sum(-1).clamp(min=1)  # noqa: E731
@@ -221,8 +222,10 @@ def train(clips, embedding, args, wordings):
         for q in seen.questions:
             if q["question"] in wordings:
                 groups.setdefault(q["kind"], {}).setdefault((q["question"], q["answer"]), []).append((seen, q))
+    if not groups:
+        raise SystemExit("none of the clips to train on answers a question of the probes")
     model = Answerer(torch.cat([s.facts for s in clips[:: max(len(clips) // 2000, 1)]]))
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=args.lr, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.05)
     names, mean = sorted(groups), 0.0
     for step in range(args.steps):
         items = []
@@ -302,18 +305,14 @@ def main():
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--kept", type=Path, help="file for what the networks saw; read where it is there, for trying other heads")
     args = p.parse_args()
     torch.set_num_threads(args.threads)
-    seen = torch.load(args.kept, weights_only=False) if args.kept and args.kept.exists() else look(args)
-    if args.kept and not args.kept.exists():
-        torch.save(seen, args.kept)
-    clips, test, shuffled = seen
+    clips, test, shuffled = look(args)
     wordings = {s.questions[0]["question"] for s in test}
     texts = sorted({t for s in clips + test for q in s.questions for t in (q["question"], *q["choices"])})
     embedding = dict(zip(texts, torch.from_numpy(vocabulary.embed(texts))))
     model = train(clips, embedding, args, wordings)
-    report = {"checkpoint": args.checkpoint.name, "trained_on": len(clips), "steps": args.steps, "in order": summary(ask(model, test, embedding))}
+    report = {"checkpoint": args.checkpoint.name, "stretches": len(clips), "steps": args.steps, "in order": summary(ask(model, test, embedding))}
     report |= {"shuffled": summary(ask(model, shuffled, embedding)), "question alone": summary(ask(model, test, embedding, blind=True))}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=1))

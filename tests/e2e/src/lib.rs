@@ -48,6 +48,20 @@ pub fn program() -> &'static Path {
     })
 }
 
+/// A copy of the program in `folder`, with nothing of the project beside it.
+///
+/// Another process writes it: a test that starts a program at this moment hands on every file that is open
+/// for writing here, and the system starts no program that somebody could still write ("Text file busy").
+///
+/// # Panics
+/// If there is no room for it.
+pub fn alone(folder: &Path) -> PathBuf {
+    let copy = folder.join("ocelli");
+    let done = Command::new("cp").arg(program()).arg(&copy).status();
+    assert!(done.is_ok_and(|status| status.success()), "{} can be written", copy.display());
+    copy
+}
+
 /// What a run of the program left.
 #[derive(Debug)]
 pub struct Ran {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ocelli_e2e::{Ran, ffmpeg, finish, lines, ocelli, ocelli_fed, program, root, watched};
+use ocelli_e2e::{Ran, alone, ffmpeg, finish, lines, ocelli, ocelli_fed, program, root, watched};
 use serde_json::{Value, json};
 
 const DEMO: &str = "tests/clips/demo.mp4";
@@ -239,8 +239,7 @@ fn without_the_text_encoder_words_are_compared_and_that_is_said() {
     let journal = journal(folder.path());
     let copy = folder.path().join("bin");
     fs::create_dir(&copy).expect("it is writable");
-    let moved = copy.join("ocelli");
-    fs::copy(program(), &moved).expect("it is writable");
+    let moved = alone(&copy);
     let pack = root().join("models/home");
     let ask = |question: &str| {
         let mut command = Command::new(&moved);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ocelli_e2e::{Ran, finish, lines, ocelli, ocelli_fed, program, root, watched};
+use ocelli_e2e::{Ran, alone, finish, lines, ocelli, ocelli_fed, root, watched};
 use serde_json::Value;
 
 const DEMO: &str = "tests/clips/demo.mp4";
@@ -88,9 +88,8 @@ fn a_sentence_is_embedded_on_the_device_and_taken_back() {
 #[test]
 fn a_missing_encoder_is_said() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
-    let (alone, file) = (folder.path().join("ocelli"), folder.path().join("vocabulary.jsonl"));
-    std::fs::copy(program(), &alone).expect("it can be copied");
-    let mut command = Command::new(&alone);
+    let file = folder.path().join("vocabulary.jsonl");
+    let mut command = Command::new(alone(folder.path()));
     command.current_dir(folder.path()).args(["vocab", "add", CAT, "--vocabulary", plain(&file)]);
     command.arg("--pack").arg(root().join(TINY));
     let ran = finish(command);

@@ -10,7 +10,7 @@ from script import Script
 RECORDINGS = 10
 FOCUS = dict(walk=.12, stand=.12, sit=.14, sit_down=.12, get_up=.1, lie_down=.1, lie=.1, fall=.2)
 FIRST = 3  # recordings for which the camera is set up; it has to see the others from there
-PAIRS = 3  # of seeds in a room, of which each has a main person
+PAIRS = 3  # of seeds in a home, of which each has a main person
 
 
 def record(studio, seed, rng):

@@ -24,16 +24,16 @@ from render import Renderer
 from room import Library, Room
 
 SETS = dict(probes=make_set, cameras=make_camera)  # splits of which a seed makes several clips
-PER_ROOM = 6  # successive seeds that share a room; pairs of them share their main person
+HOME = 6  # successive seeds in which the same people live; pairs of them share their main person, each has its own room
 HEIGHTS = {168: .5, 126: .3, 224: .2}  # of pictures 224 wide: 4:3, 16:9, square
 
 
 class Cast:
-    """Bodies by number: 0 the main person of a seed, then those of the room's other seeds."""
+    """Bodies by number: 0 the main person of a seed, then those of the home's other seeds."""
 
     def __init__(self, seed, bodies):
-        own, first = seed // 2, seed // PER_ROOM * PER_ROOM // 2
-        self.ids = [own] + [i for i in range(first, first + PER_ROOM // 2) if i != own]
+        own, first = seed // 2, seed // HOME * HOME // 2
+        self.ids = [own] + [i for i in range(first, first + HOME // 2) if i != own]
         self.bodies = bodies
 
     def __getitem__(self, k):
@@ -48,16 +48,15 @@ class Studio:
 
     def __init__(self, assets):
         self.library, self.motions = Library(assets), assets + "/motions"
-        self.renderers, self.room_id = {}, None
+        self.renderers, self.furnished, self.home, self.bodies = {}, None, None, {}
         self.worker = None, None  # the person at a table: number and body
 
     def enter(self, seed):
         """Furnish the room of a seed, unless this process is in it."""
-        room_id = seed // PER_ROOM
-        if room_id == self.room_id:
+        if seed == self.furnished:
             return
-        self.room_id, self.bodies = room_id, {}
-        rng = np.random.default_rng([room_id, 1])
+        self.furnished = seed
+        rng = np.random.default_rng([seed, 1])
         self.room = Room(self.library, rng)
         h = int(rng.choice(list(HEIGHTS), p=list(HEIGHTS.values())))
         if h not in self.renderers:
@@ -66,10 +65,12 @@ class Studio:
         self.renderer.load_room(*self.room.geometry(), self.room.lights)
 
     def cast(self, seed):
+        if seed // HOME != self.home:
+            self.home, self.bodies = seed // HOME, {}
         return Cast(seed, self.bodies)
 
     def clip(self, seed, weights=FOCUS):
-        if table.draws(seed // PER_ROOM, weights, FOCUS):
+        if table.draws(seed // HOME, weights, FOCUS):
             return self.table_clip(seed, weights)
         weights = {k: w for k, w in weights.items() if k in FOCUS}
         self.enter(seed)
@@ -77,8 +78,8 @@ class Studio:
 
     def table_clip(self, seed, weights):
         """A clip at a table; its room is its own, so the next one has to be furnished again."""
-        self.room_id = None
-        h = int(np.random.default_rng([seed // PER_ROOM, 3]).choice(list(HEIGHTS), p=list(HEIGHTS.values())))
+        self.furnished = None
+        h = int(np.random.default_rng([seed // HOME, 3]).choice(list(HEIGHTS), p=list(HEIGHTS.values())))
         if h not in self.renderers:
             self.renderers[h] = Renderer(224, h)
         if self.worker[0] != seed // 2:
@@ -95,7 +96,7 @@ def begin(assets):
 
 
 def work(task):
-    """Render some seeds of one room; [(seed, kinds or a word of what went wrong)]."""
+    """Render some seeds of one home; [(seed, kinds or a word of what went wrong)]."""
     seeds, folder, split, weights = task
     done = []
     for seed in seeds:
@@ -117,7 +118,7 @@ def work(task):
 
 
 def meta(seed, split, clip, name):
-    return dict(source="scenes", person=f"body{seed // 2}", scene=f"room{seed // PER_ROOM}", view=clip["view"], clip=name,
+    return dict(source="scenes", person=f"body{seed // 2}", scene=f"room{seed}", view=clip["view"], clip=name,
                 split_hint=split, focus=clip["focus"])
 
 
@@ -134,14 +135,14 @@ def weights_of(text):
 
 
 def tasks(a, folder):
-    """Seeds to do, by room, so that a room is furnished once."""
-    rooms = {}
-    step = PER_ROOM if a.split == "cameras" else 1
+    """Seeds to do, by home, so that its people are made once."""
+    homes = {}
+    step = HOME if a.split == "cameras" else 1
     for seed in range(a.first, a.first + a.count * step, step):
         ready = f"{folder}/{seed:06d}-0.npz" if a.split in SETS else f"{folder}/{seed:06d}.npz"
         if not os.path.exists(ready):
-            rooms.setdefault(seed // PER_ROOM, []).append(seed)
-    return [(seeds, folder, a.split, weights_of(a.focus)) for seeds in rooms.values()]
+            homes.setdefault(seed // HOME, []).append(seed)
+    return [(seeds, folder, a.split, weights_of(a.focus)) for seeds in homes.values()]
 
 
 def main():

@@ -163,8 +163,32 @@ def smooth_noise(rng, cells, size=256):
     return np.asarray(Image.fromarray(a).resize((size, size), Image.BICUBIC))
 
 
+def print_of(rng):
+    """A pattern as on cloth, paper or linoleum, u8 [256, 256, 3]: checks, stripes, dots, waves or patches in up to four colours."""
+    y, x = np.mgrid[0:256, 0:256] / 256
+    n, m = rng.integers(1, 9, 2)
+    style = rng.choice(["checks", "stripes", "dots", "waves", "patches"])
+    if style == "checks":
+        index = (x * 2 * n).astype(int) % 2 + (y * 2 * n).astype(int) % 2
+    elif style == "stripes":
+        index = ((x if rng.random() < .7 else y) * 4 * n).astype(int) % 4
+    elif style == "dots":
+        far = np.hypot((x * n + .5 * ((y * n).astype(int) % 2)) % 1 - .5, y * n % 1 - .5)
+        index = (far < rng.uniform(.3, .45)).astype(int) + (far < rng.uniform(.1, .25))
+    elif style == "waves":
+        index = ((np.sin(2 * np.pi * (n * x + rng.uniform(0, .5) * np.sin(2 * np.pi * m * y))) + 1) * 1.99).astype(int)
+    else:
+        rough = smooth_noise(rng, int(rng.choice([6, 12, 24])))
+        index = np.digitize(rough, np.quantile(rough, np.sort(rng.uniform(.2, .8, 3))))
+    colours = np.clip(rng.uniform(.15, .95, 3) + rng.normal(0, rng.uniform(.08, .35), (4, 3)), .03, 1)
+    cloth = colours[index] * (.9 + .1 * smooth_noise(rng, 64)[..., None])
+    return (np.clip(cloth, 0, 1) * 255).astype("u1")
+
+
 def surface(rng, kind):
-    """A procedural 256 x 256 texture: planks, tiles, carpet, wall, stripes, rug or picture."""
+    """A procedural 256 x 256 texture: planks, tiles, carpet, wall, stripes, rug, print or picture."""
+    if kind == "print":
+        return print_of(rng)
     y, x = np.mgrid[0:256, 0:256]
     tone = rng.uniform(.35, .9) * np.clip(np.array([1, .82, .62]) + rng.normal(0, .06, 3), .2, 1)
     grain = smooth_noise(rng, 8) * .1 + smooth_noise(rng, 64) * .1
@@ -243,12 +267,12 @@ class Room:
         t[:, 8:11], t[:, 11], t[:, 12] = colour, layer, ident
         self.tables.append(t)
 
-    def block(self, centre, size, colour, ident=10):
+    def block(self, centre, size, colour=(1, 1, 1), ident=10, **look):
         c, s = np.array(centre, float), np.array(size, float)
         x, y, z = np.diag(s)
         lo = c - s / 2
         for o, u, v in ((lo, y, x), (lo + z, x, y), (lo, x, z), (lo + y, z, x), (lo, z, y), (lo + x, y, z)):
-            self.quad(o, u, v, colour, ident=ident)
+            self.quad(o, u, v, colour, ident=ident, **look)
 
     def wall_point(self, wall, along, out=0.):
         """Floor point beside a wall: `along` metres from its middle, `out` metres into the room."""
@@ -270,20 +294,21 @@ class Room:
 
     def shell(self):
         rng, (w, d, h) = self.rng, self.dim
-        floor = self.image(surface(rng, rng.choice(["planks", "tiles", "carpet"], p=[.5, .25, .25])))
+        floor = self.image(surface(rng, rng.choice(["planks", "tiles", "carpet", "print"], p=[.45, .2, .2, .15])))
         self.quad((-w / 2, -d / 2, 0), (w, 0, 0), (0, d, 0), layer=floor, repeat=rng.uniform(.8, 2))
         self.quad((-w / 2, d / 2, h), (w, 0, 0), (0, -d, 0), (.93, .93, .91))
         wall = self.image(surface(rng, rng.choice(["wall", "stripes"], p=[.8, .2])))
-        other = self.image(surface(rng, "wall")) if rng.random() < .3 else wall
+        other = self.image(surface(rng, "print" if rng.random() < .2 else "wall")) if rng.random() < .3 else wall
         skirting = rng.choice([.3, .9]) * np.ones(3)
         for name, length in (("back", w), ("left", d), ("right", d), ("front", w)):
             self.wall_quad(name, 0, 0, length, h, out=0, layer=other if name == "back" else wall, repeat=1.3)
             if rng.random() < .9:
                 self.wall_quad(name, 0, 0, length, .08, out=.015, colour=skirting)
         if rng.random() < .5:
-            a, b = rng.uniform(1.2, 2.6), rng.uniform(.9, 1.8)
+            a, b = rng.uniform(1.2, 3.2), rng.uniform(.9, 2.4)
+            kind = str(rng.choice(["rug", "print"]))
             self.quad((rng.uniform(-.8, .2) - a / 2, rng.uniform(-.6, .4) - b / 2, .006), (a, 0, 0), (0, b, 0),
-                      layer=self.image(surface(rng, "rug")), repeat=max(a, b))
+                      layer=self.image(surface(rng, kind)), repeat=max(a, b) if kind == "rug" else rng.uniform(.6, 2))
         # Doorways: a darker or brighter passage drawn on the wall; people walk through the wall there.
         self.taken = collections.defaultdict(list)  # wall -> occupied (from, to)
         for wall_name in rng.permutation(["left", "right", "back"])[:rng.integers(1, 3)]:
@@ -299,17 +324,18 @@ class Room:
             wall_name = str(rng.choice(["back", "left", "right"]))
             length = w if wall_name == "back" else d
             along = rng.uniform(-length / 2 + .9, length / 2 - .9)
-            width, sky = rng.uniform(.9, 1.6), rng.uniform(.3, 1)
+            width, sky = rng.uniform(.9, 1.6), rng.uniform(.3, 1.6)  # above 1 it outshines the room
             if not any(a < along + width / 2 + .2 and b > along - width / 2 - .2 for a, b in self.taken[wall_name]):
                 self.window = (wall_name, along, width)
                 self.wall_quad(wall_name, along, .9, width + .14, 1.24, out=.012, colour=(.9, .9, .88))
                 for k in (-1, 1):
                     self.wall_quad(wall_name, along + k * width / 4, .97, width / 2 - .04, 1.1, out=.02,
                                    colour=np.array([.85, .93, 1]) * sky, ident=5)
-                if rng.random() < .6:
-                    cloth = rng.uniform(.3, .95, 3)
+                if rng.random() < .7:
+                    cloth, broad = self.cloth(.5), rng.uniform(.35, .3 + width / 2)
+                    low = float(rng.choice([.05, .3, .8]))
                     for k in (-1, 1):
-                        self.wall_quad(wall_name, along + k * (width / 2 + .12), .3, .35, 1.95, out=.05, colour=cloth)
+                        self.wall_quad(wall_name, along + k * (width / 2 + .3 - broad / 2), low, broad, 2.25 - low, out=.05, **cloth)
         for _ in range(rng.integers(0, 4)):
             wall_name = str(rng.choice(["back", "left", "right"]))
             length = w if wall_name == "back" else d
@@ -321,6 +347,31 @@ class Room:
             if not any(p < along + a / 2 and q > along - a / 2 for p, q in busy):
                 self.wall_quad(wall_name, along, rng.uniform(1.3, 1.6), a, b, out=.02,
                                layer=self.image(surface(rng, "picture")), repeat=max(a, b))
+
+        if rng.random() < .25:
+            self.hang_clothes()
+
+    def cloth(self, printed=.3):
+        """How a piece of cloth looks: plain, or with that probability printed."""
+        rng = self.rng
+        if rng.random() < printed:
+            return dict(layer=self.image(surface(rng, "print")), repeat=rng.uniform(.3, 1.2))
+        return dict(colour=rng.uniform(.05, .95) * np.clip(1 + rng.normal(0, .25, 3), .3, 1.3))
+
+    def hang_clothes(self):
+        """Garments side by side on pegs, where a wall is free."""
+        rng = self.rng
+        wall = str(rng.choice(["back", "left", "right"]))
+        length, count = (self.w if wall == "back" else self.d), int(rng.integers(2, 9))
+        along = rng.uniform(-length / 2 + .3, length / 2 - .3)
+        for k in range(count):
+            wide, top = rng.uniform(.14, .34), rng.uniform(1.55, 1.9)
+            busy = self.taken[wall] + ([(self.window[1] - 1, self.window[1] + 1)] if self.window and self.window[0] == wall else [])
+            if abs(along) > length / 2 - .2 or any(a < along + .2 and b > along - .2 for a, b in busy):
+                return
+            low = top - rng.uniform(.5, 1.1)
+            self.wall_quad(wall, along, low, wide, top - low, out=.03 + .03 * rng.random(), ident=10, **self.cloth())
+            along += wide * rng.uniform(.5, .9)
 
     # -- furniture ----------------------------------------------------------------------------
     def pick(self, use):
@@ -350,6 +401,8 @@ class Room:
         keep = t[:, 11] >= 0
         t[keep, 11] += len(self.images)
         self.images.extend(model["images"])
+        if rng.random() < (.5 if name in MODELS["bed"] else .15):
+            cover(t, self.image(surface(rng, "print")), rng.uniform(.3, 1.2))
         self.tables.append(t)
         self.names.append(name)
         w, d, h = model["size"]
@@ -418,6 +471,11 @@ class Room:
             self.beds.append(dict(thing="bed", xy=edge, yaw=facing, height=height, front=front, lie_xy=lie, lie_yaw=yaw))
             if height < .66:
                 self.seats.append(self.beds[-1])  # whoever is on a bed need not lie
+        for end, most in ((-1, 3), (1, 2)):  # pillows at the head, a blanket at the foot
+            for _ in range(self.rng.integers(0, most)):
+                long, wide, tall = self.rng.uniform([.25, .3, .08], [.4, .7, .2])
+                at = np.asarray(xy) + end * f * (d / 2 - .3) + side * self.rng.uniform(-.5, .5) * max(0, w - wide)
+                self.block([*at, height + tall / 2], [*(np.abs(f) * long + np.abs(side) * wide), tall], **self.cloth())
 
     def furnish(self):
         rng, kind = self.rng, self.kind
@@ -637,6 +695,14 @@ class Room:
 
     def geometry(self):
         return np.concatenate(self.tables), np.array(self.images, "u1")
+
+
+def cover(table, layer, repeat):
+    """Lay a picture over a model, on each triangle along the axis that it faces most."""
+    axis = np.abs(table[:, 3:6].reshape(-1, 3, 3).sum(1)).argmax(1).repeat(3)
+    for k, plane in enumerate(((1, 2), (0, 2), (0, 1))):
+        table[axis == k, 6:8] = table[axis == k][:, plane] / repeat
+    table[:, 8:11], table[:, 11] = 1, layer
 
 
 def surface_height(table, x, y, radius, ceiling):

@@ -17,14 +17,14 @@ from stage import Poser, Stage, TableRoom
 from story import Story
 from wares import join, lathe, make_bottle, make_bowl, make_carton, make_cup, make_glass, make_plate, tint
 
-SHARE = .2  # of the rooms' seeds that play at a table, where all kinds are wanted
+SHARE = .2  # of the homes, whose seeds play at a table, where all kinds are wanted
 
 
-def draws(room_id, weights, usual):
-    """Do the seeds of a room play at a table? By the weights asked for, or SHARE where they are the usual ones."""
+def draws(home, weights, usual):
+    """Do the seeds of a home play at a table? By the weights asked for, or SHARE where they are the usual ones."""
     own = sum(w for k, w in weights.items() if k in FOCUS)
     share = SHARE if weights == usual else own / sum(weights.values())
-    return np.random.default_rng([room_id, 92]).random() < share
+    return np.random.default_rng([home, 92]).random() < share
 
 
 MATERIALS = """vec3 a = col; float m = 0.;

@@ -13,6 +13,7 @@ import cameras
 import labels
 import generate
 import motion
+import room
 from body import Body, random_look
 from camera import h264
 from clip import FOCUS, KINDS, save
@@ -189,6 +190,17 @@ def test_a_door_swings_into_the_room():
     assert door.mesh["table"][:, 1].min() < 1.2
 
 
+def test_prints_have_a_pattern_and_cover_a_model_to_scale():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        picture = room.surface(rng, "print")
+        assert picture.shape == (256, 256, 3) and picture.std() > 2
+    wall = np.zeros((3, 13), "f4")  # a triangle that faces -y, two metres long and one high
+    wall[:, :3], wall[:, 4], wall[:, 8:12] = [(0, 1, 0), (2, 1, 0), (0, 1, 1)], -1, (.2, .3, .4, -1)
+    room.cover(wall, 7, .5)
+    assert np.allclose(wall[:, 6:8], [(0, 0), (4, 0), (0, 2)]) and np.allclose(wall[:, 8:12], (1, 1, 1, 7))
+
+
 def test_a_television_lights_only_when_on():
     tv = dict(centre=np.array([0, 2., 1.2]), across=np.array([1, 0]), out=np.array([0, -1]), size=(1., .6))
     on, off = (Television(tv, NoRenderer(), np.random.default_rng(0), 20, state) for state in (True, False))
@@ -264,7 +276,7 @@ def test_a_camera_stands_still_while_people_come_and_go(studio):
 def test_the_same_seed_gives_the_same_file(studio, tmp_path):
     seed, clip = first(studio, range(36, 48))
     save(str(tmp_path / "a.npz"), clip, {})
-    studio.clip(seed + (1 if seed % 6 < 5 else -1))  # another clip in the same room
+    studio.clip(seed + (1 if seed % 6 < 5 else -1))  # another clip of the same people
     save(str(tmp_path / "b.npz"), studio.clip(seed), {})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 

@@ -364,7 +364,7 @@ class Room:
         wall = str(rng.choice(["back", "left", "right"]))
         length, count = (self.w if wall == "back" else self.d), int(rng.integers(2, 9))
         along = rng.uniform(-length / 2 + .3, length / 2 - .3)
-        for k in range(count):
+        for _ in range(count):
             wide, top = rng.uniform(.14, .34), rng.uniform(1.55, 1.9)
             busy = self.taken[wall] + ([(self.window[1] - 1, self.window[1] + 1)] if self.window and self.window[0] == wall else [])
             if abs(along) > length / 2 - .2 or any(a < along + .2 and b > along - .2 for a, b in busy):

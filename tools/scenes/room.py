@@ -341,15 +341,19 @@ class Room:
             length = w if wall_name == "back" else d
             along = rng.uniform(-length / 2 + .5, length / 2 - .5)
             a, b = rng.uniform(.3, .9), rng.uniform(.3, .7)
-            busy = list(self.taken[wall_name])
-            if self.window and self.window[0] == wall_name:
-                busy.append((self.window[1] - 1, self.window[1] + 1))
-            if not any(p < along + a / 2 and q > along - a / 2 for p, q in busy):
+            if self.bare(wall_name, along, a / 2):
                 self.wall_quad(wall_name, along, rng.uniform(1.3, 1.6), a, b, out=.02,
                                layer=self.image(surface(rng, "picture")), repeat=max(a, b))
 
         if rng.random() < .25:
             self.hang_clothes()
+
+    def bare(self, wall, along, half):
+        """Is there neither door nor window on a wall within `half` metres of a place on it?"""
+        busy = list(self.taken[wall])
+        if self.window and self.window[0] == wall:
+            busy.append((self.window[1] - 1, self.window[1] + 1))
+        return not any(a < along + half and b > along - half for a, b in busy)
 
     def cloth(self, printed=.3):
         """How a piece of cloth looks: plain, or with that probability printed."""
@@ -366,8 +370,7 @@ class Room:
         along = rng.uniform(-length / 2 + .3, length / 2 - .3)
         for _ in range(count):
             wide, top = rng.uniform(.14, .34), rng.uniform(1.55, 1.9)
-            busy = self.taken[wall] + ([(self.window[1] - 1, self.window[1] + 1)] if self.window and self.window[0] == wall else [])
-            if abs(along) > length / 2 - .2 or any(a < along + .2 and b > along - .2 for a, b in busy):
+            if abs(along) > length / 2 - .2 or not self.bare(wall, along, .2):
                 return
             low = top - rng.uniform(.5, 1.1)
             self.wall_quad(wall, along, low, wide, top - low, out=.03 + .03 * rng.random(), ident=10, **self.cloth())

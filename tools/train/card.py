@@ -92,7 +92,7 @@ another verb the true one was the nearest in 0.4 of the cases (chance 0.06), wit
 0.05 (chance 0.06): who wears what it does not see.
 
 In the old 1795 clips `raise_hands` may be one hand, and some of `lie` would now be `lie_still`. **The recipe as it stands makes another
-pack**: twice as deep a narrator, other steps (Muon) and draws, 220 minutes on clips of the new generator and the Intel samples, then 15 with
+pack**: twice as deep a narrator, other steps (Muon) and draws, 170 minutes on clips of the new generator and the Intel samples, then 15 with
 ASSIST-IoT. It was not run to its end. Its other switches (`switches.py`) are there
 and were not part of this training; **what they bring was not measured yet**: of nine runs of `ablations.py` none came to its end.
 

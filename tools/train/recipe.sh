@@ -15,7 +15,7 @@ threads=${THREADS:-2}            # making the batches takes a quarter of one
 # Half precision where the CPU has AMX for it; AVX-512 alone multiplies it at half the speed of f32, others at a tenth.
 grep -q amx_bf16 /proc/cpuinfo && precision= || precision=--no-bf16
 scenes=${SCENES:-2400}           # synthetic clips
-base_minutes=${BASE_MINUTES:-220}
+base_minutes=${BASE_MINUTES:-170}
 tune_minutes=${TUNE_MINUTES:-15}
 clips=../shared/data
 real=data/real

@@ -387,12 +387,12 @@ them by heart, and of most kinds it had but some hundred clips."""
 
 def temporal(report):
     """The temporal probes."""
-    ways = ("in order", "shuffled", "question alone")
-    out = [TEMPORAL, "", "| probe | sets, clips | " + " | ".join(ways) + " | chance |", "|---" * 6 + "|"]
+    ways = ("in order", "shuffled")
+    out = [TEMPORAL, "", "| probe | sets, clips | " + " | ".join(ways) + " | chance |", "|---" * 5 + "|"]
     for name, r in report["in order"].items():
         cells = ("{:.2f} [{:.2f}, {:.2f}]".format(w["accuracy"], *w["interval"]) for w in (report[way][name] for way in ways))
         out.append(f"| {name} | {r['sets']}, {r['clips']} | " + " | ".join(cells) + f" | {r['chance']:.2f} |")
-    return [*out, "", f"The head was trained for {report['steps']} steps on the questions of {report['stretches']} stretches of clips."]
+    return [*out, "", f"Learnt from {report['clips']} clips of {report['sets']} other sets."]
 
 
 NOISE = """Whether these networks can see at all what only motion shows, as SpookyBench asks ("Time Blindness", 2025): noise that moves one way,

@@ -140,8 +140,8 @@ if wanted 8; then
     have_real && real_pairs="base-a=$b base-b=$a" || real_pairs=
     # shellcheck disable=SC2086
     "$python" tools/train/dropped.py $real_pairs home=data/scenes/val --threads "$threads" --out data/reports/drop.json
-    "$python" tools/train/temporal.py data/checkpoints/home.pt --train data/scenes/train data/scenes/practice/probes \
-        --test data/scenes/probes --threads "$threads" --out data/reports/temporal.json
+    "$python" tools/train/temporal.py data/checkpoints/home.pt --train data/scenes/practice/probes --test data/scenes/probes \
+        --threads "$threads" --out data/reports/temporal.json
     # shellcheck disable=SC2086
     "$python" tools/train/learn.py $real_pairs home=data/scenes/cameras --threads "$threads" --out data/reports/learn.json
 fi

@@ -924,59 +924,75 @@ def test_products_are_trained_as_int8_computes_them():
 
 
 # -- temporal probes ----------------------------------------------------------------------------
-def walks(count, rng):
-    """Clips in which one of the facts goes up or down: somebody to the right or to the left."""
-    out = []
-    for i in range(count):
-        way = ("left", "right")[i % 2]
-        facts = 0.1 * torch.from_numpy(rng.standard_normal((8, 6))).float()
-        facts[:, 2] += torch.linspace(0, 1, 8) if way == "right" else torch.linspace(1, 0, 8)
-        question = dict(question="Which way?", answer=way, kind="direction", choices=["left", "right"])
-        out.append(temporal.Seen(facts, [question], "direction", str(i // 2)))
-    return out
+def asked(probe, question, choices, answer, set="1"):
+    """A clip of 40 frames of which nothing is known, with its question."""
+    log_prob = np.full((40, len(words.KINDS)), -4.0, np.float32)
+    question = dict(question=question, choices=choices, answer=answer)
+    return temporal.Seen(log_prob, np.full((40, 2), 0.5, np.float32), np.ones(40, np.float32), question, probe, set)
 
 
-def test_a_head_learns_direction_and_cannot_tell_it_of_shuffled_frames():
-    rng = np.random.default_rng(0)
-    texts = ("Which way?", "left", "right")
-    embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in texts}
-    model = temporal.train(walks(600, rng), embedding, SimpleNamespace(lr=2e-3, steps=150, batch=32), {"Which way?"})
-    test = walks(40, rng)
-    score = lambda clips, **kw: temporal.summary(temporal.ask(model, clips, embedding, **kw))["direction"]  # noqa: E731
-    told = score(test)
+def tell(seen, kind, first, last, log_prob=-0.7):
+    seen.log_prob[first:last, words.KINDS.index(kind)] = log_prob
+
+
+def test_which_comes_first_is_read_from_what_is_probable_when():
+    rng, clips = np.random.default_rng(0), []
+    for i in range(80):
+        answer = ("clap", "wave")[i % 2]
+        seen = asked("order", "Which of the two happens first?", ["clap", "wave"], answer, f"{i // 2}")
+        seen.log_prob += 0.5 * rng.standard_normal(seen.log_prob.shape).astype(np.float32)
+        tell(seen, answer, 5, 12, -2)
+        tell(seen, "wave" if answer == "clap" else "clap", 20, 27, -1)
+        clips.append(seen)
+    readings = temporal.learn(clips[:40])
+    told = temporal.summary(temporal.ask(readings, clips[40:]))["order"]
     assert told["accuracy"] >= 0.9 and told["chance"] == 0.5 and told["sets"] == 20
-    shuffled = [replace(s, facts=s.facts[torch.from_numpy(rng.permutation(8))]) for s in test]
-    assert score(shuffled)["accuracy"] < 0.8
-    assert score(test, blind=True)["accuracy"] == 0.5, "every answer of a set is right once"
+    for seen in clips[40:]:
+        seen.log_prob[:] = seen.log_prob[rng.permutation(40)]
+    assert temporal.summary(temporal.ask(readings, clips[40:]))["order"]["accuracy"] < 0.75
 
 
-def test_a_count_does_not_depend_on_what_is_padded():
-    rng = np.random.default_rng(0)
-    seen, longer = (temporal.Seen(torch.from_numpy(rng.standard_normal((t, 6))).float(), []) for t in (9, 20))
-    embedding = {t: F.normalize(torch.from_numpy(rng.standard_normal(384)).float(), dim=0) for t in ("how often", *"12")}
-    question = dict(question="how often", answer="1", choices=list("12"))
-    model = temporal.Answerer(seen.facts).eval()
-    alone, both = (model(*temporal.batch([(s, question) for s in which], embedding)[0])[0] for which in ([seen], [seen, longer]))
-    assert torch.allclose(alone, both, atol=1e-5)
+def test_which_way_somebody_goes_is_read_from_where_he_is_seen():
+    clips = [asked("direction", "", ["left", "right"], ("left", "right")[i % 2]) for i in range(20)]
+    for i, seen in enumerate(clips):
+        seen.at[:, 0] = np.linspace(0.2, 0.8, 40)[:: 1 if i % 2 else -1]
+        seen.at[:10, 0] = 0.9 if i % 2 else 0.1  # where nobody is seen
+        seen.there[:10] = 0
+    readings = temporal.learn(clips[:10])
+    assert all(a[2] for a in temporal.ask(readings, clips[10:]))
 
 
-def test_a_stretch_is_asked_about_what_its_own_labels_tell():
-    kind = {name: i for i, name in enumerate(words.KINDS)}
-    row = np.array([kind[k] for k in ["stand"] * 4 + ["wave"] * 5 + ["stand"] * 4 + ["walk"] * 6 + ["light_on"] * 3 + ["stand"] * 4])
-    hips = np.stack([np.linspace(0.1, 0.9, len(row)), np.full(len(row), 0.5)], 1)
+def test_bouts_are_what_is_worth_two_switches():
+    log_prob = np.full(40, -5.0)
+    log_prob[3:10] = -0.1
+    log_prob[7] = -3  # a gap of one frame
+    log_prob[20:26] = -0.3
+    log_prob[30] = -0.1  # one frame alone
+    assert temporal.bouts(log_prob, 0.0) == [(3, 10), (20, 26)]
+    assert temporal.bouts(np.full(5, -5.0), 0.0) == [] and temporal.bouts(np.full(5, -0.01), 0.0) == [(0, 5)]
 
-    def answers(part, alone=True):
-        return {q["question"]: q["answer"] for q in temporal.asked(row[part], hips[part], alone)}
 
-    whole = answers(slice(None))
-    assert whole["Which of the two happens first?"] == "wave"
-    assert whole["How many times does somebody wave?"] == "1" and whole["How does the person move?"] == "walks"
-    assert whole["How is the room lit at the end, compared with the beginning?"] == "brighter"
-    cut = answers(slice(6, 24))
-    assert "How many times does somebody wave?" not in cut, "it began before"
-    lamp = "How is the room lit at the end, compared with the beginning?"
-    assert answers(slice(0, 14))[lamp] == "the same" and lamp not in answers(slice(10, 21)), "the change is cut off"
-    assert "How does the person move?" not in answers(slice(None), alone=False)
+@pytest.mark.parametrize("probe", ["count", "duration", "light", "door", "speed"])
+def test_what_a_clip_holds_is_read(probe):
+    question = dict(count="How many times does somebody wave?", duration="How long does the person sit?").get(probe, "")
+    choices = dict(count="123", light=("brighter", "darker", "the same"), duration=("short", "long"), door=("open", "shut"),
+                   speed=("walks", "runs"))[probe]  # fmt: skip
+    clips = []
+    for i in range(30):
+        answer = i % len(choices)
+        seen = asked(probe, question, list(choices), choices[answer])
+        late = i // 6
+        for n in range(answer + 1 if probe == "count" else 0):
+            tell(seen, "wave", late + 10 * n, late + 6 + 10 * n)
+        if probe == "duration":
+            tell(seen, "sit", 5 + late, 10 + late + 15 * answer)
+        if probe in ("light", "door") and answer < 2:
+            tell(seen, (("light_on", "light_off"), ("door_opens", "door_closes"))[probe == "door"][answer], 10 + late, 14 + late)
+        if probe == "speed":
+            tell(seen, ("walk", "run")[answer], 5, 30 - 10 * answer)
+        clips.append(seen)
+    readings = temporal.learn(clips[:18])
+    assert all(a[2] for a in temporal.ask(readings, clips[18:]))
 
 
 def test_a_codebook_holds_what_it_was_made_of():

@@ -23,6 +23,11 @@ KEYPOINTS = 17
 MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]  # left <-> right
 MASK_GRID = 32  # cells of 7x7 px over the 224 px canvas: 4x4 in each window token
 CELL_PX = gate.SIDE_PX // MASK_GRID
+# How often a kind is drawn by itself, where another one is drawn once: posture is what most cameras are asked about, and hands
+# at a table, close to the camera, teach nothing of it.
+OFTEN = dict.fromkeys(("walk", "stand", "sit", "sit_down", "get_up", "lie_down", "fall", "bend"), 2.0) | dict.fromkeys(
+    ("reach", "pick_up", "put_down", "pour", "stir", "cut", "open", "close", "drink"), 0.5
+)
 
 
 @dataclass
@@ -81,15 +86,18 @@ class Pool:
             for k in np.unique(kind[kind >= 0]):
                 self.where[int(k)].append(i)
         self.labelled = [i for i, kind in enumerate(self.kinds) if (kind >= 0).any()]
+        self.drawn = [k for k, clips in self.where.items() if clips]
+        often = np.array([OFTEN.get(words.KINDS[k], 1.0) for k in self.drawn])
+        self.often = often / max(often.sum(), 1.0)
 
     def __len__(self):
         return len(self.paths)
 
     def draw(self, rng, length):
-        """A random window: (Clip, index). Half of them hold a frame of a kind drawn evenly, so that rare ones are learnt; the
-        others one of any clip, so that the usual stays the most probable."""
+        """A random window: (Clip, index). Half of them hold a frame of a kind drawn by itself (`OFTEN`), so that rare ones are
+        learnt; the others one of any clip, so that the usual stays the most probable."""
         if rng.random() < 0.5:
-            kind = int(rng.choice([k for k, v in self.where.items() if v]))
+            kind = int(rng.choice(self.drawn, p=self.often))
             i = int(rng.choice(self.where[kind]))
         else:
             i = int(rng.choice(self.labelled))
@@ -153,11 +161,11 @@ class Augment:
         return replace(clip, frames=frames, background=other[0], said=[()] * len(frames))
 
     def crop(self, clip):
-        """Zoom in by up to 1.6 and shift, keeping the person's box inside."""
+        """Zoom in by up to 1.6 and shift, keeping the person's box inside; little where a pet or a thing might be cut off."""
         rng, (h, w) = self.rng, clip.frames.shape[1:3]
         if rng.random() < 0.25:
             return clip
-        scale = rng.uniform(0.62, 1.0)
+        scale = rng.uniform(0.62 if clip.meta.get("swap", True) else 0.92, 1.0)
         cw, ch = scale * rng.uniform(0.92, 1.08), scale * rng.uniform(0.92, 1.08)
         cw, ch = min(cw, 1), min(ch, 1)
         x0, y0 = rng.uniform(0, 1 - cw), rng.uniform(0, 1 - ch)
@@ -252,6 +260,8 @@ def prepare(clip, frames_before=0):
     whole = gate.patchify(gate.letterbox(clip.frames))
     canvas, keep = gate.run_gate(whole, gate.content_patches(h, w), frames_before=frames_before)
     mask, keypoints = canvas_targets(clip)
+    if clip.meta.get("people", 1) > 1:
+        keypoints[..., 2] = 0  # of the first actor, and nothing in the picture says who that is
     seen = clip.mask.any((1, 2))
     synthetic = clip.meta.get("source") == "scenes"
     return {

@@ -109,11 +109,11 @@ fi
 if wanted 6; then
     say 6 "tuning, $tune_minutes minutes each, with real clips: of the lab for the pack, of one person for each direction of the test"
     # shellcheck disable=SC2046
-    tune tuned $(some 0.12 $intel "$lab")
+    tune tuned $(some 0.3 "$lab")
     # shellcheck disable=SC2046
     if have_real; then
-        tune tuned-1 $(some 0.12 $intel "$a")
-        tune tuned-3 $(some 0.12 $intel "$b")
+        tune tuned-1 $(some 0.3 "$a")
+        tune tuned-3 $(some 0.3 "$b")
     fi
 fi
 if wanted 7; then

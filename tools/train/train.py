@@ -49,14 +49,14 @@ class Drop:
 
     @classmethod
     def draw(cls, rng):
-        by_pixels = rng.random() < 0.8
-        return cls(by_pixels, 2.0 if by_pixels and rng.random() < 0.6 else rng.uniform(0.7, 0.99))
+        by_pixels = rng.random() < 0.9
+        return cls(by_pixels, 2.0 if by_pixels and rng.random() < 0.75 else rng.uniform(0.7, 0.99))
 
 
 GATE_ALONE = Drop(True, 2.0)
 
 SHOW = {
-    "either": "half of the windows whole, half with what is dropped left out",
+    "either": "a quarter of the windows whole, the others with what is dropped left out, as a camera's stream is",
     "twice": "each window in both ways, at twice the cost, and the narrator should tell the same of both (--agreement)",
     "whole": "no window with anything left out",
 }
@@ -69,8 +69,8 @@ def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, s
     with the rows of a corpus that are true there, `hard` negatives of each row, and what the teacher `see`s in whole views."""
     drops = [drop(rng) for _ in items]
     count = len(items)
-    half = count // 2 + (count % 2 and int(rng.integers(2)))
-    whole, dropped = {"either": (half, half), "twice": (count, 0), "whole": (count, count)}[show]
+    quarter = int(count / 4 + rng.random())
+    whole, dropped = {"either": (quarter, quarter), "twice": (count, 0), "whole": (count, count)}[show]
     views = [(i, None) for i in range(whole)] + [(i, drops[i]) for i in range(dropped, count)]
     shown = [items[i]["canvas" if d and d.by_pixels else "whole"] for i, d in views]
     batch = {"patches": torch.from_numpy(np.stack(shown))}

@@ -26,7 +26,7 @@ KINDS = ["nobody", "enter", "leave", "walk", "stand", "sit", "sit_down", "get_up
 FOCUS = dict(nobody=.01, enter=.05, leave=.06, walk=.01, stand=.01, sit=.01, sit_down=.07, get_up=.07, lie_down=.06, lie=.01,
              fall=.17, bend=.05, raise_hands=.05, silence=.035, run=.055, kneel=.045, lie_still=.05, wave=.04, point=.06, clap=.055,
              two_people=.025, three_people=.05, come_together=.06, pet=.045, light_on=.055, light_off=.06, door_opens=.045,
-             door_closes=.055, carry=.035, television=.035)
+             door_closes=.055, carry=.035, television=.035, ease=0.)  # `ease` is asked for by --focus alone
 LONG = ("sit", "walk", "stand", "two_people", "three_people", "come_together", "pet", "carry", "lie_still", "nobody", "silence")
 
 

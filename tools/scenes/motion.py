@@ -119,6 +119,8 @@ def direction(yaw):
 FOLDED = dict(ruarm=(-25, 5, 0), luarm=(-25, -5, 0), rfarm=(-85, 0, 60), lfarm=(-80, 0, -60))  # arms
 # How people sit, by their arms, and how often. None of them is a gesture that is told.
 MANNERS = dict(rest=.34, glance=.14, elbows=.1, face=.16, read=.12, folded=.07, propped=.07)
+# Where their legs are when they lie along what is sat on, a floor or a bed.
+LEGS = dict(out=.35, crossed=.25, up=.2, one_up=.2)
 
 
 class Actor:
@@ -140,6 +142,7 @@ class Actor:
         self.pace = rng.uniform(.55, .8) if self.old else rng.uniform(.75, 1.1)
         self.stoop = rng.uniform(5, 18) if self.old else rng.uniform(-3, 6)
         self.phase, self.seat = rng.random(), None
+        self.sitting = lambda: self.seated(self.seat)  # another pose of sitting as now
         self.wobble = rng.uniform(.2, 1.2, (15, 3, 2)), rng.uniform(0, 6.28, (15, 3, 2))
 
     # -- pieces -------------------------------------------------------------------------------
@@ -213,6 +216,10 @@ class Actor:
         """Root with the height that grounding gives the present pose."""
         low = lowest(self.body, self.local, self.root)
         return self.root - [0, 0, (low - self.level) * self.g]
+
+    def lift_off(self):
+        """Stay where one is, at a height of one's own: the feet may hang below what was lain or sat on."""
+        self.root, self.g, self.level = self.settled(), 0., 0.
 
     # -- upright ------------------------------------------------------------------------------
     def stand(self, seconds):
@@ -403,11 +410,14 @@ class Actor:
 
     def seat_at_once(self, seat):
         """Begin seated, without having walked there."""
-        self.seat = seat
+        self.take(seat)
         self.local, root = self.seated(seat)
         self.root, self.g = root, 0.
 
     # -- sitting ------------------------------------------------------------------------------
+    def take(self, seat):
+        self.seat, self.sitting = seat, lambda: self.seated(seat)
+
     def seated(self, seat):
         """A varied sitting pose on a seat {xy, yaw, height, front}; feet on the floor if they reach."""
         r, j = self.rng, self.body.joints
@@ -445,7 +455,7 @@ class Actor:
         return locals_of(key, seat["yaw"]), np.array([*seat["xy"], hip])
 
     def sit_down(self, seat):
-        self.seat = seat
+        self.take(seat)
         yaw, r = seat["yaw"], self.rng
         local, root = self.seated(seat)
         front = np.asarray(seat["front"])
@@ -462,7 +472,101 @@ class Actor:
         while self.seconds < end - .05:
             self.hold(min(self.rng.uniform(.5, 2), end - self.seconds), "sit")
             if end - self.seconds > .6:
-                self.go(*self.seated(self.seat), self.rng.uniform(.5, .9), "sit", 0.)
+                self.go(*self.sitting(), self.rng.uniform(.5, .9), "sit", self.g)
+
+    def low(self, legs, yaw, at, level=0.):
+        """Sitting with the legs along what is sat on, at the height of `level`: a varied pose, the legs as `LEGS` says."""
+        r = self.rng
+        lean = {"out": r.uniform(-28, 4), "crossed": r.uniform(-6, 16)}.get(legs, r.uniform(-20, 10))
+        key = dict(pelvis=(lean, 0, 0), chest=(r.uniform(0, 16), 0, r.uniform(-8, 8)), head=(r.uniform(-5, 18), 0, r.uniform(-30, 30)))
+        for s, sign in (("r", 1), ("l", -1)):
+            key[s + "uarm"] = (r.uniform(-48, -18), sign * r.uniform(2, 14), 0)
+            key[s + "farm"] = (r.uniform(-75, -35), 0, sign * -r.uniform(5, 20))
+        hands = r.random()
+        if hands < .25:
+            key.update(ruarm=(35, 14, 0), luarm=(35, -14, 0), rfarm=(-5, 0, 0), lfarm=(-5, 0, 0))  # propped behind
+        elif hands < .4:
+            self.to_face(key)
+        elif hands < .6:  # something held in both
+            key.update(ruarm=(-40, 6, 0), luarm=(-40, -6, 0), rfarm=(-80, 0, 22), lfarm=(-80, 0, -22), head=(20, 0, 0))
+        m = locals_of(key, yaw)
+        for s, sign in (("r", 1), ("l", -1)):
+            way = legs if legs != "one_up" else "up" if s == self.side else "out"
+            if way == "crossed":  # the thigh turned outwards, so that the knee folds along the floor
+                turned = rz(-sign * r.uniform(32, 46)) @ rx(-84 - lean) @ rz(-sign * r.uniform(66, 82))
+                m[INDEX[s + "thigh"]], m[INDEX[s + "shin"]] = turned, rx(r.uniform(118, 132))
+            elif way == "up":
+                m[INDEX[s + "thigh"]], m[INDEX[s + "shin"]] = rx(-r.uniform(122, 134) - lean), rx(r.uniform(104, 116))
+            else:
+                m[INDEX[s + "thigh"]] = rz(-sign * r.uniform(0, 9)) @ rx(-88 - lean)
+                m[INDEX[s + "shin"]], m[INDEX[s + "foot"]] = rx(r.uniform(0, 10)), rx(r.uniform(0, 25))
+        return m, np.array([*at, level + .12])
+
+    def sit_on_floor(self):
+        r, yaw = self.rng, self.yaw
+        legs = str(r.choice(list(LEGS), p=list(LEGS.values())))
+        at = self.root[:2] - direction(yaw) * .25
+        self.sitting = lambda: self.low(legs, yaw, at)
+        slow = r.uniform(.8, 1.2) * (1.35 if self.old else 1)
+        self.go(locals_of(CROUCH, yaw), [*self.root[:2], .4], .8 * slow, "sit_down", 1.)
+        self.go(*self.sitting(), .8 * slow, "sit_down", 1.)
+
+    def rise_from_floor(self):
+        """From sitting on the floor."""
+        yaw, slow = self.yaw, self.rng.uniform(.8, 1.2) * (1.35 if self.old else 1)
+        at = self.root[:2] + direction(yaw) * .25
+        self.go(locals_of(CROUCH, yaw), [*at, .4], .8 * slow, "get_up", 1.)
+        self.go(locals_of(self.standing(), yaw), [*at, self.hip], .9 * slow, "get_up", 1.)
+
+    def legs_up(self):
+        """From the edge of a bed or sofa to sitting along it, which is sitting all the time."""
+        bed, r = self.seat, self.rng
+        legs, yaw = str(r.choice(list(LEGS), p=list(LEGS.values()))), bed["lie_yaw"]
+        at, level = bed["lie_xy"] - direction(yaw) * r.uniform(.25, .45), bed["height"] - .02
+        self.sitting = lambda: self.low(legs, yaw, at, level)
+        local, root = self.sitting()
+        half = mix(self.local, local, .5)
+        for s in "lr":
+            half[INDEX[s + "thigh"]], half[INDEX[s + "shin"]] = rx(-95), rx(85)
+        t = r.uniform(.5, .8) * (1.3 if self.old else 1)
+        self.go(half, self.root * .5 + root * .5 + [0, 0, .05], t, "sit", 0.)
+        self.level = level
+        self.go(local, root, t, "sit", 1.)
+
+    def legs_down(self):
+        """Back to the edge."""
+        self.take(self.seat)
+        self.lift_off()
+        self.go(*self.seated(self.seat), self.rng.uniform(.8, 1.2), "sit", 0.)
+
+    def fold_leg(self):
+        """One leg drawn up on to a bed or sofa."""
+        side, sign = self.side, 1 if self.side == "r" else -1
+        roll, flex = self.rng.uniform(64, 80), self.rng.uniform(112, 128)
+
+        def folded():
+            local, root = self.seated(self.seat)
+            turned = rz(-sign * 34) @ rx(-82) @ rz(-sign * roll)
+            local[INDEX[side + "thigh"]], local[INDEX[side + "shin"]] = turned, rx(flex)
+            return local, root
+        self.sitting = folded
+        self.go(*self.sitting(), self.rng.uniform(.6, 1.), "sit", 0.)
+
+    def reach_down(self):
+        """From a seat for something on the floor, and back."""
+        r, (local, root) = self.rng, self.sitting()
+        deep, side = r.uniform(42, 60), r.uniform(-25, 25)
+        low = local.copy()
+        low[0] = rz(self.yaw) @ rx(deep)
+        low[1] = rz(side) @ rx(r.uniform(28, 42))
+        for s in "lr":
+            low[INDEX[s + "thigh"]] = rx(-90 - deep)
+            low[INDEX[s + "shin"]] = rx(r.uniform(80, 95))
+        for s in "lr" if r.random() < .5 else self.side:
+            low[INDEX[s + "uarm"]], low[INDEX[s + "farm"]] = rx(-r.uniform(60, 85)), rx(-r.uniform(5, 25))
+        self.go(low, root + [*(direction(self.yaw) * .05), 0], r.uniform(.6, 1.), "bend", 0.)
+        self.hold(r.uniform(.3, 1.2), "bend")
+        self.go(local, root, r.uniform(.6, 1.), "bend", 0.)
 
     def rise(self, kind="get_up"):
         """From a seat to standing in front of it."""
@@ -497,25 +601,29 @@ class Actor:
         """From sitting on a bed or sofa {lie_xy, lie_yaw, height} to lying on it."""
         r = self.rng
         roll = float(r.choice([0, 0, 70, -70])) * r.uniform(.8, 1.1)
-        self.level = bed["height"] - .02
-        local, root = self.lying(bed["lie_yaw"], bed["lie_xy"], self.level, roll)
+        level = bed["height"] - .02
+        local, root = self.lying(bed["lie_yaw"], bed["lie_xy"], level, roll)
         half = mix(self.local, local, .5)
         for s in "lr":
             half[INDEX[s + "thigh"]], half[INDEX[s + "shin"]] = rx(-75), rx(80)
             half[INDEX[s + "uarm"]] = rx(35)
         t = r.uniform(.7, 1.1) * (1.3 if self.old else 1)
+        self.lift_off()
         self.go(half, self.root * .5 + root * .5 + [0, 0, .06], t, "lie_down", 0.)
+        self.level = level
         self.go(local, root, t, "lie_down", 1.)
 
     def sit_up(self):
         """From lying on a bed or sofa to sitting on its edge (part of getting up)."""
+        self.take(self.seat)
         local, root = self.seated(self.seat)
         half = mix(self.local, local, .5)
         for s in "lr":
             half[INDEX[s + "thigh"]], half[INDEX[s + "shin"]] = rx(-75), rx(80)
             half[INDEX[s + "uarm"]] = rx(30)
         t = self.rng.uniform(.7, 1.1) * (1.3 if self.old else 1)
-        self.go(half, self.settled() * .5 + root * .5 + [0, 0, .06], t, "get_up", 0.)
+        self.lift_off()
+        self.go(half, self.root * .5 + root * .5 + [0, 0, .06], t, "get_up", 0.)
         self.go(local, root, t * .8, "get_up", 0.)
 
     def lie_on_floor(self):

@@ -157,7 +157,7 @@ class Script:
                 actor.lie(min(2.5, left + .1))
             elif last == "kneel":
                 actor.hold(left + .05, "kneel")
-            elif actor.seat:
+            elif actor.seat or last == "sit":
                 actor.sit(min(2.5, left + .1))
             elif last == "nobody":
                 actor.hold(left + .05, "nobody")
@@ -310,6 +310,36 @@ class Script:
             self.tail(a)
 
     do_sit = do_sit_down
+
+    def do_ease(self):
+        """Sitting otherwise than straight on a seat: on the floor, along a bed, with a leg drawn up; or reaching down from a seat."""
+        rng, how, a = self.rng, self.rng.random(), self.actor()
+        on_floor = how < .35 or not self.room.beds and how < .8
+        if on_floor:
+            self.wander(a, .4, 1.2)
+            a.sit_on_floor()
+        elif how < .8:
+            self.sit_somewhere(a, self.room.beds[rng.integers(len(self.room.beds))])
+            a.legs_up() if how < .65 else a.fold_leg()
+        elif self.room.seats:
+            self.sit_somewhere(a)
+            a.sit(rng.uniform(.6, 2))
+            a.reach_down()
+        else:
+            return False
+        a.sit(rng.uniform(2, 5))
+        after = rng.random()
+        if on_floor and after < .4:
+            a.rise_from_floor()
+            self.tail(a)
+        elif not on_floor and how < .65 and after < .35:  # and lies down where it sits
+            a.recline(a.seat)
+            a.lie(rng.uniform(1.5, 3))
+        elif not on_floor and after < .6:
+            if how < .65:
+                a.legs_down()
+            a.rise()
+            self.tail(a)
 
     def do_lie_down(self):
         rng, a = self.rng, self.actor()

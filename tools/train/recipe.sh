@@ -48,14 +48,14 @@ train() {
     shift 2
     # shellcheck disable=SC2086
     "$python" tools/train/train.py --out "data/checkpoints/$name.pt" --vocabulary models/home --corpus data/corpus.npz \
-        --minutes "$minutes" $precision --threads "$threads" --save-every 60 --val-every 3600 "$@"
+        --minutes "$minutes" $precision --threads "$threads" --batch 8 --length 12 --reads 2 --save-every 60 --val-every 3600 "$@"
 }
 
-# tune NAME FLAG...: from the base, each window whole and with what is dropped left out
+# tune NAME FLAG...: from the base
 tune() {
     name=$1
     shift
-    train "$name" "$tune_minutes" --start data/checkpoints/base.pt --show twice --lr 2e-4 "$@"
+    train "$name" "$tune_minutes" --start data/checkpoints/base.pt --lr 2e-4 "$@"
 }
 
 # some SHARE CLIP...: flags for real clips, none where there are none
@@ -105,7 +105,7 @@ fi
 if wanted 5; then
     say 5 "base training, $base_minutes minutes: scenes and the Intel samples"
     # shellcheck disable=SC2046
-    train base "$base_minutes" --lr 1e-3 --batch 8 --length 12 --reads 2 $(some 0.06 $intel)
+    train base "$base_minutes" --lr 1e-3 $(some 0.06 $intel)
 fi
 if wanted 6; then
     say 6 "tuning, $tune_minutes minutes each, with real clips: of the lab for the pack, of one person for each direction of the test"

@@ -566,6 +566,36 @@ def test_a_short_clip_waits_at_its_first_picture():
     assert (clip.frames[:10] == clip.frames[10]).all()
 
 
+def test_posture_is_drawn_oftener_than_hands(tmp_path):
+    kinds = ("sit", "walk", "pour", "pet", "wave")
+    for k, kind in enumerate(kinds):  # one clip of each, so that every other draw is even over them
+        clip = clip_of(12)
+        np.savez(
+            tmp_path / f"{k}.npz", frames=clip.frames, mask_bits=np.packbits(clip.mask), mask_shape=clip.mask.shape, keypoints=clip.keypoints,
+            background=clip.background, kind=np.full(12, words.KINDS.index(kind), np.int8), meta=json.dumps({"source": "scenes"}),
+        )  # fmt: skip
+    pool, rng = data.Pool(data.find_clips([tmp_path])), np.random.default_rng(0)
+    drawn = np.bincount([pool.draw(rng, 12)[1] for _ in range(1000)], minlength=5) / 1000
+    by_itself = (drawn - 0.1) / 0.5
+    assert np.abs(by_itself - np.array([2, 2, 0.5, 1, 1]) / 6.5).max() < 0.07
+
+
+def test_whose_keypoints_they_are_is_not_asked_where_there_are_several_people():
+    clip = clip_of(6)
+    assert data.prepare(clip)["keypoints"][..., 2].all()
+    clip.meta["people"] = 2
+    item = data.prepare(clip)
+    assert not item["keypoints"][..., 2].any() and item["mask"].any()
+
+
+def test_a_window_in_which_a_thing_counts_is_hardly_cropped():
+    for swap, least in ((True, 0.55), (False, 0.82)):
+        clip = clip_of(2)
+        clip.meta["swap"], clip.keypoints[..., 0] = swap, np.linspace(0, 1, 17)
+        spread = [np.ptp(data.Augment(np.random.default_rng(i)).crop(clip).keypoints[..., 0]) for i in range(40)]
+        assert min(1 / s for s in spread) > least and (swap or max(spread) < 1.2)
+
+
 def test_prepared_windows_know_where_the_mask_is_unknown():
     clip = clip_of(6)
     clip.mask[3] = False

@@ -49,8 +49,8 @@ pub enum Bench {
         #[arg(long, default_value_t = 200)]
         kills: u32,
     },
-    /// The job beside what one would do without Ocelli, on the same clips, in turn: a pose network, and motion detection with one
-    /// behind it; the engines beside ONNX Runtime and llama.cpp; and how the cost grows with pictures, cameras, conditions, sentences
+    /// The job beside what one would do without Ocelli, on the same clips, in turn: a pose network, and motion detection with a detector
+    /// of objects behind it; the engines beside ONNX Runtime and llama.cpp; and how the cost grows with pictures, cameras, conditions, sentences
     /// and hours. The JSON has a row for each system, clip and measure, the points of each curve, and what one more costs.
     All(All),
 }

@@ -27,7 +27,7 @@ import words
 
 WEIGHT, SHARPNESS = 2.0, 10.0  # as in lessons.rs
 EVENTS = 10
-ANSWERS = ("what it was", "yes or no")
+ANSWERS = ("what it was", "what it was, and not what was said", "yes or no")
 
 
 def apply(lessons, z, vocabulary, p, weight=WEIGHT, sharpness=SHARPNESS):
@@ -61,7 +61,10 @@ def answered(happened, answer):
     """Events -> lessons."""
     if answer == "yes or no":
         return [(said, said == was, key) for said, was, key in happened]
-    return [(was, True, key) for _, was, key in happened]
+    lessons = [(was, True, key) for _, was, key in happened]
+    if answer == "what it was":
+        return lessons
+    return lessons + [(said, False, key) for said, was, key in happened if said != was]
 
 
 def score(told, vocabulary, tau, speak, lessons, **shape):
@@ -87,7 +90,7 @@ def trial(recordings, vocabulary, tau, speak, answer, rounds, **shape):
         known = [e for i in first for e in happened[i]]
         known = [known[i] for i in rng.permutation(len(known))[:EVENTS]]
         lessons = answered(known, answer)
-        count += len(lessons)
+        count += len(known)
         for i in later:
             before[i] += plain[i]
             after[i] += score(recordings[i], vocabulary, tau, speak, lessons, **shape)

@@ -37,15 +37,32 @@ pub fn shared_data() -> Option<PathBuf> {
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        if let Some(path) = std::env::var_os("OCELLI_E2E_PROGRAM") {
-            return path.into();
-        }
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "ocelli"]).current_dir(root()).status();
-        assert!(built.is_ok_and(|status| status.success()), "the program should build");
-        // target/debug/deps/this-test -> target/debug/ocelli
-        let test = std::env::current_exe().expect("a test knows where it is");
-        test.ancestors().nth(2).expect("two folders up").join("ocelli")
+        let path = std::env::var_os("OCELLI_E2E_PROGRAM").map_or_else(build, PathBuf::from);
+        forget(&path);
+        path
     })
+}
+
+fn build() -> PathBuf {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "ocelli"]).current_dir(root()).status();
+    assert!(built.is_ok_and(|status| status.success()), "the program should build");
+    // target/debug/deps/this-test -> target/debug/ocelli
+    let test = std::env::current_exe().expect("a test knows where it is");
+    test.ancestors().nth(2).expect("two folders up").join("ocelli")
+}
+
+/// Takes a file out of the system's cache, so that it is read from the disk as after a start of the machine.
+///
+/// What was written a moment ago lies there in large pieces, and Linux 6.18 maps each of them whole: a program fresh
+/// from the linker shows 4 MiB of code that nothing has run.
+fn forget(file: &Path) {
+    if cfg!(target_os = "linux") {
+        let written = Command::new("sync").arg(file).status();
+        assert!(written.is_ok_and(|status| status.success()), "{} should be on the disk", file.display());
+        let from = format!("if={}", file.display());
+        let dropped = Command::new("dd").args([&from, "iflag=nocache", "count=0", "status=none"]).status();
+        assert!(dropped.is_ok_and(|status| status.success()), "{} should leave the cache", file.display());
+    }
 }
 
 /// A copy of the program in `folder`, with nothing of the project beside it.

@@ -185,9 +185,9 @@ def check(folder, rtol=1e-4):
     return worst
 
 
-def check_int8(folder, rtol=1e-3):
+def check_int8(folder, rtol=3e-3):
     """Run both int8 graphs by ops.py, in f64, on their goldens. Not to the digit: what f64 and f32 round to two sides of a
-    half differs by a whole step."""
+    half differs by a whole step: one value so tipped moved a frame's tokens by 0.0017."""
     load = lambda name: np.load(folder / "golden" / f"{name}.npy")  # noqa: E731
     patches, canvas, _ = golden_canvas()
     if not np.array_equal(patches, load("gate_patches")):

@@ -163,7 +163,8 @@ class Attention(Op):
         score = q @ k.swapaxes(1, 2) / math.sqrt(q.shape[-1])
         share = np.exp(score - score.max(-1, keepdims=True)) * (rows == 1)
         mixed = share / share.sum(-1, keepdims=True) @ v
-        return (mixed.swapaxes(0, 1).reshape(q.shape[1], -1),)
+        mixed = mixed.swapaxes(0, 1).reshape(q.shape[1], -1)
+        return (mixed if queries == "last" else np.where(rows[:, None] == 1, mixed, 0),)
 
 
 def graph(path):

@@ -18,8 +18,9 @@ use tract_onnx::tract_hir::internal::OutletId;
 /// Largest relative error, L2, of f32 graphs.
 const TOLERANCE: f64 = 1e-4;
 
-/// Of int8 graphs: where a sum in another order tips a value over the middle between two bytes, it moves by one of 127.
-const INT8_TOLERANCE: f64 = 1e-3;
+/// Of int8 graphs: where a sum in another order tips a value over the middle between two bytes, it moves by one of 127,
+/// and one such value moved a frame's tokens by 0.0017.
+const INT8_TOLERANCE: f64 = 3e-3;
 
 /// Of the int8 narrator of a new pack, whose layers stand on one another: one value that is tipped moves the answer by up to 0.005
 /// (`nodes.py`). Those of the project were recorded where none tips.

@@ -338,8 +338,9 @@ def dropped(rows):
 
 LEARN = """What a camera gains from its user's answers to ten narrations, or as many as there were (`ocelli teach`; `learn.py`): half of the
 recordings of one camera come first and are answered, the others are scored, over 40 random halves, in int8. Nothing is
-trained. The form's two numbers (weight 2, sharpness 10) were chosen on these very recordings, with the network before this one,
-from a grid in which nearly all neighbours gained. **The gain is not certain**: its intervals reach below zero."""
+trained. The form's two numbers (weight 2, sharpness 10) were chosen on the real recordings, with the network before this one, from a grid in
+which nearly all neighbours gained. *What it was* names the kind, and takes as much from the one that was said in its place. **The gain in
+the five classes is not certain**: its intervals reach below zero."""
 
 
 PROGRAM = """The int8 pack through the program itself (`cargo xtask eval home`, [tools/eval](../../tools/eval/README.md)), each person with the thresholds

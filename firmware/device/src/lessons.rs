@@ -24,7 +24,7 @@ struct Lesson {
     kind: String,
     /// Whether it was that.
     right: bool,
-    /// What was said, for the person who reads the file.
+    /// What was said: another kind than `kind` was wrong where that is right.
     said: String,
     evidence: String,
 }
@@ -66,7 +66,10 @@ pub fn read(path: &Path, pack: &Pack) -> Result<Lessons, Error> {
                 format!("they were learnt with other models than those of `{name}`; begin a new file"),
             ));
         }
-        if !lessons.add(kind, lesson.right, &evidence) {
+        // What was said in the place of what it was is wrong there too.
+        let said = pack.vocabulary.kind_of(&lesson.said).filter(|said| *said != kind);
+        let (right, wrong) = if lesson.right { (Some(kind), said) } else { (None, Some(kind)) };
+        if !lessons.add(right, wrong, &evidence) {
             return Err(bad(path, format!("there are more than {MOST_LESSONS}; delete the oldest lines")));
         }
     }

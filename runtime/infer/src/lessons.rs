@@ -3,7 +3,7 @@
 //! The form is that of Tip-Adapter (Zhang et al., ECCV 2022): the backbone stays frozen, each confirmed example is a key in
 //! the space in which the narrator looks sentences up, and the likeness of what is seen now to a key is added to the
 //! logits of the key's kind. A denied narration takes as much away, which is a threshold that is raised for what looks
-//! like it, and nowhere else.
+//! like it, and nowhere else; so does one of which the user said that it was something else, from the kind that was said.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -180,38 +180,46 @@ impl FromStr for Evidence {
     }
 }
 
+/// What was there, and what was not, of the kinds of the vocabulary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Known {
+    right: Option<usize>,
+    wrong: Option<usize>,
+}
+
 /// What was confirmed and denied of one camera.
 #[derive(Clone, Debug, Default)]
 pub struct Lessons {
     rows: Rows,
-    /// Kind of each row, and whether it was that.
-    kinds: Vec<(usize, bool)>,
+    /// What each row says.
+    known: Vec<Known>,
     /// Of each kind of the vocabulary, in one picture: how much the best lesson for it fits, and the best against it.
     likeness: Vec<[f32; 2]>,
 }
 
 impl Lessons {
-    /// Adds one: what was seen there is of this kind of the vocabulary, or is not. `false` where there are
-    /// [`MOST_LESSONS`].
-    pub fn add(&mut self, kind: usize, right: bool, evidence: &Evidence) -> bool {
-        if self.kinds.len() == MOST_LESSONS {
+    /// Adds one: what was seen there is of the kind `right` of the vocabulary, and is not of the kind `wrong`. `false` where there
+    /// are [`MOST_LESSONS`].
+    pub fn add(&mut self, right: Option<usize>, wrong: Option<usize>, evidence: &Evidence) -> bool {
+        if self.known.len() == MOST_LESSONS {
             return false;
         }
         // Evidence has a direction: zeros are refused where it is read, and the narrator gives unit vectors.
         let added = self.rows.push(evidence.z.iter().copied());
         if added {
-            self.kinds.push((kind, right));
+            self.known.push(Known { right, wrong });
         }
         added
     }
 
-    /// Goes on with other numbers of kinds, `now` for each of those before; lessons on what has gone are left out.
+    /// Goes on with other numbers of kinds, `now` for each of those before; what is known of kinds that have gone is left out.
     fn renumber(&mut self, now: &[Option<usize>]) {
         let mut lessons = Self::default();
-        for (row, (kind, right)) in self.rows.iter().zip(&self.kinds) {
-            if let Some(kind) = now[*kind] {
+        for (row, before) in self.rows.iter().zip(&self.known) {
+            let [right, wrong] = [before.right, before.wrong].map(|kind| kind.and_then(|kind| now[kind]));
+            if right.or(wrong).is_some() {
                 lessons.rows.push(row.iter().copied());
-                lessons.kinds.push((kind, *right));
+                lessons.known.push(Known { right, wrong });
             }
         }
         *self = lessons;
@@ -219,12 +227,12 @@ impl Lessons {
 
     /// How many there are.
     pub const fn len(&self) -> usize {
-        self.kinds.len()
+        self.known.len()
     }
 
     /// Whether nothing was learnt.
     pub const fn is_empty(&self) -> bool {
-        self.kinds.is_empty()
+        self.known.is_empty()
     }
 
     /// Changes the probabilities of a vocabulary's entries, `[entries]`, for a picture at the unit vector `z`, by the lessons
@@ -235,9 +243,14 @@ impl Lessons {
         }
         self.likeness.clear();
         self.likeness.resize(vocabulary.kinds(), [0.0; 2]);
-        for ((kind, right), cosine) in self.kinds.iter().zip(self.rows.cosines(z)) {
-            let most = &mut self.likeness[*kind][usize::from(!right)];
-            *most = most.max((-SHARPNESS * (1.0 - cosine)).exp());
+        for (known, cosine) in self.known.iter().zip(self.rows.cosines(z)) {
+            let like = (-SHARPNESS * (1.0 - cosine)).exp();
+            for (side, kind) in [known.right, known.wrong].into_iter().enumerate() {
+                if let Some(kind) = kind {
+                    let most = &mut self.likeness[kind][side];
+                    *most = most.max(like);
+                }
+            }
         }
         for ((kind, _), p) in vocabulary.senses().zip(probabilities.iter_mut()) {
             let [best, worst] = self.likeness[kind];
@@ -298,7 +311,7 @@ impl<'a> Taught<'a> {
 
     /// Bytes of all lessons that a camera may have, and of what it keeps for the next one.
     pub const fn bytes() -> usize {
-        MOST_LESSONS * (EMBEDDING + size_of::<f32>() + size_of::<(usize, bool)>()) + 2 * EMBEDDING * size_of::<f32>()
+        MOST_LESSONS * (EMBEDDING + size_of::<f32>() + size_of::<Known>()) + 2 * EMBEDDING * size_of::<f32>()
     }
 }
 
@@ -372,7 +385,7 @@ mod tests {
         let vocabulary = vocabulary();
         let (sit, walk) = (vocabulary.kind_of("sit").expect("a kind"), vocabulary.kind_of("walk").expect("a kind"));
         let mut lessons = Lessons::default();
-        assert!(lessons.add(sit, true, &Evidence::new("0badcafe", &lean(0, 1, 0.0))));
+        assert!(lessons.add(Some(sit), None, &Evidence::new("0badcafe", &lean(0, 1, 0.0))));
         let before = of_kind(&vocabulary, &even(&vocabulary), sit);
         let mut after = |radians: f32| {
             let mut p = even(&vocabulary);
@@ -396,7 +409,10 @@ mod tests {
         let here = Evidence::new("0badcafe", &lean(0, 1, 0.0));
         let shift = |given: &[bool], radians: f32| {
             let mut lessons = Lessons::default();
-            given.iter().for_each(|right| assert!(lessons.add(fall, *right, &here)));
+            given.iter().for_each(|right| {
+                let (right, wrong) = if *right { (Some(fall), None) } else { (None, Some(fall)) };
+                assert!(lessons.add(right, wrong, &here));
+            });
             let mut p = even(&vocabulary);
             lessons.apply(&lean(0, 1, radians), &vocabulary, &mut p);
             of_kind(&vocabulary, &p, fall)
@@ -406,16 +422,28 @@ mod tests {
         assert!((shift(&[false], 1.5) - before).abs() < 1e-3);
         assert!((shift(&[true, true], 0.2) - shift(&[true], 0.2)).abs() < 1e-6);
         assert!((shift(&[true, false], 0.0) - before).abs() < 1e-6, "a contradiction says nothing");
+        let lie = vocabulary.kind_of("lie").expect("a kind");
+        let mut corrected = Lessons::default();
+        assert!(corrected.add(Some(lie), Some(fall), &here));
+        let mut p = even(&vocabulary);
+        corrected.apply(&lean(0, 1, 0.0), &vocabulary, &mut p);
+        assert!(
+            of_kind(&vocabulary, &p, fall) < shift(&[false], 0.0),
+            "what was said is denied, and another is more probable"
+        );
+        assert!(of_kind(&vocabulary, &p, lie) > 4.0 * of_kind(&vocabulary, &even(&vocabulary), lie));
     }
 
     #[test]
     fn lessons_follow_their_kinds_into_another_vocabulary() {
         let mut lessons = Lessons::default();
         for kind in [0, 2, 1] {
-            assert!(lessons.add(kind, kind != 1, &Evidence::new("0badcafe", &lean(kind, 100, 0.0))));
+            let evidence = Evidence::new("0badcafe", &lean(kind, 100, 0.0));
+            assert!(lessons.add((kind != 1).then_some(kind), (kind != 0).then_some(1), &evidence));
         }
         lessons.renumber(&[Some(0), None, Some(1)]);
-        assert_eq!(lessons.kinds, [(0, true), (1, true)]);
+        let known = |right, wrong| Known { right, wrong };
+        assert_eq!(lessons.known, [known(Some(0), None), known(Some(1), None)]);
         assert!((lessons.rows.row(1)[2] - 1.0).abs() < 1e-6, "each with its own evidence");
     }
 
@@ -442,8 +470,8 @@ mod tests {
     fn there_is_an_end_to_lessons() {
         let mut lessons = Lessons::default();
         let evidence = Evidence::new("0badcafe", &lean(0, 1, 0.3));
-        (0..MOST_LESSONS).for_each(|_| assert!(lessons.add(0, true, &evidence)));
-        assert!(!lessons.add(0, true, &evidence));
+        (0..MOST_LESSONS).for_each(|_| assert!(lessons.add(Some(0), None, &evidence)));
+        assert!(!lessons.add(Some(0), None, &evidence));
         assert_eq!(lessons.len(), MOST_LESSONS);
     }
 }

@@ -84,12 +84,12 @@ if wanted 1; then
     sh tools/train/setup.sh .venv data/teacher-venv
 fi
 if wanted 2; then
-    say 2 "$((scenes + scenes / 6)) synthetic clips for training, 200 for validation, 140 sets of probes and 500 to learn from, 20 cameras (about 1 s of one core a clip second)"
+    say 2 "$((scenes + scenes / 6)) synthetic clips for training, 200 for validation, 140 sets of probes and 500 to learn from, 40 cameras (about 1 s of one core a clip second)"
     render --count "$scenes"
     render --first "$scenes" --count $((scenes / 6)) --focus ease
     render --split val --first 1000000 --count 200
     render --split probes --first 2000000 --count 140
-    render --split cameras --first 3000000 --count 20
+    render --split cameras --first 3000000 --count 40
     render --out data/scenes/practice --split probes --first 5000000 --count 500
 fi
 if wanted 3; then

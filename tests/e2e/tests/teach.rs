@@ -47,6 +47,15 @@ fn a_narration_that_was_denied_is_not_told_again_and_what_was_taught_is() {
     assert!(!around(&after, event).iter().any(|text| text == said), "{said}: {:?}", around(&after, event));
 
     std::fs::remove_file(&lessons).expect("it was written");
+    // What was said in the place of what it was is denied too: a lesson that does not know it says less.
+    assert_eq!(teach(&lessons, &format!("{event}\n"), &["--was", "sit"]).code, Some(0));
+    let mut alone = lines(&std::fs::read_to_string(&lessons).expect("it was written")).remove(0);
+    let told = replay(&["--lessons", path]).out;
+    alone["said"] = "".into();
+    std::fs::write(&lessons, alone.to_string()).expect("it is writable");
+    assert_ne!(told, replay(&["--lessons", path]).out, "{said}");
+
+    std::fs::remove_file(&lessons).expect("it was written");
     // Of one event the newest holds, named by its kind or by a sentence of it.
     let taught = teach(&lessons, &format!("{event}\n"), &["--was", "lie"]);
     assert!(taught.code == Some(0) && taught.err.contains("was `lie`"), "{}", taught.err);

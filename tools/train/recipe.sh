@@ -12,8 +12,6 @@ teacher=data/teacher-venv/bin/python
 # Freed memory is kept, and in large pages: a seventh of a step's time was the system clearing pages.
 export GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8000000000:glibc.malloc.trim_threshold=16000000000
 threads=${THREADS:-2}            # making the batches takes a quarter of one
-# Half precision where the CPU has AMX for it; AVX-512 alone multiplies it at half the speed of f32, others at a tenth.
-grep -q amx_bf16 /proc/cpuinfo && precision= || precision=--no-bf16
 scenes=${SCENES:-2400}           # synthetic clips, and a sixth as many in which people sit at their ease
 base_minutes=${BASE_MINUTES:-170}
 tune_minutes=${TUNE_MINUTES:-15}
@@ -46,9 +44,8 @@ train() {
     name=$1
     minutes=$2
     shift 2
-    # shellcheck disable=SC2086
     "$python" tools/train/train.py --out "data/checkpoints/$name.pt" --vocabulary models/home --corpus data/corpus.npz \
-        --minutes "$minutes" $precision --threads "$threads" --batch 8 --length 12 --reads 2 --save-every 60 --val-every 3600 "$@"
+        --minutes "$minutes" --threads "$threads" --batch 8 --length 12 --reads 2 --save-every 60 --val-every 3600 "$@"
 }
 
 # tune NAME FLAG...: from the base

@@ -201,11 +201,12 @@ def run(model, optimizer, state, budget_s, args, save):
     model.stab.train(alone).requires_grad_(alone)
     ring = Ring(np.random.default_rng(state["step"]))
     mean, offset, first = {}, state["elapsed_s"], state["step"]
+    bf16 = train.takes_bf16(args.precision, "cpu")
     begun = printed = kept = time.time()
     while state["elapsed_s"] < budget_s:
         for group in optimizer.param_groups:
             group["lr"] = train.learning_rate(args, state["elapsed_s"] / budget_s, state["step"] - first) / (1 if alone else 2)
-        with torch.autocast("cpu", torch.bfloat16, enabled=not args.no_bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             if alone:
                 canvas, _, heading, _ = next(batches)
                 loss = {"heading": heading_loss(model, canvas, heading)}
@@ -243,7 +244,7 @@ def main():
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--test-clips", type=int, default=400)
     p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--no-bf16", action="store_true")
+    p.add_argument("--precision", choices=train.PRECISION, default="auto", help="of products; auto takes the faster one here")
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)

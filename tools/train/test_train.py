@@ -118,6 +118,18 @@ def test_the_128_tokens_are_those_of_the_contract(t):
         assert got == wanted, slot
 
 
+@pytest.mark.parametrize(("half", "single", "taken"), [(1.0, 2.0, True), (2.0, 1.0, False)])
+def test_products_are_in_the_precision_that_is_faster_here_unless_it_is_told(monkeypatch, capsys, half, single, taken):
+    monkeypatch.setattr(train, "product_s", lambda dtype, device: half if dtype == torch.bfloat16 else single)
+    assert train.takes_bf16("auto", "cpu") == taken
+    assert ("bf16:" if taken else "f32:") in capsys.readouterr().out
+    assert train.takes_bf16("bf16", "cpu") and not train.takes_bf16("f32", "cpu")
+
+
+def test_a_product_takes_time_in_both():
+    assert train.product_s(torch.bfloat16, "cpu") > 0 and train.product_s(torch.float32, "cpu") > 0
+
+
 def test_gathered_tokens_are_zero_where_a_slot_is_empty():
     kept = np.ones((1, 64), bool)
     frame, index, valid = tok.select(tok.of_kept(kept), 0)

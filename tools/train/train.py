@@ -61,6 +61,7 @@ SHOW = {
     "whole": "no window with anything left out",
 }
 TARGETS = ("mask", "keypoints", "kind", "dense")
+PRECISION = ("auto", "bf16", "f32")  # of products
 
 
 def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, see=None, show="twice"):
@@ -341,6 +342,27 @@ def sizes(path):
     return st.StabConfig(**saved["stab_config"]), nar.NarratorConfig(**saved["narrator_config"])
 
 
+def product_s(dtype, device):
+    """Seconds of the fastest of three products as a step has them, of 8 windows of 12 frames."""
+    a, b = torch.randn(8 * 12 * 65, 192, dtype=dtype, device=device), torch.randn(192, 576, dtype=dtype, device=device)
+    times = []
+    for _ in range(4):
+        begun = time.perf_counter()
+        (a @ b)[-1, -1].item()  # a GPU is waited for
+        times.append(time.perf_counter() - begun)
+    return min(times[1:])
+
+
+def takes_bf16(precision, device):
+    """One of PRECISION -> whether products are in bf16. `auto` asks the clock: CPUs with AVX-512 alone need twice as long for
+    them, those with AMX or AVX512-BF16 a part of it, and f32 is slow on some that are not the library's maker's."""
+    if precision == "auto":
+        half, single = product_s(torch.bfloat16, device), product_s(torch.float32, device)
+        precision = "bf16" if half < single else "f32"
+        print(f"{precision}: a product takes {half * 1e3:.2f} ms in bf16, {single * 1e3:.2f} ms in f32", flush=True)
+    return precision == "bf16"
+
+
 def learning_rate(args, done, step):
     """Warm-up by steps, then level, and down in a straight line over the last part of the budget (Hu et al. 2024, MiniCPM): a run
     can be made longer until then and has lost nothing."""
@@ -377,7 +399,7 @@ def arguments():
     p.add_argument("--tau", type=float, default=0.05)
     p.add_argument("--device", default="cpu")
     p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--no-bf16", action="store_true")
+    p.add_argument("--precision", choices=PRECISION, default="auto", help="of products; auto takes the faster one here")
     p.add_argument("--compile", action="store_true", help="fuse operations: a quarter faster after two minutes")
     p.add_argument("--fresh", action="store_true", help="do not resume from --out")
     p.add_argument("--save-every", type=float, default=120, help="seconds")
@@ -478,6 +500,7 @@ def main():
     mean, load_s, steps = {}, 0.0, 0
     model.train()
     products = switches.Int8Products if args.qat else contextlib.nullcontext
+    bf16 = takes_bf16(args.precision, args.device)
     progress = lambda: state["step"] / args.steps if args.steps else state["elapsed_s"] / budget  # noqa: E731
     while progress() < 1:
         t0 = time.time()
@@ -486,7 +509,7 @@ def main():
         load_s += time.time() - t0
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(args, progress(), state["step"])
-        with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=not args.no_bf16):
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=bf16):
             with products():
                 loss, log_prob, kind = losses(model, batch, vocabulary, args, embedding)
         total = sum(loss.values())

@@ -207,9 +207,9 @@ def check_int8(folder, rtol=3e-3):
 FLOOR = 0.2
 
 
-def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.4.0", note="", heads=None):
+def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.4.0", note="", heads=None, lessons=None):
     """Write everything except the vocabulary, which must already lie in `folder`. `heads` is a linear layer W -> 2, informative and
-    relevant, and goes with `speak["news"]`."""
+    relevant, and goes with `speak["news"]`; `lessons` is how far one reaches (learn.py)."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "vocabulary.toml").exists():
@@ -228,11 +228,11 @@ def write_pack(folder, name, stab, narrator, tau=0.05, speak=SPEAK, version="0.4
     int8.write_narrator(narrator8, folder / "narrator.onnx")
     write_int8_goldens(folder / "golden", stab8, narrator8, patches, canvas, keep)
     macs = sum(st.step_macs(stab.config).values()) + nar.macs(narrator.config)
-    (folder / "pack.toml").write_text(_manifest(folder, name, version, stab.config, entries, tau, speak, macs, note))
+    (folder / "pack.toml").write_text(_manifest(folder, name, version, stab.config, entries, tau, speak, macs, note, lessons))
     return check(reference) | check_int8(folder)
 
 
-def _manifest(folder, name, version, sizes, entries, tau, speak, macs, note):
+def _manifest(folder, name, version, sizes, entries, tau, speak, macs, note, lessons=None):
     g = gate.GateConfig()
     graphs = ("stab.onnx", "narrator.onnx", "reference/stab.onnx", "reference/narrator.onnx")
     digest = {f: _sha256(folder / f) for f in (*graphs, "vocabulary.toml", "vocabulary.bin")}
@@ -253,6 +253,9 @@ def _manifest(folder, name, version, sizes, entries, tau, speak, macs, note):
     lines += ["", "[vocabulary]", 'file = "vocabulary.toml"', f'sha256 = "{digest["vocabulary.toml"]}"']
     lines += ['embeddings = "vocabulary.bin"', f'embeddings_sha256 = "{digest["vocabulary.bin"]}"']
     lines += [f"entries = {entries}", f"temperature = {tau:.4f}", f"floor = {FLOOR}", "", *speak_lines(speak)]
+    if lessons:
+        lines += ["", "# How far an answer of a camera's user reaches.", "[lessons]"]
+        lines += [f"weight = {lessons['weight']}", f"sharpness = {lessons['sharpness']}"]
     # Of both graphs together; what rounding and norms add to the formula is below a tenth.
     lines += ["", "[budget]", f"memory_bytes = {MEMORY_BYTES}", f"multiply_adds = {macs * 11 // 10}"]
     lines += ["", "[golden]", "files = ["]
@@ -437,7 +440,7 @@ def main():
             heads = None
             if args.news:
                 heads, speak = heads_of(saved), speak | {"news": dict(zip(("threshold", "cumulative"), args.news))}
-            worst = write_pack(folder, name, stab, narrator, saved.get("tau", 0.05), speak, heads=heads)
+            worst = write_pack(folder, name, stab, narrator, saved.get("tau", 0.05), speak, heads=heads, lessons=saved.get("lessons"))
         with tempfile.TemporaryDirectory() as between:
             count = nodes.write(folder, Path(between), STAB_IN, NARRATOR_IN)
             print(f"{count} values between nodes; tract is held against each", flush=True)

@@ -2,12 +2,15 @@
 
     python learn.py base-a=data/real/gmdcsa24/subject-3_*.npz base-b=data/real/gmdcsa24/subject-1_*.npz \\
         home=data/scenes/cameras --out data/reports/learn.json
+    python learn.py --choose home=data/scenes/practice/cameras base-a base-b --out data/reports/reach.json
 
 Each argument is a checkpoint and the recordings of one camera, or a folder with those of several (tools/scenes/cameras.py), which
 the checkpoint was neither trained nor calibrated on. Of each camera half of the recordings come first: the model narrates
 them, and its user says of ten narrations, or as many as there are, what they should have been. The other half are scored,
 before and after, in int8. Over `--rounds` random halves; the interval is of the gain, over recordings, or over cameras
-where there are several.
+where there are several. With `--choose` it is how far a lesson reaches that is looked for, on cameras that nothing is tested on
+afterwards: the weight and sharpness with the largest five-class accuracy and F1 together. They are written into the checkpoint,
+and into those of the same network whose names follow; the pack has them in `[lessons]`.
 
 What is learnt is `Lessons` of runtime/infer/src/lessons.rs: the likeness of what is seen to each example is added to the
 logits of the example's kind (Tip-Adapter, Zhang et al. 2022), and taken from those of what was said in its place.
@@ -23,14 +26,16 @@ import int8
 import numpy as np
 import speak as sp
 import torch
+import train
 import words
 
-WEIGHT, SHARPNESS = 2.0, 10.0  # as in lessons.rs
+REACH = {"weight": 2.0, "sharpness": 10.0}  # where a pack says nothing, see pack.rs
+WEIGHTS, SHARPNESSES = (1.0, 2.0, 3.0, 4.0, 6.0), (3.0, 5.0, 10.0, 20.0)
 EVENTS = 10
 ANSWERS = ("what it was", "yes or no")
 
 
-def apply(lessons, z, vocabulary, p, weight=WEIGHT, sharpness=SHARPNESS):
+def apply(lessons, z, vocabulary, p, weight, sharpness):
     """Lessons [(kind, right, unit key f32 [384])], z f32 [T, 384] unit, P(entry) [T, N] -> P(entry) [T, N]."""
     like = np.zeros((2, len(z), len(words.KINDS)), np.float32)
     for kind, right, key in lessons:
@@ -64,22 +69,22 @@ def answered(happened, answer):
     return [(was, True, key) for _, was, key in happened] + [(said, False, key) for said, was, key in happened if said != was]
 
 
-def score(told, vocabulary, tau, speak, lessons, **shape):
+def score(told, vocabulary, tau, speak, lessons, reach):
     """(half seconds right, half seconds, narrations right, narrations, happenings) of a recording."""
     p, _ = told.probabilities(vocabulary, tau)
-    p = apply(lessons, told.z, vocabulary, p, **shape)
+    p = apply(lessons, told.z, vocabulary, p, **reach)
     smoothed = sp.smooth(p @ vocabulary.kind_matrix(), speak["smoothing"])
     truth, guess = ev.half_seconds(told.times, told.table, smoothed)
     said = sp.run(speak, vocabulary, p, np.rint(told.times * 1e6))
     return np.array([(truth == guess).sum(), len(truth), *ev.matched(told, said)])
 
 
-def trial(recordings, vocabulary, tau, speak, answer, rounds, **shape):
+def trial(recordings, vocabulary, tau, speak, answer, rounds, reach):
     """Scores before and after [recordings, 5], each summed over the rounds in which the recording came later; and the mean
     number of lessons."""
     (before, after), count = np.zeros((2, len(recordings), 5)), 0
     happened = [events(t, vocabulary, tau, speak) for t in recordings]
-    plain = [score(t, vocabulary, tau, speak, []) for t in recordings]
+    plain = [score(t, vocabulary, tau, speak, [], reach) for t in recordings]
     for seed in range(rounds):
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(recordings))
@@ -90,7 +95,7 @@ def trial(recordings, vocabulary, tau, speak, answer, rounds, **shape):
         count += len(known)
         for i in later:
             before[i] += plain[i]
-            after[i] += score(recordings[i], vocabulary, tau, speak, lessons, **shape)
+            after[i] += score(recordings[i], vocabulary, tau, speak, lessons, reach)
     return before, after, count / rounds
 
 
@@ -116,50 +121,86 @@ def cameras(paths):
     return list(out.values())
 
 
+class Cameras:
+    """What a checkpoint sees on the recordings `CHECKPOINT=CLIPS` of one or more cameras, in int8."""
+
+    def __init__(self, text, vocabulary, checkpoints):
+        self.name, self.pattern = text.split("=", 1)
+        stab, narrator, saved = export.load_models(checkpoints / f"{self.name}.pt")
+        self.vocabulary, self.tau, self.speak = vocabulary, saved["tau"], saved["speak"]
+        self.reach = saved.get("lessons", REACH)
+        paths = ev.find(self.pattern)
+        if known := ev.seen_of(saved, paths):
+            raise SystemExit(f"{known} clips of {self.pattern} are known to {self.name}")
+        models = int8.Int8Stab(stab), int8.Int8Narrator(narrator)
+        self.seen = [ev.tell(of_one, *models) for of_one in cameras(paths)]
+        self.recordings = len(paths)
+
+    def trials(self, answer, rounds, reach):
+        """`trial` of all cameras: scores of recordings where there is one camera, else of cameras."""
+        each = [trial(seen, self.vocabulary, self.tau, self.speak, answer, rounds, reach) for seen in self.seen]
+        if len(each) == 1:
+            return each[0]
+        before, after = (np.stack([e[i].sum(0) for e in each]) for i in (0, 1))
+        return before, after, np.mean([e[2] for e in each])
+
+    def report(self, answer, rounds, reach):
+        before, after, lessons = self.trials(answer, rounds, reach)
+        (accuracy, f1), (accuracy_after, f1_after) = share(before), share(after)
+        return {
+            "checkpoint": self.name, "clips": self.pattern, "cameras": len(self.seen), "recordings": self.recordings,
+            "answer": answer, **reach, "lessons": round(float(lessons), 1), "accuracy": round(accuracy, 3),
+            "accuracy_after": round(accuracy_after, 3), "gain_interval": gain_interval(before, after), "f1": round(f1, 3),
+            "f1_after": round(f1_after, 3),
+        }  # fmt: skip
+
+
+def choose(seen, rounds):
+    """Reports of every reach, and the best one."""
+    rows = []
+    for weight in WEIGHTS:
+        for sharpness in SHARPNESSES:
+            rows.append(seen.report(ANSWERS[0], rounds, {"weight": weight, "sharpness": sharpness}))
+            row = rows[-1]
+            print(f"weight {weight}, sharpness {sharpness}: {row['accuracy']:.3f} -> {row['accuracy_after']:.3f} "
+                  f"{row['gain_interval']}, F1 {row['f1']:.3f} -> {row['f1_after']:.3f}", flush=True)  # fmt: skip
+    best = max(rows, key=lambda row: row["accuracy_after"] + row["f1_after"])
+    return rows, {"weight": best["weight"], "sharpness": best["sharpness"]}
+
+
+def same_network(a, b):
+    return all(torch.equal(value, b[part][key]) for part in ("stab", "narrator") for key, value in a[part].items())
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("cameras", nargs="+", metavar="CHECKPOINT=CLIPS")
+    p.add_argument("--checkpoints", type=Path, default=Path("data/checkpoints"), help="where they are")
     p.add_argument("--vocabulary", default="models/home", help="pack folder")
     p.add_argument("--rounds", type=int, default=40)
-    p.add_argument("--shapes", action="store_true", help="print other weights and sharpnesses too: how theirs were chosen")
+    p.add_argument("--choose", action="store_true", help="how far a lesson reaches, and write it into the checkpoints")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     vocabulary, report = words.load(args.vocabulary), []
-    for camera in args.cameras:
-        name, pattern = camera.split("=", 1)
-        stab, narrator, saved = export.load_models(Path(f"data/checkpoints/{name}.pt"))
-        tau, speak = saved["tau"], saved["speak"]
-        paths = ev.find(pattern)
-        if known := ev.seen_of(saved, paths):
-            raise SystemExit(f"{known} clips of {pattern} are known to {name}")
-        models = int8.Int8Stab(stab), int8.Int8Narrator(narrator)
-        seen = [ev.tell(of_one, *models) for of_one in cameras(paths)]
-
-        def trials(answer, **shape):
-            """`trial` of all cameras: scores of recordings where there is one camera, else of cameras."""
-            each = [trial(recordings, vocabulary, tau, speak, answer, args.rounds, **shape) for recordings in seen]
-            if len(each) == 1:
-                return each[0]
-            before, after = (np.stack([e[i].sum(0) for e in each]) for i in (0, 1))
-            return before, after, np.mean([e[2] for e in each])
-
-        for answer in ANSWERS:
-            before, after, lessons = trials(answer)
-            (accuracy, f1), (accuracy_after, f1_after) = share(before), share(after)
-            report.append({
-                "checkpoint": name, "clips": pattern, "cameras": len(seen), "recordings": len(paths), "answer": answer,
-                "lessons": round(lessons, 1), "accuracy": round(accuracy, 3), "accuracy_after": round(accuracy_after, 3),
-                "gain_interval": gain_interval(before, after), "f1": round(f1, 3), "f1_after": round(f1_after, 3),
-            })  # fmt: skip
-            print(report[-1], flush=True)
-            if args.shapes:
-                for weight in (2.0, 3.0, 4.0, 6.0):
-                    for sharpness in (3.0, 5.0, 10.0, 20.0):
-                        shape = {"weight": weight, "sharpness": sharpness}
-                        _, after, _ = trials(answer, **shape)
-                        print(f"  weight {weight}, sharpness {sharpness}: {share(after)[0]:.3f}, F1 {share(after)[1]:.3f}")
+    if args.choose:
+        seen = Cameras(args.cameras[0], vocabulary, args.checkpoints)
+        paths = [args.checkpoints / f"{name}.pt" for name in (seen.name, *args.cameras[1:])]
+        saved = [torch.load(path, map_location="cpu", weights_only=True) for path in paths]
+        for path, other in zip(paths, saved):
+            if not same_network(saved[0], other):
+                raise SystemExit(f"{path} is another network than {paths[0]}")
+        report, best = choose(seen, args.rounds)
+        print(f"lessons: {best}")
+        for path, content in zip(paths, saved):
+            train.write(path, content | {"lessons": best})
+    else:
+        for text in args.cameras:
+            seen = Cameras(text, vocabulary, args.checkpoints)
+            for answer in ANSWERS:
+                report.append(seen.report(answer, args.rounds, seen.reach))
+                print(report[-1], flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=1))
 

@@ -81,13 +81,14 @@ if wanted 1; then
     sh tools/train/setup.sh .venv data/teacher-venv
 fi
 if wanted 2; then
-    say 2 "$((scenes + scenes / 6)) synthetic clips for training, 200 for validation, 140 sets of probes and 500 to learn from, 40 cameras (about 1 s of one core a clip second)"
+    say 2 "$((scenes + scenes / 6)) synthetic clips for training, 200 for validation, 140 sets of probes and 500 to learn from, 40 cameras and 30 to learn from (about 1 s of one core a clip second)"
     render --count "$scenes"
     render --first "$scenes" --count $((scenes / 6)) --focus ease
     render --split val --first 1000000 --count 200
     render --split probes --first 2000000 --count 140
     render --split cameras --first 3000000 --count 40
     render --out data/scenes/practice --split probes --first 5000000 --count 500
+    render --out data/scenes/practice --split cameras --first 6000000 --count 30
 fi
 if wanted 3; then
     say 3 "real clips"
@@ -115,7 +116,7 @@ if wanted 6; then
     fi
 fi
 if wanted 7; then
-    say 7 "calibration: synthetic clips, and real ones that nothing is tested on afterwards"
+    say 7 "calibration: synthetic clips, and real ones that nothing is tested on afterwards; how far a lesson reaches"
     if have_real; then
         calibrate tuned base-a "$a" "$lab"
         calibrate tuned base-b "$b" "$lab"
@@ -125,6 +126,9 @@ if wanted 7; then
     else
         calibrate tuned home
     fi
+    have_real && apart="base-a base-b" || apart=
+    # shellcheck disable=SC2086
+    "$python" tools/train/learn.py --choose home=data/scenes/practice/cameras $apart --threads "$threads" --out data/reports/reach.json
 fi
 if wanted 8; then
     say 8 "evaluation"

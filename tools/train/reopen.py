@@ -126,6 +126,8 @@ def main():
             "stab": stab.state_dict(), "narrator": narrator.state_dict(), "stab_config": stab.config.as_dict(),
             "narrator_config": narrator.config.as_dict(), "tau": tau, "speak": speak, "state": {"seen": seen}, "optimizer": None,
         }  # fmt: skip
+        if "lessons" in manifest:
+            content["lessons"] = manifest["lessons"]
         train.write(path, content)
         print(f"wrote {path}")
 

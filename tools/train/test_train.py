@@ -2,6 +2,8 @@
 
 import copy
 import json
+import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -1062,7 +1064,7 @@ def test_a_lesson_moves_what_looks_like_it_and_nothing_else():
     sit = words.KINDS.index("sit")
     before = (p @ vocabulary.kind_matrix())[:, sit]
     for right in (True, False):
-        after = learn.apply([(sit, right, key)], np.stack([key, other]), vocabulary, p)
+        after = learn.apply([(sit, right, key)], np.stack([key, other]), vocabulary, p, **learn.REACH)
         assert np.allclose(after.sum(1), 1)
         after = (after @ vocabulary.kind_matrix())[:, sit]
         # By hand, as in lessons.rs: e^2 to 1, or 1 to e^2.
@@ -1075,6 +1077,42 @@ def test_answers_make_lessons():
     happened = [(3, 5, "a"), (5, 5, "b")]
     assert learn.answered(happened, "what it was") == [(5, True, "a"), (5, True, "b"), (3, False, "a")]
     assert learn.answered(happened, "yes or no") == [(3, False, "a"), (5, True, "b")]
+
+
+def test_how_far_a_lesson_reaches_is_chosen_once_and_written_to_all_of_the_network(tmp_path, monkeypatch):
+    def report(self, answer, rounds, reach):
+        off = abs(reach["weight"] - 3) + abs(reach["sharpness"] - 5)
+        return {**reach, "accuracy": 0.5, "accuracy_after": 0.8 - off / 100, "gain_interval": [0, 0], "f1": 0.5, "f1_after": 0.6}
+
+    monkeypatch.setattr(learn.Cameras, "__init__", lambda self, text, *rest: setattr(self, "name", text.split("=")[0]))
+    monkeypatch.setattr(learn.Cameras, "report", report)
+    parts = lambda value: {"stab": {"w": torch.full((2,), value)}, "narrator": {"w": torch.ones(1)}}  # noqa: E731
+    for name, value in (("home", 1.0), ("base-a", 1.0), ("other", 2.0)):
+        torch.save(parts(value) | {"tau": 0.05}, tmp_path / f"{name}.pt")
+    command = ["learn.py", "--choose", "home=clips", "base-a", "--checkpoints", str(tmp_path), "--out", str(tmp_path / "reach.json")]
+    monkeypatch.setattr("sys.argv", command)
+    learn.main()
+    for name in ("home", "base-a"):
+        saved = torch.load(tmp_path / f"{name}.pt", weights_only=True)
+        assert saved["lessons"] == {"weight": 3.0, "sharpness": 5.0} and saved["tau"] == 0.05
+    assert len(json.loads((tmp_path / "reach.json").read_text())) == len(learn.WEIGHTS) * len(learn.SHARPNESSES)
+    monkeypatch.setattr("sys.argv", [*command[:4], "other", *command[4:]])
+    with pytest.raises(SystemExit, match="another network"):
+        learn.main()
+    assert "lessons" not in torch.load(tmp_path / "other.pt", weights_only=True)
+
+
+def test_a_pack_says_how_far_a_lesson_reaches_and_is_reopened_with_it(tmp_path, monkeypatch):
+    folder = tmp_path / "tiny-test"
+    shutil.copytree(MODELS / "tiny-test", folder)
+    speak = export.SPEAK | {"kinds": {}}
+    told = export._manifest(folder, "tiny-test", "0", st.StabConfig(), 20, 0.05, speak, 1, "", {"weight": 3.0, "sharpness": 5.0})
+    assert tomllib.loads(told)["lessons"] == {"weight": 3.0, "sharpness": 5.0}
+    assert "lessons" not in tomllib.loads(export._manifest(folder, "tiny-test", "0", st.StabConfig(), 20, 0.05, speak, 1, ""))
+    (folder / "pack.toml").write_text((folder / "pack.toml").read_text() + "\n[lessons]\nweight = 3.0\nsharpness = 5.0\n")
+    monkeypatch.setattr("sys.argv", ["reopen.py", str(folder), str(tmp_path)])
+    reopen.main()
+    assert torch.load(tmp_path / "tiny-test.pt", weights_only=True)["lessons"] == {"weight": 3.0, "sharpness": 5.0}
 
 
 def test_recordings_are_of_the_camera_that_they_name(tmp_path):
@@ -1238,6 +1276,19 @@ def test_the_card_tells_of_drop_what_its_table_says():
     text = " ".join(card.drop_text(alone).split())
     assert "50 half seconds of real clips, no rendered ones" in text and "by pixels at 9.** It was picked from this very table." in text
     assert "no way has, 90% at most" in text
+
+
+def test_the_card_says_whether_lessons_surely_bring_something_and_where_their_reach_is_from():
+    import card
+
+    row = {"checkpoint": "home", "clips": "data/scenes/cameras", "cameras": 40, "recordings": 400, "answer": "what it was", "weight": 4.0,
+           "sharpness": 5.0, "lessons": 9.8, "accuracy": 0.5, "accuracy_after": 0.56, "gain_interval": [0.03, 0.09], "f1": 0.4, "f1_after": 0.5}  # fmt: skip
+    tried = [row | {"weight": w, "recordings": 300, "cameras": 30, "accuracy_after": 0.57} for w in (2.0, 4.0)]
+    text = " ".join("\n".join(card.learnt([row | {"gain_interval": [-0.01, 0.1]}, row], tried)).split())
+    assert "certain in 1 of these 2 rows" in text and "Weight 4 and sharpness 5 were chosen on 300 recordings of 30 other" in text
+    assert "0.500 to 0.570 and were the best of 2" in text and "+0.060 [+0.030, +0.090]" in text
+    text = "\n".join(card.learnt([row | {"gain_interval": [-0.01, 0.1]}], None))
+    assert "is not certain" in text and "chosen on" not in text
 
 
 def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):

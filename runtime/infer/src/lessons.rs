@@ -13,15 +13,10 @@ use ocelli_types::{Head, MemoryView, Worth};
 use sha2::{Digest, Sha256};
 
 use crate::rows::{EMBEDDING, Rows};
-use crate::{InferError, Narrator, Pack, Vocabulary};
+use crate::{InferError, LessonsPart, Narrator, Pack, Vocabulary};
 
 /// The most lessons of a camera: 100 KB, and 0.1 M multiply-adds a picture, a two-thousandth of the narrator's.
 pub const MOST_LESSONS: usize = 256;
-
-/// How much a lesson adds to the logit of its kind where it fits exactly, and how fast that falls with the cosine. Chosen by
-/// `tools/train/learn.py`.
-const WEIGHT: f32 = 2.0;
-const SHARPNESS: f32 = 10.0;
 
 /// Digits of a mark.
 const MARK: usize = 8;
@@ -237,14 +232,14 @@ impl Lessons {
 
     /// Changes the probabilities of a vocabulary's entries, `[entries]`, for a picture at the unit vector `z`, by the lessons
     /// that look like it. Their sum stays 1.
-    fn apply(&mut self, z: &[f32], vocabulary: &Vocabulary, probabilities: &mut [f32]) {
+    fn apply(&mut self, reach: LessonsPart, z: &[f32], vocabulary: &Vocabulary, probabilities: &mut [f32]) {
         if self.is_empty() {
             return;
         }
         self.likeness.clear();
         self.likeness.resize(vocabulary.kinds(), [0.0; 2]);
         for (known, cosine) in self.known.iter().zip(self.rows.cosines(z)) {
-            let like = (-SHARPNESS * (1.0 - cosine)).exp();
+            let like = (-reach.sharpness * (1.0 - cosine)).exp();
             for (side, kind) in [known.right, known.wrong].into_iter().enumerate() {
                 if let Some(kind) = kind {
                     let most = &mut self.likeness[kind][side];
@@ -254,7 +249,7 @@ impl Lessons {
         }
         for ((kind, _), p) in vocabulary.senses().zip(probabilities.iter_mut()) {
             let [best, worst] = self.likeness[kind];
-            *p *= (WEIGHT * (best - worst)).exp();
+            *p *= (reach.weight * (best - worst)).exp();
         }
         let sum: f32 = probabilities.iter().sum();
         probabilities.iter_mut().for_each(|p| *p /= sum);
@@ -267,6 +262,7 @@ pub struct Taught<'a> {
     narrator: &'a RefCell<Narrator>,
     mark: String,
     lessons: Lessons,
+    reach: LessonsPart,
     /// Share of the past in `recent`.
     smoothing: f32,
     /// Of the last picture, a unit vector.
@@ -286,6 +282,7 @@ impl<'a> Taught<'a> {
             narrator,
             mark: mark(pack),
             lessons,
+            reach: pack.manifest.lessons,
             smoothing: pack.manifest.speak.smoothing,
             z: Box::new([0.0; EMBEDDING]),
             recent: Vec::with_capacity(EMBEDDING),
@@ -322,7 +319,7 @@ impl Head for Taught<'_> {
         let mut narrator = self.narrator.borrow_mut();
         self.nearest = narrator.place(view, &mut self.z, probabilities)?;
         self.worth = narrator.worth();
-        self.lessons.apply(&*self.z, narrator.vocabulary(), probabilities);
+        self.lessons.apply(self.reach, &*self.z, narrator.vocabulary(), probabilities);
         if self.recent.is_empty() {
             self.recent.extend_from_slice(&*self.z);
         }
@@ -359,6 +356,8 @@ mod tests {
         z
     }
 
+    const REACH: LessonsPart = LessonsPart { weight: 2.0, sharpness: 10.0 };
+
     fn even(vocabulary: &Vocabulary) -> Vec<f32> {
         vec![1.0 / vocabulary.len() as f32; vocabulary.len()]
     }
@@ -389,17 +388,21 @@ mod tests {
         let before = of_kind(&vocabulary, &even(&vocabulary), sit);
         let mut after = |radians: f32| {
             let mut p = even(&vocabulary);
-            lessons.apply(&lean(0, 1, radians), &vocabulary, &mut p);
+            lessons.apply(REACH, &lean(0, 1, radians), &vocabulary, &mut p);
             assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-5);
             (of_kind(&vocabulary, &p, sit), of_kind(&vocabulary, &p, walk))
         };
         // By hand: e^2 to 1 where it fits.
-        let wanted = before * WEIGHT.exp() / (before * WEIGHT.exp() + 1.0 - before);
+        let wanted = before * REACH.weight.exp() / (before * REACH.weight.exp() + 1.0 - before);
         let (exact, other) = after(0.0);
         assert!((exact - wanted).abs() < 1e-4 && other < before, "{exact} {wanted}");
         let (near, far) = (after(0.4).0, after(1.5).0);
         assert!(exact > near && near > far + 0.02, "{exact} {near} {far}");
         assert!((far - before).abs() < 1e-3, "{far} {before}");
+        let wider = LessonsPart { weight: 4.0, sharpness: 5.0 };
+        let mut p = even(&vocabulary);
+        lessons.apply(wider, &lean(0, 1, 0.4), &vocabulary, &mut p);
+        assert!(of_kind(&vocabulary, &p, sit) > exact, "a pack says how far a lesson reaches");
     }
 
     #[test]
@@ -414,7 +417,7 @@ mod tests {
                 assert!(lessons.add(right, wrong, &here));
             });
             let mut p = even(&vocabulary);
-            lessons.apply(&lean(0, 1, radians), &vocabulary, &mut p);
+            lessons.apply(REACH, &lean(0, 1, radians), &vocabulary, &mut p);
             of_kind(&vocabulary, &p, fall)
         };
         let before = shift(&[], 0.0);
@@ -426,7 +429,7 @@ mod tests {
         let mut corrected = Lessons::default();
         assert!(corrected.add(Some(lie), Some(fall), &here));
         let mut p = even(&vocabulary);
-        corrected.apply(&lean(0, 1, 0.0), &vocabulary, &mut p);
+        corrected.apply(REACH, &lean(0, 1, 0.0), &vocabulary, &mut p);
         assert!(
             of_kind(&vocabulary, &p, fall) < shift(&[false], 0.0),
             "what was said is denied, and another is more probable"

@@ -33,8 +33,8 @@ pub use macs::{Form, Macs, StabShape};
 pub use narrator::Narrator;
 pub use ocelli_kernels::Team;
 pub use pack::{
-    CalibrationPart, DropPart, DropReference, GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, Manifest,
-    NarratorPart, NewsPart, Pack, PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
+    CalibrationPart, DropPart, DropReference, GatePart, GoldenFile, GoldenPart, InputPart, KindSpeak, LessonsPart,
+    Manifest, NarratorPart, NewsPart, Pack, PackInfo, ReferencePart, SpeakPart, StabPart, VocabularyPart, list_packs,
 };
 pub use reference::ReferenceStab;
 pub use rows::EMBEDDING;

@@ -57,6 +57,9 @@ pub struct Manifest {
     pub vocabulary: VocabularyPart,
     /// When it is said.
     pub speak: SpeakPart,
+    /// What a user's answers change.
+    #[serde(default)]
+    pub lessons: LessonsPart,
     /// What it may cost.
     pub budget: BudgetPart,
     /// The f32 graphs, for tests and benchmarks.
@@ -226,6 +229,23 @@ pub struct CalibrationPart {
     pub offsets: BTreeMap<String, f32>,
 }
 
+/// `[lessons]`: how far an answer of a camera's user reaches (`ocelli teach`), which depends on the models;
+/// `tools/train/learn.py --choose` finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LessonsPart {
+    /// What a lesson adds to the logit of its kind where what is seen is just like it.
+    pub weight: f32,
+    /// How fast that falls with the cosine: by e for each 1 / `sharpness`.
+    pub sharpness: f32,
+}
+
+impl Default for LessonsPart {
+    fn default() -> Self {
+        Self { weight: 2.0, sharpness: 10.0 }
+    }
+}
+
 /// `[speak.kinds.<kind>]`
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -386,6 +406,13 @@ impl Manifest {
         }
         if !(0.0..1.0).contains(&self.speak.smoothing) {
             return Err(format!("[speak] smoothing is {}", self.speak.smoothing));
+        }
+        let LessonsPart { weight, sharpness } = self.lessons;
+        // The e-th power of the weight multiplies a probability.
+        if !(0.0..=20.0).contains(&weight) || !(0.0..=1000.0).contains(&sharpness) {
+            return Err(format!(
+                "[lessons] weight is {weight} and sharpness {sharpness}, and may be 0 to 20 and 0 to 1000"
+            ));
         }
         Ok(grid)
     }
@@ -554,6 +581,8 @@ mod tests {
             ("temperature = 0.05", "floor = -1.05\ntemperature = 0.05"),
             ("smoothing = 0.5", "smoothing = 1.0"),
             ("threshold = 0.5", "threshold = 1.5"),
+            ("[budget]", "[lessons]\nweight = -1.0\nsharpness = 10.0\n[budget]"),
+            ("[budget]", "[lessons]\nweight = 2.0\nsharpness = nan\n[budget]"),
             ("[speak.kinds.fall]", "[speak.kinds.fly]"),
             ("[stab]", "[drop]\nreference = \"last_kept\"\ncosine = 1.5\n[stab]"),
         ] {

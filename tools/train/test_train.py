@@ -1073,6 +1073,12 @@ def test_a_lesson_moves_what_looks_like_it_and_nothing_else():
         assert np.isclose(after[1], before[1], atol=1e-3)
 
 
+def test_the_first_checkpoint_makes_its_folder(tmp_path):
+    path = tmp_path / "data/checkpoints/base.pt"
+    train.write(path, {"step": 1})
+    assert torch.load(path, weights_only=True) == {"step": 1} and [p.name for p in path.parent.iterdir()] == ["base.pt"]
+
+
 def test_answers_make_lessons():
     happened = [(3, 5, "a"), (5, 5, "b")]
     assert learn.answered(happened, "what it was") == [(5, True, "a"), (5, True, "b"), (3, False, "a")]

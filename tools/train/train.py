@@ -302,6 +302,7 @@ def save(path, model, optimizer, state, args):
 def write(path, content):
     """Write to a temporary name and rename: a reader never sees half a file."""
     temporary = path.with_suffix(".tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, temporary)
     os.replace(temporary, path)
 

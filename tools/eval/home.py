@@ -177,7 +177,7 @@ def main():
     p.add_argument("--teacher", type=Path, default=Path("data/teacher-venv/bin/python"), help="Python with mediapipe")
     p.add_argument("--kept", type=Path, default=Path("data/eval"), help="test clips, and what the baselines' networks saw")
     p.add_argument("--work", type=Path, default=Path("target/eval"), help="packs and traces of this run")
-    p.add_argument("--json", type=Path, help="write a list with a row for each set and system")
+    p.add_argument("--json", type=prepare.outcome, help="write a list with a row for each set and system")
     args = p.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)

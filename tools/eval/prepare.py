@@ -1,5 +1,6 @@
 """What must be there before anything is evaluated: labels and keypoints of real clips, rendered clips, their keypoints."""
 
+import argparse
 import hashlib
 import os
 import subprocess
@@ -9,6 +10,18 @@ from pathlib import Path
 TOOLS = Path(__file__).parents[1]
 SPLITS = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # first seeds; rooms and people differ between them
 ENOUGH = 0.9  # a seed without a good view of its person gives no clip
+
+
+def outcome(text):
+    """A file that is written when all is done: what would keep it from being written is said before, and its folder is made."""
+    path = Path(text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise argparse.ArgumentTypeError(f"{text} is a folder, or nothing may be written there")
+    except OSError as why:
+        raise argparse.ArgumentTypeError(f"{text}: {why.strerror}") from why
+    return path
 
 
 def run(python, script, *arguments):

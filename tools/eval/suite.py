@@ -229,8 +229,8 @@ def arguments():
     p.add_argument("--openai", metavar="URL", help="also this server, such as http://localhost:8080/v1; its key, where it wants one, is OPENAI_API_KEY in the environment")
     p.add_argument("--model", default="default", help="the server's model")
     p.add_argument("--only", action="append", help="this set alone; may be given more than once")
-    p.add_argument("--json", type=Path)
-    p.add_argument("--report", type=Path, help="writes FILE.md and FILE.html")
+    p.add_argument("--json", type=prepare.outcome)
+    p.add_argument("--report", type=prepare.outcome, help="writes FILE.md and FILE.html")
     p.add_argument("--list", action="store_true", help="the benchmarks, and what is loaded of each")
     return p.parse_args()
 

@@ -1,5 +1,6 @@
 """Tests of the suite: parts of videos, a server that is asked, replies that are kept, sets of rendered clips, the report."""
 
+import argparse
 import json
 import shutil
 import threading
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import benchmarks as b
+import prepare
 import suite
 import synthetic
 import systems
@@ -30,6 +32,15 @@ def steps(path):
 
 
 @needs_ffmpeg
+def test_what_is_written_in_the_end_has_its_folder_before_and_what_cannot_be_is_refused(tmp_path):
+    path = tmp_path / "reports/of/today.json"
+    assert prepare.outcome(str(path)) == path and path.parent.is_dir() and not path.exists()
+    (tmp_path / "file").write_text("")
+    for wrong, why in ((tmp_path, "is a folder"), (tmp_path / "file/today.json", "Not a directory|File exists")):
+        with pytest.raises(argparse.ArgumentTypeError, match=why):
+            prepare.outcome(str(wrong))
+
+
 def test_a_part_holds_nothing_of_what_comes_later(tmp_path):
     whole = video(tmp_path / "v.mp4")
     cut = systems.Cutter(tmp_path)

@@ -22,9 +22,9 @@ b="$real/gmdcsa24/subject-3_*.npz"
 lab=$real/assist-iot
 intel=$real/intel-samples
 first=${1:-1}
-last=${2:-9}
+last=${2:-10}
 
-say() { echo "$(date +%H:%M:%S) step $1 of 9: $2"; }
+say() { echo "$(date +%H:%M:%S) step $1 of 10: $2"; }
 wanted() { test "$1" -ge "$first" && test "$1" -le "$last"; }
 have_real() { test -d "$real/gmdcsa24"; }
 
@@ -148,11 +148,19 @@ if wanted 8; then
     "$python" tools/train/learn.py $real_pairs home=data/scenes/cameras --threads "$threads" --out data/reports/learn.json
 fi
 if wanted 9; then
-    say 9 "pack and card"
+    say 9 "pack"
     "$python" tools/train/export.py pack models/home --checkpoint data/checkpoints/home.pt
     # Thresholds of the same network for tests; without real clips there are none but the pack's own.
     have_real && apart="data/checkpoints/base-a.pt data/checkpoints/base-b.pt" || apart=
     # shellcheck disable=SC2086
     "$python" tools/train/export.py held-out models/home --checkpoint data/checkpoints/home.pt $apart
+fi
+if wanted 10; then
+    say 10 "the pack through the program itself, and its card"
+    if command -v cargo >/dev/null; then
+        cargo xtask eval home --json data/reports/eval-home.json
+    else
+        echo "no Rust toolchain: left out of the card"
+    fi
     "$python" tools/train/card.py models/home --reports data/reports --data data
 fi

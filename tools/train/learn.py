@@ -169,7 +169,8 @@ def choose(seen, rounds):
 
 
 def same_network(a, b):
-    return all(torch.equal(value, b[part][key]) for part in ("stab", "narrator") for key, value in a[part].items())
+    parts = [(a[part], b[part]) for part in ("stab", "narrator")]
+    return all(x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x) for x, y in parts)
 
 
 def main():
@@ -182,6 +183,8 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
+    if plain := [text for text in args.cameras[: 1 if args.choose else None] if "=" not in text]:
+        p.error(f"{plain[0]} names no clips: CHECKPOINT=CLIPS, such as home=data/scenes/cameras")
     torch.set_num_threads(args.threads)
     vocabulary, report = words.load(args.vocabulary), []
     if args.choose:

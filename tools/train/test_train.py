@@ -1085,7 +1085,7 @@ def test_answers_make_lessons():
     assert learn.answered(happened, "yes or no") == [(3, False, "a"), (5, True, "b")]
 
 
-def test_how_far_a_lesson_reaches_is_chosen_once_and_written_to_all_of_the_network(tmp_path, monkeypatch):
+def test_how_far_a_lesson_reaches_is_chosen_once_and_written_to_all_of_the_network(tmp_path, monkeypatch, capsys):
     def report(self, answer, rounds, reach):
         off = abs(reach["weight"] - 3) + abs(reach["sharpness"] - 5)
         return {**reach, "accuracy": 0.5, "accuracy_after": 0.8 - off / 100, "gain_interval": [0, 0], "f1": 0.5, "f1_after": 0.6}
@@ -1105,6 +1105,10 @@ def test_how_far_a_lesson_reaches_is_chosen_once_and_written_to_all_of_the_netwo
     monkeypatch.setattr("sys.argv", [*command[:4], "other", *command[4:]])
     with pytest.raises(SystemExit, match="another network"):
         learn.main()
+    monkeypatch.setattr("sys.argv", ["learn.py", "home", "--out", str(tmp_path / "reach.json")])
+    with pytest.raises(SystemExit):
+        learn.main()
+    assert "home names no clips" in capsys.readouterr().err
     assert "lessons" not in torch.load(tmp_path / "other.pt", weights_only=True)
 
 

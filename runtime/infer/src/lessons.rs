@@ -340,12 +340,16 @@ impl Head for Taught<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
+    fn tiny() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test")
+    }
+
     fn vocabulary() -> Vocabulary {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny-test");
+        let folder = tiny();
         Vocabulary::read(&folder.join("vocabulary.toml"), &folder.join("vocabulary.bin")).expect("the pack is whole")
     }
 
@@ -403,6 +407,16 @@ mod tests {
         let mut p = even(&vocabulary);
         lessons.apply(wider, &lean(0, 1, 0.4), &vocabulary, &mut p);
         assert!(of_kind(&vocabulary, &p, sit) > exact, "a pack says how far a lesson reaches");
+    }
+
+    #[test]
+    fn how_far_a_lesson_reaches_is_what_its_pack_says() {
+        let mut pack = Pack::open(&tiny()).expect("the pack is whole");
+        assert_eq!(pack.manifest.lessons, LessonsPart::default(), "this pack says nothing");
+        pack.manifest.lessons = LessonsPart { weight: 4.0, sharpness: 5.0 };
+        let narrator = RefCell::new(Narrator::load(&pack).expect("the pack is whole"));
+        let taught = Taught::new(&pack, &narrator, Lessons::default());
+        assert_eq!(taught.reach, pack.manifest.lessons);
     }
 
     #[test]

@@ -31,7 +31,6 @@ def steps(path):
     return [round((int(f.mean()) - 20) / 10) for f in systems.frames_of(path)]
 
 
-@needs_ffmpeg
 def test_what_is_written_in_the_end_has_its_folder_before_and_what_cannot_be_is_refused(tmp_path):
     path = tmp_path / "reports/of/today.json"
     assert prepare.outcome(str(path)) == path and path.parent.is_dir() and not path.exists()
@@ -41,6 +40,7 @@ def test_what_is_written_in_the_end_has_its_folder_before_and_what_cannot_be_is_
             prepare.outcome(str(wrong))
 
 
+@needs_ffmpeg
 def test_a_part_holds_nothing_of_what_comes_later(tmp_path):
     whole = video(tmp_path / "v.mp4")
     cut = systems.Cutter(tmp_path)

@@ -128,10 +128,6 @@ def test_products_are_in_the_precision_that_is_faster_here_unless_it_is_told(mon
     assert train.takes_bf16("bf16", "cpu") and not train.takes_bf16("f32", "cpu")
 
 
-def test_a_product_takes_time_in_both():
-    assert train.product_s(torch.bfloat16, "cpu") > 0 and train.product_s(torch.float32, "cpu") > 0
-
-
 def test_gathered_tokens_are_zero_where_a_slot_is_empty():
     kept = np.ones((1, 64), bool)
     frame, index, valid = tok.select(tok.of_kept(kept), 0)

@@ -16,6 +16,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import prepare  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = ("questions", "narrations", "views", "memory", "camera", "alerts", "sentences", "generate")
 
@@ -45,7 +48,7 @@ def arguments():
     p.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real clips; what needs them is left out without")
     p.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be given more than once")
     p.add_argument("--quick", action="store_true", help="fewer events and rounds")
-    p.add_argument("--json", type=Path, help="write the figures into this file")
+    p.add_argument("--json", type=prepare.outcome, help="write the figures into this file")
     return p.parse_args()
 
 

@@ -139,7 +139,7 @@ def write_int8_goldens(folder, stab, narrator, patches, canvas, keep):
 
 def _narration_without_ties(tokens, keep, narrator, graph):
     """Inputs and answer at the last frame at which f32 and f64 agree: where a value lies between two bytes they may round it to two
-    sides, all layers behind it answer another question, and an engine that is right would be told that it is wrong."""
+    sides, and all layers behind it answer another question. Engines that add in another order may disagree even there."""
     for count in range(len(tokens), 0, -1):
         args = _last_narration(tokens[:count], keep[:count])
         z = narrator(*(a.unsqueeze(0) for a in args))[0]

@@ -7,10 +7,10 @@
 Each argument is a checkpoint and the recordings of one camera, or a folder with those of several (tools/scenes/cameras.py), which
 the checkpoint was neither trained nor calibrated on. Of each camera half of the recordings come first: the model narrates
 them, and its user says of ten narrations, or as many as there are, what they should have been. The other half are scored,
-before and after, in int8. Over `--rounds` random halves; the interval is of the gain, over recordings, or over cameras
+before and after, in int8. Over `--rounds` random halves; the intervals are of the gains, over recordings, or over cameras
 where there are several. With `--choose` it is how far a lesson reaches that is looked for, on cameras that nothing is tested on
-afterwards: the weight and sharpness with the largest five-class accuracy and F1 together. They are written into the checkpoint,
-and into those of the same network whose names follow; the pack has them in `[lessons]`.
+afterwards: the weight and sharpness with the best gain, counted by the lower end of its interval, of five-class accuracy and in F1.
+They are written into the checkpoint, and into those of the same network whose names follow; the pack has them in `[lessons]`.
 
 What is learnt is `Lessons` of runtime/infer/src/lessons.rs: the likeness of what is seen to each example is added to the
 logits of the example's kind (Tip-Adapter, Zhang et al. 2022), and taken from those of what was said in its place.
@@ -102,14 +102,14 @@ def trial(recordings, vocabulary, tau, speak, answer, rounds, reach):
 def share(parts):
     """(five-class accuracy, F1 of narrations) of summed scores [recordings, 5]."""
     right, of, narrated, narrations, happenings = parts.sum(0)
-    return right / of, 2 * narrated / max(narrations + happenings, 1)
+    return right / max(of, 1), 2 * narrated / max(narrations + happenings, 1)
 
 
-def gain_interval(before, after, rounds=2000):
-    """95% interval of the gain in five-class accuracy, over recordings or cameras."""
+def gain_intervals(before, after, rounds=2000):
+    """95% intervals of the gains in five-class accuracy and in F1, over recordings or cameras."""
     pick = np.random.default_rng(0).integers(len(before), size=(rounds, len(before)))
-    gain = after[pick][..., 0].sum(1) - before[pick][..., 0].sum(1)
-    return [round(float(v), 3) for v in np.percentile(gain / np.maximum(before[pick][..., 1].sum(1), 1), [2.5, 97.5])]
+    gains = [np.subtract(share(after[drawn]), share(before[drawn])) for drawn in pick]
+    return np.percentile(gains, [2.5, 97.5], axis=0).T.round(3).tolist()
 
 
 def cameras(paths):
@@ -147,11 +147,12 @@ class Cameras:
     def report(self, answer, rounds, reach):
         before, after, lessons = self.trials(answer, rounds, reach)
         (accuracy, f1), (accuracy_after, f1_after) = share(before), share(after)
+        gain_interval, f1_interval = gain_intervals(before, after)
         return {
             "checkpoint": self.name, "clips": self.pattern, "cameras": len(self.seen), "recordings": self.recordings,
             "answer": answer, **reach, "lessons": round(float(lessons), 1), "accuracy": round(accuracy, 3),
-            "accuracy_after": round(accuracy_after, 3), "gain_interval": gain_interval(before, after), "f1": round(f1, 3),
-            "f1_after": round(f1_after, 3),
+            "accuracy_after": round(accuracy_after, 3), "gain_interval": gain_interval, "f1": round(f1, 3),
+            "f1_after": round(f1_after, 3), "f1_interval": f1_interval,
         }  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def choose(seen, rounds):
             row = rows[-1]
             print(f"weight {weight}, sharpness {sharpness}: {row['accuracy']:.3f} -> {row['accuracy_after']:.3f} "
                   f"{row['gain_interval']}, F1 {row['f1']:.3f} -> {row['f1_after']:.3f}", flush=True)  # fmt: skip
-    best = max(rows, key=lambda row: row["accuracy_after"] + row["f1_after"])
+    best = max(rows, key=lambda row: row["gain_interval"][0] + row["f1_after"])
     return rows, {"weight": best["weight"], "sharpness": best["sharpness"]}
 
 

@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TEST = "every_node_of_a_new_pack_gives_what_another_engine_does"
 F32_TOLERANCE = 1e-4  # relative, L2
 # Engines that are right round to two sides where a value lies between two bytes, and all layers behind it answer another question:
-# the answer moves by up to 0.005 (20 frames, `home` 0.3.0, f64 against itself with inputs changed by 2e-7).
-INT8_TOLERANCE = 1e-2
+# by up to 0.017 within the last of eight layers and 0.008 in the answer (12 draws, `home` 0.4.0, f64 against itself with its
+# input changed by 2e-7).
+INT8_TOLERANCE = 3e-2
 
 
 def by_onnxruntime(path, feed):

@@ -13,7 +13,7 @@ teacher=data/teacher-venv/bin/python
 export GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8000000000:glibc.malloc.trim_threshold=16000000000
 threads=${THREADS:-2}            # making the batches takes a quarter of one
 scenes=${SCENES:-2400}           # synthetic clips, and a sixth as many in which people sit at their ease
-base_minutes=${BASE_MINUTES:-170}
+base_minutes=${BASE_MINUTES:-140}
 tune_minutes=${TUNE_MINUTES:-15}
 clips=../shared/data
 real=data/real

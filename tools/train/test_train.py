@@ -1075,6 +1075,13 @@ def test_the_first_checkpoint_makes_its_folder(tmp_path):
     assert torch.load(path, weights_only=True) == {"step": 1} and [p.name for p in path.parent.iterdir()] == ["base.pt"]
 
 
+def test_the_gain_of_lessons_has_an_interval_in_both_measures():
+    before = np.array([[5.0, 10, 2, 6, 4], [5, 10, 2, 4, 6]])
+    after = before + [[2, 0, 1, 0, 0], [1, 0, 3, 0, 0]]
+    five, f1 = learn.gain_intervals(before, after)
+    assert five == [0.1, 0.2] and f1 == [0.2, 0.6]
+
+
 def test_answers_make_lessons():
     happened = [(3, 5, "a"), (5, 5, "b")]
     assert learn.answered(happened, "what it was") == [(5, True, "a"), (5, True, "b"), (3, False, "a")]
@@ -1084,7 +1091,7 @@ def test_answers_make_lessons():
 def test_how_far_a_lesson_reaches_is_chosen_once_and_written_to_all_of_the_network(tmp_path, monkeypatch, capsys):
     def report(self, answer, rounds, reach):
         off = abs(reach["weight"] - 3) + abs(reach["sharpness"] - 5)
-        return {**reach, "accuracy": 0.5, "accuracy_after": 0.8 - off / 100, "gain_interval": [0, 0], "f1": 0.5, "f1_after": 0.6}
+        return {**reach, "accuracy": 0.5, "accuracy_after": 0.6, "gain_interval": [0.05 - off / 100, 0.2], "f1": 0.5, "f1_after": 0.6}
 
     monkeypatch.setattr(learn.Cameras, "__init__", lambda self, text, *rest: setattr(self, "name", text.split("=")[0]))
     monkeypatch.setattr(learn.Cameras, "report", report)
@@ -1288,13 +1295,29 @@ def test_the_card_says_whether_lessons_surely_bring_something_and_where_their_re
     import card
 
     row = {"checkpoint": "home", "clips": "data/scenes/cameras", "cameras": 40, "recordings": 400, "answer": "what it was", "weight": 4.0,
-           "sharpness": 5.0, "lessons": 9.8, "accuracy": 0.5, "accuracy_after": 0.56, "gain_interval": [0.03, 0.09], "f1": 0.4, "f1_after": 0.5}  # fmt: skip
+           "sharpness": 5.0, "lessons": 9.8, "accuracy": 0.5, "accuracy_after": 0.56, "gain_interval": [0.03, 0.09], "f1": 0.4, "f1_after": 0.5,
+           "f1_interval": [-0.02, 0.12]}  # fmt: skip
     tried = [row | {"weight": w, "recordings": 300, "cameras": 30, "accuracy_after": 0.57} for w in (2.0, 4.0)]
     text = " ".join("\n".join(card.learnt([row | {"gain_interval": [-0.01, 0.1]}, row], tried)).split())
-    assert "certain in 1 of these 2 rows" in text and "Weight 4 and sharpness 5 were chosen on 300 recordings of 30 other" in text
+    assert "in the five classes is certain in 1 of these 2 rows" in text and "in F1 of narrations is not certain" in text
+    assert "0.400 -> 0.500 | +0.100 [-0.020, +0.120]" in text and "Weight 4 and sharpness 5 were chosen on 300 recordings of 30 other" in text
     assert "0.500 to 0.570 and were the best of 2" in text and "+0.060 [+0.030, +0.090]" in text
     text = "\n".join(card.learnt([row | {"gain_interval": [-0.01, 0.1]}], None))
     assert "is not certain" in text and "chosen on" not in text
+
+
+def test_the_card_holds_a_run_of_the_recipe_against_the_one_before():
+    import card
+
+    def lines(accuracy, low, high):
+        five = {"accuracy": accuracy, "interval": [low, high]}
+        reports = {"home": {"sets": {"scenes-val": {"five": five, "kinds": five | {"accuracy": 0.45, "interval": [0.4, 0.5]}}}}}
+        return [line for line in card.again(reports, None) if line.startswith("| `home`")]
+
+    five, kinds = lines(0.741, 0.681, 0.798)
+    assert five == "| `home` on scenes-val, five classes | 0.730 [0.672, 0.783] | 0.741 [0.681, 0.798] | yes |"
+    assert kinds.endswith("| 0.436 | 0.450 [0.400, 0.500] | yes |")
+    assert lines(0.79, 0.72, 0.84)[0].endswith("no |") and lines(0.78, 0.74, 0.84)[0].endswith("no |")
 
 
 def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):

@@ -22,9 +22,9 @@ const TOLERANCE: f64 = 1e-4;
 /// and one such value moved a frame's tokens by 0.0017.
 const INT8_TOLERANCE: f64 = 3e-3;
 
-/// Of the int8 narrator of a new pack, whose layers stand on one another: one value that is tipped moves the answer by up to 0.005
-/// (`nodes.py`). Those of the project were recorded where none tips.
-const NEW_NARRATOR_TOLERANCE: f64 = 1e-2;
+/// Of int8 narrators, whose layers stand on one another: of eight there is always a value that tips somewhere, and its answer moves
+/// by up to 0.008 (`nodes.py`).
+const INT8_NARRATOR_TOLERANCE: f64 = 2e-2;
 
 const STATES: [&str; 5] = ["lste_state", "dpe_state", "gstra_m", "gstra_s", "gstra_v"];
 
@@ -165,8 +165,7 @@ fn every_op_of_the_int8_graphs_gives_the_recorded_tensor() {
         let narrator = narrator.into_runnable().expect("it can be planned");
         let outputs = narrator.run(narrator_inputs(&golden)).expect("it runs");
         let wanted: ArrayD<f32> = array(&golden.join("narrator_out.npy"));
-        let tolerance = if env::var_os("OCELLI_NEW_PACK").is_some() { NEW_NARRATOR_TOLERANCE } else { INT8_TOLERANCE };
-        check_values(&format!("{name} int8 narrator"), &values(&outputs[0]), &wanted.view(), tolerance);
+        check_values(&format!("{name} int8 narrator"), &values(&outputs[0]), &wanted.view(), INT8_NARRATOR_TOLERANCE);
     }
 }
 

@@ -1075,6 +1075,18 @@ def test_the_first_checkpoint_makes_its_folder(tmp_path):
     assert torch.load(path, weights_only=True) == {"step": 1} and [p.name for p in path.parent.iterdir()] == ["base.pt"]
 
 
+def test_the_threshold_of_falls_is_the_one_that_finds_most_of_those_that_are_as_good():
+    class Trial:
+        def falls(self, option):
+            threshold, hold_off_s = option["kinds"]["fall"]
+            # As measured on clips of 0.4.0, but for the ends.
+            return {(0.5, 0.2): (14, 30, 2.54), (0.3, 0.4): (17, 30, 7.63)}.get((threshold, hold_off_s), (0, 30, 0.0))
+
+    speak = {"smoothing": 0.5, "threshold": 0.25, "hold_off_s": 0.4, "kinds": {}}
+    chosen = lambda cost: calibrate.for_falls(Trial(), speak, cost)[0]["kinds"]["fall"]  # noqa: E731
+    assert [chosen(cost) for cost in (0.01, 0.02, 0.03, 1.0)] == [(0.3, 0.4), (0.3, 0.4), (0.5, 0.2), (0.8, 0.2)]
+
+
 def test_the_gain_of_lessons_has_an_interval_in_both_measures():
     before = np.array([[5.0, 10, 2, 6, 4], [5, 10, 2, 4, 6]])
     after = before + [[2, 0, 1, 0, 0], [1, 0, 3, 0, 0]]

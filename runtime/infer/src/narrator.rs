@@ -60,7 +60,7 @@ impl Narrator {
             [Port { name: "z", datum: f32, shape: &[EMBEDDING] }, Port { name: "speak", datum: f32, shape: &[HEADS] }];
         let outputs = &outputs[..=usize::from(news)];
         let path = pack.folder.join(file);
-        let mut engine = Engine::load(backend, &path, Rhythm::Stream, "narrator", &inputs, outputs)?;
+        let mut engine = Engine::load(backend, &path, Rhythm::Anew, "narrator", &inputs, outputs)?;
         // With the oldest age and the last position, so that the tables have them all.
         let oldest = [MAX_AGE, i64::from(pack.grid.windows() as u32)].repeat(part.slots);
         let rehearsal = tensors(part.slots, &vec![0.0; part.slots * token_width], &oldest, &vec![1.0; part.slots]);

@@ -34,20 +34,29 @@ thread_local! {
     /// Weights between the file and the ops: of each node, by its name, the tensors at its inputs. tract builds ops by plain
     /// functions, which can be handed nothing else.
     static SHELF: RefCell<HashMap<String, Vec<Option<TensorProto>>>> = RefCell::default();
-    /// What the decoder layers of the graph that is being read will all work in.
-    static ROOM: RefCell<Option<Room>> = RefCell::default();
+    /// Of the graph that is being read.
+    static ROOMS: RefCell<Rooms> = RefCell::default();
     /// Of the graph that is being read.
     static RHYTHM: Cell<Rhythm> = const { Cell::new(Rhythm::Stream) };
 }
 
-/// How often a graph runs, and with that what an op does with the tensors that it gave out.
+/// What an op does with the tensors that it gave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rhythm {
     /// It keeps them, and writes what changed.
     Stream,
-    /// They go as soon as nobody needs them, and each run begins with new ones, of zeros: all of a text encoder's together are as large
-    /// as its weights.
-    NowAndThen,
+    /// They go as soon as nobody needs them, and each run begins with new ones, of zeros: all of a narrator's together are twice its
+    /// weights, and layers that work in the same few pages find them in the cache.
+    Anew,
+}
+
+/// What ops of a graph work in, all in the same, for they run one after the other.
+#[derive(Default)]
+struct Rooms {
+    layers: Option<Room>,
+    linears: Arc<Mutex<Scratch>>,
+    /// What the largest of the products so far takes there.
+    linears_bytes: usize,
 }
 
 type Room = Arc<Mutex<Option<DecoderScratch>>>;
@@ -68,7 +77,7 @@ pub(crate) fn read(onnx: &Onnx, path: &Path, rhythm: Rhythm) -> TractResult<Infe
     // The folder, for tensors that lie in files beside the graph: they are read one at a time.
     let parsed = onnx.parse(&proto, path.parent().and_then(Path::to_str));
     SHELF.take();
-    ROOM.take();
+    ROOMS.take();
     let parsed = parsed?;
     ensure!(parsed.unresolved_inputs.is_empty(), "inputs of nobody: {:?}", parsed.unresolved_inputs);
     Ok(parsed.model)
@@ -651,7 +660,10 @@ struct QLinear {
     has_rows: bool,
     has_residual: bool,
     chosen: Vec<u32>,
-    scratch: Scratch,
+    /// One for all of a graph.
+    room: Arc<Mutex<Scratch>>,
+    /// By how much it is larger for this product than for those before.
+    room_bytes: usize,
 }
 
 impl Part for QLinear {
@@ -667,13 +679,19 @@ impl Part for QLinear {
             "quick_gelu" => Act::QuickGelu,
             other => bail!("an activation called {other}"),
         };
+        let (room, room_bytes) = ROOMS.with_borrow_mut(|rooms| {
+            let bytes = rooms.linears_bytes.max(Scratch::for_any([&linear]).bytes());
+            let before = std::mem::replace(&mut rooms.linears_bytes, bytes);
+            (Arc::clone(&rooms.linears), bytes - before)
+        });
         Ok(Self {
             act,
             norm: flag(reader.node, "norm")?,
             has_rows: reader.has(4),
             has_residual: reader.has(5),
             chosen: Vec::new(),
-            scratch: Scratch::for_any([&linear]),
+            room,
+            room_bytes,
             linear: Arc::new(linear),
         })
     }
@@ -696,7 +714,7 @@ impl Part for QLinear {
     }
 
     fn state_bytes(&self, inputs: &[Shape]) -> usize {
-        self.scratch.bytes() + 4 * inputs[0][0]
+        self.room_bytes + 4 * inputs[0][0]
     }
 
     fn run(&mut self, isa: Isa, inputs: &[TValue], outputs: &mut [Tensor]) -> TractResult<()> {
@@ -720,7 +738,8 @@ impl Part for QLinear {
         let residual = if self.has_residual { Some(floats(&inputs[inputs.len() - 1])?) } else { None };
         let input = if self.norm { Input::Normed(x) } else { Input::Rows(x) };
         let rows = &self.chosen[..];
-        linear(isa, &self.linear, input, rows, rows, self.act, residual, &mut self.scratch, out);
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        linear(isa, &self.linear, input, rows, rows, self.act, residual, &mut room, out);
         Ok(())
     }
 }
@@ -845,9 +864,9 @@ impl Part for Layer {
         let config = KvConfig { query_heads, kv_heads, width, rope_base, bytes: kv_bytes, ..CACHE };
         let made = DecoderLayer::new(&config, qkv, out, up, down)?;
         let part = made.context("the sizes do not go together")?;
-        let (room, counts_room) = ROOM.with_borrow_mut(|room| {
-            let is_first = room.is_none();
-            (Room::clone(room.get_or_insert_default()), is_first)
+        let (room, counts_room) = ROOMS.with_borrow_mut(|rooms| {
+            let is_first = rooms.layers.is_none();
+            (Room::clone(rooms.layers.get_or_insert_default()), is_first)
         });
         Ok(Self { part, room, counts_room })
     }

@@ -103,7 +103,7 @@ impl TextEncoder {
             Port { name: "valid", datum: f32, shape: &[MOST_PIECES] },
         ];
         let outputs = [Port { name: "z", datum: f32, shape: &[EMBEDDING] }];
-        let engine = Engine::load(Backend::Cpu, &graph, Rhythm::NowAndThen, "text encoder", &inputs, &outputs)?;
+        let engine = Engine::load(Backend::Cpu, &graph, Rhythm::Anew, "text encoder", &inputs, &outputs)?;
         Ok(Self { engine, pieces, words })
     }
 

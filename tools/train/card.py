@@ -24,8 +24,9 @@ NOTES = """| notes: BlazePose (mediapipe 0.10.9) + tuned rules | 0.75 [0.62, 0.8
 | notes: small STAB from scratch on 33 real clips | 0.24 to 0.47, one class only | 0 of 6 |"""
 
 LIMITS = """- It tells one thing at a time: of several people the most telling, never who is who. Children are not in its training.
-- Many of its kinds it hardly knows yet: `kneel`, `bend`, `clap`, `point`, `pick_up`, `two_people`, doors and the television are
-  found seldom or never on scenes of its own generator (table above), `sit_down`, `leave`, `wave` and `carry` not often.
+- Some of its kinds it hardly knows yet: `kneel`, `carry`, `leave`, `close` and `pet` are found seldom or never on scenes of its own
+  generator (table above), `open`, `stir`, `bend`, `two_people` and `wave` not often.
+- One who exercises, squatting and rising, it takes for one who falls; one who slides off a seat or lies down quickly for one who lies down.
 - Kinds that are not in its vocabulary it cannot tell; it then says the nearest kind or nothing.
 - Hands at a table are rendered only, nothing real was tested there. Faces are not modelled.
 - Fish-eye lenses, strong back light and rain outdoors: untrained. Night vision, ceiling cameras and H.264 artefacts: a small part of the
@@ -85,7 +86,8 @@ TRIED = """The recipe from nothing. The packs before it came about otherwise, ea
 
 Since 0.3.0 all of these came together, and were not told apart: clips of a generator in which people sit and lie at their ease and every clip has a room
 of its own; Muon for the matrices; a narrator of eight layers for four; windows shown mostly as a camera's stream is, whole or dropped;
-postures drawn oftener. The other switches (`switches.py`) were no part of it.
+postures drawn oftener. The other switches (`switches.py`) were no part of it. On the validation scenes below 0.3.0 is right in 0.654 of the five classes and 0.308 of
+all kinds, and finds 4 of the 21 falls.
 
 Tried between the two and not shipped: 128 minutes more of 0.3.0's own training, by itself and as the mean of its weights and those of 0.3.0 (`mean.py`;
 WiSE-FT, Wortsman et al. 2022). The mean was right in 0.703 of the validation scenes then, where 0.3.0 was in 0.687 (+0.016 [-0.003, +0.038]), of two
@@ -97,8 +99,10 @@ INTRODUCTION = """A small causal STAB (Video-Panda's front end) and a retrieval 
 nothing on synthetic home video and a little real video. 224 x 224 px, 5 frames a second, fixed sentences."""
 MIXED = """The pack has seen synthetic scenes, ASSIST-IoT and the Intel samples, which is why no figure is given on those two; of
 GMDCSA24 it has seen nobody. Its thresholds were chosen with both subjects, so each row above has thresholds of its own:
-`base-a` below is the pack with those of subject 1, `base-b` with those of subject 3. An upper limit of 0.3 on all thresholds but that
-of falls was set so that ASSIST-IoT's multiple_jumps does not pass in silence; it cost up to 0.06 of F1 on real clips.
+`base-a` below is the pack with those of subject 1, `base-b` with those of subject 3. All thresholds but that of falls are at most 0.3,
+so that no clip of ASSIST-IoT passes in silence. **What is false about falls with real people is one clip**, of somebody who exercises, up and down.
+Through the program it is told twice. That a false fall an hour costs two falls in a hundred, where it was one before, was decided after the
+pack had been run on the test scenes with the cheaper one (0.62 of the falls, 21 false ones an hour), and with that is no choice made blind.
 """
 INT8 = """The pack's graphs compute in int8 (`models/OPS.md`): weights with one scale a column, activations with one scale a row, found
 when the row is used; nothing was trained again or calibrated for it. The figures above are of f32, from which the graphs were
@@ -197,7 +201,8 @@ def yardstick(reports):
 
 
 AGAIN = """The recipe was run twice from a clean checkout, on two machines, the first time with 170 minutes for its base at 1.05 s a step. That network is lost, and
-its figures are those that were written down. Nothing was changed after it but how far a lesson reaches, the minutes and, by the clock, the precision of products."""
+its figures are those that were written down. Changed after it were how far a lesson reaches, what a false fall costs, the minutes and, by the clock, the precision of products.
+The base of this run stood at its full rate for 114 minutes and not for 98, the share of 140 that the recipe says, because its end was set earlier under way."""
 FIRST_RUN = (  # (report, set, part, value, low, high)
     ("home", "scenes-val", "five", 0.730, 0.672, 0.783),
     ("home", "scenes-val", "kinds", 0.436, None, None),

@@ -255,7 +255,7 @@ fn a_condition_in_plain_words_is_understood_or_refused() {
         ran.err
     );
     assert!(
-        ran.out.contains("alert   somebody has fallen: each camera, any of fall from 0.20 for 1.0 s\n"),
+        ran.out.contains("alert   somebody has fallen: each camera, any of fall from 0.30 for 1.0 s\n"),
         "{}",
         ran.out
     );

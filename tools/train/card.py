@@ -289,7 +289,7 @@ def speaking(report):
 
 DROP = """Of the tokens of windows that show the picture, how many the memory leaves out, and how many half seconds are right then (in int8, people
 and scenes that were never trained on: {real} half seconds of real clips, {rendered}). *Retained* is against
-the run in which nothing is dropped: every picture sent whole, every token kept. *Running* leaves out each clip's first picture, which is kept whole,
+the run in which nothing is dropped: every picture sent whole, every token kept. It passes 100% where the network, which mostly learnt from what the gate lets through, is less right with all. *Running* leaves out each clip's first picture, which is kept whole,
 and of which a camera has one. The pack drops by pixels with a threshold of {pack} grey levels; other thresholds, and *features* behind the gate or without one (a
 `[drop]` with `any_kept`, by cosine), are what it could have; what they drop is shown for as long as it is the newest of its place, and not remembered.
 *Same answer* is the share of half seconds with the same of the five classes as in the run without drop, *same kind* that of frames with the same most probable kind.

@@ -102,18 +102,25 @@ pub fn kinds() -> Result<Kinds> {
     Ok(entries.iter().filter_map(kind).collect())
 }
 
-/// The same kinds in the same order, at nearly the same times: which of the sentences of one kind fits best is decided by pictures that
-/// another kernel or another compiler makes it take or leave.
+/// The same kinds at nearly the same times, but for one in eight, where a threshold is just met: which pictures it takes, and what is
+/// rounded to which side, another kernel or another compiler decides, and with that also which of the sentences of one kind fits best.
 fn compare(kinds: &Kinds, expected: &[Value], told: &[Value]) -> Result<()> {
     let kind = |line: &Value| {
         let text = line["text"].as_str().unwrap_or_default();
         (line["type"].clone(), kinds.get(text).map_or(text, String::as_str).to_owned())
     };
-    let same = expected.len() == told.len() && expected.iter().zip(told).all(|(a, b)| kind(a) == kind(b));
-    ensure!(!expected.is_empty() && same, "{EXPECTED} has {expected:#?} and the machine told {told:#?}");
-    for (expected, told) in expected.iter().zip(told) {
-        let apart_s = (number(expected, "clip_s")? - number(told, "clip_s")?).abs();
-        ensure!(apart_s <= TOLERANCE_S, "{apart_s:.2} s apart: {expected} and {told}");
+    ensure!(!expected.is_empty(), "{EXPECTED} has nothing");
+    for (these, those, where_from) in [(expected, told, EXPECTED), (told, expected, "the machine")] {
+        let mut alone = Vec::new();
+        for line in these {
+            let at_s = number(line, "clip_s")?;
+            let near =
+                |other: &Value| number(other, "clip_s").is_ok_and(|other_s| (other_s - at_s).abs() <= TOLERANCE_S);
+            if !those.iter().any(|other| kind(other) == kind(line) && near(other)) {
+                alone.push(line);
+            }
+        }
+        ensure!(alone.len() <= expected.len() / 8, "{where_from} alone has {alone:#?}");
     }
     Ok(())
 }
@@ -145,6 +152,9 @@ mod tests {
             assert!(compare(&kinds, &expected, &other).is_err(), "{other:?}");
         }
         assert!(compare(&kinds, &[], &[]).is_err(), "nothing expected is nothing tested");
+        let long: Vec<Value> = (0..16).map(|s| line(f64::from(s), if s % 2 == 0 { walks } else { lies })).collect();
+        compare(&kinds, &long, &long[2..]).expect("two thresholds that were just met");
+        assert!(compare(&kinds, &long, &long[3..]).is_err() && compare(&kinds, &long[3..], &long).is_err());
     }
 
     /// An alert's text is somebody's own, and of no kind.

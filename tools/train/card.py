@@ -1,4 +1,4 @@
-"""Writes a pack's CARD.md: figures from the reports of evaluate.py and from the data, never typed by hand.
+"""Writes a pack's CARD.md: figures from the reports of evaluate.py and from the data; only those of packs and runs before it are typed.
 
     python card.py models/home --reports data/reports --data data
 """
@@ -87,7 +87,8 @@ TRIED = """The recipe from nothing. The packs before it came about otherwise, ea
 Since 0.3.0 all of these came together, and were not told apart: clips of a generator in which people sit and lie at their ease and every clip has a room
 of its own; Muon for the matrices; a narrator of eight layers for four; windows shown mostly as a camera's stream is, whole or dropped;
 postures drawn oftener. The other switches (`switches.py`) were no part of it. On the validation scenes below 0.3.0 is right in 0.654 of the five classes and 0.308 of
-all kinds, and finds 4 of the 21 falls.
+all kinds, and finds 4 of the 21 falls; on the 355 clips through the program it has 0.67 [0.63, 0.72] of the five classes, 0.48 [0.42, 0.53] of the events and 0.29 [0.16, 0.43] of the falls with
+12 [4, 23] false ones an hour, and of the two people 0.78 [0.68, 0.86] and 7 of 8 falls with no false one.
 
 Tried between the two and not shipped: 128 minutes more of 0.3.0's own training, by itself and as the mean of its weights and those of 0.3.0 (`mean.py`;
 WiSE-FT, Wortsman et al. 2022). The mean was right in 0.703 of the validation scenes then, where 0.3.0 was in 0.687 (+0.016 [-0.003, +0.038]), of two
@@ -102,7 +103,8 @@ GMDCSA24 it has seen nobody. Its thresholds were chosen with both subjects, so e
 `base-a` below is the pack with those of subject 1, `base-b` with those of subject 3. All thresholds but that of falls are at most 0.3,
 so that no clip of ASSIST-IoT passes in silence. **What is false about falls with real people is one clip**, of somebody who exercises, up and down.
 Through the program it is told twice. That a false fall an hour costs two falls in a hundred, where it was one before, was decided after the
-pack had been run on the test scenes with the cheaper one (0.62 of the falls, 21 false ones an hour), and with that is no choice made blind.
+pack had been run on the test scenes with the cheaper one (0.62 of the falls, 21 false ones an hour). That of thresholds which differ by a trifle the
+one that finds more is taken came in when the demonstration's fall was not told (nor is it now). Neither is a choice made blind.
 """
 INT8 = """The pack's graphs compute in int8 (`models/OPS.md`): weights with one scale a column, activations with one scale a row, found
 when the row is used; nothing was trained again or calibrated for it. The figures above are of f32, from which the graphs were
@@ -401,15 +403,18 @@ TEMPORAL = """Whether what the pack says, frame by frame, holds what only time t
 only, in rooms and of people that nothing was trained on (`temporal.py`). A question is answered from the pack's probabilities of each
 frame, and for direction and speed from where the head of its training sees the person: a few figures a clip, and a softmax regression for
 each kind of question, learnt from other sets. The network stays as it is. The control is the same clips with their frames shuffled,
-which leave a change of light to be seen, and nothing else. Of the aim, 0.9, this is what fails: **how often, how long, and which way a
-door went**. A detector of each kind on the trunk's last token, learnt from the same sets, was tried in the place of the pack's own
+which leave a change of light to be seen, and nothing else. **Of the aim, 0.9, these fall short: {short}.** For how often, how long and which way a
+door went a detector of each kind on the trunk's last token, learnt from the same sets, was tried with a network before this one in the place of its own
 probabilities, sets left out in turn: 0.46, 0.74 and 0.72 in the place of 0.46, 0.71 and 0.71."""
+
+TEMPORAL_AIM = 0.9
 
 
 def temporal(report):
     """The temporal probes."""
     ways = ("in order", "shuffled")
-    out = [TEMPORAL, "", "| probe | sets, clips | " + " | ".join(ways) + " | chance |", "|---" * 5 + "|"]
+    short = ", ".join(name for name, r in report["in order"].items() if name != "all" and r["accuracy"] < TEMPORAL_AIM)
+    out = [TEMPORAL.format(short=short or "none"), "", "| probe | sets, clips | " + " | ".join(ways) + " | chance |", "|---" * 5 + "|"]
     for name, r in report["in order"].items():
         cells = ("{:.2f} [{:.2f}, {:.2f}]".format(w["accuracy"], *w["interval"]) for w in (report[way][name] for way in ways))
         out.append(f"| {name} | {r['sets']}, {r['clips']} | " + " | ".join(cells) + f" | {r['chance']:.2f} |")

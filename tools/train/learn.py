@@ -9,8 +9,8 @@ the checkpoint was neither trained nor calibrated on. Of each camera half of the
 them, and its user says of ten narrations, or as many as there are, what they should have been. The other half are scored,
 before and after, in int8. Over `--rounds` random halves; the intervals are of the gains, over recordings, or over cameras
 where there are several. With `--choose` it is how far a lesson reaches that is looked for, on cameras that nothing is tested on
-afterwards: the weight and sharpness with the best gain, counted by the lower end of its interval, of five-class accuracy and in F1.
-They are written into the checkpoint, and into those of the same network whose names follow; the pack has them in `[lessons]`.
+afterwards: the weight and sharpness with the largest sum of F1 and of the gain in five-class accuracy, that by the lower end of its
+interval. They are written into the checkpoint, and into those of the same network whose names follow; the pack has them in `[lessons]`.
 
 What is learnt is `Lessons` of runtime/infer/src/lessons.rs: the likeness of what is seen to each example is added to the
 logits of the example's kind (Tip-Adapter, Zhang et al. 2022), and taken from those of what was said in its place.

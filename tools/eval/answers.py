@@ -21,6 +21,9 @@ class Answer:
     is_probable: bool = True
 
 
+# What a pack's probabilities need (`calibrate.THRESHOLDS`) need not be what a baseline's need.
+THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+
 # A sentence for each kind: what the policy needs to know where a system tells kinds and not sentences.
 ALONE = words.Vocabulary(
     texts=list(words.KINDS),
@@ -44,13 +47,13 @@ class Guessed:
         return self.p, self.p
 
     def answer(self, speak, is_probable=True):
-        said = sp.run(speak, ALONE, self.p, np.rint(self.clip.times * 1e6))
+        said = sp.run(speak, ALONE, self.p, np.rint(self.clip.times * 1e6), sp.Telling())
         return Answer(self.clip, sp.smooth(self.p, speak["smoothing"]), said, is_probable)
 
 
-def chosen(guessed, cost=0.01):
+def chosen(guessed):
     """When to speak, chosen on these clips as `calibrate.py` does for the pack."""
     trial = calibrate.Trial(guessed, ALONE, None)
-    speak, score = calibrate.common(trial, (0.4, 0.2))
-    speak, _ = calibrate.single_kinds(trial, speak, score)
-    return calibrate.for_falls(trial, speak, cost)[0]
+    speak, score = calibrate.common(trial, (0.4, 0.2), THRESHOLDS)
+    speak, _ = calibrate.single_kinds(trial, speak, score, THRESHOLDS)
+    return calibrate.for_falls(trial, speak, calibrate.COST)[0]

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import labels
 import numpy as np
 
 FPS = 5
@@ -42,7 +43,7 @@ def key(name, frames):
 
 
 def load(path, video):
-    """The clip of a file of `real.py` or `generate.py`. Scenes of one room are a group; a real clip is one of its own."""
+    """The clip of a file of `real.py` or `generate.py`."""
     with np.load(path) as z:
         meta = json.loads(str(z["meta"]))
         kind = z["kind"].astype(int)
@@ -50,7 +51,7 @@ def load(path, video):
         table = z["table"].astype(int) if "table" in z and (z["table"] >= 0).any() else kind
     name = f"{path.parent.name}/{path.stem}"
     real = meta.get("source") == "real"
-    return Clip(name, path, video, times, kind, table, name if real else meta["scene"], meta["person"], real)
+    return Clip(name, path, video, times, kind, table, labels.household(meta), meta["person"], real)
 
 
 def real(folder, data, group):

@@ -50,7 +50,7 @@ def with_thresholds(pack, option, folder):
     kinds = {k: (v["threshold"], v["hold_off_s"]) for k, v in option["speak"].get("kinds", {}).items()}
     sorts = {k: v for k, v in tomllib.loads(text)["speak"].items() if k in ("who", "things", "news")}
     speak = "\n".join(export.speak_lines(option["speak"] | sorts | {"kinds": kinds}))
-    text, tables = re.subn(r"\[speak\]\n.*?\n(?=\[budget\])", lambda _: speak + "\n\n", text, flags=re.DOTALL)
+    text, tables = re.subn(r"\[speak\]\n.*?\n(?=(?:#[^\n]*\n)?\[(?!speak))", lambda _: speak + "\n\n", text, flags=re.DOTALL)
     text, lines = re.subn(r"(?m)^temperature = .*$", f"temperature = {option['temperature']:.4f}", text)
     if (tables, lines) != (1, 1):
         raise Untested(f"{pack / 'pack.toml'} is not as tools/train/export.py writes it")

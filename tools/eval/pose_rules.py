@@ -8,7 +8,7 @@
 - nobody: no person found for `patience_s`; before that, the last posture stands.
 
 The posture is the commonest of the last `smoothing` frames. All rules look back only. Thresholds are chosen by trying all
-combinations on the training side: posture by five-class accuracy, falls by the share found less `COST` x false alarms an
+combinations on the training side: posture by five-class accuracy, falls by the share found less `calibrate.COST` x false alarms an
 hour, as `calibrate.py` does for the pack; the hold-off by the same score as the pack's. The network is given more than the
 pack: a picture of 640 px, and second looks turned by 90 degrees where it finds nobody.
 """
@@ -27,7 +27,6 @@ from answers import ALONE, Guessed
 VISIBLE = 0.5
 SHOULDERS, HIPS, KNEES = (5, 6), (11, 12), (13, 14)
 SPEED_S, DROP_S, LENGTH_S = 0.6, 0.4, 2.0  # over which speeds are taken; the longest trunk of the last while is its length
-COST = 0.01
 NOBODY, WALK, STAND, SIT, LIE, FALL = (words.KINDS.index(k) for k in ("nobody", "walk", "stand", "sit", "lie", "fall"))
 
 
@@ -140,7 +139,7 @@ class HalfSeconds:
     """`evaluate.half_seconds` of one clip without its falls, for many answers."""
 
     def __init__(self, clip):
-        kind = np.where(clip.kind == FALL, -1, clip.kind)
+        kind = np.where(clip.kind == FALL, -1, np.where(clip.kind == ev.LIE_STILL, ev.LIE, clip.kind))
         bins = np.floor(clip.times / ev.HALF_S + 1e-6).astype(int)
         inside = np.unique(bins)[:, None] == bins
         five = np.eye(len(words.KINDS))[kind] * (kind >= 0)[:, None]
@@ -178,7 +177,7 @@ class PoseRules:
             answers = [self._guessed(c, classify(s, c.times, rules)).answer(self._speak()) for c, s in zip(clips, seen)]
             found, labelled, false = np.sum([ev.falls(a.clip, a.said, table=False) for a in answers], 0)
             hours = sum(c.seconds for c in clips) / 3600
-            return found / max(labelled, 1) - COST * false / hours
+            return found / max(labelled, 1) - calibrate.COST * false / hours
 
         self.rules = max(combinations(self.rules, FALLS), key=falls)
         self.trained = right(self.rules), falls(self.rules)

@@ -13,7 +13,7 @@
 - a narration is right when it comes between 1 s before and 1.5 s after a labelled happening of its kind, each once
   (`evaluate.matched`); those where nothing is labelled do not count. Labels by table and by eye.
 
-Intervals are 95%, by bootstrap over groups: real clips, or rendered rooms. Where all units hit or all miss, resampling knows no
+Intervals are 95%, by bootstrap over groups: real clips, or the households of rendered ones. Where all units hit or all miss, resampling knows no
 other outcome: there the far end is the exact one (Clopper-Pearson with as many trials as there are groups that have the
 unit, Poisson for rates).
 """
@@ -34,11 +34,7 @@ NARROW = (0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)  # bins of a kind's reliability
 
 def grouped(answers, parts):
     """[(hits, total)] of clips -> f64 [groups, 2]."""
-    names = sorted({a.clip.group for a in answers})
-    out = np.zeros((len(names), np.shape(parts)[1]))
-    for a, part in zip(answers, parts):
-        out[names.index(a.clip.group)] += part
-    return out
+    return ev.grouped(parts, [a.clip.group for a in answers])
 
 
 def share(answers, parts):

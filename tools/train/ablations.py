@@ -3,11 +3,12 @@
     python ablations.py --start data/checkpoints/base.pt --out data/ablations --steps 400
 
 Every run goes on from the same weights and is validated on every labelled frame of clips that nothing was trained on. A run that is
-there is not repeated. Writes `ablations.json`: accuracies, and the difference to the run without a switch, with an interval
+there, of the same command and the same weights, is not repeated. Writes `ablations.json`: accuracies, and the difference to the run without a switch, with an interval
 by clips drawn anew, both runs alike. So short a run tells what a switch costs or brings at once, not where it ends.
 """
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -52,17 +53,18 @@ def main():
     train = Path(__file__).with_name("train.py")
     rows = []
     wanted = lambda name: name == BASE or args.only is None or any(word in name for word in args.only)  # noqa: E731
+    begun = hashlib.sha256(args.start.read_bytes()).hexdigest()
     for name, switch in RUNS.items():
         if not wanted(name):
             continue
-        checkpoint = args.out / f"{name.split(' (')[0].replace(',', '').replace(' ', '-')}.pt"
+        # Validation tells of captions for all; without weight they teach nothing.
+        told = [] if "--corpus" in switch else ["--corpus", "data/corpus.npz", "--captions", "0"]
+        options = [str(o) for o in ("--steps", args.steps, "--teacher", "data/teacher", *told, *switch, *args.rest)]
+        kept = hashlib.sha256("\0".join([begun, *options]).encode()).hexdigest()[:8]
+        checkpoint = args.out / f"{name.split(' (')[0].replace(',', '').replace(' ', '-')}-{kept}.pt"
         if not checkpoint.exists() or "validated" not in torch.load(checkpoint, weights_only=True)["state"]:
             print(f"== {name}", flush=True)
-            command = [sys.executable, train, "--out", checkpoint, "--start", args.start, "--steps", args.steps]
-            # Validation tells of captions for all; without weight they teach nothing.
-            told = [] if "--corpus" in switch else ["--corpus", "data/corpus.npz", "--captions", "0"]
-            command += ["--teacher", "data/teacher", *told, *switch, *args.rest]
-            subprocess.run([str(c) for c in command], check=True)
+            subprocess.run([sys.executable, str(train), "--out", str(checkpoint), "--start", str(args.start), *options], check=True)
         state = torch.load(checkpoint, weights_only=True)["state"]
         row = {"name": name, "steps": state["step"], "seconds": round(state["elapsed_s"])}
         row |= {k: state["validated"].get(k) for k in SHOWN}

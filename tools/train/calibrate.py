@@ -10,7 +10,7 @@ Give only clips that nothing is tested on afterwards: synthetic ones and those o
 3. thresholds of single kinds, one after the other: raised or lowered where that score grows by more than a trifle;
 4. falls by themselves: share found - cost x false alarms an hour (`--cost`, 0.02: one more false alarm in
    an hour of such clips must buy two falls more in a hundred), and of thresholds that differ by a trifle in that the one
-   that finds most. The clips are full of staged trouble, so a quiet home hears far fewer;
+   that finds most, of those with as many the best, then the most cautious. The clips are full of staged trouble, so a quiet home hears far fewer;
 5. the score: from the smoothed probability of what is said to that of being right (Platt), one slope, and an offset of each
    kind that is drawn to the common one (`PRIOR`), since few kinds are told often enough for one of their own. By the clips
    that the network was not trained on.
@@ -36,6 +36,7 @@ THRESHOLDS = (0.2, 0.25, 0.3)
 HOLD_OFFS_S = (0.2, 0.4, 0.6, 1.0)
 PRIOR = 4.0  # what an offset of its own costs: as much as the evidence of so many narrations
 TRIFLE = 0.004  # score that a threshold of its own must bring
+COST = 0.02  # share of falls that a false alarm an hour is worth
 
 
 def temperature(clips, vocabulary):
@@ -89,11 +90,11 @@ def with_kind(speak, kind, threshold, hold_off_s):
     return {**speak, "kinds": {**speak["kinds"], kind: (threshold, hold_off_s)}}
 
 
-def common(trial, fall):
+def common(trial, fall, thresholds=THRESHOLDS):
     """Step 2: (speak, score)."""
     best = None
     for smoothing in SMOOTHINGS:
-        for threshold in THRESHOLDS:
+        for threshold in thresholds:
             for hold_off_s in HOLD_OFFS_S:
                 speak = {"smoothing": smoothing, "threshold": threshold, "hold_off_s": hold_off_s}
                 speak["kinds"] = {"fall": fall}
@@ -103,12 +104,12 @@ def common(trial, fall):
     return best
 
 
-def single_kinds(trial, speak, score):
+def single_kinds(trial, speak, score, thresholds=THRESHOLDS):
     """Step 3."""
     for kind in words.KINDS:
         if kind in ("fall", sp.SILENCE):
             continue
-        options = [with_kind(speak, kind, t, speak["hold_off_s"]) for t in THRESHOLDS if t != speak["threshold"]]
+        options = [with_kind(speak, kind, t, speak["hold_off_s"]) for t in thresholds if t != speak["threshold"]]
         option, value = max(((o, trial.score(o)) for o in options), key=lambda x: x[1])
         if value > score + TRIFLE:
             speak, score = option, value
@@ -118,7 +119,7 @@ def single_kinds(trial, speak, score):
 def for_falls(trial, speak, cost):
     """Step 4: (speak, table of all trials)."""
     table, tried = [], []
-    for hold_off_s in (0.4, 0.2):
+    for hold_off_s in (0.2, 0.4):
         for threshold in (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8):
             option = with_kind(speak, "fall", threshold, hold_off_s)
             found, labelled, rate = trial.falls(option)
@@ -126,7 +127,7 @@ def for_falls(trial, speak, cost):
             table.append({"threshold": threshold, "hold_off_s": hold_off_s, "found": found, "labelled": labelled,
                           "false_per_hour": round(rate, 1), "value": round(value, 3)})  # fmt: skip
             tried.append((found, value, option))
-    # Of those that are as good but for a trifle the one that finds most; of equals the more cautious.
+    # Cautious ones come last, and `max` takes the first of equals.
     good = max(value for _, value, _ in tried) - TRIFLE
     return max(reversed([t for t in tried if t[1] >= good]), key=lambda t: t[:2])[2], table
 
@@ -157,7 +158,7 @@ def main():
     p.add_argument("--clips", nargs="+", required=True)
     p.add_argument("--out", type=Path, help="write here, and leave the checkpoint as it is")
     p.add_argument("--vocabulary", default="models/home")
-    p.add_argument("--cost", type=float, default=0.02, help="share of falls that a false alarm an hour is worth")
+    p.add_argument("--cost", type=float, default=COST, help="share of falls that a false alarm an hour is worth")
     p.add_argument("--threads", type=int, default=1)
     args = p.parse_args()
     torch.set_num_threads(args.threads)

@@ -20,18 +20,19 @@ import evaluate as ev
 import export
 import gate
 import int8
+import labels
 import numpy as np
 import speak as sp
 import tokens as tok
 import torch
 import words
 
-COSINES = (0.97, 0.95, 0.92, 0.9, 0.88, 0.85)
+BEHIND = (0.97, 0.95, 0.92, 0.9, 0.88, 0.85)  # likeness of features behind the gate
 ALONE = (0.99, 0.98, 0.97, 0.95, 0.94, 0.93, 0.92, 0.915, 0.91, 0.9, 0.85)  # without a gate
 COARSER = (6, 8, 10, 14, 17)  # `min_mad` of a gate that is less curious than the pack's
 
 
-def ways(stab, frames, coarser, behind, alone):
+def ways(stab, frames):
     """(name, threshold, tokens, (what stands, what lasts)) of every way to drop."""
     content = gate.content_patches(*frames.shape[1:3])
     whole = gate.patchify(gate.letterbox(frames))
@@ -41,12 +42,12 @@ def ways(stab, frames, coarser, behind, alone):
     kept = gate.window_kept(keep)
     yield "nothing", None, seen_whole, (tok.of_kept(all_kept), None)
     yield "pixels", gate.GateConfig().min_mad, seen, (tok.of_kept(kept), None)
-    for mad in sorted(coarser):
+    for mad in COARSER:
         canvas, keep = gate.run_gate(whole, content, replace(gate.GateConfig(), min_mad=mad))
         yield "pixels", mad, int8.remembered(ev.see(stab, canvas)), (ev.shown(keep), None)
-    for cosine in sorted(behind, reverse=True):
+    for cosine in BEHIND:
         yield "pixels, features", cosine, seen, tok.drop_features(seen, kept, cosine)
-    for cosine in sorted(alone, reverse=True):
+    for cosine in ALONE:
         yield "features", cosine, seen_whole, tok.drop_features(seen_whole, all_kept, cosine)
 
 
@@ -54,9 +55,6 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("pairs", nargs="+", metavar="CHECKPOINT=CLIPS")
     p.add_argument("--vocabulary", default="models/home", help="pack folder")
-    p.add_argument("--coarser", nargs="*", type=int, default=COARSER, help="thresholds of a coarser gate")
-    p.add_argument("--behind", nargs="*", type=float, default=COSINES, help="similarities of features behind the gate")
-    p.add_argument("--alone", nargs="*", type=float, default=ALONE, help="of features without a gate")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
@@ -77,16 +75,17 @@ def main():
                 table = raw["table"] if "table" in raw and (raw["table"] >= 0).any() else clip.kind
             shown = gate.window_kept(gate.content_patches(*clip.frames.shape[1:3])[None])[0]
             wanted = answers = None
-            for way, threshold, video, (stands, lasts) in ways(stab, clip.frames, args.coarser, args.behind, args.alone):
+            for way, threshold, video, (stands, lasts) in ways(stab, clip.frames):
                 _, kind = words.probabilities(ev.narrate(narrator, video, stands, lasts), vocabulary, tau)
                 wanted = kind.argmax(1) if wanted is None else wanted
                 truth, guess = ev.half_seconds(times, table.astype(int), sp.smooth(kind, speak["smoothing"]))
                 answers = guess if answers is None else answers
                 for who in ("all", "real") if clip.meta.get("source") == "real" else ("all",):
-                    empty = {"five": [], "kept": 0, "tokens": 0, "first": 0, "same": 0, "frames": 0, "answers": 0}
+                    empty = {"five": [], "group": [], "kept": 0, "tokens": 0, "first": 0, "same": 0, "frames": 0, "answers": 0}
                     row = rows.setdefault((who, way, threshold), empty)
                     row["answers"] += int((guess == answers).sum())
                     row["five"].append((int((truth == guess).sum()), len(truth)))
+                    row["group"].append(labels.household(clip.meta))
                     row["kept"] += int((tok.is_kept(stands) & shown).sum())
                     row["tokens"] += int(shown.sum() * len(stands))
                     row["first"] += int(shown.sum())
@@ -100,8 +99,8 @@ def main():
         report.append({
             "clips": who, "way": way, "threshold": threshold, "dropped": round(1 - row["kept"] / row["tokens"], 3),
             "running": round(1 - (row["kept"] - row["first"]) / (row["tokens"] - row["first"]), 3), "right": right, "half_seconds": of,
-            "accuracy": ev.ratio(right, of), "interval": ev.bootstrap(row["five"]), "retained": ev.ratio(right, sum(whole)),
-            "retained_interval": ev.bootstrap([(r, w) for (r, _), w in zip(row["five"], whole)]),
+            "accuracy": ev.ratio(right, of), "interval": ev.bootstrap(ev.grouped(row["five"], row["group"])), "retained": ev.ratio(right, sum(whole)),
+            "retained_interval": ev.bootstrap(ev.grouped([(r, w) for (r, _), w in zip(row["five"], whole)], row["group"])),
             "same_kind": ev.ratio(row["same"], row["frames"]), "same_answer": ev.ratio(row["answers"], of),
         })  # fmt: skip
         print(report[-1], flush=True)

@@ -299,12 +299,13 @@ def write_held_out(folder, checkpoints):
     lines = ["# Written by tools/train/export.py. For tests alone (tools/eval): what the pack has seen, and thresholds that were"]
     lines += ["# chosen without the people on whom they are tested.", f'stab_sha256 = "{manifest["stab"]["sha256"]}"']
     lines += [f'narrator_sha256 = "{manifest["narrator"]["sha256"]}"']
+    listed = lambda clips: "[\n" + "".join(f'  "{clip}",\n' for clip in clips) + "]"  # noqa: E731
+    lines += [f"trained = {listed(network['state']['seen'])}"]
     for name, own in saved.items():
         for part in ("stab", "narrator"):
             if not all(torch.equal(value, own[part][key]) for key, value in network[part].items()):
                 raise ValueError(f"{name} is another network than {checkpoints[0].stem}")
-        seen = "".join(f'  "{clip}",\n' for clip in seen_by(own))
-        lines += ["", "[[thresholds]]", f'name = "{name}"', f"seen = [\n{seen}]", f"temperature = {own['tau']:.4f}"]
+        lines += ["", "[[thresholds]]", f'name = "{name}"', f"seen = {listed(seen_by(own))}", f"temperature = {own['tau']:.4f}"]
         lines += ["", *speak_lines(own["speak"], "thresholds.speak")]
     (folder / "held-out.toml").write_text("\n".join([*lines, ""]))
 

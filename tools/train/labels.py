@@ -1,4 +1,4 @@
-"""Labels of the real clips: the data sets' tables, and what a person saw (spans.toml). Also which frames are taken."""
+"""Labels of the real clips: the data sets' tables, and what a person saw (spans.toml). Also which frames are taken, and which clips are alike."""
 
 import re
 import tomllib
@@ -11,6 +11,7 @@ import words
 FPS = 5
 ROUNDING_US = 1_000
 FALL_S = 1.6  # what falls in a clip that is labelled "falling" to its end; afterwards the person lies
+HOUSEHOLD = 6  # successive seeds of rendered clips in which the same people live (HOME of tools/scenes/generate.py)
 SPANS = Path(__file__).with_name("spans.toml")
 
 
@@ -23,6 +24,12 @@ def sample(times_us):
             taken.append(i)
             next_period = periods + 1
     return taken
+
+
+def household(meta):
+    """Whose clips are alike and are drawn together when an interval is estimated: rendered ones of the same people; a real one is by itself."""
+    real = meta.get("source") == "real"
+    return meta["clip"] if real else f"household {int(meta['clip'].split('-')[0]) // HOUSEHOLD}"
 
 
 def read_spans(path=SPANS):

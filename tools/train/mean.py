@@ -19,6 +19,10 @@ def mean(checkpoints):
     """Contents of checkpoints -> content of one."""
     out = dict(checkpoints[-1])
     for part in PARTS:
+        if any(part not in c for c in checkpoints):
+            # A reopened pack has nothing that only training uses.
+            out.pop(part, None)
+            continue
         names = [list(c[part]) for c in checkpoints]
         shapes = [[v.shape for v in c[part].values()] for c in checkpoints]
         if any(n != names[-1] for n in names) or any(s != shapes[-1] for s in shapes):

@@ -74,9 +74,13 @@ def compare(pack, nodes):
     """Has tract compute all of it, and the pack's recorded tensors. Raises RuntimeError where it differs."""
     environment = os.environ | {"OCELLI_NEW_PACK": str(pack.resolve()), "OCELLI_NODES": str(nodes.resolve())}
     cargo = ["cargo", "test", "--quiet", "--workspace", "--test", "golden"]
-    done = subprocess.run([*cargo, "--", "--exact", "--include-ignored", "--nocapture", TEST, *GOLDEN], cwd=ROOT, env=environment)
+    names = (TEST, *GOLDEN)
+    done = subprocess.run([*cargo, "--", "--exact", "--include-ignored", "--nocapture", *names], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, end="")
     if done.returncode:
         raise RuntimeError("tract does not compute what other engines do: see above")
+    if f"{len(names)} passed" not in done.stdout:
+        raise RuntimeError(f"not all of {', '.join(names)} ran: have they other names now?")
 
 
 # Of tests/golden.rs, those that hold any pack against what PyTorch recorded.

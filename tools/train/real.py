@@ -226,6 +226,10 @@ def main():
         raise SystemExit(f"{args.data} is not here: real clips are left out")
     cv2.setNumThreads(1)
     spans = labels.read_spans()
+    taken = {args.out / f"{source.name}.npz" for source in sources(args.data, spans)}
+    for path in set() if args.only else {*args.out.glob("*/*.npz")} - taken:
+        print(f"{path} is no clip of {args.data}, or is left out by spans.toml: removed")
+        path.unlink()
     count = {}
     for source in sources(args.data, spans):
         if args.only not in source.name:

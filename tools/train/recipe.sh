@@ -15,6 +15,7 @@ threads=${THREADS:-2}            # making the batches takes a quarter of one
 scenes=${SCENES:-2400}           # synthetic clips, and a sixth as many in which people sit at their ease
 base_minutes=${BASE_MINUTES:-140}
 tune_minutes=${TUNE_MINUTES:-15}
+switch_steps=${SWITCH_STEPS:-300} # of training with each switch, ten times, for what the card tells of them; 0: not at all
 clips=../shared/data
 real=data/real
 a="$real/gmdcsa24/subject-1_*.npz"
@@ -146,6 +147,8 @@ if wanted 8; then
         --threads "$threads" --out data/reports/temporal.json
     # shellcheck disable=SC2086
     "$python" tools/train/learn.py $real_pairs home=data/scenes/cameras --threads "$threads" --out data/reports/learn.json
+    test "$switch_steps" -eq 0 || "$python" tools/train/ablations.py --start data/checkpoints/base.pt --steps "$switch_steps" -- \
+        --vocabulary models/home --lr 2e-4 --threads "$threads" --batch 8 --length 12 --reads 2 --save-every 60 --val-every 36000
 fi
 if wanted 9; then
     say 9 "pack"

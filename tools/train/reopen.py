@@ -97,15 +97,19 @@ def narrator_of(path):
 
 
 def thresholds(folder, manifest):
-    """(name, what it has seen, temperature, speak policy) of the pack, and of what it is tested with."""
-    held_out = folder / "held-out.toml"
-    parts = tomllib.loads(held_out.read_text())["thresholds"] if held_out.is_file() else []
-    for part in parts:
+    """(name, clips trained on, clips calibrated on, temperature, speak policy) of the pack, and of what it is tested with."""
+    path = folder / "held-out.toml"
+    held_out = tomllib.loads(path.read_text()) if path.is_file() else {"thresholds": []}
+    for part in ("stab", "narrator") if path.is_file() else ():
+        if held_out[f"{part}_sha256"] != manifest[part]["sha256"]:
+            raise SystemExit(f"{path} is of another network than {folder / 'pack.toml'}: write it anew (export.py held-out), or take it away")
+    for part in held_out["thresholds"]:
         speak = part["speak"]
         kinds = {kind: (of["threshold"], of["hold_off_s"]) for kind, of in speak["kinds"].items()}
-        yield part["name"], part["seen"], part["temperature"], speak | {"kinds": kinds}
-    if not parts:
-        yield folder.name, [], manifest["vocabulary"]["temperature"], None
+        calibrated = [clip for clip in part["seen"] if clip not in held_out["trained"]]
+        yield part["name"], held_out["trained"], calibrated, part["temperature"], speak | {"kinds": kinds}
+    if not held_out["thresholds"]:
+        yield folder.name, [], [], manifest["vocabulary"]["temperature"], None
 
 
 def main():
@@ -117,14 +121,14 @@ def main():
     stab = stab_of(args.pack / manifest["reference"]["stab"], manifest["stab"]["token_width"])
     narrator = narrator_of(args.pack / manifest["reference"]["narrator"])
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, seen, tau, speak in thresholds(args.pack, manifest):
+    for name, trained, calibrated, tau, speak in thresholds(args.pack, manifest):
         path = args.out / f"{name}.pt"
         if path.exists():
             print(f"{path} is there: left")
             continue
         content = {
             "stab": stab.state_dict(), "narrator": narrator.state_dict(), "stab_config": stab.config.as_dict(),
-            "narrator_config": narrator.config.as_dict(), "tau": tau, "speak": speak, "state": {"seen": seen}, "optimizer": None,
+            "narrator_config": narrator.config.as_dict(), "tau": tau, "speak": speak, "state": {"seen": trained}, "calibration": {"seen": calibrated}, "optimizer": None,
         }  # fmt: skip
         if "lessons" in manifest:
             content["lessons"] = manifest["lessons"]

@@ -197,9 +197,9 @@ class SpeakPolicy:
         return self.smoothed[index] >= self.thresholds[index]
 
 
-def run(speak, vocabulary, p, times_us):
-    """P(entry) f32 [T, N] of a whole clip -> everything said."""
-    policy = SpeakPolicy(speak, vocabulary.kind, vocabulary.severities)
+def run(speak, vocabulary, p, times_us, telling=None):
+    """P(entry) f32 [T, N] of a whole clip -> everything said, or of that what is told."""
+    policy = SpeakPolicy(speak, vocabulary.kind, vocabulary.severities, telling=telling)
     return [s for row, t in zip(p, times_us) for s in policy.hear(row, int(t))]
 
 

@@ -1,4 +1,4 @@
-"""What the recipe can add to the losses of every training (train.py); each is off by itself, and CARD.md tells what it brought.
+"""What the recipe can add to the losses of every training (train.py); each is off by itself, and CARD.md tells what it brought where ablations.py was run.
 
 `distil`  tokens are like a pretrained network's features at their place (Video-Panda: 1 - cosine), see teacher.py
 `masked`  the narrator names the code of windows that it cannot see (VIOLET's blocks; E-ViLM's semantic codes)

@@ -9,7 +9,7 @@ frames, how often and how long one is there, how far the person moved), a few fi
 kind of question says what they mean. It is trained on sets of clips of their own and asked about others, in rooms and of people
 that nothing was trained on. The clips of a set differ in one thing only (tools/scenes/probes.py), and every answer is right once
 in a set, so chance is one in the number of answers. The control: the same test clips with their frames shuffled before they come
-to the gate. Intervals are 95%, by bootstrap over sets.
+to the gate. Intervals are 95%, by bootstrap over households (sets of the same people are drawn together).
 """
 
 import argparse
@@ -26,6 +26,7 @@ import data
 import evaluate as ev
 import export
 import heads
+import labels
 import tokens as tok
 import train as training
 import words
@@ -54,6 +55,7 @@ class Seen:
     question: dict
     probe: str
     set: str
+    group: str
 
     def of(self, kind):
         return self.log_prob[:, words.KINDS.index(kind)]
@@ -99,7 +101,7 @@ def look(path, eyes, shuffle=None):
         question = json.loads(str(z["qa"]))[0]  # the others are about what the set has in common
     if shuffle is not None:
         frames = frames[shuffle.permutation(len(frames))]
-    return Seen(*eyes(frames), question, meta["probe"], meta["probe_set"])
+    return Seen(*eyes(frames), question, meta["probe"], meta["probe_set"], labels.household(meta))
 
 
 def lean(values, weight=None):
@@ -211,23 +213,21 @@ def learn(clips):
 
 
 def ask(readings, clips):
-    """[(probe, set, right, number of answers)]"""
-    return [(s.probe, s.set, readings[s.probe](evidence(s)) == right(s), len(s.question["choices"])) for s in clips]
+    """[(probe, set, right, number of answers, household)]"""
+    return [(s.probe, s.set, readings[s.probe](evidence(s)) == right(s), len(s.question["choices"]), s.group) for s in clips]
+
 
 def summary(answers):
     """Accuracy with interval, chance, for each probe and over all."""
     out = {}
     for name in ["all", *sorted({a[0] for a in answers})]:
         part = [a for a in answers if name in ("all", a[0])]
-        sets = sorted({a[1] for a in part})
-        counts = np.array([[sum(a[2] for a in part if a[1] == s), sum(a[1] == s for a in part)] for s in sets], float)
-        drawn = np.random.default_rng(0).integers(len(sets), size=(2000, len(sets)))
-        shares = counts[drawn, 0].sum(1) / counts[drawn, 1].sum(1)
+        hits = [(a[2], 1) for a in part]
         out[name] = {
-            "accuracy": round(float(counts[:, 0].sum() / counts[:, 1].sum()), 4),
-            "interval": np.percentile(shares, [2.5, 97.5]).round(4).tolist(),
+            "accuracy": round(float(np.mean([a[2] for a in part])), 4),
+            "interval": ev.bootstrap(ev.grouped(hits, [a[4] for a in part])),
             "chance": round(float(np.mean([1 / a[3] for a in part])), 4),
-            "sets": len(sets), "clips": len(part),
+            "sets": len({a[1] for a in part}), "clips": len(part),
         }  # fmt: skip
     return out
 

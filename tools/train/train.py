@@ -90,8 +90,9 @@ def collate(items, rng, drop=Drop.draw, corpus=None, hard=0, reads_each=READS, s
     reads = [(v, t) for v, (i, _) in enumerate(views) for t in picked[i]]
     item = lambda v: items[views[v][0]]  # noqa: E731
     said = [item(v)["said"][t] for v, t in reads]
-    negatives = sorted({n for row in sorted(set().union(*said)) for n in corpus.negatives(rng, row, hard)} if hard else ())
-    batch["drawn"] = int(rng.integers(1 << 62))  # what a switch draws, comes from here
+    batch["drawn"] = int(rng.integers(1 << 62))  # what a switch draws, comes from here, so that windows are the same without it
+    own = np.random.default_rng(batch["drawn"])
+    negatives = sorted({n for row in sorted(set().union(*said)) for n in corpus.negatives(own, row, hard)} if hard else ())
     undropped = [(v, t) for v, t in reads if views[v][1] is None]
     batch |= {"reads": reads, "whole": len(undropped), "drops": [d for _, d in views], "said": said, "negatives": negatives}
     batch["speak"] = [switches.speak_labels(item(v)["kind"], t) for v, t in reads]

@@ -29,10 +29,10 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   ocelli run                                         the first camera of this machine
   ocelli run --device /dev/video2 --json             one JSON object a line
-  ocelli run --state /var/lib/ocelli                 remembers across restarts
+  ocelli run --state hall.state                      remembers across restarts
   ocelli run --verbosity quiet                       who comes and goes, falls, who lies; `full` also what still goes on
   ocelli run clip.mp4                                a clip, at the speed at which it was recorded
-  ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -' --command-format mjpeg
+  ocelli run --command 'rpicam-vid -t 0 -n --codec mjpeg -o -; exit 1' --command-format mjpeg
   ocelli run --rtsp rtsp://camera.lan/stream
   ocelli run --command 'ffmpeg -loglevel error -i http://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p -; exit 1'";
 
@@ -127,8 +127,8 @@ Examples (FILE is --journal FILE, or what the config says):
   ocelli describe --since 2026-11-26 --camera hall   in the hall on a day
   ocelli describe --since 3h --seconds 5             in what words can be found in 5 seconds
   ocelli describe --since 1h --schema note.json      as JSON of this form
-The words are those of a small language model (`cargo xtask pack smollm2` makes it; 170 MB on disk, and as much memory while it
-words). It may say only what the events say: each sentence is held against its event, names, times, numbers and all. Where it says
+The words are those of a small language model (`cargo xtask pack smollm2` makes it; 166 MB on disk, and 180 MiB of memory while
+it words). It may say only what the events say: each sentence is held against its event, names, times, numbers and all. Where it says
 more, or where there is no such model, the event itself is told. Ctrl-C ends the wording; the rest is told as it is.";
 
 const YES_EXAMPLES: &str = "\

@@ -95,6 +95,19 @@ pub fn test_scorers() -> Result<()> {
     finish(Command::new(python).current_dir(root()).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(tests))
 }
 
+/// All tests in Python but those of the page.
+pub fn test_tools() -> Result<()> {
+    setup::run(setup::For::Eval)?;
+    let python = environments()?;
+    for folder in ["train", "scenes", "eval"] {
+        eprintln!("xtask: pytest in tools/{folder}");
+        let mut tests = Command::new(&python);
+        tests.current_dir(root().join("tools").join(folder)).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+        finish(&mut tests)?;
+    }
+    Ok(())
+}
+
 fn all(all: &All) -> Result<()> {
     let program = checked("ocelli")?;
     let mut job = Command::new(environments()?);

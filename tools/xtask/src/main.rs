@@ -39,13 +39,13 @@ enum Task {
         #[arg(long)]
         ci: bool,
     },
-    /// Run every test: format, clippy, unit, doc and end-to-end tests, documentation, what `test-kernels` and `test-pins` do, the panel's
+    /// Run the tests: format, clippy, unit, doc and end-to-end tests, documentation, what `test-kernels` and `test-pins` do, the panel's
     /// firmware on emulated chips, and most of `vm`.
     Test {
         /// Leave out clippy, the documentation, what `test-kernels` and `test-pins` do and the emulated arm64 machine.
         #[arg(long)]
         quick: bool,
-        /// Only this: the gateway with real clients, a browser among them.
+        /// Only this, which is no part of the others.
         what: Option<Part>,
     },
     /// Only the kernels' tests, on emulated ARM CPUs, under Miri and with checks of addresses.
@@ -102,12 +102,15 @@ enum Task {
 enum Part {
     /// A browser, `OpenAI`'s client and a tester of APIs against a running program.
     Gateway,
+    /// Training, scenes and evaluation in Python, with some gigabytes of packages.
+    Tools,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Demo { ci } => demo(ci),
         Task::Test { what: Some(Part::Gateway), .. } => gateway::test().map(|()| ExitCode::SUCCESS),
+        Task::Test { what: Some(Part::Tools), .. } => eval::test_tools().map(|()| ExitCode::SUCCESS),
         Task::Test { quick, what: None } => test(quick).map(|()| ExitCode::SUCCESS),
         Task::Bench { what } => bench::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Pack { what } => pack::run(&what).map(|()| ExitCode::SUCCESS),

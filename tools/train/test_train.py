@@ -1289,6 +1289,9 @@ def test_the_card_tells_which_switches_were_not_run():
     text = "\n".join(card.switched({"start": "x.pt", "clips": 80, "runs": runs}, ablations.RUNS))
     assert "9 more steps" in text and "80 validation clips" in text
     assert f"| {runs[1]['name']} | 0.410 | +0.020 [-0.010, +0.050] | 0.700 |" in text
+    assert "None of them changes" in text
+    runs[2]["interval"] = [0.01, 0.05]
+    assert f"is certain of {runs[2]['name']}." in "\n".join(card.switched({"start": "x.pt", "clips": 80, "runs": runs}, ablations.RUNS))
     missing = text.split("Not run: ")[1]
     assert [name for name in ablations.RUNS if name in missing] == list(ablations.RUNS)[3:]
 
@@ -1366,6 +1369,24 @@ def test_the_card_names_the_kinds_that_the_pack_finds_least_often():
     reports = {"home": {"sets": {"scenes-val": {"kinds": {"each": each}}}}}
     text = " ".join(card.limits(reports)[0].split())
     assert "less than a fifth of `carry`; less than a third of `wave`." in text and "`walk`" not in text
+
+
+def test_a_training_does_not_go_on_from_other_weights_than_it_began_with(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["reopen.py", str(MODELS / "tiny-test"), str(tmp_path)])
+    reopen.main()
+    start, out = tmp_path / "tiny-test.pt", tmp_path / "tuned.pt"
+    saved = torch.load(start, weights_only=True)
+    saved["narrator"]["embed.weight"] = saved["narrator"]["embed.weight"] + 1
+    saved["state"] |= {"step": 3, "elapsed_s": 1.0, "start": train.digest(start)}
+    torch.save(saved, out)
+    assert train.digest(out) != train.digest(start)
+    command = ["train.py", "--out", str(out), "--precision", "f32", "--val", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", [*command, "--start", str(start)])
+    with pytest.raises(SystemExit, match="no clips to validate on"):  # it went on
+        train.main()
+    monkeypatch.setattr("sys.argv", [*command, "--start", str(out)])
+    with pytest.raises(SystemExit, match="began with other weights"):
+        train.main()
 
 
 def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):

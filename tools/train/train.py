@@ -11,6 +11,7 @@ run goes on where it was (`--fresh` starts over).
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import time
@@ -313,6 +314,15 @@ def clip_name(path):
     return f"{Path(path).parent.name}/{Path(path).stem}"
 
 
+def digest(path):
+    """Of the weights of a checkpoint's networks."""
+    saved, whole = torch.load(path, map_location="cpu", weights_only=True), hashlib.sha256()
+    for part in ("stab", "narrator"):
+        for name, value in saved[part].items():
+            whole.update(name.encode() + value.contiguous().view(torch.uint8).numpy().tobytes() if value.dim() else name.encode())
+    return whole.hexdigest()
+
+
 def load_into(model, path, optimizer=None):
     """Weights of a checkpoint into `model`, and its progress. A checkpoint of fewer kinds (they are only ever appended)
     keeps its rows of the kind heads; the new rows, and then the optimizer too, begin afresh, as where it is older than the
@@ -469,14 +479,18 @@ def main():
     else:
         optimizer = muon.Muon(model, lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98))
     state = {"step": 0, "elapsed_s": 0.0, "seen": [], "before": []}  # before: steps and seconds of what it started from
+    start = digest(args.start) if args.start else None
     if resumes:
         state = load_into(model, args.out, optimizer)
+        if start and state.get("start", start) != start:
+            raise SystemExit(f"{args.out} began with other weights than those of {args.start}: --fresh begins with these, and what was learnt since is lost")
         print(f"resumed at step {state['step']}, {state['elapsed_s'] / 60:.1f} min", flush=True)
     elif args.start:
         earlier = load_into(model, args.start)
         state["seen"] = earlier["seen"]
         own = [{k: earlier[k] for k in ("step", "elapsed_s")}] if "step" in earlier else []  # a reopened pack does not know
         state["before"] = earlier.get("before", []) + own
+        state["start"] = start
     # Nothing is tested on what is in this list, see evaluate.py.
     state["seen"] = sorted({*state["seen"], *map(clip_name, real_files(args.extra))})
     vocabulary = None

@@ -1,5 +1,5 @@
 """Writes a pack's CARD.md: figures from reports and from the data. Typed are those of packs and runs before it (NOTES, TRIED,
-FIRST_RUN, NOISE), and what only a look at the figures tells (MIXED, LIMITS, AGAIN): read these again for another pack.
+FIRST_RUN, NOISE, the end of TEMPORAL), and what only a look at the figures tells (MIXED, LIMITS, AGAIN, and of the classifier in PROGRAM): read these again for another pack.
 
     python card.py models/home --reports data/reports --data data
 
@@ -252,7 +252,7 @@ def again(reports, program):
 def limits(reports):
     """What it cannot do, with the kinds that it finds least often."""
     each = reports.get("home", {}).get("sets", {}).get("scenes-val", {}).get("kinds", {}).get("each", {})
-    recall = sorted((k["recall"], f"`{kind}`") for kind, k in each.items() if k["frames"])
+    recall = sorted((k["recall"], f"`{kind}`") for kind, k in each.items() if k["frames"] and kind != "silence")
     named = lambda low, high: ", ".join(kind for r, kind in recall if low <= r < high) or "none"  # noqa: E731
     return [LIMITS.format(never=named(0, 1 / 5), seldom=named(1 / 5, 1 / 3))]
 
@@ -301,14 +301,14 @@ def in_int8(reports, int8_reports):
 def speaking(report):
     speak = report["speak"]
     out = [f"What a picture shows counts for {1 - speak['smoothing']:g} of a probability, what was before it for the rest (smoothing {speak['smoothing']}, temperature {report['tau']:.4f}).",
-           f"A kind is told when it has been the most probable by more than its threshold for its hold-off: {speak['threshold']} for {speak['hold_off_s']} s."]  # fmt: skip
-    own = [f"`{kind}` {threshold} for {hold_off_s} s" for kind, (threshold, hold_off_s) in speak["kinds"].items()]
-    out += [f"Of its own has {'; '.join(own)}."] if own else []
+           "A kind is told when its probability has been at its threshold or above, and by more than that of any other kind, for its hold-off: "
+           f"{speak['threshold']} for {speak['hold_off_s']} s."]  # fmt: skip
+    out += [f"`{kind}` has its own: {threshold} for {hold_off_s} s." for kind, (threshold, hold_off_s) in speak["kinds"].items()]
     return [*out, "Chosen by `calibrate.py`; a device may set its own."]
 
 
-DROP = """Of the tokens of windows that show the picture, how many the memory leaves out, and how many half seconds are right then (in int8, people
-and scenes that were never trained on: {real} half seconds of real clips, {rendered}). *Retained* is against
+DROP = """Of the tokens of windows that show the picture, how many the memory leaves out, and how many half seconds are right then (in int8, of people
+and rooms that were never trained on: {real} half seconds of real clips, {rendered}). *Retained* is against
 the run in which nothing is dropped: every picture sent whole, every token kept. It passes 100% where the network, which mostly learnt from what the gate lets through, is less right with all. *Running* leaves out each clip's first picture, which is kept whole,
 and of which a camera has one. The pack drops by pixels with a threshold of {pack} grey levels; other thresholds, and *features* behind the gate or without one (a
 `[drop]` with `any_kept`, by cosine), are what it could have; what they drop is shown for as long as it is the newest of its place, and not remembered.
@@ -349,7 +349,7 @@ def drop_text(rows):
         best = f"{told(most['real'])}; on all {told(most['all'])}"
         picked = DROP_BOTH.format(all=elsewhere(most["real"], "all"), real=elsewhere(most["all"], "real"))
     else:
-        rendered, best, picked = "no rendered ones", told(most["real"]), "It was picked from this very table."
+        rendered, best, picked = "rendered ones were left out", told(most["real"]), "It was picked from this very table."
     return DROP.format(
         real=count["real"], undropped=next(r["accuracy"] for r in rows if (r["clips"], r["way"]) == ("real", "nothing")), rendered=rendered, one=1 / count["real"], pack=gate.GateConfig().min_mad, least=RETAINED, best=best, picked=picked,
         same=f"is had with {max(r['dropped'] for r in alike):.1%} dropped{on_real}" if alike else
@@ -537,12 +537,13 @@ def card(pack, reports, int8_reports, program, drop, learn, reach, probes, noise
     return "\n".join(lines)
 
 
-def read(report, about=None):
-    """A report, if there is one. One that was written before what it is `about` is refused."""
+def read(report, *about):
+    """A report, if there is one. One that was written before one of the files that it is `about` is refused."""
     if not report.exists():
         return None
-    if about is not None and about.exists() and report.stat().st_mtime < about.stat().st_mtime:
-        raise SystemExit(f"{report} is older than {about}, and may be about the one before: make it anew, or take it away")
+    for path in about:
+        if path.exists() and report.stat().st_mtime < path.stat().st_mtime:
+            raise SystemExit(f"{report} is older than {path}, and may be about the one before: make it anew, or take it away")
     return json.loads(report.read_text())
 
 
@@ -558,12 +559,11 @@ def main():
         for found, path in ((reports, f"{name}.json"), (int8_reports, f"{name}-int8.json")):
             if (args.reports / path).exists():
                 found[name] = read(args.reports / path, checkpoints / f"{name}.pt")
-    drop, learn, reach, probes = (
-        read(args.reports / f"{name}.json", checkpoints / "home.pt") for name in ("drop", "learn", "reach", "temporal")
-    )
-    program = read(args.reports / "eval-home.json", args.pack / "pack.toml")
+    same_network = [checkpoints / f"{name}.pt" for name in ("home", "base-a", "base-b")]
+    drop, learn, reach, probes = (read(args.reports / f"{name}.json", *same_network) for name in ("drop", "learn", "reach", "temporal"))
+    program = read(args.reports / "eval-home.json", args.pack / "pack.toml", args.pack / "held-out.toml")
     noise = [r for name in ("spooky-easy", "spooky") if (r := read(args.reports / f"{name}.json"))]
-    switches = read(args.data / "ablations/ablations.json")
+    switches = read(args.data / "ablations/ablations.json", checkpoints / "base.pt")
     (args.pack / "CARD.md").write_text(card(args.pack, reports, int8_reports, program, drop, learn, reach, probes, noise, switches, args.data))
     print(f"{args.pack / 'CARD.md'} from {', '.join(reports)}; in int8 {', '.join(int8_reports)}")
 

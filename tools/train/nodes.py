@@ -79,7 +79,7 @@ def compare(pack, nodes):
     print(done.stdout, end="")
     if done.returncode:
         raise RuntimeError("tract does not compute what other engines do: see above")
-    if f"{len(names)} passed" not in done.stdout:
+    if f" {len(names)} passed;" not in done.stdout:
         raise RuntimeError(f"not all of {', '.join(names)} ran: have they other names now?")
 
 

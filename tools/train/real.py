@@ -227,7 +227,8 @@ def main():
     cv2.setNumThreads(1)
     spans = labels.read_spans()
     taken = {args.out / f"{source.name}.npz" for source in sources(args.data, spans)}
-    for path in set() if args.only else {*args.out.glob("*/*.npz")} - taken:
+    kept = set() if args.only else {p for p in args.out.glob("*/*.npz") if (args.data / p.parent.name).is_dir()}
+    for path in kept - taken:
         print(f"{path} is no clip of {args.data}, or is left out by spans.toml: removed")
         path.unlink()
     count = {}

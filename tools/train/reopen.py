@@ -103,6 +103,8 @@ def thresholds(folder, manifest):
     for part in ("stab", "narrator") if path.is_file() else ():
         if held_out[f"{part}_sha256"] != manifest[part]["sha256"]:
             raise SystemExit(f"{path} is of another network than {folder / 'pack.toml'}: write it anew (export.py held-out), or take it away")
+    if held_out["thresholds"] and "trained" not in held_out:
+        raise SystemExit(f"{path} is of an older export.py and does not say what was trained on: write it anew (export.py held-out), or take it away")
     for part in held_out["thresholds"]:
         speak = part["speak"]
         kinds = {kind: (of["threshold"], of["hold_off_s"]) for kind, of in speak["kinds"].items()}

@@ -1316,7 +1316,7 @@ def test_the_card_tells_of_drop_what_its_table_says():
     assert "is had with 82.0% dropped" in card.drop_text(rows)
     alone = [r | {"half_seconds": 50} for r in rows]
     text = " ".join(card.drop_text(alone).split())
-    assert "50 half seconds of real clips, no rendered ones" in text and "by pixels at 9**, of a run without drop that is right in 64%. It was picked from this very table." in text
+    assert "50 half seconds of real clips, rendered ones were left out" in text and "by pixels at 9**, of a run without drop that is right in 64%. It was picked from this very table." in text
     assert "no way has, 90% at most" in text
 
 
@@ -1359,7 +1359,7 @@ def test_a_report_that_is_older_than_its_checkpoint_is_refused(tmp_path):
     checkpoint.write_bytes(b"")
     os.utime(checkpoint, (report.stat().st_mtime + 1,) * 2)
     with pytest.raises(SystemExit, match="home.json is older than"):
-        card.read(report, checkpoint)
+        card.read(report, tmp_path / "not-there.pt", checkpoint)
 
 
 def test_the_card_names_the_kinds_that_the_pack_finds_least_often():

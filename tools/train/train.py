@@ -319,7 +319,7 @@ def digest(path):
     saved, whole = torch.load(path, map_location="cpu", weights_only=True), hashlib.sha256()
     for part in ("stab", "narrator"):
         for name, value in saved[part].items():
-            whole.update(name.encode() + value.contiguous().view(torch.uint8).numpy().tobytes() if value.dim() else name.encode())
+            whole.update(name.encode() + value.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return whole.hexdigest()
 
 
@@ -483,7 +483,7 @@ def main():
     if resumes:
         state = load_into(model, args.out, optimizer)
         if start and state.get("start", start) != start:
-            raise SystemExit(f"{args.out} began with other weights than those of {args.start}: --fresh begins with these, and what was learnt since is lost")
+            raise SystemExit(f"{args.out} began with other weights than those of {args.start}: take it away, or --fresh, to begin with these")
         print(f"resumed at step {state['step']}, {state['elapsed_s'] / 60:.1f} min", flush=True)
     elif args.start:
         earlier = load_into(model, args.start)

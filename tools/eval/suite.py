@@ -42,7 +42,8 @@ PROBES = 3_000_000  # the first seed of the sets of probes
 ABOUT = """{items} items of {sets} sets, told by the pack {pack} through the program. Sets are of our own making in the benchmarks' forms, but for copies
 of the field's that lay at hand. Rendered clips have seeds from {test}, probes from {probes}: rooms and people on which neither the pack's weights
 (seeds from {train}) nor its thresholds (from {val}, and real people) were chosen. Open answers are judged offline, by rule; E.T. Bench
-has no embedding: a choice must be named, and sentences are compared by METEOR."""
+has no embedding: a choice must be named, and sentences are compared by METEOR. Published does what a benchmark's released script does, faults
+included; strict mends these. Missing are items without an answer, unread those with one in which the script's rules find nothing."""
 
 
 @dataclass(frozen=True)

@@ -418,7 +418,7 @@ def replaced(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["tiny", "pack", "random", "held-out"])
+    parser.add_argument("what", choices=["tiny", "pack", "held-out"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--checkpoint", type=Path, nargs="+", help="held-out: that of the pack first")
     parser.add_argument("--name", default=None)
@@ -432,9 +432,6 @@ def main():
     with replaced(args.folder) as folder:
         if args.what == "tiny":
             worst = tiny(folder)
-        elif args.what == "random":
-            torch.manual_seed(1)
-            worst = write_pack(folder, name, randomise(st.Stab()), nar.Narrator(), note="RANDOM WEIGHTS.")
         else:
             stab, narrator, saved = load_models(args.checkpoint[0])
             speak = saved.get("speak") or SPEAK

@@ -305,6 +305,7 @@ def markdown(facts, args, rows, delays, of_engines, grown):
            f"`cargo xtask bench all`: {facts['cpu']}, {facts['cores']} cores, load {facts['load']:.1f} from this and other work; {args.program.parent.name} profile; "
            f"the least of {args.rounds} rounds in turn. On a busy machine only ratios and CPU seconds say anything.", "",
            "## The job, on the same clips", "", table([r for r in rows if r["value"] is not None]), "",
+           "`imported_bytes` are those of the libraries of a peer's Python; `computed_share` is the share of patches (ocelli) or of pictures (the peers) that a network saw. "
            "`person_told_s`: when in the clip a person was first told of, rightly or not; – is never."]  # fmt: skip
     if facts["no_energy_because"]:
         out += ["", f"Energy was not measured: {facts['no_energy_because']}."]

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import train as training
+
 BASE = "nothing added"
 RUNS = {
     BASE: [],
@@ -53,7 +55,9 @@ def main():
     train = Path(__file__).with_name("train.py")
     rows = []
     wanted = lambda name: name == BASE or args.only is None or any(word in name for word in args.only)  # noqa: E731
-    begun = hashlib.sha256(args.start.read_bytes()).hexdigest()
+    if not args.start.exists():
+        p.error(f"{args.start} is not there: it is what each run goes on from (recipe.sh, step 5)")
+    begun = training.digest(args.start)
     for name, switch in RUNS.items():
         if not wanted(name):
             continue

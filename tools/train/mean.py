@@ -12,15 +12,15 @@ import torch
 
 import train
 
-PARTS = ("stab", "narrator", "dense", "trunk")
+TRAINING = ("dense", "trunk")  # which a reopened pack has not
+PARTS = ("stab", "narrator", *TRAINING)
 
 
 def mean(checkpoints):
     """Contents of checkpoints -> content of one."""
     out = dict(checkpoints[-1])
     for part in PARTS:
-        if any(part not in c for c in checkpoints):
-            # A reopened pack has nothing that only training uses.
+        if part in TRAINING and any(part not in c for c in checkpoints):
             out.pop(part, None)
             continue
         names = [list(c[part]) for c in checkpoints]

@@ -1402,16 +1402,20 @@ def test_only_some_switches_are_run_and_the_base_always(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ablations.subprocess, "run", run)
     start = tmp_path / "base.pt"
-    start.write_bytes(b"weights")
+    weights = lambda value: torch.save({"stab": {"w": torch.tensor(value)}, "narrator": {}}, start)  # noqa: E731
+    weights(1.0)
     monkeypatch.setattr("sys.argv", ["ablations.py", "--start", str(start), "--out", str(tmp_path), "--only", "order", "qat"])
     ablations.main()
     ablations.main()  # what is there is not run again
     report = json.loads((tmp_path / "ablations.json").read_text())
     assert [r["name"] for r in report["runs"]] == ["nothing added", "order (b)", "qat (f)"] and len(ran) == 3
     assert report["clips"] == 2 and "--qat" in ran[2] and "--qat" not in ran[1]
-    start.write_bytes(b"other weights")
+    weights(2.0)
     ablations.main()
     assert len(ran) == 6
+    start.unlink()
+    with pytest.raises(SystemExit):
+        ablations.main()
 
 
 def test_the_mean_of_checkpoints_lies_between_them_and_is_the_last_in_all_else():

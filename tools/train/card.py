@@ -97,6 +97,17 @@ Tried between 0.3.0 and this pack, and not shipped: 128 minutes more of 0.3.0's 
 WiSE-FT, Wortsman et al. 2022). The mean was right in 0.703 of the validation scenes of that time, others than those below, where 0.3.0 was in 0.687 (+0.016 [-0.003, +0.038]), of two
 people in 0.77 where 0.3.0 was in 0.78, and let one clip of the lab pass in silence.
 
+Tried from the same base as this pack, and not shipped, since no difference to it is certain and none helps with both people:
+
+| tuned otherwise, f32 | scenes below: five classes, all kinds | subject 3 | falls (false) | subject 1 | falls (false) |
+|---|---|---|---|---|---|
+| as this pack, 15 minutes at 2e-4 | 0.741, 0.457 | 0.77 [0.64, 0.90] | 5 of 5 (1) | 0.71 [0.47, 0.86] | 0 of 3 (0) |
+| with ASSIST-IoT and subject 1, thresholds chosen with scenes | 0.703, 0.440 | 0.70 [0.56, 0.89] | 5 of 5 (1) | - | - |
+| 30 minutes at 4e-4, with 687 clips more of the probes' sort (seeds 5000000 to 5000329) | 0.750, 0.472 | 0.61 [0.43, 0.81] | 3 of 5 (1) | 0.74 [0.56, 0.84] | 0 of 3 (0) |
+| mean of the weights of the latter and of this pack, with its thresholds | 0.744, 0.473 | 0.70 [0.55, 0.87] | 5 of 5 (1) | 0.74 [0.56, 0.84] | 0 of 3 (0) |
+| mean of the weights of this pack and of one tuned on the other person (subject 1 with ASSIST-IoT, subject 3 alone), with its thresholds | 0.744, 0.464; 0.748, 0.470 | 0.72 [0.59, 0.88] | 5 of 5 (1) | 0.79 [0.56, 0.95] | 0 of 3 (0) |
+| this pack, real clips cut to half as much again as where the person is | | 0.77 [0.56, 0.93] | 5 of 5 (1) | 0.74 [0.53, 0.86] | 0 of 3 (0) |
+
 Tried before all this, with the same real clips and 2022 synthetic ones: a narrator 128 wide, no masks on its trunk, 1.5e-3, single
 precision (97 minutes, 3678 steps): 0.36 [0.22, 0.53] and 0.55 [0.41, 0.75] in the two directions, no fall found."""
 INTRODUCTION = """A small causal STAB (Video-Panda's front end) and a retrieval narrator (VLog's form), trained from
@@ -427,7 +438,10 @@ frame, and for direction and speed from where the head of its training sees the 
 each kind of question, learnt from other sets. The network stays as it is. The control is the same clips with their frames shuffled,
 which leave a change of light to be seen, and nothing else. **Of the aim, 0.9, these fall short: {short}.** For how often, how long and which way a
 door went a detector of each kind on the trunk's last token, learnt from the same sets, was tried with a network before this one in the place of its own
-probabilities, sets left out in turn: 0.46, 0.74 and 0.72 in the place of 0.46, 0.71 and 0.71."""
+probabilities, sets left out in turn: 0.46, 0.74 and 0.72 in the place of 0.46, 0.71 and 0.71. A network of the same base that was tuned with 687
+clips more of such sets, for thirty minutes (above), has 0.93 of speed, 0.84 of door and 1.00 of order, but 0.47 of count and 0.64 of duration, together 0.83 [0.80, 0.86]: what it would
+take to count is not in more of the same. By when in the clip the gestures are, a count of this pack is right in 0.68 of the clips that are learnt from, people left out in turn, where it
+is in 0.47 by what is above; but that is the clock of the sets, which all have one rhythm, and no count, and was not taken."""
 
 TEMPORAL_AIM = 0.9
 
@@ -444,13 +458,13 @@ def temporal(report):
 
 
 NOISE = """Whether these networks can see at all what only motion shows, as SpookyBench asks ("Time Blindness", 2025): noise that moves one way,
-and ten shapes in it whose noise moves the other way. A frame by itself is noise. Networks of the sizes of the pack 0.3.0, with a narrator of four layers, were trained for this
+and ten shapes in it whose noise moves the other way. A frame by itself is noise. Networks of this pack's sizes were trained for this
 from nothing (`spooky.py`), so this is a figure of the architecture and **not of the pack**, which knows no shapes. Noise, places and
 sizes of the test come from seeds of their own, and it runs behind the gate. The narrator's trunk is asked which cells of 7 px are inside;
 *mask* is how often the right shape of ten explains its answer best, at any place, size and turn, a fit in which nothing is learnt; *head*
 are ten outputs on the retrieval token. The fit came in when the head lagged behind the masks, and was tried on other seeds than the
-test's. STAB had five minutes more than stand below, in which it learnt together with a trunk that was then begun anew. Controls: frames
-shuffled so that none stands beside one that it stood beside, and the first frame repeated. Intervals are exact for so many clips."""
+test's. Controls: frames shuffled so that none stands beside one that it stood beside, and the first frame repeated. Intervals are exact for so
+many clips. Networks with half as deep a narrator, those of the pack 0.3.0, were right in 0.915 [0.883, 0.940] by mask and in 0.378 by head."""
 
 
 def only_motion(rows):
@@ -464,7 +478,7 @@ def only_motion(rows):
             out.append(f"| {dots} | {r['clips']} | {by} | " + " | ".join(cells) + f" | {r['chance']:.2f} |")
     for r in rows:
         each = ", ".join(f"{shape} {share:.2f}" for shape, share in sorted(r["each"].items(), key=lambda x: x[1]))
-        minutes = f"{r['minutes']['stab']:.0f} minutes STAB alone, {r['minutes']['shapes']:.0f} the trunk, a quarter of a core each"
+        minutes = f"{r['minutes']['stab']:.0f} minutes STAB alone, {r['minutes']['shapes']:.0f} the trunk"
         out += ["", f"{'Easy' if r['easy'] else 'All'} dots ({minutes}): intersection over union of masks {r['mask_iou']:.2f}; by mask {each}."]
     return out
 

@@ -239,7 +239,7 @@ def main():
     p.add_argument("--report", type=Path)
     p.add_argument("--easy", action="store_true")
     p.add_argument("--stab-minutes", type=float, default=10, help="STAB alone")
-    p.add_argument("--minutes", type=float, default=20, help="all of it, after that")
+    p.add_argument("--minutes", type=float, default=20, help="the trunk, after that")
     p.add_argument("--lr", type=float, default=1e-3, help="of STAB alone; the trunk has half of it")
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--test-clips", type=int, default=400)

@@ -97,16 +97,22 @@ Tried between 0.3.0 and this pack, and not shipped: 128 minutes more of 0.3.0's 
 WiSE-FT, Wortsman et al. 2022). The mean was right in 0.703 of the validation scenes of that time, others than those below, where 0.3.0 was in 0.687 (+0.016 [-0.003, +0.038]), of two
 people in 0.77 where 0.3.0 was in 0.78, and let one clip of the lab pass in silence.
 
-Tried from the same base as this pack, and not shipped, since no difference to it is certain and none helps with both people:
+Tried from the same base as this pack, and not shipped. *Gain* is against the first row, its interval by clips, of both the same. Where nothing else is said, subject 3 is tested with
+thresholds chosen with subject 1, ASSIST-IoT and scenes, subject 1 the other way round, and the scenes with those of both people; the choice alone moves `scenes-val` by 0.007. *All kinds*
+is the share of labelled frames with the right one of all kinds. A - stands where the person was trained on.
 
-| tuned otherwise, f32 | scenes below: five classes, all kinds | subject 3 | falls (false) | subject 1 | falls (false) |
-|---|---|---|---|---|---|
-| as this pack, 15 minutes at 2e-4 | 0.741, 0.457 | 0.77 [0.64, 0.90] | 5 of 5 (1) | 0.71 [0.47, 0.86] | 0 of 3 (0) |
-| with ASSIST-IoT and subject 1, thresholds chosen with scenes | 0.703, 0.440 | 0.70 [0.56, 0.89] | 5 of 5 (1) | - | - |
-| 30 minutes at 4e-4, with 687 clips more of the probes' sort (seeds 5000000 to 5000329) | 0.750, 0.472 | 0.61 [0.43, 0.81] | 3 of 5 (1) | 0.74 [0.56, 0.84] | 0 of 3 (0) |
-| mean of the weights of the latter and of this pack, with its thresholds | 0.744, 0.473 | 0.70 [0.55, 0.87] | 5 of 5 (1) | 0.74 [0.56, 0.84] | 0 of 3 (0) |
-| mean of the weights of this pack and of one tuned on the other person (subject 1 with ASSIST-IoT, subject 3 alone), with its thresholds | 0.744, 0.464; 0.748, 0.470 | 0.72 [0.59, 0.88] | 5 of 5 (1) | 0.79 [0.56, 0.95] | 0 of 3 (0) |
-| this pack, real clips cut to half as much again as where the person is | | 0.77 [0.56, 0.93] | 5 of 5 (1) | 0.74 [0.53, 0.86] | 0 of 3 (0) |
+| what was changed, f32 | scenes-val: five classes, all kinds | subject 3: five classes | gain [95%] | falls (false) | subject 1: five classes | gain [95%] | falls (false) |
+|---|---|---|---|---|---|---|---|
+| nothing: this pack, 15 minutes at 2e-4 | 0.741, 0.457 | 0.77 | | 5 of 5 (1) | 0.71 | | 0 of 3 (0) |
+| tuned with subject 1 beside ASSIST-IoT, thresholds chosen with scenes | 0.703, 0.440 | 0.70 | -0.06 [-0.13, 0.00] | 5 of 5 (1) | - | - | - |
+| tuned with 687 clips of probes more (seeds 5000000 to 5000329), 30 minutes at 4e-4 | 0.750, 0.472 | 0.61 | -0.16 [-0.31, -0.02] | 3 of 5 (1) | 0.74 | +0.02 [-0.05, +0.13] | 0 of 3 (0) |
+| mean of the weights of that one and of this pack, this pack's thresholds | 0.744, 0.473 | 0.70 | -0.07 [-0.20, +0.05] | 5 of 5 (1) | 0.74 | +0.02 [-0.05, +0.13] | 0 of 3 (0) |
+| mean with the one tuned with subject 1 beside ASSIST-IoT, this pack's thresholds | 0.744, 0.464 | 0.72 | -0.04 [-0.09, 0.00] | 5 of 5 (1) | - | - | - |
+| mean with the one tuned on subject 3 (below), this pack's thresholds | 0.748, 0.470 | - | - | - | 0.79 | +0.07 [+0.02, +0.13] | 0 of 3 (0) |
+| that one itself, thresholds chosen with scenes | 0.744, 0.458 | - | - | - | 0.81 | +0.10 [+0.02, +0.21] | 2 of 3 (0) |
+| this pack, test clips cut once a clip to 1.5 times the sides of the box that holds the teacher's masks | | 0.77 | 0.00 [-0.20, +0.15] | 5 of 5 (1) | 0.74 | +0.02 [0.00, +0.08] | 0 of 3 (0) |
+
+Subject 3 helps with subject 1, and subject 1 rather harms with subject 3: which of the two a third person is like, nobody knows.
 
 Tried before all this, with the same real clips and 2022 synthetic ones: a narrator 128 wide, no masks on its trunk, 1.5e-3, single
 precision (97 minutes, 3678 steps): 0.36 [0.22, 0.53] and 0.55 [0.41, 0.75] in the two directions, no fall found."""
@@ -120,9 +126,9 @@ person of GMDCSA24 and the scenes, without ASSIST-IoT, to be tested on all whom 
 What a kind needs to be told is at most a probability of 0.3, so that no clip of ASSIST-IoT passes in silence. **What the pack tells falsely of falls with real people
 is in one clip**, of somebody who exercises, up and down; through the program it is told twice.
 
-Two choices were not made blind. With the price that a false fall had first, the pack was run on the test scenes: it told 0.62 of the falls, and 21 false ones
+Three choices were not made blind. With the price that a false fall had first, the pack was run on the test scenes: it told 0.62 of the falls, and 21 false ones
 an hour. The price was then doubled, for the pack and for both baselines. And when the demonstration's fall was not told, thresholds
-that find more came to be taken where two differ by a trifle; it is not told with them either.
+that find more came to be taken where two differ by a trifle; it is not told with them either. And what was tried and not shipped (see *Training*) was weighed by these two people, too.
 """
 INT8 = """The pack's graphs compute in int8 (`models/OPS.md`): weights with one scale a column, activations with one scale a row, found
 when the row is used; nothing was trained again or calibrated for it. The figures above are of f32, from which the graphs were
@@ -438,10 +444,10 @@ frame, and for direction and speed from where the head of its training sees the 
 each kind of question, learnt from other sets. The network stays as it is. The control is the same clips with their frames shuffled,
 which leave a change of light to be seen, and nothing else. **Of the aim, 0.9, these fall short: {short}.** For how often, how long and which way a
 door went a detector of each kind on the trunk's last token, learnt from the same sets, was tried with a network before this one in the place of its own
-probabilities, sets left out in turn: 0.46, 0.74 and 0.72 in the place of 0.46, 0.71 and 0.71. A network of the same base that was tuned with 687
-clips more of such sets, for thirty minutes (above), has 0.93 of speed, 0.84 of door and 1.00 of order, but 0.47 of count and 0.64 of duration, together 0.83 [0.80, 0.86]: what it would
-take to count is not in more of the same. By when in the clip the gestures are, a count of this pack is right in 0.68 of the clips that are learnt from, people left out in turn, where it
-is in 0.47 by what is above; but that is the clock of the sets, which all have one rhythm, and no count, and was not taken."""
+probabilities, sets left out in turn: 0.46, 0.74 and 0.72 in the place of 0.46, 0.71 and 0.71. The network that was tuned with
+687 clips more of such sets (above), and this pack, both learnt from the 350 clips that are left, come to 0.83 [0.80, 0.86] and 0.80 [0.76, 0.84] of all, 0.93 and 0.83 of speed, 0.84 and 0.75 of door, 0.64 and 0.59 of duration, and
+both to 0.47 of count. With the times of the gestures in the clip a count of this pack is right in 0.68 of the clips that are learnt from, people left out in turn, where it is in 0.47 with what is used; but the gestures
+of all sets follow one rhythm, so that time tells the number, which is no count, and it was not taken. How long all of them last, which is used, tells a part of it in the same way."""
 
 TEMPORAL_AIM = 0.9
 
@@ -464,7 +470,8 @@ sizes of the test come from seeds of their own, and it runs behind the gate. The
 *mask* is how often the right shape of ten explains its answer best, at any place, size and turn, a fit in which nothing is learnt; *head*
 are ten outputs on the retrieval token. The fit came in when the head lagged behind the masks, and was tried on other seeds than the
 test's. Controls: frames shuffled so that none stands beside one that it stood beside, and the first frame repeated. Intervals are exact for so
-many clips. Networks with half as deep a narrator, those of the pack 0.3.0, were right in 0.915 [0.883, 0.940] by mask and in 0.378 by head."""
+many clips. Networks with half as deep a narrator, trained in another run (8 and
+5 minutes, then 28, on a quarter of a core), had 0.915 [0.883, 0.940] by mask, 0.152 when shuffled, and 0.378 by head: that depth makes the difference is not shown."""
 
 
 def only_motion(rows):
@@ -472,13 +479,13 @@ def only_motion(rows):
     ways = ("in order", "shuffled", "first frame only")
     out = [NOISE, "", "| dots | clips | named by | " + " | ".join(ways) + " | chance |", "|---" * 7 + "|"]
     for r in rows:
-        dots = "2 to 4 px, by one straight a frame" if r["easy"] else "1 to 4 px, by one to three a frame, diagonals too"
+        dots = "2 to 4 px, straight on, one dot a frame" if r["easy"] else "1 to 4 px, one to three dots a frame, diagonals too"
         for by in ("mask", "head"):
             cells = ("{:.3f} [{:.3f}, {:.3f}]".format(r[by][way]["accuracy"], *r[by][way]["interval"]) for way in ways)
             out.append(f"| {dots} | {r['clips']} | {by} | " + " | ".join(cells) + f" | {r['chance']:.2f} |")
     for r in rows:
         each = ", ".join(f"{shape} {share:.2f}" for shape, share in sorted(r["each"].items(), key=lambda x: x[1]))
-        minutes = f"{r['minutes']['stab']:.0f} minutes STAB alone, {r['minutes']['shapes']:.0f} the trunk"
+        minutes = f"{r['minutes']['stab']:.0f} minutes STAB alone, {r['minutes']['shapes']:.0f} the trunk, {r['step']} steps"
         out += ["", f"{'Easy' if r['easy'] else 'All'} dots ({minutes}): intersection over union of masks {r['mask_iou']:.2f}; by mask {each}."]
     return out
 

@@ -331,8 +331,8 @@ and of which a camera has one. The pack drops by pixels with a threshold of {pac
 `[drop]` with `any_kept`, by cosine), are what it could have; what they drop is shown for as long as it is the newest of its place, and not remembered.
 *Same answer* is the share of half seconds with the same of the five classes as in the run without drop, *same kind* that of frames with the same most probable kind.
 
-TimeChat-Online retains 98% with 82.8% dropped. **Most that retains {least:.0%} here: on the real clips {best}**, of a run without drop that is right
-in {undropped:.0%}. {picked} The intervals
+TimeChat-Online retains 98% with 82.8% dropped. **Most that retains {least:.0%} here: on the real clips {best}**. Without drop it is right
+in {undropped}. {picked} The intervals
 are wide: one half second is {one:.1%} of the real clips. The same answer in {least:.0%} of the half seconds {same}."""
 DROP_BOTH = """Each was picked from this very table, and is not the best for both: the first has {all} on all, the second {real} on the real ones."""
 RETAINED = 0.98  # of what is right without drop: TimeChat-Online's claim
@@ -367,8 +367,10 @@ def drop_text(rows):
         picked = DROP_BOTH.format(all=elsewhere(most["real"], "all"), real=elsewhere(most["all"], "real"))
     else:
         rendered, best, picked = "rendered ones were left out", told(most["real"]), "It was picked from this very table."
+    whole = {r["clips"]: r["accuracy"] for r in rows if r["way"] == "nothing"}
+    undropped = " and ".join(f"{whole[clips]:.0%} of {'the real ones' if clips == 'real' else 'all'}" for clips in of)
     return DROP.format(
-        real=count["real"], undropped=next(r["accuracy"] for r in rows if (r["clips"], r["way"]) == ("real", "nothing")), rendered=rendered, one=1 / count["real"], pack=gate.GateConfig().min_mad, least=RETAINED, best=best, picked=picked,
+        real=count["real"], undropped=undropped, rendered=rendered, one=1 / count["real"], pack=gate.GateConfig().min_mad, least=RETAINED, best=best, picked=picked,
         same=f"is had with {max(r['dropped'] for r in alike):.1%} dropped{on_real}" if alike else
         f"no way has, {max(r['same_answer'] for r in widest):.0%} at most: what changes is right about as often as what it was",
     )  # fmt: skip
